@@ -24,7 +24,7 @@ from harness.plugin.collection import (
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
 from harness.plugin.progress import (
     distribution_note,
-    interrupt_by_sigterm,
+    early_end,
     print_gate,
     print_ranking,
     uncaptured,
@@ -38,6 +38,7 @@ from harness.registry import Registrar, Registry, active, use_registry
 from harness.run.inputs import Inputs
 from harness.run.judging import describe_judging
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
+from tunegate.interrupts import interrupt_by_sigterm
 from tunegate.printable import printable_line, say
 from tunegate.project import session_project, user_path
 from tunegate.project_conftest import HOOK
@@ -68,6 +69,9 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
 # The session, once it has ended.
 _ENDED: pytest.StashKey[pytest.Session] = pytest.StashKey()
 _BEFORE: pytest.StashKey[Registry | None] = pytest.StashKey()
+# Its exit status by the verdict.
+_STATUS: pytest.StashKey[int] = pytest.StashKey()
+_EARLY = "pytest.exit ended the session early, so its status 0 is no success: exit status 2"
 
 
 def open_registry(config: pytest.Config) -> None:
@@ -180,6 +184,21 @@ __all__ = ["candidate_name", "generate", "golden", "judge", "model"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ``--gate-*`` options; ``--model`` comes last of all (see :mod:`tunegate.pytest_plugin`)."""
     add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Make no success of a session that ``pytest.exit(returncode=0)`` ended, or that failed its gate."""
+    early = early_end(config)
+    status = yield
+    if early.claims_success and _gates(config):
+        say(f"tunegate: {_EARLY}", err=True)
+        return pytest.ExitCode.INTERRUPTED
+    return config.stash.get(_STATUS, status) if status == pytest.ExitCode.OK else status
+
+
+def _gates(config: pytest.Config) -> bool:
+    return GATE in config.stash or bool(settings_of(config).model)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -311,6 +330,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     gate = session.config.stash.get(GATE, None)
     if gate is not None:
         session.config.stash[_ENDED] = session
+        if early_end(session.config).claims_success:
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
         try:
             gate.finish(session)
         except KeyboardInterrupt:
@@ -330,6 +351,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
         gate.note_broken_end(session, error)
     if gate is not None and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = status  # no other plugin makes a success of a regression
+    session.config.stash[_STATUS] = session.exitstatus
     if gate is not None and not gate.is_said:
         # pytest has no summary after statuses that it doesn't know, or without a terminal reporter.
         if (terminal := session.config.pluginmanager.get_plugin("terminalreporter")) is not None:

@@ -1,9 +1,6 @@
 """Lines and progress of the gate in pytest's output, through its capture and one escape; its one process."""
 
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -195,30 +192,40 @@ def _render(terminal: pytest.TerminalReporter, shown: RenderableType) -> None:
     writer.write(text.getvalue())
 
 
-def interrupt_by_sigterm() -> Callable[[], None]:
-    """Let SIGTERM, with which CI and schedulers stop a job, end the session as Ctrl-C does.
+class EarlyEnd:
+    """Notes which ``pytest.exit`` ended the session; registered with pytest."""
 
-    Returns:
-        A function that undoes it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return lambda: None
-    process, before = os.getpid(), signal.getsignal(signal.SIGTERM)
+    def __init__(self) -> None:
+        """The session has not been ended."""
+        self.error: pytest.exit.Exception | None = None  # type: ignore[name-defined] # as below
 
-    def undo() -> None:
-        signal.signal(signal.SIGTERM, before)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note what ended it; Ctrl-C comes here too."""
+        if isinstance(excinfo.value, pytest.exit.Exception):
+            self.error = excinfo.value
 
-    def stop(number: int, frame: object) -> None:
-        if os.getpid() == process:
-            raise KeyboardInterrupt
-        # A forked child ends as it would without us.
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+    @property
+    def claims_success(self) -> bool:
+        """Whether its status would be a success for the shell, which takes it modulo 256."""
+        status = None if self.error is None else self.error.returncode
+        return status is not None and status % 256 == 0
 
-    if before is not signal.SIG_DFL:
-        return lambda: None
-    signal.signal(signal.SIGTERM, stop)
-    return undo
+
+_EARLY_END: pytest.StashKey[EarlyEnd] = pytest.StashKey()
+
+
+def early_end(config: pytest.Config) -> EarlyEnd:
+    """What notes how this session is ended."""
+    if _EARLY_END not in config.stash:
+        config.stash[_EARLY_END] = EarlyEnd()
+        config.pluginmanager.register(config.stash[_EARLY_END], "tunegate-early-end")
+    return config.stash[_EARLY_END]
+
+
+def completed(session: pytest.Session) -> bool:
+    """Whether the session was neither interrupted nor ended by ``pytest.exit``, whatever its status."""
+    statuses = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+    return session.exitstatus in statuses and early_end(session.config).error is None
 
 
 class _Ended(pytest.exit.Exception):  # type: ignore[name-defined,misc] # pytest gives it to the function

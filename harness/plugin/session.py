@@ -26,7 +26,7 @@ from harness.plugin.delivery import (
 )
 from harness.plugin.missing_tests import missing_tests
 from harness.plugin.own_tests import OwnTests
-from harness.plugin.progress import Questions, end_session, open_progress, run_in_one_process
+from harness.plugin.progress import Questions, completed, end_session, open_progress, run_in_one_process
 from harness.plugin.selection import (
     SELECTION,
     LeftOut,
@@ -201,7 +201,7 @@ class GateSession:
 
     def finish(self, session: pytest.Session) -> None:
         """Judge, save and report, accept if requested, and decide the exit status."""
-        ended = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        ended = completed(session)
         if self._session is None:
             self._say_broken(session)
             return

@@ -7,6 +7,7 @@ import typer
 
 from harness.errors import InputError, TunegateError
 from tunegate.exit_status import ExitStatus
+from tunegate.interrupts import interrupt_by_sigterm
 from tunegate.printable import printable_line, say
 from tunegate.streams import outlive_readers
 
@@ -17,7 +18,7 @@ _SHELL_INTERRUPTED = 130
 
 
 def run_process(work: Callable[[], object]) -> int:
-    """Run a command as a process of its own; a closed pipe ends nothing.
+    """Run a command as a process of its own; a closed pipe ends nothing, SIGTERM is Ctrl-C.
 
     Args:
         work: The command; it may return an exit status.
@@ -26,10 +27,13 @@ def run_process(work: Callable[[], object]) -> int:
         The process's exit status: an error that isn't known is an internal one, never a regression.
     """
     outlive_readers()
+    undo = interrupt_by_sigterm()
     try:
         status = work()
     except (Exception, KeyboardInterrupt) as error:
         return _told(error)
+    finally:
+        undo()
     if status == _SHELL_INTERRUPTED:
         return _told(KeyboardInterrupt())
     return status if isinstance(status, int) else ExitStatus.OK

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+ANSWERS = ["france", "italy", "spain", "norway", "peru", "japan", "kenya", "egypt", "cuba", "iran"]
+
 
 @pytest.fixture
 def slow(project, monkeypatch):
@@ -135,6 +137,48 @@ def test_what_breaks_after_the_verdict_is_one_line_and_no_regression(project, ho
     assert len(lines) == 1
     assert "at the session's end" in lines[0]
     result.stdout.fnmatch_lines(["*INCONCLUSIVE*"])
+
+
+EARLY_ENDS = {
+    "pytest_configure()": "pytest.exit('enough', returncode=0)",
+    "pytest_sessionstart()": "pytest.exit('enough', returncode=False)",
+    "pytest_collection_modifyitems()": "pytest.exit('enough', returncode=0)",
+    "pytest_runtest_setup()": "pytest.exit('enough', returncode=256)",
+    "pytest_runtest_logfinish(nodeid)": "if 'iran' in nodeid: pytest.exit('enough', returncode=0)",
+}
+
+
+@pytest.mark.parametrize("hook", EARLY_ENDS)
+def test_pytest_exit_with_status_0_is_no_success_of_a_gate(project, hook):
+    """Even after the last case."""
+    project.pytester.makeconftest(f"import pytest\ndef {hook}:\n    {EARLY_ENDS[hook]}\n")
+    result = run_to_interrupt(project, "--gate-accept=ship")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stderr.fnmatch_lines(["tunegate: pytest.exit ended the session early*"])
+    assert not (project.pytester.path / "baselines").exists()
+
+
+def test_pytest_exit_keeps_another_status_and_nothing_is_accepted(project):
+    ended = "if 'iran' in nodeid: pytest.exit('enough', returncode=1)"
+    project.pytester.makeconftest(f"import pytest\ndef pytest_runtest_logfinish(nodeid):\n    {ended}\n")
+    assert project.run("--gate-accept=ship").ret == 1
+    assert not (project.pytester.path / "baselines").exists()
+
+
+@pytest.mark.parametrize("end", ["session.exitstatus = 0", "pytest.exit('green', returncode=0)"])
+def test_a_plugin_around_ours_makes_no_success_of_a_regression(project, end):
+    project.wrong["candidate"] = set(ANSWERS)
+    project.pytester.makeconftest(
+        f"""
+        import pytest
+
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_sessionfinish(session):
+            yield
+            {end}
+        """
+    )
+    assert project.run().ret == pytest.ExitCode.TESTS_FAILED
 
 
 def test_without_a_cache_it_says_that_nothing_is_kept(project, monkeypatch):

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import signal
 import sys
 import warnings
@@ -23,6 +24,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.utils import logging as library_logging
 
 from harness.types.training import StepLoss
+from tunegate.interrupts import end_forked_child
 from tunegate.printable import printable
 
 
@@ -119,18 +121,24 @@ class Watch(TrainerCallback):
 
     @contextmanager
     def stop_on_interrupt(self) -> Iterator[None]:
-        """The first Ctrl-C ends training after its step; a second one ends the process at once."""
+        """The first Ctrl-C or SIGTERM ends training after its step; a second one ends the process at once."""
+        process = os.getpid()
 
         def note(signal_number: int, frame: object) -> None:
+            end_forked_child(process, signal_number)
             self.interrupted = True
             self._console.print("stopping after this step; press Ctrl-C again to stop at once")
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, terminated)
 
+        terminated = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
         before = signal.signal(signal.SIGINT, note)
+        signal.signal(signal.SIGTERM, note)
         try:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGTERM, terminated)
 
 
 class _EscapedFile:

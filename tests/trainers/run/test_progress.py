@@ -1,10 +1,16 @@
 """What libraries print during training is in the log, and can control no terminal that shows it."""
 
 import logging
+import os
+import signal
 import sys
 import warnings
 
-from trainers.run.progress import output_in_log
+import pytest
+from rich.console import Console
+
+from trainers.run.progress import Watch, output_in_log
+from tunegate.interrupts import interrupt_by_sigterm
 
 
 def test_the_log_is_escaped(tmp_path):
@@ -20,3 +26,26 @@ def test_the_log_is_escaped(tmp_path):
     assert "a⟨U+202E⟩b" in text
     assert "c⟨BEL⟩d" in text
     assert not {"\x1b", "\r", "\x07", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_stops_after_the_step_and_the_second_at_once(number):
+    undo, watch = interrupt_by_sigterm(), Watch(Console(quiet=True))
+    try:
+        with pytest.raises(KeyboardInterrupt), watch.stop_on_interrupt():
+            os.kill(os.getpid(), number)
+            assert watch.interrupted
+            os.kill(os.getpid(), number)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)  # as before the training
+    finally:
+        undo()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_forked_process_of_a_training_ends_by_the_signal():
+    with Watch(Console(quiet=True)).stop_on_interrupt():
+        if (child := os.fork()) == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
