@@ -191,14 +191,10 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """Make no success of a session that ``pytest.exit(returncode=0)`` ended, or that failed its gate."""
     early = early_end(config)
     status = yield
-    if early.claims_success and _gates(config):
+    if early.claims_success and settings_of(config).model:
         say(f"tunegate: {_EARLY}", err=True)
         return pytest.ExitCode.INTERRUPTED
     return config.stash.get(_STATUS, status) if status == pytest.ExitCode.OK else status
-
-
-def _gates(config: pytest.Config) -> bool:
-    return GATE in config.stash or bool(settings_of(config).model)
 
 
 def pytest_configure(config: pytest.Config) -> None:

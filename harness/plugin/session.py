@@ -91,7 +91,7 @@ class GateSession:
         self.uncollected: list[str] = []
         self.left_out = LeftOut(cases={}, tests=())
         self.seen = SeenTests(others=GoldenItem)
-        self._belonging, self._config = list[pytest.Item](), config
+        self._belonging, self._items, self._config = list[pytest.Item](), list[pytest.Item](), config
         self._session: Session | None = None
         # By model and case.
         self._results: dict[tuple[str, str], CaseResult] = {}
@@ -130,6 +130,7 @@ class GateSession:
             is_skipped = any(isinstance(item, GoldenItem) for item in session.items)
             what = "every selected case is skipped" if is_skipped else "no golden case is selected"
             raise pytest.UsageError(f"--model: {what}, {_NOTHING_GATED}")
+        self._items = list(session.items)  # whatever is taken out later is left out
         selected, missing = set(session.items), tuple[str, ...]()
         if self.own_tests.roots:
             missing = missing_tests(self.own_tests, session, self.seen.items.values(), self.uncollected)
@@ -205,7 +206,7 @@ class GateSession:
         if self._session is None:
             self._say_broken(session)
             return
-        self._note_silent(session.items)
+        self._note_silent(self._items)
         try:
             self.records = self._judged(self._session)
         except TunegateError as error:

@@ -156,3 +156,14 @@ def test_the_record_names_what_was_left_out(project, write_golden):
     assert sorted(run["left_out"]) == ["capitals/peru", "faq/affirm"]
     project.run("--gate-json=g.json")
     assert json.loads((project.pytester.path / "g.json").read_text())["run"]["left_out"] == []
+
+
+def test_tests_that_are_taken_out_after_the_collection_are_left_out(project):
+    project.pytester.makepyfile(test_hand=ASKING)
+    project.pytester.makeconftest(
+        "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtestloop(session):\n"
+        "    session.items[:] = [item for item in session.items if 'hand' not in item.nodeid]\n"
+    )
+    result = project.run("--gate-accept=ship", "--gate-margin=0.5")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["tunegate: partial run, left out: tests (test_hand.py::test_asks (not run))"])
