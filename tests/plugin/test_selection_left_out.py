@@ -166,4 +166,6 @@ def test_tests_that_are_taken_out_after_the_collection_are_left_out(project):
     )
     result = project.run("--gate-accept=ship", "--gate-margin=0.5")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stdout.fnmatch_lines(["tunegate: partial run, left out: tests (test_hand.py::test_asks (not run))"])
+    result.stdout.fnmatch_lines(
+        ["tunegate: partial run, left out: tests (test_hand.py::test_asks (not run))"]
+    )
