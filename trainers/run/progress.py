@@ -125,7 +125,10 @@ class Watch(TrainerCallback):
         process = os.getpid()
 
         def note(signal_number: int, frame: object) -> None:
-            end_forked_child(process, signal_number)
+            if signal_number == signal.SIGTERM:
+                end_forked_child(process, signal_number)
+            if os.getpid() != process:
+                return  # Ctrl-C reaches a loader's workers too; they are still needed for this step
             self.interrupted = True
             self._console.print("stopping after this step; press Ctrl-C again to stop at once")
             signal.signal(signal.SIGINT, signal.default_int_handler)

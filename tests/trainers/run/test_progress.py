@@ -44,9 +44,12 @@ def test_the_first_signal_stops_after_the_step_and_the_second_at_once(number):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_forked_process_of_a_training_ends_by_the_signal():
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 0)])
+def test_a_forked_worker_of_a_training_is_ended_by_sigterm_and_survives_ctrl_c(number, status):
+    """Ctrl-C reaches all processes of a terminal, and the step needs its loaders to its end."""
     with Watch(Console(quiet=True)).stop_on_interrupt():
         if (child := os.fork()) == 0:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
             os._exit(0)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == status
