@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.performance_peers import inspect, lm_eval, lm_eval_served
 from benchmarks.performance_ways import (
     GATE,
     GATED,
@@ -25,9 +26,6 @@ from benchmarks.performance_ways import (
     bare_loop,
     gate,
     gated_texts,
-    inspect,
-    lm_eval,
-    lm_eval_served,
     one_call,
     other_texts,
     prompts_of,

@@ -6,8 +6,10 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +233,7 @@ def quiet_load() -> Iterator[None]:
         heard = quantisation.level
         quantisation.setLevel(logging.ERROR)
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _compiled_when_called():
                 # The libraries' own deprecations don't concern users of the gate.
                 warnings.simplefilter("ignore")
                 yield
@@ -240,6 +242,40 @@ def quiet_load() -> Iterator[None]:
             library_logging.set_verbosity(level)
             if shown:
                 library_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # as above
+
+
+@contextmanager
+def _compiled_when_called() -> Iterator[None]:
+    """Let functions that are decorated with ``torch.compile`` meanwhile be compiled when they are called.
+
+    PEFT imports bitsandbytes for every adapter, whose decorators load the compiler, for functions that only
+    quantised weights need.
+    """
+    import torch
+
+    compile_now: Callable[..., Any] = torch.compile
+
+    def compile_later(model: Any = None, **settings: Any) -> Any:
+        if model is None:
+            return lambda function: compile_later(function, **settings)
+        if not isfunction(model):
+            return compile_now(model, **settings)
+        compiled: Any = None
+
+        @wraps(model)
+        def compiled_when_called(*args: Any, **named: Any) -> Any:
+            nonlocal compiled
+            if compiled is None:
+                compiled = compile_now(model, **settings)
+            return compiled(*args, **named)
+
+        return compiled_when_called
+
+    torch.compile = compile_later  # put back below
+    try:
+        yield
+    finally:
+        torch.compile = compile_now
 
 
 def leave_busy_cores(plan: ExecutionPlan) -> None:

@@ -185,8 +185,8 @@ def _hash(*parts: object) -> str:
 
 def _stored(value: Completion | TextLoss | Score | JudgeReply | RenderedPrompt) -> dict[str, Any]:
     """A value's fields; an answer's earlier turns have entries of their own."""
-    found = asdict(value)
-    found.pop("earlier", None)
+    # Not by asdict, which copies each text; json.dumps turns what is inside into dictionaries.
+    found = {each.name: getattr(value, each.name) for each in fields(value) if each.name != "earlier"}
     if isinstance(value, RenderedPrompt) and not value.ids:
         # Only a prompt that came as tokens has them.
         found.pop("ids")
@@ -336,7 +336,7 @@ class Cache:
         self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply | RenderedPrompt]
     ) -> None:
         """Store a batch of values in one transaction."""
-        self._store([(key, json.dumps(_stored(value))) for key, value in values.items()])
+        self._store([(key, json.dumps(_stored(value), default=asdict)) for key, value in values.items()])
 
     def _store(self, rows: list[tuple[str, str]]) -> None:
         kept = [row for row in rows if row[0][: len(_OF_SESSION)] != _OF_SESSION]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from harness.engines import loading
-from harness.engines.loading import attach
+from harness.engines.loading import attach, quiet_load
 from harness.engines.open import choose_plan, describe_model, open_sides
 from harness.errors import AdapterError, ModelError
 from harness.types import ExecutionPlan
@@ -140,3 +140,33 @@ def test_a_number_of_threads_that_somebody_chose_stays(monkeypatch):
     assert chosen == []
     loading.leave_busy_cores(plan)
     assert chosen == [3]
+
+
+def test_functions_decorated_while_libraries_load_are_compiled_when_they_are_called(monkeypatch):
+    import torch
+
+    compiled = []
+
+    def noted(model, **settings):
+        compiled.append((model, settings))
+        return model
+
+    monkeypatch.setattr(torch, "compile", noted)
+    layer = torch.nn.Linear(1, 1)
+    with quiet_load():
+
+        @torch.compile
+        def double(number):
+            return 2 * number
+
+        @torch.compile(dynamic=False)
+        def triple(number):
+            return 3 * number
+
+        assert compiled == []
+        assert torch.compile(layer, fullgraph=True) is layer
+        assert compiled == [(layer, {"fullgraph": True})]
+    assert torch.compile is noted
+    assert (double(2), triple(2), triple(3)) == (4, 6, 9)
+    assert [settings for _, settings in compiled] == [{"fullgraph": True}, {}, {"dynamic": False}]
+    assert double.__name__ == "double"
