@@ -59,8 +59,9 @@ def _explained(text: str, error: json.JSONDecodeError) -> str:
         return "the answer is in a ``` code fence; only bare JSON counts"
     if error.msg == "Extra data":
         return f"more text follows the JSON: {quote(text[error.pos :].strip(), 40)}"
+    # Other white space than JSON's, such as a no-break space, is shown: it is the fault.
     if not text[: error.pos].strip():
-        return f"the answer begins with {quote(text.strip()[:30])}, which is not JSON"
+        return f"the answer begins with {quote(text[error.pos :].rstrip()[:30])}, which is not JSON"
     if error.pos >= len(text.rstrip()):
         return f"the JSON ends early, after {quote(text.rstrip()[-20:])} ({error.msg})"
     return (

@@ -44,7 +44,9 @@ def closest_bag(request: ScoringRequest, split: Callable[[str], list[str]]) -> S
 
 def _terms(text: str) -> list[str]:
     """The terms of a text; a text of punctuation only is one itself, so that "!" is not "?"."""
-    return terms(text) or ([whole] if (whole := one_spelling(folded(text))) else [])
+    # What is never drawn separates no words: to exact-match, too.
+    text = one_spelling(folded(text))
+    return terms(text) or ([text] if text else [])
 
 
 def _f1(request: ScoringRequest) -> Score:

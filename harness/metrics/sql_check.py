@@ -96,7 +96,11 @@ def _unfinished(statement: Any, dialect: JsonValue) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
+    line = str(error).partition("\n")[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
+    # The parser's own objects, in words.
+    line = re.sub(r"<Token token_type: TokenType\.SENTINEL,.*?>", "the end", line)
+    line = re.sub(r"<Token token_type: \S+, text: (.*?), line: .*?>", r"\1", line)
+    return re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", line)
 
 
 def _problem(statement: Any, options: Mapping[str, JsonValue]) -> str:

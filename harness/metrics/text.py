@@ -29,10 +29,11 @@ _UNSPACED = r"[[\p{Han}\p{Hiragana}\p{Katakana}\p{Line_Break=SA}\u3040-\u30ff\uf
 _LETTER = rf"[[\p{{L}}\p{{N}}]--{_UNSPACED}]"
 
 
-# Joiners and soft hyphens inside a word belong to it.
+# Joiners, soft hyphens and marks of direction inside a word belong to it.
+_JOINED = r"[\p{M}\u200c\u200d[\p{Word_Break=Format}&&\p{Default_Ignorable_Code_Point}]]"
 _WORD = (
     rf"(?={_UNSPACED}|\p{{Extended_Pictographic}}|\p{{Regional_Indicator}})\X"
-    rf"|{_LETTER}(?:{_LETTER}|[\p{{M}}\u200c\u200d\u00ad\u2060])*"
+    rf"|{_LETTER}(?:{_LETTER}|{_JOINED})*"
 )
 
 

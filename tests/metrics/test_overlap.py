@@ -96,6 +96,9 @@ def test_exact_match_says_what_it_found(score) -> None:
         ("-5kg", "5kg", 0.0),
         ("한국 \u22125도", "한국 -5도", 1.0),
         ("2024-05-06", "2024/05/06", 1.0),
+        ("a\u200bb", "ab", 1.0),  # what is never drawn
+        ("sha\u200flom", "shalom", 1.0),
+        ("\ufeff5\u200e %", "5 %", 1.0),
     ],
 )
 def test_f1_of_worked_examples(score, answer: str, reference: str, expected: float) -> None:

@@ -52,6 +52,8 @@ def test_only_whole_answers_of_allowed_sql_pass(score, text, options, value_is):
 def test_the_reason_is_one_plain_line(score):
     reason = score("is-sql", "SELECT a b c FROM t").explanation
     assert reason.startswith("not SQL: ")
+    for text in ("SELECT * FROM", "SELECT a FROM b WHERE", "SELECT (", "INSERT INTO"):
+        assert "<" not in score("is-sql", text).explanation
     assert reason.isprintable()
 
 
