@@ -37,7 +37,7 @@ PLAIN_STEPS: Mapping[str, str] = {
     "code-block": "The content of the first ``` code block; the whole text if there is none.",
 }
 STEPS_WITH_TEXT: Mapping[str, tuple[str, Callable[[str], None]]] = {
-    "regex": ("The pattern's first match: its first group if it has one.", check_pattern),
+    "regex": ("The pattern's first match: its first group that matches, if it has groups.", check_pattern),
     "after": ("What follows the last occurrence of the text.", _any_text),
     "before": ("What comes before the first occurrence of the text.", _any_text),
     "json-path": (

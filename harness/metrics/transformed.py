@@ -93,9 +93,12 @@ def _code_block(text: str) -> str:
 
 def _regex(text: str, pattern: str) -> str:
     match = PatternTime(what=f"the pattern {quote(pattern)} of transform").search(pattern, text)
-    group = None if match is None else match[1] if match.re.groups else match[0]
-    if group is None:
+    if match is None:
         raise MissingPartError(f"{quote(pattern)} matches nowhere in the answer")
+    # Of alternatives with a group each, the one that matches.
+    group = next((each for each in match.groups() if each is not None), None) if match.re.groups else match[0]
+    if group is None:
+        raise MissingPartError(f"{quote(pattern)} matches without any of its groups")
     return str(group)
 
 
