@@ -75,7 +75,10 @@ def require_encoders(cases: Iterable[GoldenCase]) -> None:
         from harness.metrics.encoders import encoder_name, find_encoder
 
         for case, check in found:
-            encoder = find_encoder(encoder_name(check))
+            try:
+                encoder = find_encoder(encoder_name(check))
+            except ModelError as error:
+                raise ModelError(f"{case.key}: {check.type}: model: {error}") from error
             if check.type != "answer-relevancy" and (problem := unreadable_reference(encoder, case)):
                 raise SettingsError(f"{case.key}: {check.type}: {encoder.name} {problem}")
 

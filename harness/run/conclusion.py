@@ -148,7 +148,9 @@ def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None)
         with open_history(place or directory / FILE_NAME) as history:
             history.save(record)
     except HistoryError as error:
-        where = f"; the run is in {file}: tunegate runs recover saves it" if is_kept else ""
+        where = f"; the run is in {file}: tunegate runs recover saves it"
+        if not is_kept:
+            where = f"; nor can {file.parent} be written: the run is lost; make room and gate again"
         # Nothing is lost with a server that is down, as long as the file is there.
         raise (type(error) if is_kept else HistoryError)(f"{error}{where}") from error
     file.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """A history that can't be written is found before a model is asked; if it breaks later, the verdict is said all the same."""
 
+import errno
 import os
 import sqlite3
 from functools import partial
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from harness.cli.main import app
 from harness.errors import HistoryError
 from harness.history.store import History, open_history
+from harness.run import conclusion
 
 
 def newer(path):
@@ -295,3 +297,26 @@ def test_a_small_set_of_which_each_case_is_gained_has_a_verdict(project):
     result = project.run("-k", "peru or cuba or iran")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*INCONCLUSIVE*"])
+
+
+def test_a_run_that_no_file_can_take_is_said_to_be_lost(project, full_disk):
+    write = conclusion.write_whole
+
+    def full(path, *rest):
+        if path.name == "unsaved.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, *rest)
+
+    full_disk.setattr("harness.run.conclusion.write_whole", full)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "ERROR: *full*; nor can *: the run is lost; make room*"])
+
+
+def test_an_encoder_that_is_not_here_is_named_with_its_case(project, write_golden):
+    check = "{type: similar, threshold: 0.5, model: evil/encoder}"
+    case = f"{{id: a, prompt: Say, references: [b], checks: [{check}]}}"
+    write_golden(project.pytester, "capitals", f"name: capitals\ncases: [{case}]\n")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: capitals/a: similar: model: evil/encoder: no such directory*"])
