@@ -10,7 +10,9 @@ from pathlib import Path
 from harness.golden.yaml_lines import MAX_BYTES
 from harness.types import JsonValue
 
-_VARIABLE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
+_VARIABLE = re.compile(r"\{\{\s*([^{}\s](?:[^{}\n]*[^{}\s])?)\s*\}\}")
+# Other words between braces are a variable only if vars has their name: they may be a text's own.
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 _FILE = "file://"
@@ -45,6 +47,8 @@ def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in variables:
+            if not _NAME.fullmatch(match[1]):
+                return match[0]
             known = ", ".join(variables) or "none: write them under vars"
             raise TemplateError(f"{{{{{match[1]}}}}} has no value (allowed: {known})")
         found = variables[match[1]]
@@ -52,7 +56,7 @@ def fill(text: str, variables: Mapping[str, object], directory: Path) -> str:
 
     filled = _VARIABLE.sub(value, text)
     alone = _VARIABLE.fullmatch(text)
-    if alone is None or isinstance(found := variables[alone[1]], str):
+    if alone is None or isinstance(found := variables.get(alone[1], ""), str):
         return filled
     typed = FilledText(filled)
     typed.variable = found  # type: ignore[assignment] # the schema allows JSON alone

@@ -4,7 +4,7 @@ import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
-from harness.golden.variables import MatrixError, combinations
+from harness.golden.variables import MatrixError, combinations, fill
 
 
 @pytest.mark.parametrize(
@@ -166,3 +166,9 @@ def test_a_file_that_is_no_json_is_refused(tmp_path, content):
     (tmp_path / "s.yaml").write_text(CHECK % "json-equals")
     with pytest.raises(GoldenError, match=r"file://v\.json is not JSON: "):
         load_golden_set(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize("name", ["名前", "हिन्दी", "ก่", "my-name", "a.b", "1a", "a b"])
+def test_a_variable_has_any_name_and_other_braces_stay(tmp_path, name):
+    text = f"{{{{ {name} }}}} {{{{名}}}} {{{{5 + 5}}}} {{{{}}}}"
+    assert fill(text, {name: "x"}, tmp_path) == "x {{名}} {{5 + 5}} {{}}"
