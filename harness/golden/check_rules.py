@@ -386,15 +386,15 @@ def _options(kind: Metric, written: str) -> dict[str, Any]:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = tuple(problem["loc"])
-        keys = ["type"]
-        keys += ["threshold"] if kind.kind == "graded" else []
+        keys = ["type", *(["threshold"] if kind.kind == "graded" else [])]
         keys += ["value"] if kind.value != "refused" else []
         keys += kind.options.model_fields
         if problem["type"] == "extra_forbidden":
             hint = did_you_mean(str(key[0]), keys)
             allowed = "" if hint else ", ".join(keys)
             raise CheckProblem(key, f"unknown key of {kind.name}{hint}", allowed) from error
-        if problem["type"] == "value_error":
-            raise CheckProblem(key, str(problem["ctx"]["error"])) from error
+        if problem["type"] in {"missing", "value_error"}:
+            reason = "the key is missing" if problem["type"] == "missing" else str(problem["ctx"]["error"])
+            raise CheckProblem(key, reason) from error
         same = [p for p in error.errors(include_url=False) if p["loc"][:1] == key[:1]]
         raise CheckProblem(key[:1], f"found {shown(problem['input'])}", allowed_by(same)) from error

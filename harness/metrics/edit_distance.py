@@ -15,7 +15,11 @@ def levenshtein(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]
         answer = _normal(request.text)
         measured = [(Levenshtein.distance(answer, _normal(text)), text) for text in wanted_texts(request)]
         distance, closest = min(measured, key=lambda pair: pair[0])
-        return graded(request, float(distance), f"{distance} edits from {quote(closest.strip())}")
+        return graded(
+            request,
+            float(distance),
+            f"{distance} edit{'' if distance == 1 else 's'} from {quote(closest.strip())}",
+        )
 
     return [score(request) for request in requests]
 

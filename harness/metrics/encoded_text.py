@@ -143,7 +143,7 @@ def _indistinguishable(answer: EncodedText, reference: EncodedText) -> str:
     """Why the encoder sees an answer and another reference as the same text; empty if it doesn't."""
     if answer.seen != reference.seen:
         return ""
-    reason = "in accents and other marks, which it drops"
+    reason = "in what it drops, such as accents"
     if answer.is_cut or reference.is_cut:
         reason = "behind the beginning, which is all that it reads"
     elif answer.unknown:

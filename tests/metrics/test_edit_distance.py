@@ -22,7 +22,7 @@ def test_edits_are_counted(score, text, reference, distance):
 
 def test_the_closest_reference_counts(score):
     result = score("levenshtein", "cat", "dog", "cart")
-    assert (result.value, result.explanation) == (1, "1 edits from 'cart'")
+    assert (result.value, result.explanation) == (1, "1 edit from 'cart'")
 
 
 def test_a_value_replaces_the_references(score):
