@@ -76,9 +76,9 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
         return f"{name} fell: {change}, {bounds}, p={data.p_value:.2g}{flips}"
     if finding.verdict is GateVerdict.PASS:
         return f"{name} passes: {change}, {bounds}: {_standing(data)}"
-    able = data.minimum_detectable_drop
+    able, few = data.minimum_detectable_drop, "cases" if data.clusters == data.n else "clusters"
     reach = (
-        "so few cases can detect none"
+        f"so few {few} can detect none"
         if able is None
         else f"a true drop of {able:.2f} or more would be detected"
     )

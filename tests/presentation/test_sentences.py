@@ -88,6 +88,9 @@ def test_clusters_are_said():
 def test_a_set_that_can_detect_nothing_says_so():
     sentence = describe_row(judged(0, 0, 2, GateVerdict.INCONCLUSIVE, minimum_detectable_drop=None), 2)
     assert "so few cases can detect none" in sentence
+    clustered = judged(1, 1, 12, GateVerdict.INCONCLUSIVE, minimum_detectable_drop=None)
+    assert "n=12 in 3 clusters" in describe_row(clustered, 3)
+    assert "so few clusters can detect none" in describe_row(clustered, 3)
 
 
 @pytest.mark.parametrize("by_skill", [(), None])
