@@ -18,6 +18,9 @@ from trainers.unread_keys import (
     stop_keys,
 )
 
+# Types of keys that take a number.
+_NUMBERS: tuple[Any, ...] = (int, float, int | None, float | None)
+
 
 class StrictModel(BaseModel):
     """Unknown keys are refused, and keys that have no effect; values are not changed.
@@ -28,6 +31,17 @@ class StrictModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     unread: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_yes_for_a_number(cls, given: Any) -> Any:
+        """True would be read as 1, a rate of 1.0 for one."""
+        if isinstance(given, dict):
+            for key, value in given.items():
+                field = cls.model_fields.get(key)
+                if isinstance(value, bool) and field is not None and field.annotation in _NUMBERS:
+                    refuse(f"{key}: found {value} (allowed: a number)")
+        return given
 
     @model_validator(mode="after")
     def _has_an_effect(self) -> Self:
@@ -87,6 +101,8 @@ class PeftSettings(StrictModel):
     @model_validator(mode="after")
     def _of_its_method(self) -> Self:
         refuse(peft_keys(self, self.method))
+        if self.init == "orthogonal" and self.r % 2:
+            refuse(f"init: orthogonal needs an even r, not {self.r}")
         return self
 
 
@@ -152,7 +168,7 @@ class RunConfig(StrictModel):
             description="How golden cases are looked for in the data; allow: train although there are some."
         ),
     ] = LeakageSettings()
-    seed: Annotated[int, Field(ge=0, description="Seed of everything that is random.")] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything that is random.")] = 0
 
 
 RATE = "Peak rate; where it isn't given, peft.method: full trains with a tenth of the default."
@@ -192,7 +208,7 @@ class TrainingConfig(RunConfig):
     max_steps: Annotated[
         int | None, Field(ge=1, description="Optimizer steps; in place of epochs when given.")
     ] = None
-    epochs: Annotated[float, Field(gt=0, description="Passes over the data.")] = 1.0
+    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Passes over the data.")] = 1.0
     batch_size: Annotated[int, Field(ge=1, description="Examples of one forward pass.")] = 8
     gradient_accumulation: Annotated[
         int, Field(ge=1, description="Forward passes of one optimizer step.")
@@ -212,7 +228,7 @@ class TrainingConfig(RunConfig):
         BeforeValidator(listed),
         Field(description="Trackers that show the training live: tensorboard, trackio, wandb or mlflow."),
     ] = ()
-    seed: Annotated[int, Field(ge=0, description="Seed of data order, adapter and dropout.")] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="Seed of data order, adapter and dropout.")] = 0
     chat_template: Annotated[
         Path | str | None,
         BeforeValidator(template_place),

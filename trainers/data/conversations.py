@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from harness.errors import DataError
 from trainers.data.rows import Examples, Row, read_rows, text_of
-from trainers.data.turns import EMPTY, Turn, refuse, tools_of, turns_of
+from trainers.data.turns import EMPTY, Turn, parsed, refuse, tools_of, turns_of
 from trainers.data.unread_fields import refuse_fields
 
 FORMATS = "prompt and completion | instruction, input and output | messages | conversations"
@@ -185,13 +185,16 @@ def _turns_before(path: Path, line: int, row: Row) -> list[Turn]:
     if row.get("system") not in EMPTY:
         turns.append({"role": "system", "content": text_of(path, line, row, "system")})
     history = row.get("history")
+    if isinstance(history, str) and history.lstrip().startswith("["):
+        history = parsed(path, line, "history", history)
     if history in EMPTY:
         return turns
     pairs = history if isinstance(history, list) else [history]
     for pair in pairs:
-        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(s, str) for s in pair):
+        texts: list[Any] = pair if isinstance(pair, list) and len(pair) == 2 else [None, None]
+        if not all(isinstance(text, str) and text.strip() for text in texts):
             refuse(path, line, "history", f"found {pair!r} (allowed: pairs of question and answer)")
-        turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+        turns += [{"role": "user", "content": texts[0]}, {"role": "assistant", "content": texts[1]}]
     return turns
 
 

@@ -75,6 +75,7 @@ def pair_row(path: Path, line: int, row: Row) -> Row:
     asked = question_of(path, line, row, ("chosen", "rejected"), _PAIR)
     _ends_with_question(path, line, asked)
     chosen, rejected = (answer_of(path, line, key, row[key]) for key in ("chosen", "rejected"))
+    _refuse_weights(path, line, chosen, rejected)
     if _stripped(chosen) == _stripped(rejected):
         raise DataError(path, line, "chosen and rejected are equal; a pair must differ")
     found = {"prompt": asked.turns, "chosen": [chosen], "rejected": [rejected]}
@@ -125,7 +126,14 @@ def thumb_row(path: Path, line: int, row: Row) -> Row:
     else:
         _ends_with_question(path, line, asked)
         answer = answer_of(path, line, "completion", row["completion"])
+    _refuse_weights(path, line, answer)
     return with_tools({"prompt": turns, "completion": [answer], "label": label}, asked.tools)
+
+
+def _refuse_weights(path: Path, line: int, *answers: Turn) -> None:
+    """Refuse an answer of weight 0: it would be learnt anyway."""
+    if any(answer.get("weight") == 0 for answer in answers):
+        raise DataError(path, line, "weight: the answer has weight 0; remove the row")
 
 
 def _need(path: Path, line: int, row: Row, formats: str, keys: Sequence[str]) -> None:

@@ -16,6 +16,10 @@ _FORMS = ("prompt", "messages", "conversations", "instruction")
 # What other programs ask with the prompt.
 _UNREAD = {
     "system_prompt": "write it into system",
+    **dict.fromkeys(
+        ("image", "images", "audio", "video", "videos"), "no model here sees it; leave such rows out"
+    ),
+    "chat_template_kwargs": "give it once for all rows, in the configuration",
     "tools": "answers that call tools can't be sampled here; write them into a system turn",
 }
 

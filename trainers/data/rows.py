@@ -1,6 +1,7 @@
 """Training rows; an invalid one is reported with file and line."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -81,7 +82,7 @@ def read_rows(
         digest.update(source.content)
         before = len(rows)
         left = None if max_rows is None else max_rows - len(rows)
-        for number, row in islice(source.rows, left):
+        for number, row in islice(source.rows, None if left is None else min(left, sys.maxsize)):
             if not isinstance(row, dict):
                 problem = f"found a {type(row).__name__} (allowed: an object with {formats})"
                 raise DataError(path, number, problem)

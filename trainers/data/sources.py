@@ -1,5 +1,6 @@
 """Rows as they are stored: JSON lines, a JSON list, CSV, Parquet, or a data set of the hub."""
 
+import codecs
 import csv
 import io
 import json
@@ -16,6 +17,20 @@ _HUB = "hf:"
 _HUB_NAME = re.compile(
     r"hf:(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?::(?P<split>[^@/]+))?(?:@(?P<revision>.+))?"
 )
+# Columns whose JSON may be a text of its own.
+_TEXTS = {
+    "chosen",
+    "completion",
+    "input",
+    "instruction",
+    "output",
+    "prompt",
+    "rejected",
+    "system",
+    "text",
+}
+# What a turn says.
+_SAID = {"content", "value", "tool_calls"}
 _TABLES = {".csv": ",", ".tsv": "\t"}
 
 
@@ -56,7 +71,7 @@ def read_source(path: Path) -> Source:
         return Source(content, _table_rows(path, content, _TABLES[ending]))
     if ending == ".parquet":
         return Source(content, iter(enumerate(_parquet_rows(path, content), start=1)))
-    if ending == ".json" and content.lstrip()[:1] == b"[":
+    if ending == ".json" and content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"[":
         return Source(content, _list_rows(path, content))
     return Source(content, _line_rows(path, content))
 
@@ -77,30 +92,44 @@ def _line_rows(path: Path, content: bytes) -> Iterator[tuple[int, Any]]:
     for number, raw in enumerate(content.split(b"\n"), start=1):
         if raw.strip():
             try:
-                yield number, parse_json(raw)
+                row = parse_json(raw, once=True)
             except UnicodeDecodeError as error:
                 raise DataError(path, number, "not UTF-8") from error
             except ValueError as error:
                 raise DataError(path, number, f"not JSON: {error}") from error
+            if b"\\ud" in raw.lower():
+                _refuse_half_characters(path, number, row)
+            yield number, row
+
+
+def _refuse_half_characters(path: Path, line: int, row: Any) -> None:
+    """Refuse a row with half of a pair of Unicode escapes: no tokenizer takes such a text."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise DataError(path, line, f"not a text: {half} is half of a character; remove it") from error
 
 
 def _list_rows(path: Path, content: bytes) -> Iterator[tuple[int, Any]]:
     """The entries of a JSON list, each with the line where it begins."""
     text = _decoded(path, content)
     try:
-        entries = parse_json(text)
+        entries = parse_json(text, once=True)
     except ValueError as error:
         raise DataError(path, getattr(error, "lineno", None), f"not JSON: {error}") from error
     decoder, counted, line, place = json.JSONDecoder(), 0, 1, text.index("[") + 1
     for entry in entries:
         place = next(at for at in range(place, len(text)) if text[at] not in " \t\r\n,")
         line, counted = line + text.count("\n", counted, place), place
-        yield line, entry
         place = decoder.raw_decode(text, place)[1]
+        if "\\ud" in text[counted:place].lower():
+            _refuse_half_characters(path, line, entry)
+        yield line, entry
 
 
 def _table_rows(path: Path, content: bytes, delimiter: str) -> Iterator[tuple[int, Any]]:
-    """The rows of a table with a header; cells are texts, those that are JSON lists or objects are parsed."""
+    """The rows of a table with a header; cells are texts, or what _cell parses."""
     text = _decoded(path, content)
     # By default longer cells are refused.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
@@ -113,7 +142,7 @@ def _table_rows(path: Path, content: bytes, delimiter: str) -> Iterator[tuple[in
             if not cells:
                 continue
             if not names:
-                names = cells
+                names = [name.strip() for name in cells]
                 if twice := next((name for name in names if names.count(name) > 1), None):
                     raise DataError(path, line, f"the column {twice!r} occurs twice")
             elif len(cells) != len(names):
@@ -122,18 +151,28 @@ def _table_rows(path: Path, content: bytes, delimiter: str) -> Iterator[tuple[in
                 )
                 raise DataError(path, line, problem)
             else:
-                yield line, {name: _cell(cell) for name, cell in zip(names, cells, strict=True)}
+                yield line, {name: _cell(name, cell) for name, cell in zip(names, cells, strict=True)}
     except csv.Error as error:
         raise DataError(path, reader.line_num, f"not a table: {error}") from error
 
 
-def _cell(text: str) -> Any:
+def _cell(name: str, text: str) -> Any:
+    """A cell's text, parsed if it is a JSON list or object; a question or answer only if it has turns.
+
+    What is asked and answered may itself be JSON.
+    """
     if text.strip()[:2] not in {"[{", "[[", '["', '{"'}:
         return text
     try:
-        return parse_json(text)
+        found = parse_json(text)
     except ValueError:
         return text
+    turns = found if isinstance(found, list) else [found]
+    return found if name not in _TEXTS or all(map(_is_turn, turns)) else text
+
+
+def _is_turn(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value.keys() & {"role", "from"} and value.keys() & _SAID)
 
 
 def _parquet_rows(path: Path, content: bytes) -> list[Any]:

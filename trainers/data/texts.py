@@ -7,9 +7,12 @@ from pathlib import Path
 from harness.errors import DataError
 from trainers.data.rows import Examples, Row, read_rows, text_of
 from trainers.data.sources import read_bytes
+from trainers.data.unread_fields import refuse_fields
 
 # Files that are one document each.
 PLAIN = {".txt", ".md"}
+# Fields that change what is learnt from a text.
+_READ_ELSEWHERE = {"audio", "image", "images", "video", "videos", "weight"}
 
 
 def load_texts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
@@ -44,7 +47,7 @@ def load_texts(paths: Sequence[Path], max_rows: int | None = None) -> Examples:
 
 def _decoded(path: Path, content: bytes) -> str:
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(path, content[: error.start].count(b"\n") + 1, "not UTF-8") from error
     if not text.strip():
@@ -64,6 +67,7 @@ def text_row(path: Path, line: int, row: Row) -> Row:
         The row's ``text`` alone.
 
     Raises:
-        DataError: With what was found, and what is allowed.
+        DataError: It has a weight, or pictures or sound; with what was found, and what is allowed.
     """
+    refuse_fields(path, line, {key: row[key] for key in _READ_ELSEWHERE & row.keys()}, {"text"})
     return {"text": text_of(path, line, row, "text")}

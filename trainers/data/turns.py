@@ -45,7 +45,7 @@ def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
         DataError: The value is not a list of turns, or a turn has a field that is not read.
     """
     if isinstance(value, str):
-        value = _parsed(path, line, key, value)
+        value = parsed(path, line, key, value)
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
         refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
     turns = [_turn(path, line, key, turn) for turn in value]
@@ -54,17 +54,18 @@ def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
 
 
 def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
+    _refuse_doubled(path, line, key, given)
     named = given.get("role", given.get("from"))
     role = _SHAREGPT.get(str(named), named)
     content = _text_of_parts(given.get("content", given.get("value")))
     calls: Any = given.get("tool_calls") or []
     if named == "function_call":
-        calls, content = _parsed(path, line, key, str(content)), ""
+        calls, content = parsed(path, line, key, str(content)), ""
         calls = calls if isinstance(calls, list) else [calls]
     if content is None and calls:
         content = ""
     if role not in _ROLES or not isinstance(content, str):
-        refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
+        refuse(path, line, key, _no_turn(named, role, content))
     turn: Turn = {"role": role, "content": content}
     for field, value in given.items():
         if field in _READ or field in _REASONING or value in EMPTY:
@@ -80,20 +81,51 @@ def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
                 refuse(path, line, key, f"{field}: found {value!r} (allowed: a text)")
             turn["reasoning"] = value
     if given.get("weight") is not None:
-        if given["weight"] not in {0, 1}:
+        if given["weight"] not in (0, 1):  # a tuple: it may be a list, which no set could look up
             refuse(path, line, key, f"weight: found {given['weight']!r} (allowed: 0 and 1)")
         turn["weight"] = int(given["weight"])
     _check_role(path, line, key, turn, given)
     return turn
 
 
+# Names of one and the same field in different forms of turns.
+_SAME = (("role", "from"), ("content", "value"), _REASONING)
+
+
+def _refuse_doubled(path: Path, line: int, key: str, given: Mapping[str, Any]) -> None:
+    """Refuse a turn that says one thing twice, and differently: one of them would be dropped."""
+    for names in _SAME:
+        found = [name for name in names if given.get(name) not in EMPTY]
+        if any(given[name] != given[found[0]] for name in found):
+            refuse(path, line, key, f"a turn has {' and '.join(found)}; leave one of them out")
+    if given.get("role", given.get("from")) == "function_call" and given.get("tool_calls"):
+        refuse(path, line, key, "a turn has function_call and tool_calls; leave one of them out")
+
+
+def _no_turn(named: Any, role: Any, content: Any) -> str:
+    """Why it is no turn.
+
+    Args:
+        named: Its role, as given.
+        role: The same by our names.
+        content: Its content.
+    """
+    if isinstance(named, str) and role not in _ROLES:
+        return f"found the role {named!r} (allowed: {' | '.join(_ROLES)})"
+    if isinstance(content, list):
+        kinds = [part.get("type") for part in content if isinstance(part, dict)]
+        other = next((kind for kind in kinds if kind != "text"), None)
+        return f"a turn's content has a part of type {other!r} (allowed: text)"
+    return "each needs role (system | user | assistant | tool) and content"
+
+
 def _check_role(path: Path, line: int, key: str, turn: Turn, given: Mapping[str, Any]) -> None:
     """Refuse what only another role's turn has."""
+    if turn["role"] != "tool" and given.get("name"):
+        refuse(path, line, key, "a turn has name, which is read for a tool's result only")
     if turn["role"] != "assistant":
         if wrong := [field for field in ("tool_calls", "reasoning", "weight") if field in turn]:
             refuse(path, line, key, f"{wrong[0]}: only an assistant's turn has it, not the {turn['role']}'s")
-        if turn["role"] != "tool" and given.get("name"):
-            refuse(path, line, key, "a turn has name, which is read for a tool's result only")
         if turn["role"] != "tool" and not turn["content"].strip():
             refuse(path, line, key, f"the {turn['role']}'s turn is empty")
 
@@ -108,7 +140,7 @@ def _text_of_parts(content: Any) -> Any:
 
 
 def _listed(path: Path, line: int, key: str, calls: Any) -> list[Any]:
-    found = _parsed(path, line, key, calls) if isinstance(calls, str) else calls
+    found = parsed(path, line, key, calls) if isinstance(calls, str) else calls
     if not isinstance(found, list):
         refuse(path, line, key, f"tool_calls: found {found!r} (allowed: a list of calls)")
     return found
@@ -118,7 +150,7 @@ def _call(path: Path, line: int, key: str, given: Any) -> dict[str, Any]:
     call = given.get("function", given) if isinstance(given, dict) else given
     arguments = call.get("arguments", call.get("parameters", {})) if isinstance(call, dict) else None
     if isinstance(arguments, str):
-        arguments = _parsed(path, line, key, arguments) if arguments.strip() else {}
+        arguments = parsed(path, line, key, arguments) if arguments.strip() else {}
     if not isinstance(call, dict) or not isinstance(call.get("name"), str) or not isinstance(arguments, dict):
         refuse(path, line, key, f"tool_calls: found {given!r} (allowed: a name, and arguments as an object)")
     return {"name": call["name"], "arguments": arguments}
@@ -150,7 +182,7 @@ def tools_of(path: Path, line: int, value: Any) -> list[dict[str, Any]]:
     Raises:
         DataError: They are none.
     """
-    found = _parsed(path, line, "tools", value) if isinstance(value, str) else value
+    found = parsed(path, line, "tools", value) if isinstance(value, str) else value
     if not isinstance(found, list):
         refuse(path, line, "tools", f"found {found!r} (allowed: a list of tools)")
     tools = []
@@ -206,9 +238,20 @@ def said(turn: Turn) -> str:
     return "\n".join([*([turn["content"]] if turn["content"] or not calls else []), *calls])
 
 
-def _parsed(path: Path, line: int, key: str, text: str) -> Any:
+def parsed(path: Path, line: int, key: str, text: str) -> Any:
+    """The value of a JSON text in a row.
+
+    Args:
+        path: The row's file, for messages.
+        line: Its line, from 1.
+        key: Where the text is.
+        text: The text.
+
+    Raises:
+        DataError: It is not JSON.
+    """
     try:
-        return parse_json(text)
+        return parse_json(text, once=True)
     except ValueError as error:
         raise DataError(path, line, f"{key}: {text[:40]!r} is not JSON: {error}") from error
 

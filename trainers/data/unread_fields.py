@@ -26,6 +26,7 @@ CONVERSATION = {
     "images": _REMOVE,
     "image": _REMOVE,
     "audio": _REMOVE,
+    "video": _REMOVE,
     "videos": _REMOVE,
     "reasoning": _REMOVE,
     "reasoning_content": _REMOVE,

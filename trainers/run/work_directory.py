@@ -10,6 +10,7 @@ from harness.errors import SettingsError
 from harness.models.file_hashes import file_sha256
 from harness.models.resolve import adapter_sha256
 from harness.types.storage import parse_json, write_whole
+from harness.types.training import MANIFEST_FILE
 from trainers.config import RunConfig
 from trainers.run.checkpoint import STATE_FILE, check_checkpoint
 from trainers.run.processes import is_main_process
@@ -40,10 +41,12 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
         The checkpoint to continue from; None for a new run.
 
     Raises:
-        SettingsError: There is no checkpoint, or data or settings changed since it was written.
+        SettingsError: The output would replace something else, there is no checkpoint, or data or settings
+            changed since it was written.
     """
     if not is_main_process():
         return last_checkpoint(work) if resume else None
+    _refuse_foreign(config.output)
     identity: dict[str, object] = {
         **config.model_dump(mode="json", exclude=_NOT_IDENTITY),
         "data_sha256": data_sha256,
@@ -65,6 +68,19 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
             f"--resume: {', '.join(changed)} changed since the checkpoint; start without --resume"
         )
     return checkpoint
+
+
+def _refuse_foreign(output: Path) -> None:
+    """Refuse an output in whose place is something that no training wrote: it would be deleted.
+
+    Raises:
+        SettingsError: There is a file, or a directory with other files.
+    """
+    known = output.is_dir() and ((output / MANIFEST_FILE).exists() or not any(output.iterdir()))
+    if output.exists() and not known:
+        raise SettingsError(
+            f"output: {output} has files that no training wrote, and they would be replaced; give another"
+        )
 
 
 def can_resume(work: Path, config: RunConfig, data_sha256: str) -> bool:

@@ -120,8 +120,19 @@ def test_weights_choose_the_answers_that_are_learnt(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"messages": [ASKED, turn("bot", "a")]}, "messages: each needs role"),
-        ({"messages": [turn("user", [{"type": "image", "url": "u"}]), SAID]}, "messages: each needs role"),
+        ({"messages": [ASKED, turn("bot", "a")]}, "messages: found the role 'bot' "),
+        ({"messages": [turn(None, "q"), SAID]}, "messages: each needs role"),
+        ({"messages": [turn("user", [{"type": "image", "url": "u"}]), SAID]}, "has a part of type 'image'"),
+        ({"messages": [ASKED, {**SAID, "value": "other"}]}, "a turn has content and value; leave one"),
+        ({"messages": [{**ASKED, "from": "gpt"}, SAID]}, "a turn has role and from; leave one"),
+        (
+            {"messages": [ASKED, {**SAID, "reasoning": "r", "thinking": "s"}]},
+            "a turn has reasoning and thinking; leave one",
+        ),
+        ({"messages": [ASKED, {**SAID, "name": "Bob"}]}, "a turn has name, which is read for a tool's"),
+        ({"messages": [ASKED, {**SAID, "weight": [1]}]}, r"weight: found \[1\] \(allowed: 0 and 1\)"),
+        ({"prompt": "q", "completion": "a", "history": [["", "a"]]}, r"history: found \['', 'a'\]"),
+        ({"prompt": "q", "completion": "a", "history": '[["x"]]'}, r"history: found \['x'\]"),
         ({"messages": [ASKED, {**SAID, "audio": {"id": "x"}}]}, "a turn has audio, which is not read"),
         ({"messages": [{**ASKED, "name": "Bob"}, SAID]}, "a turn has name, which is read for a tool's"),
         (

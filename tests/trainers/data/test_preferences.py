@@ -38,6 +38,10 @@ def test_a_pair_becomes_three_conversations(tmp_path):
         ({**PAIR, "prompt": [{"role": "assistant", "content": "a"}]}, "the last turn must be the user's"),
         ({**PAIR, "prompt": 3}, r"rows.jsonl:2: prompt: found 3"),
         ({**PAIR, "margin": 0.5}, r"rows.jsonl:2: margin: not read here; remove it"),
+        (
+            {**PAIR, "chosen": {"role": "assistant", "content": "good", "weight": 0}},
+            r"rows.jsonl:2: weight: the answer has weight 0; remove the row",
+        ),
         ({**PAIR, "completion": "c"}, r"rows.jsonl:2: completion: a field of another form of rows"),
         ({**PAIR, "context": "s"}, r"rows.jsonl:2: context: write it into the prompt"),
     ],

@@ -44,7 +44,7 @@ def test_the_forms_of_other_trainers(tmp_path, row, turns, columns):
     assert (found["prompt"], found["columns"]) == (turns, columns)
 
 
-@pytest.mark.parametrize("name", ["system_prompt", "tools", "messages", "conversations"])
+@pytest.mark.parametrize("name", ["system_prompt", "tools", "messages", "conversations", "images"])
 def test_what_would_not_be_asked_is_refused(tmp_path, name):
     with pytest.raises(DataError, match=rf"rows.jsonl:1: {name}: not a part of the prompt"):
         load(tmp_path, {"prompt": "q", name: "x"})

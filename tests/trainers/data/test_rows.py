@@ -61,7 +61,7 @@ GOOD = {"prompt": "q", "completion": "a"}
         ({"instruction": "q", "input": 3, "output": "a"}, r"rows.jsonl:2: input: found 3"),
         ({"messages": []}, "the last must be the assistant's"),
         ({"messages": [turn("user", "q")]}, "the last must be the assistant's"),
-        ({"messages": [turn("user", "q"), turn("bot", "a")]}, "each needs role"),
+        ({"messages": [turn("user", "q"), turn("bot", "a")]}, "found the role 'bot'"),
         ({"instruction": "q", "output": "a", "context": "c"}, r"context: write it into the prompt"),
         ({**GOOD, "system_prompt": "s"}, r"rows.jsonl:2: system_prompt: write it into messages"),
         ({**GOOD, "weight": 0}, r"rows.jsonl:2: weight: not read here; remove it"),

@@ -22,7 +22,9 @@ def read(path):
     [
         ("rows.jsonl", "\n\n".join(json.dumps(row) for row in ROWS), [1, 3]),
         ("rows.json", json.dumps(ROWS, indent=1), [2, 6]),
+        ("rows.json", "\ufeff" + json.dumps(ROWS, indent=1), [2, 6]),
         ("rows.csv", TABLE, [2, 3]),
+        ("rows.csv", " prompt ," + TABLE.partition(",")[2], [2, 3]),
         ("rows.csv", "\ufeff" + TABLE, [2, 3]),
         ("rows.TSV", TABLE.replace(",", "\t").replace("q\t", "q,"), [2, 3]),
     ],
@@ -56,6 +58,20 @@ def test_a_table_may_hold_turns_as_json(tmp_path):
     assert load_examples([path]).rows == [{"prompt": turns[:1], "completion": turns[1:]}]
 
 
+def test_an_answer_of_a_table_may_be_json(tmp_path):
+    """Only what has turns is parsed in the columns of questions and answers."""
+    path = tmp_path / "rows.csv"
+    path.write_text('prompt,completion,history,known\nq,"{""id"": 1}",[],"{""id"": 1}"\n')
+    assert read(path)[0][1] == {"prompt": "q", "completion": '{"id": 1}', "history": "[]", "known": {"id": 1}}
+    assert load_examples([path]).rows[0]["completion"] == [{"role": "assistant", "content": '{"id": 1}'}]
+
+
+def test_a_character_in_two_escapes_is_whole(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "\\ud83d\\ude00", "completion": "a"}')
+    assert read(path) == [(1, {"prompt": "\U0001f600", "completion": "a"})]
+
+
 def test_parquet_is_read_without_the_nulls_that_arrow_fills_in(tmp_path):
     import pyarrow as pa
     from pyarrow import parquet
@@ -78,6 +94,18 @@ def test_parquet_is_read_without_the_nulls_that_arrow_fills_in(tmp_path):
         ("a.csv", b"prompt,completion\nq,\xff\n", "a.csv:2: not UTF-8"),
         ("a.csv", b"prompt,completion\n", "a.csv: contains no row"),
         ("a.json", b'[{"prompt": "q"},\n}]', "a.json:2: not JSON"),
+        (
+            "a.jsonl",
+            b'{"prompt": "q", "prompt": "r", "completion": "a"}',
+            "a.jsonl:1: .*'prompt' occurs twice",
+        ),
+        ("a.json", b'[{"prompt": "q", "prompt": "r", "completion": "a"}]', "'prompt' occurs twice"),
+        (
+            "a.jsonl",
+            b'\n{"prompt": "\\ud83d", "completion": "a"}',
+            r"a.jsonl:2: not a text: \\ud83d is half of a character",
+        ),
+        ("a.json", b'[{"prompt":\n"\\uD83D", "completion": "a"}]', r"a.json:1: not a text: \\ud83d is half"),
         ("a.parquet", b"PAR1", "a.parquet: not Parquet"),
     ],
 )

@@ -25,7 +25,7 @@ def test_the_loss_of_held_out_text_falls(make_project, texts):
 
 
 def test_plain_files_and_json_lines_may_be_mixed(tmp_path):
-    (tmp_path / "a.md").write_text("# One document\n\nwith two paragraphs\n")
+    (tmp_path / "a.md").write_text("\ufeff# One document\n\nwith two paragraphs\n")
     (tmp_path / "b.jsonl").write_text('{"text": "x"}\n{"text": "y"}\n')
     examples = load_texts([tmp_path / "a.md", tmp_path / "b.jsonl"])
     assert [row["text"][:5] for row in examples.rows] == ["# One", "x", "y"]
@@ -41,6 +41,9 @@ def test_bad_texts_are_named(tmp_path):
     with pytest.raises(DataError, match=r"empty.txt: is empty"):
         load_texts([tmp_path / "empty.txt"])
     with pytest.raises(DataError, match=r"rows.jsonl:1: text: found None"):
+        load_texts([tmp_path / "rows.jsonl"])
+    (tmp_path / "rows.jsonl").write_text('{"text": "x", "images": ["x.png"]}\n')
+    with pytest.raises(DataError, match=r"rows.jsonl:1: images: not read here; remove it"):
         load_texts([tmp_path / "rows.jsonl"])
 
 

@@ -41,6 +41,18 @@ def test_a_checkpoint_that_was_cut_short_is_passed_over(make_project):
     assert project.manifest["steps"] == 8
 
 
+@pytest.mark.parametrize("output", ["", "rows.jsonl", "mine"])
+def test_what_no_training_wrote_is_never_replaced(make_project, capsys, output):
+    """An output that names the configuration's own directory would delete the data."""
+    project = make_project("sft", ROWS)
+    (project.path / "mine").mkdir()
+    (project.path / "mine" / "notes.txt").write_text("mine")
+    assert project.train(output=output) == 4
+    assert "has files that no training wrote, and they would be replaced" in capsys.readouterr().err
+    assert (project.path / "rows.jsonl").read_text()
+    assert (project.path / "mine" / "notes.txt").exists()
+
+
 def config(tmp_path, **changes):
     return RunConfig(**{"base": "b", "output": tmp_path / "out", **changes})
 
