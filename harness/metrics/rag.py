@@ -15,6 +15,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from harness.errors import JudgeError
 from harness.golden.schema import base_type
@@ -27,6 +28,8 @@ from harness.types import JudgeVerdict
 
 # Computes one metric with a judge; ragas' result has the value.
 _Compute: TypeAlias = Callable[[Any, ScoringRequest], Awaitable[Any]]
+# By judge and by what the vote depends on.
+_VOTES: WeakKeyDictionary[Judge, dict[str, Future[Vote]]] = WeakKeyDictionary()
 
 
 def start(panel: Panel, request: ScoringRequest) -> None:
@@ -37,8 +40,8 @@ def start(panel: Panel, request: ScoringRequest) -> None:
         request: The request that will be scored.
     """
     for judge in panel.judges:
-        # Scoring reports the fault, because it occurs again there.
-        judge.spawn(_vote(judge, request))
+        # Scoring reports the fault: it gets the same vote.
+        _started(judge, request)
 
 
 def votes(panel: Panel, requests: Sequence[ScoringRequest]) -> list[Vote]:
@@ -52,12 +55,27 @@ def votes(panel: Panel, requests: Sequence[ScoringRequest]) -> list[Vote]:
         One vote per request, in order.
     """
     waiting: list[list[Future[Vote]]] = [
-        [judge.spawn(_vote(judge, request)) for judge in panel.judges] for request in requests
+        [_started(judge, request) for judge in panel.judges] for request in requests
     ]
     return [
         panel.together(base_type(request.check.type), [future.result() for future in futures])
         for request, futures in zip(requests, waiting, strict=True)
     ]
+
+
+def _started(judge: Judge, request: ScoringRequest) -> Future[Vote]:
+    """A judge's vote, computed once: ragas writes its prompts slowly, and they are asked ahead of scoring."""
+    votes, check, case = _VOTES.setdefault(judge, {}), request.check, request.case
+    key = repr(
+        (
+            *(base_type(check.type), case.key, request.repeat, question_of(request), request.text),
+            *(case.retrieved_context, case.references, sorted(check.options.items())),
+        )
+    )
+    if (known := votes.get(key)) is not None and not known.cancelled():
+        return known
+    votes[key] = judge.spawn(_vote(judge, request))
+    return votes[key]
 
 
 async def _vote(judge: Judge, request: ScoringRequest) -> Vote:

@@ -12,6 +12,7 @@ from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel
+from harness.metrics import rag
 from harness.run.cache import Cache
 from harness.run.scoring import Judging, score_cases
 from harness.types import Completion, Outcome
@@ -81,6 +82,22 @@ def test_known_values(case_with, score, judge_server, check, text, value, told):
     assert result.scores[0].value == value
     assert told in result.scores[0].explanation
     assert "(scripted0, ragas 0.4.3)" in result.scores[0].explanation
+
+
+def test_what_was_asked_ahead_is_computed_once(case_with, score, judge_server, monkeypatch):
+    judge_server.answer = by_words
+    computed, recall = [], rag._COMPUTE["context-recall"]
+
+    async def counted(model, request):
+        computed.append(request.case.key)
+        return await recall(model, request)
+
+    monkeypatch.setattr(rag, "_COMPUTE", {**rag._COMPUTE, "context-recall": counted})
+    case = case_with("{type: context-recall}")
+    _, panel = score([case], ["x"])
+    for text, times in (("x", 1), ("another", 2)):
+        score_cases([case], {case.key: completion(text)}, judging=Judging(panel=panel))
+        assert computed == [case.key] * times
 
 
 def test_the_question_is_the_check_s_value_where_it_has_one(case_with, score, judge_server):
