@@ -38,12 +38,6 @@ def why_it_never_regresses(golden_set: GoldenSet) -> tuple[str, str] | None:
     count = len(set(clusters) - {None}) + clusters.count(None)
     if golden_set.gate.population == "cases" or count == len(clusters) or 0.5**count <= ALPHA:
         return None
-    tolerated = golden_set.gate.max_regressed
-    none_may_regress = tolerated == 0 or (tolerated is None and not golden_set.probes_forgetting)
-    repeated = any(case.repeat > 1 for case in golden_set.cases if case.skip is None)
-    # Several answers to its cases are tested together, whatever the clusters.
-    if none_may_regress and repeated:
-        return None
     least = math.ceil(math.log2(1 / ALPHA))
     return (
         f"its pass rate can never regress: {count} cluster{'' if count == 1 else 's'} can all get worse by "

@@ -45,11 +45,6 @@ from harness.types import (
 Population: TypeAlias = Literal["sample", "cases"]
 
 
-# The part of the level with which all answers to clustered cases are tested together. They show far more than
-# their clusters if many cases of one are lost, and such a loss needs no larger part.
-_PART_OF_CASES = 0.02
-
-
 _LARGEST_LISTED = 20
 
 
@@ -116,10 +111,8 @@ def _drop_of_sample(
     else:
         found = _drop_of_units(paired, confidence)
         drop, high_unseen, p_value = found.interval, found.high_unseen, found.p_value
-    if paired.repeated and any_case_counts:
-        of_cases = stratified_p(paired.trials)
-        weighted = min(p_value / (1 - _PART_OF_CASES), of_cases / _PART_OF_CASES, 1.0)
-        p_value = weighted if paired.clustered else of_cases
+    if paired.repeated and any_case_counts and not paired.clustered:
+        p_value = stratified_p(paired.trials)
     return drop, high_unseen, p_value
 
 
