@@ -72,4 +72,16 @@ def _problem(model: Any, adapter: Any) -> str | None:
             "target_modules: names the output layer, whose weights the losses read directly, so an adapter "
             "on it would not be trained; leave it out"
         )
-    return None
+    return _unmatched(made, adapter)
+
+
+def _unmatched(made: Any, adapter: Any) -> str | None:
+    """Which name in a list of layers names none: PEFT refuses only lists of which nothing fits."""
+    asked = getattr(adapter, "target_modules", None)
+    if asked is None or isinstance(asked, str):
+        return None
+    found = [f".{name}" for name in made.base_model.targeted_module_names]
+    unmatched = sorted(name for name in asked if not any(each.endswith(f".{name}") for each in found))
+    if not unmatched:
+        return None
+    return f"target_modules: no layer is called {', '.join(unmatched)}; correct the name, or leave it out"

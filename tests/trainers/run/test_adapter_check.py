@@ -27,6 +27,8 @@ def mamba(tiny_model_dir, tmp_path_factory):
         ({"target_modules": ["lm_head"]}, "peft: target_modules: names the output layer, whose weights the"),
         ({"method": "ia3", "target_modules": ["lm_head"]}, "peft: target_modules: names the output layer"),
         ({"target_modules": ["q_porj"]}, "peft: Target modules {'q_porj'} not found in the base model"),
+        ({"target_modules": ["q_proj", "nope"]}, "peft: target_modules: no layer is called nope; correct"),
+        ({"method": "ia3", "target_modules": ["k_proj", "nope"]}, "peft: target_modules: no layer is called"),
         ({"target_modules": ["norm"]}, "peft: Target module LlamaRMSNorm((64,), eps=1e-06) is not supported"),
     ],
 )
