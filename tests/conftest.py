@@ -1,6 +1,7 @@
 """The order of the tests, what they share in one process, and the fixtures of several packages."""
 
 import os
+import signal
 import sysconfig
 from importlib import import_module
 from importlib.metadata import Distribution
@@ -102,3 +103,11 @@ def gate_imports():
 def pytester(gate_imports, pytester):
     """The fixture of pytest itself, beside modules that stay loaded."""
     return pytester
+
+
+@pytest.fixture
+def plain_sigterm():
+    """SIGTERM as a new process has it: libraries of other tests leave handlers, some below Python."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

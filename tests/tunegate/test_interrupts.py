@@ -8,6 +8,8 @@ import pytest
 from harness.presentation.boundary import run_process
 from tunegate.interrupts import interrupt_by_sigterm
 
+pytestmark = pytest.mark.usefixtures("plain_sigterm")
+
 
 def terminate():
     os.kill(os.getpid(), signal.SIGTERM)
