@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from harness.engines.weights import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
 from harness.models.resolve import unreadable_file, with_revision
-from harness.types.storage import parse_json
+from harness.types.storage import numbers_in, parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
 from tunegate.project import user_path
 
@@ -197,24 +197,12 @@ def refuse_bad_numbers(directory: Path, config: Mapping[str, Any]) -> None:
     Raises:
         AdapterError: It does.
     """
-    for key, number in _numbers("", config):
-        if not math.isfinite(number):
+    for key, number in numbers_in(config):
+        if isinstance(number, float) and not math.isfinite(number):
             raise AdapterError(
                 f"{directory / _CONFIG}: {key}: found {number} (allowed: a finite number); "
                 f"write the value of the training"
             )
-
-
-def _numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:
-    """All numbers of a JSON value, each with its key."""
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from _numbers(f"{key}.{name}" if key else str(name), each)
-    elif isinstance(value, list):
-        for place, each in enumerate(value):
-            yield from _numbers(f"{key}[{place}]", each)
-    elif isinstance(value, float):
-        yield key, value
 
 
 def _refuse_whole_model(directory: Path) -> None:

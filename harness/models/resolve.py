@@ -3,14 +3,14 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 from harness.errors import AdapterError, ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
-from harness.types.storage import parse_json
+from harness.types.storage import numbers_in, parse_json
 from tunegate.printable import say
 from tunegate.project import user_path
 
@@ -257,24 +257,13 @@ def _refuse_endless(directory: Path) -> None:
         found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # the library says what is wrong with it
-    for key, number in _layer_counts("", found):
-        if number > _MOST_LAYERS:
+    for place, number in numbers_in(found):
+        key = re.sub(r"\[\d+\]", "", place)
+        if number > _MOST_LAYERS and _LAYERS.fullmatch(key.rpartition(".")[2]):
             raise ModelError(
                 f"{path}: {key}: found {number:g} (allowed: up to {_MOST_LAYERS}); copy or save the model "
                 f"again"
             )
-
-
-def _layer_counts(key: str, value: object) -> Iterator[tuple[str, float]]:
-    """Each number of layers in a configuration, with its key."""
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from _layer_counts(f"{key}.{name}" if key else str(name), each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _layer_counts(key, each)
-    elif isinstance(value, int | float) and _LAYERS.fullmatch(key.rpartition(".")[2]):
-        yield key, value
 
 
 def _missing_shards(directory: Path) -> list[str]:

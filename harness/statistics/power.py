@@ -260,7 +260,6 @@ _SPREAD_FROM = 5
 _BY_RULE_BELOW = 30
 _RESAMPLES = 999
 _ALL_FLIP = 0.5
-_MEAN_PRECISION = 5e-4
 
 
 def detectable_mean_drop(
@@ -325,7 +324,7 @@ def _detectable_fall(
         return result.p_value <= level and (margin is None or result.high > margin)
 
     most = max(abs(total) / size for total, size in zip(units.sums, units.sizes, strict=True))
-    return least_drop(found, luck + 1 + most, _MEAN_PRECISION)
+    return least_drop(found, luck + 1 + most, _PRECISION)
 
 
 def _detectable_losses(
@@ -357,7 +356,7 @@ def _detectable_losses(
         return beyond and jumps_p(lost, gained, n, reach, rise) <= level
 
     found = power_of_counts(n, churn, regresses)
-    share = least_drop(lambda drop: found(drop) >= power, 1 - 2 * churn, _MEAN_PRECISION)
+    share = least_drop(lambda drop: found(drop) >= power, 1 - 2 * churn, _PRECISION)
     # As many gain by chance as lose, but a gain may be smaller.
     return None if share is None else share * reach + churn * (reach - gain)
 

@@ -51,6 +51,23 @@ def parse_json(
         raise
 
 
+def numbers_in(value: object, key: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers of a JSON value, each with its key, such as ``layers[2].size``.
+
+    Args:
+        value: The value.
+        key: Its own key; empty for a whole text's.
+    """
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from numbers_in(each, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from numbers_in(each, f"{key}[{place}]")
+    elif isinstance(value, int | float):
+        yield key, value
+
+
 _KINDS = (
     (stat.S_ISDIR, "is a directory"),
     (stat.S_ISFIFO, "is a named pipe, not a file"),
