@@ -97,6 +97,10 @@ class PeftSettings(StrictModel):
     virtual_tokens: Annotated[
         int, Field(ge=1, description="prefix and prompt: length of what is learnt.")
     ] = 20
+    init_text: Annotated[
+        str,
+        Field(min_length=1, description="prefix and prompt: the text whose values training starts from."),
+    ] = "Read the request with care, and answer it in the form that it asks for."
 
     @model_validator(mode="after")
     def _of_its_method(self) -> Self:

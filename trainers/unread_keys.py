@@ -17,8 +17,8 @@ _PEFT_KEYS = {
     "vera": frozenset({"r", "target_modules"}),
     "oft": frozenset({"block_size", "target_modules"}),
     "ia3": frozenset({"target_modules"}),
-    "prefix": frozenset({"virtual_tokens"}),
-    "prompt": frozenset({"virtual_tokens"}),
+    "prefix": frozenset({"virtual_tokens", "init_text"}),
+    "prompt": frozenset({"virtual_tokens", "init_text"}),
     "full": frozenset[str](),
 }
 

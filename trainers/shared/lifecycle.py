@@ -17,6 +17,7 @@ from trainers.run.arguments import require_trackers
 from trainers.run.manifest import merged, write_manifest
 from trainers.run.processes import is_main_process
 from trainers.run.training_run import TrainingRun, prepared_run
+from trainers.run.virtual_tokens import begin_as_text
 from trainers.run.work_directory import disk_errors, put_in_place
 
 TrainingConfigT = TypeVar("TrainingConfigT", bound=TrainingConfig)
@@ -64,6 +65,8 @@ def make_ready(
 
     # It prints every log as a dictionary; the watch shows the same.
     trainer.remove_callback(PrinterCallback)
+    if run.config.peft.method in {"prefix", "prompt"}:
+        begin_as_text(trainer.model, tokenizer, run.config.peft.init_text)
     if run.dtype != torch.bfloat16:
         _train_in_float32(run, trainer.model)
     if run.config.early_stop.golden:

@@ -75,6 +75,7 @@ KEYS: dict[str, dict[str, Values]] = {
         "peft.target_modules": Values(one="all-linear", two=["q_proj"]),
         "peft.block_size": Values(one=8, two=16, given={"peft": {"method": "oft"}}),
         "peft.virtual_tokens": Values(one=2, two=3, given=PREFIX),
+        "peft.init_text": Values(one="w1 w2", two="w3", given=PREFIX),
         "learning_rate": Values(one=0.02, two=0.01),
         "max_steps": Values(one=2, two=3),
         "epochs": Values(one=1, two=2, given={"max_steps": None}),
