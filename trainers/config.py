@@ -175,12 +175,23 @@ class RunConfig(StrictModel):
     seed: Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything that is random.")] = 0
 
 
-RATE = "Peak rate; where it isn't given, peft.method: full trains with a tenth of the default."
+RATE = "Peak rate; where it isn't given, it is the default times a factor of peft.method."
 # All weights can't be trained in 4 bits, and PEFT's LoHa and LoKr take a packed weight's shape for a layer's.
 _WHOLE_BASE = frozenset({"full", "loha", "lokr"})
-# LoRA's best rate is about ten times that of all weights: Schulman et al. (2025), LoRA Without Regret,
-# doi:10.64434/tml.20250929.
-_LORA_TO_FULL = 10
+# The rate of each kind of trained weights, as a factor of LoRA's. LoRA's best rate is about ten times that of
+# all weights: Schulman et al. (2025), LoRA Without Regret, doi:10.64434/tml.20250929. The others are those with
+# which SmolLM2 learnt the orders in few steps and the gate passed or nearly did (docs/training.md).
+RATE_FACTORS = {
+    "lora": 1.0,
+    "full": 0.1,
+    "oft": 0.5,
+    "loha": 5.0,
+    "lokr": 5.0,
+    "ia3": 25.0,
+    "prefix": 50.0,
+    "vera": 100.0,
+    "prompt": 150.0,
+}
 
 
 class TrainingConfig(RunConfig):
@@ -263,14 +274,14 @@ class TrainingConfig(RunConfig):
     @model_validator(mode="before")
     @classmethod
     def _has_its_methods_rate(cls, given: Any) -> Any:
-        """The default rate is an adapter's: all weights learn with less."""
+        """The default rate is LoRA's: all weights learn with less, a few with more."""
         if not isinstance(given, dict) or "learning_rate" in given:
             return given
         peft = given.get("peft")
         method = peft.get("method") if isinstance(peft, dict) else getattr(peft, "method", None)
-        if method != "full":
+        if not isinstance(method, str) or RATE_FACTORS.get(method, 1.0) == 1.0:
             return given
-        return {**given, "learning_rate": cls.model_fields["learning_rate"].default / _LORA_TO_FULL}
+        return {**given, "learning_rate": cls.model_fields["learning_rate"].default * RATE_FACTORS[method]}
 
     @model_validator(mode="after")
     def _renders(self) -> Self:

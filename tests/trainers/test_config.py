@@ -128,14 +128,16 @@ def test_each_methods_example_loads(tmp_path, name):
     ("method", "given", "rate"),
     [
         (SftConfig, {}, 2e-4),
-        (SftConfig, {"peft": {"method": "ia3"}}, 2e-4),
+        (SftConfig, {"peft": {"method": "lora", "r": 4}}, 2e-4),
+        (SftConfig, {"peft": {"method": "ia3"}}, 5e-3),
+        (SftConfig, {"peft": PeftSettings(method="oft")}, 1e-4),
         (SftConfig, {"peft": {"method": "full"}}, 2e-5),
         (SftConfig, {"peft": {"method": "full"}, "learning_rate": 2e-4}, 2e-4),
         (DpoConfig, {"peft": {"method": "full"}}, 5e-6),
         (DpoConfig, {"peft": PeftSettings(method="full")}, 5e-6),
     ],
 )
-def test_all_weights_are_not_trained_with_an_adapters_rate(method, given, rate):
+def test_each_kind_of_weights_has_its_own_rate(method, given, rate):
     """Schulman et al. 2025: LoRA's best rate is about ten times that of all weights."""
     usual = {"base": "b", "data": "d.jsonl", "output": "o", "quantization": "none"}
     assert method.model_validate({**usual, **given}).learning_rate == pytest.approx(rate)
