@@ -66,7 +66,9 @@ def write_synthetic(directory: Path, cases: int, check: str = '{"type": "contain
     """
     (directory / "golden_sets").mkdir(parents=True, exist_ok=True)
     (directory / "conftest.py").write_text(SYNTHETIC, encoding="utf-8")
-    (directory / "pyproject.toml").write_text("[tool.tunegate]\n", encoding="utf-8")
+    (directory / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\n[tool.tunegate]\n", encoding="utf-8"
+    )
     rows = [
         {
             "id": f"c{n}",

@@ -249,7 +249,9 @@ def write_project(job: Job, wanted: str = "{") -> None:
     }
     (job.directory / "golden_sets").mkdir(parents=True, exist_ok=True)
     (job.directory / "golden_sets" / "orders.yaml").write_text(json.dumps(golden), encoding="utf-8")
-    (job.directory / "pyproject.toml").write_text("[tool.tunegate]\n", encoding="utf-8")
+    (job.directory / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\n[tool.tunegate]\n", encoding="utf-8"
+    )
 
 
 def gate(job: Job, *options: str, threads: int | None = None, model: Path | None = None) -> Taken:

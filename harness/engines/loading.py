@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from inspect import isfunction
 from pathlib import Path
@@ -30,6 +32,7 @@ from harness.prompts.tokenizers import load_tokenizer
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
 
 _LOADING = threading.RLock()
+_CORE_TIMES = Path("/proc/stat")
 # PEFT finds by a decomposition of the base's weights, at each load, what these act on. It is stored in no
 # file, and another device finds another one.
 _DECOMPOSED_AT_LOAD = {"ADAMSS", "PSOFT"}
@@ -278,27 +281,85 @@ def _compiled_when_called() -> Iterator[None]:
         torch.compile = compile_now
 
 
-def leave_busy_cores(plan: ExecutionPlan) -> None:
+@contextmanager
+def leave_busy_cores(plan: ExecutionPlan) -> Iterator[None]:
     """Compute with as many threads as cores are free, where this changes no text and nobody chose a number.
+
+    What others use is measured while the models are loaded: the average load of a minute still has what ended
+    before this process began.
 
     Args:
         plan: How to compute.
     """
     import torch
 
-    if plan.device != "cpu" or plan.dtype not in EXACT_DTYPES or not hasattr(os, "getloadavg"):
+    before = CoreTimes.now()
+    yield
+    if plan.device != "cpu" or plan.dtype not in EXACT_DTYPES or "OMP_NUM_THREADS" in os.environ:
         return
-    if "OMP_NUM_THREADS" not in os.environ:
-        threads = torch.get_num_threads()
-        if (fewer := free_threads(threads, os.getloadavg()[0])) < threads:
-            torch.set_num_threads(fewer)
+    after = CoreTimes.now()
+    if before is None or after is None:
+        return
+    threads = torch.get_num_threads()
+    if (fewer := free_threads(threads, after.cores, after.busy_since(before))) < threads:
+        torch.set_num_threads(fewer)
 
 
-def free_threads(threads: int, load: float) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreTimes:
+    """What the cores that this process may use have done until now.
+
+    Attributes:
+        cores: Their number.
+        busy: Their time at work, in clock ticks.
+        total: All their time, in clock ticks.
+        own_s: This process's share of the work, in seconds.
+        clock_s: The monotonic clock.
+    """
+
+    cores: int
+    busy: int
+    total: int
+    own_s: float
+    clock_s: float
+
+    @classmethod
+    def now(cls) -> CoreTimes | None:
+        """Read them; None where the system doesn't say."""
+        try:
+            ours = os.sched_getaffinity(0)
+            lines = [line.split() for line in _CORE_TIMES.read_text("ascii").splitlines()]
+        except (AttributeError, OSError, ValueError):
+            return None
+        # user nice system idle iowait irq softirq steal
+        rows = [[int(field) for field in fields[1:9]] for fields in lines if _core(fields[0]) in ours]
+        total = sum(map(sum, rows))
+        return cls(
+            cores=len(rows),
+            busy=total - sum(row[3] + row[4] for row in rows),
+            total=total,
+            own_s=sum(os.times()[:2]),
+            clock_s=time.monotonic(),
+        )
+
+    def busy_since(self, before: CoreTimes) -> float:
+        """How many cores others kept busy since an earlier reading."""
+        share = (self.busy - before.busy) / max(1, self.total - before.total)
+        own = (self.own_s - before.own_s) / max(1e-9, self.clock_s - before.clock_s)
+        return max(0.0, share * self.cores - own)
+
+
+def _core(name: str) -> int | None:
+    number = name.removeprefix("cpu")
+    return int(number) if number.isdecimal() and number != name else None
+
+
+def free_threads(threads: int, cores: int, busy: float) -> int:
     """Threads that find a core of their own: one that waits for a core lets all others wait.
 
     Args:
         threads: Number of threads on a machine that does nothing else.
-        load: Number of processes that have a core or wait for one.
+        cores: Number of cores.
+        busy: How many of them others keep busy.
     """
-    return max(1, min(threads, round(threads - load)))
+    return max(1, min(threads, round(cores - busy)))

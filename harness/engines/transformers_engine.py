@@ -55,8 +55,7 @@ def load_engine(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Transform
         sides: The model behind each side, such as ``candidate`` and ``baseline``.
         plan: How to compute; ``dtype`` is a torch dtype's name, ``device`` a torch device.
     """
-    leave_busy_cores(plan)
-    with quiet_load():
+    with leave_busy_cores(plan), quiet_load():
         loaded = load_sides(sides, plan)
     return TransformersEngine(loaded, plan)
 

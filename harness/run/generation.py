@@ -29,8 +29,8 @@ from harness.run.workload import (
 )
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
 
-# Loading in a process of its own is worth it for a minute of one core's work, which is about this.
-_WORTH_OPERATIONS = 60 * 40e9
+# Loading in a process of its own costs about a second more: worth it for ten of one core's work, about this.
+_WORTH_OPERATIONS = 10 * 40e9
 _CHARACTERS_PER_TOKEN = 4
 
 # Stage, finished, total.

@@ -118,11 +118,32 @@ def test_the_lent_tokenizer_is_a_part_of_the_bases_answers(speechless, make_adap
 
 
 @pytest.mark.parametrize(
-    ("threads", "load", "free"),
-    [(2, 0.2, 2), (2, 0.9, 1), (2, 12.0, 1), (16, 4.2, 12), (1, 0.0, 1)],
+    ("threads", "cores", "busy", "free"),
+    [(2, 2, 0.2, 2), (2, 2, 0.9, 1), (2, 2, 12.0, 1), (16, 16, 4.2, 12), (1, 1, 0.0, 1), (2, 64, 30.0, 2)],
 )
-def test_threads_leave_cores_to_the_processes_that_use_them(threads, load, free):
-    assert loading.free_threads(threads, load) == free
+def test_threads_leave_cores_to_the_processes_that_use_them(threads, cores, busy, free):
+    assert loading.free_threads(threads, cores, busy) == free
+
+
+def test_what_others_use_is_read_from_the_cores_of_this_process(monkeypatch, tmp_path):
+    """Two of three cores are ours: in 2 s they worked 3 s, of which 1 s was ours; so others had one of them."""
+    stat, clock, own = tmp_path / "stat", [10.0], [5.0]
+    monkeypatch.setattr(loading, "_CORE_TIMES", stat)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("os.times", lambda: (own[0], 0.0, 9.0, 9.0, 0.0))
+
+    def write(first, second):
+        rows = {"cpu": "9" * 5, "cpu0": first, "cpu1": second, "cpu2": "700 0 0 0 0 0 0 0 0 0"}
+        stat.write_text("".join(f"{core} {row}\n" for core, row in rows.items()) + "intr 4 5\n")
+        return loading.CoreTimes.now()
+
+    before = write("100 0 50 800 50 0 0 0 0 0", "100 0 0 900 0 0 0 0 7 7")
+    clock[0], own[0] = 12.0, 6.0
+    after = write("200 0 50 850 100 0 0 0 0 0", "240 10 20 900 0 10 10 10 7 7")
+    assert after.busy_since(before) == pytest.approx(1.0)
+    stat.unlink()
+    assert loading.CoreTimes.now() is None
 
 
 def test_a_number_of_threads_that_somebody_chose_stays(monkeypatch):
@@ -131,14 +152,24 @@ def test_a_number_of_threads_that_somebody_chose_stays(monkeypatch):
     chosen = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
-    monkeypatch.setattr("os.getloadavg", lambda: (5.0, 5.0, 5.0))
+    times = {"cores": 8, "busy": 0, "total": 0, "own_s": 0.0, "clock_s": 0.0}
+    readings = [loading.CoreTimes(**times), loading.CoreTimes(**{**times, "busy": 500, "total": 800})] * 3
+    monkeypatch.setattr(loading.CoreTimes, "now", lambda: readings.pop(0))
     plan = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=64)
+
+    def load(plan):
+        with loading.leave_busy_cores(plan):
+            assert chosen == []
+
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    loading.leave_busy_cores(plan)
+    load(plan)
     monkeypatch.delenv("OMP_NUM_THREADS")
-    loading.leave_busy_cores(replace(plan, dtype="bfloat16"))
+    readings[:] = readings[-2:] * 2
+    load(replace(plan, dtype="bfloat16"))
+    readings[:] = readings[-2:]
     assert chosen == []
-    loading.leave_busy_cores(plan)
+    with loading.leave_busy_cores(plan):
+        pass
     assert chosen == [3]
 
 
