@@ -179,7 +179,7 @@ RATE = "Peak rate; where it isn't given, it is the default times a factor of pef
 # All weights can't be trained in 4 bits, and PEFT's LoHa and LoKr take a packed weight's shape for a layer's.
 _WHOLE_BASE = frozenset({"full", "loha", "lokr"})
 # The rate of each kind of trained weights, as a factor of LoRA's. LoRA's best rate is about ten times that of
-# which SmolLM2 learnt the orders in few steps and the gate passed, or nearly did (docs/training.md).
+# all weights: Schulman et al. (2025), LoRA Without Regret, doi:10.64434/tml.20250929. The others: those with
 # which SmolLM2 learnt the orders in few steps and the gate passed or nearly did (docs/training.md).
 RATE_FACTORS = {
     "lora": 1.0,
