@@ -42,6 +42,7 @@ from tunegate.interrupts import interrupt_by_sigterm
 from tunegate.printable import printable_line, say
 from tunegate.project import session_project, user_path
 from tunegate.project_conftest import HOOK
+from tunegate.thread_waits import sleep_while_waiting
 
 
 def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
@@ -209,6 +210,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # A path that can't even be looked for: too long, or in a folder that may not be read.
         raise pytest.UsageError(f"{error.filename}: {error.strerror}") from error
     if GATE in config.stash:
+        sleep_while_waiting()
         config.add_cleanup(interrupt_by_sigterm())
 
 

@@ -10,6 +10,7 @@ from tunegate.exit_status import ExitStatus
 from tunegate.interrupts import interrupt_by_sigterm
 from tunegate.printable import printable_line, say
 from tunegate.streams import outlive_readers
+from tunegate.thread_waits import sleep_while_waiting
 
 # The base of all faults that typer finds in a command line; it has no public name in all of typer's versions.
 _USAGE_FAULT: type[Exception] = typer.BadParameter.__mro__[2]
@@ -27,6 +28,7 @@ def run_process(work: Callable[[], object]) -> int:
         The process's exit status: an error that isn't known is an internal one, never a regression.
     """
     outlive_readers()
+    sleep_while_waiting()
     undo = interrupt_by_sigterm()
     try:
         status = work()
