@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -16,10 +16,18 @@ from trainers.unread_keys import (
     peft_keys,
     sharding_keys,
     stop_keys,
+    warmup_problem,
 )
 
 # Types of keys that take a number.
 _NUMBERS: tuple[Any, ...] = (int, float, int | None, float | None)
+# No setting is sensible beyond it, and counts beyond 64 bits break libraries in the middle of a training.
+_LARGEST = 10**9
+# Optimizers in use differ by factors of a thousand in their rates, not more.
+_LARGEST_OF = {
+    "seed": 2**32,
+    **dict.fromkeys(("learning_rate", "value_learning_rate", "head_learning_rate"), 100),
+}
 
 
 class StrictModel(BaseModel):
@@ -29,18 +37,18 @@ class StrictModel(BaseModel):
         unread: Inherited keys that this class has no use for, each with the reason.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     unread: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
-    def _has_no_yes_for_a_number(cls, given: Any) -> Any:
-        """True would be read as 1, a rate of 1.0 for one."""
+    def _has_numbers_for_numbers(cls, given: Any) -> Any:
+        """True would be read as 1, a rate of 1.0 for one; a text in quotes is no number."""
         if isinstance(given, dict):
             for key, value in given.items():
                 field = cls.model_fields.get(key)
-                if isinstance(value, bool) and field is not None and field.annotation in _NUMBERS:
-                    refuse(f"{key}: found {value} (allowed: a number)")
+                if field is not None and field.annotation in _NUMBERS:
+                    refuse(number_problem(key, value, whole=float not in _kinds(field.annotation)))
         return given
 
     @model_validator(mode="after")
@@ -59,6 +67,27 @@ def refuse(problem: str | None) -> None:
     """
     if problem is not None:
         raise PydanticCustomError("agreement", "{problem}", {"problem": problem})
+
+
+def number_problem(key: str, value: object, *, whole: bool) -> str | None:
+    """What is wrong with a key's value as a number; None if nothing is, or if its type says the rest.
+
+    Args:
+        key: The key.
+        value: What the file gives.
+        whole: Whether only whole numbers are allowed.
+    """
+    allowed = "a whole number" if whole else "a number"
+    if isinstance(value, bool | str) or (whole and isinstance(value, float) and not value.is_integer()):
+        return f"{key}: found {value!r} (allowed: {allowed})"
+    largest = _LARGEST_OF.get(key, _LARGEST)
+    if isinstance(value, int | float) and abs(value) > largest:
+        return f"{key}: found {value:g} (allowed: {allowed} of at most {largest})"
+    return None
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) or (annotation,)
 
 
 def listed(value: object) -> object:
@@ -223,7 +252,7 @@ class TrainingConfig(RunConfig):
     max_steps: Annotated[
         int | None, Field(ge=1, description="Optimizer steps; in place of epochs when given.")
     ] = None
-    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Passes over the data.")] = 1.0
+    epochs: Annotated[float, Field(gt=0, le=10**6, description="Passes over the data.")] = 1.0
     batch_size: Annotated[int, Field(ge=1, description="Examples of one forward pass.")] = 8
     gradient_accumulation: Annotated[
         int, Field(ge=1, description="Forward passes of one optimizer step.")
@@ -305,6 +334,7 @@ class TrainingConfig(RunConfig):
             )
         refuse(sharding_keys(self.trl))
         refuse(length_of_training(self, self.max_steps))
+        refuse(warmup_problem(self.warmup_steps, self.max_steps))
         refuse(adapter_shape(self, self.adapter))
         return self
 

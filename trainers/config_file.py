@@ -64,8 +64,10 @@ def _describe(document: Document, error: ValidationError, kind: type[BaseModel])
     key, around = _followed(kind, [s for s in problem["loc"] if not str(s).startswith(_INNER_STEPS)])
     name = ".".join(map(str, key))
     if problem["type"] == "agreement":
-        where = f":{document.line(key)}: {name}" if key else ""
-        return SettingsError(f"{document.path}{where}: {problem['msg']}")
+        named, said = _named(problem["msg"], around)
+        name = ".".join(map(str, (*key, *named)))
+        where = f":{document.line((*key, *named))}: {name}" if name else ""
+        return SettingsError(f"{document.path}{where}: {said}")
     place = f"{document.path}:{document.line(key)}: {name}"
     if problem["type"] == "extra_forbidden":
         return SettingsError(f"{place}: unknown key (allowed: {', '.join(around.model_fields)})")
@@ -77,6 +79,13 @@ def _describe(document: Document, error: ValidationError, kind: type[BaseModel])
         return SettingsError(f"{place}.type: found {problem['input']!r} (allowed: {tags})")
     allowed = problem["msg"].removeprefix("Input should be ")
     return SettingsError(f"{place}: found {problem['input']!r} (allowed: {allowed})")
+
+
+def _named(message: str, around: type[BaseModel]) -> tuple[KeyPath, str]:
+    """The key that a message begins with, if it is one of a class, and the rest of the message."""
+    begin, colon, rest = message.partition(": ")
+    key = tuple(begin.split("."))
+    return (key, rest) if colon and key[0] in around.model_fields else ((), message)
 
 
 def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[KeyPath, type[BaseModel]]:

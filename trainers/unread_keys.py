@@ -73,6 +73,18 @@ def length_of_training(settings: BaseModel, max_steps: int | None) -> str | None
     return f"epochs: max_steps: {max_steps} sets the length of training; leave one of them out"
 
 
+def warmup_problem(warmup: int, steps: int | None) -> str | None:
+    """What is wrong with the steps over which the rate rises, if it never reaches its peak.
+
+    Args:
+        warmup: Those steps.
+        steps: All steps of the training; None if that isn't known yet.
+    """
+    if steps is None or not warmup or warmup < steps:
+        return None
+    return f"warmup_steps: the rate rises for {warmup} of {steps} steps, and never reaches its peak; lower it"
+
+
 def adapter_shape(settings: BaseModel, adapter: Path | None) -> str | None:
     """What is wrong with ``peft``, if training starts from an adapter.
 

@@ -25,11 +25,13 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from harness.errors import SettingsError
-from trainers.config import refuse
+from trainers.config import PeftSettings, refuse
 from trainers.data.leakage import without_leaks
 from trainers.data.prompts import load_prompts
+from trainers.data.rows import Examples
 from trainers.rewards.build import build_rewards
 from trainers.rewards.catalogue import RewardSettings
+from trainers.rewards.definition import Reward
 from trainers.rewards.settings import RewardModel
 from trainers.run.entry import run_module
 from trainers.run.processes import require_one_process
@@ -67,11 +69,33 @@ class PpoConfig(PolicyConfig):
 
     @model_validator(mode="after")
     def _compares_probabilities(self) -> Self:
-        if self.peft.method in {"prefix", "prompt", "full"}:
-            refuse(f"peft.method: ppo trains lora, loha, lokr, vera, oft or ia3, not {self.peft.method}")
-        if self.peft.dropout:
-            refuse("peft.dropout: ppo compares probabilities before and after a step; leave it out")
+        refuse(adapter_problem(self.peft))
         return self
+
+
+def adapter_problem(peft: PeftSettings) -> str | None:
+    """What is wrong with the trained weights for PPO, beginning with the key; None if nothing is."""
+    if peft.method in {"prefix", "prompt", "full"}:
+        return f"peft.method: ppo trains lora, loha, lokr, vera, oft or ia3, not {peft.method}"
+    if peft.dropout:
+        return "peft.dropout: ppo compares probabilities before and after a step; leave it out"
+    return None
+
+
+def read_data(config: PpoConfig) -> tuple[Examples, Examples | None, list[Reward]]:
+    """The prompts, those of ``eval_data``, and the rewards beside the reward model's.
+
+    Raises:
+        InputError: A file is damaged, a golden case is in the data, or a reward can't be built.
+    """
+    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
+    needed = config.batch_size * config.gradient_accumulation // config.num_generations
+    if len(prompts.rows) < needed:
+        problem = f"a step answers {needed} prompts, and data has {len(prompts.rows)}"
+        raise SettingsError(f"batch_size: {problem}; lower it or raise num_generations")
+    held_out = load_prompts(config.eval_data) if config.eval_data else None
+    everything = [prompts] if held_out is None else [prompts, held_out]
+    return prompts, held_out, build_rewards(config.rewards, *everything)
 
 
 def train(config: PpoConfig, *, resume: bool = False) -> int:
@@ -88,15 +112,9 @@ def train(config: PpoConfig, *, resume: bool = False) -> int:
         InputError: Data, base model, reward model, settings or a reward can't be used.
     """
     require_one_process("ppo")
-    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
-    needed = config.batch_size * config.gradient_accumulation // config.num_generations
-    if len(prompts.rows) < needed:
-        problem = f"a step answers {needed} prompts, and data has {len(prompts.rows)}"
-        raise SettingsError(f"batch_size: {problem}; lower it or raise num_generations")
-    held_out = load_prompts(config.eval_data) if config.eval_data else None
-    everything = [prompts] if held_out is None else [prompts, held_out]
+    prompts, held_out, rewards = read_data(config)
     judge = RewardModel(type="reward-model", path=config.reward_model)
-    rewards = [*build_rewards([judge], key="reward_model"), *build_rewards(config.rewards, *everything)]
+    rewards = [*build_rewards([judge], key="reward_model"), *rewards]
     return train_policy("ppo", config, prompts, held_out, rewards, _trainer, resume=resume)
 
 

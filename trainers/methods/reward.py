@@ -22,7 +22,7 @@ from trainers.config import PreferenceConfig, refuse
 from trainers.data.leakage import without_leaks
 from trainers.data.preferences import load_pairs
 from trainers.data.rendered_rows import conversation_text
-from trainers.data.rows import Row
+from trainers.data.rows import Examples, Row
 from trainers.rewards.model import conversation_rewards
 from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
@@ -49,6 +49,15 @@ class RewardConfig(PreferenceConfig):
         return self
 
 
+def read_data(config: RewardConfig) -> Examples:
+    """The pairs.
+
+    Raises:
+        InputError: A file is damaged, or a golden case is in the data.
+    """
+    return without_leaks(load_pairs(config.data, config.max_rows), config)
+
+
 def train(config: RewardConfig, *, resume: bool = False) -> int:
     """Train as configured.
 
@@ -62,7 +71,7 @@ def train(config: RewardConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    pairs = without_leaks(load_pairs(config.data, config.max_rows), config)
+    pairs = read_data(config)
     return train_preferences(
         "reward",
         config,

@@ -16,22 +16,26 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeAlias, TypeVar, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.engines.adapter import read_training
+from harness.errors import SettingsError
 from harness.presentation.console import open_console
-from trainers.config import DtypeName, RunConfig, TrainingConfig, template_place
+from trainers.config import DtypeName, RunConfig, TrainingConfig, refuse, template_place
 from trainers.data.sources import read_source
 from trainers.methods import ppo, reward, rloo, sft
 from trainers.run.entry import run_module
 from trainers.run.processes import require_one_process
-from trainers.run.work_directory import can_resume, work_directory
+from trainers.run.work_directory import can_resume, refuse_foreign, work_directory
 
 _OF_RECIPE = "What the recipe sets."
 _COMMON = frozenset({"quantization", "dtype", "seed", "golden", "leakage", "chat_template"})
+_MODULES: Mapping[str, Any] = {"sft": sft, "reward": reward, "rloo": rloo, "ppo": ppo}
+# The stages in order: name, configuration, and the function that trains it.
+_Plan: TypeAlias = list[tuple[str, TrainingConfig, Callable[..., int]]]
 
 
 def _refused(value: object) -> NoReturn:
@@ -90,7 +94,7 @@ class RlhfConfig(RunConfig):
         DtypeName,
         Field(description="As in each stage; it applies to all three."),
     ] = "auto"
-    seed: Annotated[int, Field(ge=0, description="Seed of all three stages.")] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="Seed of all three stages.")] = 0
     chat_template: Annotated[
         Path | str | None,
         BeforeValidator(template_place),
@@ -105,15 +109,30 @@ class RlhfConfig(RunConfig):
         None
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _common_keys_stand_once(cls, given: Any) -> Any:
+        """A stage's keys agree or not with the quantization that the recipe gives it."""
+        if not isinstance(given, dict):
+            return given
+        stages = {name: given[name] for name in _MODULES if isinstance(given.get(name), dict)}
+        for name, stage in stages.items():
+            if common := sorted(_COMMON & set(stage)):
+                refuse(f"{name}.{common[0]}: give {common[0]} once, next to base; it applies to all stages")
+        passed = {key: given[key] for key in ("quantization",) if key in given}
+        return {**given, **{name: {**stage, **passed} for name, stage in stages.items()}}
+
     @model_validator(mode="after")
-    def _common_keys_stand_once(self) -> Self:
+    def _last_stage_trains_the_first_ones_adapter(self) -> Self:
         if (self.rloo is None) == (self.ppo is None):
-            raise PydanticCustomError("agreement", "the last stage is rloo or ppo: give one of them")
-        for name in ("sft", "reward", "rloo", "ppo"):
-            stage = getattr(self, name)
-            if stage is not None and (common := sorted(_COMMON & stage.model_fields_set)):
-                problem = f"{name}.{common[0]}: give {common[0]} once, next to base; it applies to all stages"
-                raise PydanticCustomError("agreement", problem)
+            refuse("the last stage is rloo or ppo: give one of them")
+        peft = self.sft.peft
+        if peft.method == "full":
+            refuse("sft.peft.method: the last stage trains the adapter of sft further, and full has none")
+        if self.ppo is not None and (problem := ppo.adapter_problem(peft)):
+            refuse(f"sft.{problem}")
+        if self.rloo is not None and self.rloo.generation == "vllm" and peft.method in {"prefix", "prompt"}:
+            refuse(f"rloo.generation: vllm takes merged weights, and sft.peft.method: {peft.method} has none")
         return self
 
 
@@ -133,8 +152,6 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
     require_one_process("rlhf")
     stages = config.output.with_name(config.output.name + ".stages")
     console = open_console(file=sys.stderr, soft_wrap=True)
-    if not resume:
-        shutil.rmtree(stages, ignore_errors=True)
     common = {"base": config.base, **{name: getattr(config, name) for name in _COMMON}}
     first = {**common, "output": stages / "sft"}
     second = {**common, "output": stages / "reward"}
@@ -144,11 +161,14 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
         "adapter": stages / "sft",
         "reward_model": stages / "reward",
     }
-    plan: list[tuple[str, TrainingConfig, Callable[..., int]]] = [
+    plan: _Plan = [
         ("sft", _stage(sft.SftConfig, config.sft, first), sft.train),
         ("reward", _stage(reward.RewardConfig, config.reward, second), reward.train),
         _last_stage(config, third),
     ]
+    _check(plan, config.output, stages)
+    if not resume:
+        shutil.rmtree(stages, ignore_errors=True)
     earlier_done = resume
     for number, (name, stage, run) in enumerate(plan, start=1):
         earlier_done = earlier_done and _finished(name, stage)
@@ -164,6 +184,39 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
         # Later stages depend on the result of a stage that ran again.
         resume = False
     return 0
+
+
+def _check(plan: _Plan, output: Path, stages: Path) -> None:
+    """Find the faults of later stages before the first one takes its hours, and before anything is deleted.
+
+    Args:
+        plan: The stages.
+        output: The last stage's output.
+        stages: The directory of the first two stages' results.
+
+    Raises:
+        InputError: A stage's data or keys can't be used, or something else is in a result's place.
+    """
+    refuse_foreign(output)
+    known = {f"{name}{ending}" for name in ("sft", "reward") for ending in ("", ".work", ".old")}
+    if stages.exists() and (not stages.is_dir() or {path.name for path in stages.iterdir()} - known):
+        raise SettingsError(
+            f"output: {stages} has files that no recipe wrote, and they would be replaced; give another"
+        )
+    for name, stage, _ in plan:
+        # Embeddings take their time, and the stage itself looks for golden cases in all ways.
+        quick = stage.leakage.model_copy(update={"embedding": None})
+        _MODULES[name].read_data(stage.model_copy(update={"leakage": quick}))
+        for source in getattr(stage, "eval_data", ()):
+            read_source(source)
+        if stage.trl:
+            import transformers
+            import trl
+
+            from trainers.run.arguments import check_keys
+
+            kinds = {"sft": trl.SFTConfig, "reward": trl.RewardConfig, "rloo": trl.RLOOConfig}
+            check_keys(stage, kinds.get(name, transformers.TrainingArguments))
 
 
 def _free_memory() -> None:

@@ -22,8 +22,10 @@ from pydantic import Field
 
 from trainers.data.leakage import without_leaks
 from trainers.data.prompts import load_prompts
+from trainers.data.rows import Examples
 from trainers.rewards.build import build_rewards
 from trainers.rewards.catalogue import RewardSettings
+from trainers.rewards.definition import Reward
 from trainers.rewards.settings import RewardModel
 from trainers.run.entry import run_module
 from trainers.run.training_run import TrainingRun
@@ -42,6 +44,18 @@ class RlooConfig(PolicyConfig):
     ] = 0.05
 
 
+def read_data(config: RlooConfig) -> tuple[Examples, Examples | None, list[Reward]]:
+    """The prompts, those of ``eval_data``, and the rewards beside the reward model's.
+
+    Raises:
+        InputError: A file is damaged, a golden case is in the data, or a reward can't be built.
+    """
+    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
+    held_out = load_prompts(config.eval_data) if config.eval_data else None
+    everything = [prompts] if held_out is None else [prompts, held_out]
+    return prompts, held_out, build_rewards(config.rewards, *everything)
+
+
 def train(config: RlooConfig, *, resume: bool = False) -> int:
     """Train as configured.
 
@@ -56,11 +70,9 @@ def train(config: RlooConfig, *, resume: bool = False) -> int:
         InputError: Data, base model, reward model, settings or a reward can't be used.
     """
     require_generation(config)
-    prompts = without_leaks(load_prompts(config.data, config.max_rows), config)
-    held_out = load_prompts(config.eval_data) if config.eval_data else None
-    everything = [prompts] if held_out is None else [prompts, held_out]
+    prompts, held_out, rewards = read_data(config)
     judge = RewardModel(type="reward-model", path=config.reward_model)
-    rewards = [*build_rewards([judge], key="reward_model"), *build_rewards(config.rewards, *everything)]
+    rewards = [*build_rewards([judge], key="reward_model"), *rewards]
     return train_policy("rloo", config, prompts, held_out, rewards, _trainer, resume=resume)
 
 

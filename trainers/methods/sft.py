@@ -27,6 +27,7 @@ from trainers.data.conversations import load_examples
 from trainers.data.leakage import without_leaks
 from trainers.data.learnt_tokens import learnt_rows
 from trainers.data.rendered_rows import rendered_tokenizer
+from trainers.data.rows import Examples
 from trainers.measure.sampling import end_tokens
 from trainers.run.entry import run_module
 from trainers.run.manifest import merged
@@ -50,6 +51,16 @@ class SftConfig(TrainingConfig):
     ] = False
 
 
+def read_data(config: SftConfig) -> tuple[Examples, Examples | None]:
+    """The rows to learn from, and those of ``eval_data``.
+
+    Raises:
+        InputError: A file is damaged, or a golden case is in the data.
+    """
+    examples = without_leaks(load_examples(config.data, config.max_rows, config.learn), config)
+    return examples, load_examples(config.eval_data, learn=config.learn) if config.eval_data else None
+
+
 def train(config: SftConfig, *, resume: bool = False) -> int:
     """Train as configured.
 
@@ -63,8 +74,7 @@ def train(config: SftConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: Data, base model or settings can't be used.
     """
-    examples = without_leaks(load_examples(config.data, config.max_rows, config.learn), config)
-    held_out = load_examples(config.eval_data, learn=config.learn) if config.eval_data else None
+    examples, held_out = read_data(config)
     with method_run("sft", config, examples.sha256, resume=resume) as run:
         from datasets import Dataset
         from trl import SFTConfig as TrlConfig

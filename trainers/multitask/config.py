@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from trainers.config import RunConfig, StrictModel, listed, refuse
-from trainers.unread_keys import changed_keys
+from trainers.unread_keys import changed_keys, warmup_problem
 
 
 class TaskSettings(StrictModel):
@@ -81,7 +81,9 @@ class MultitaskConfig(RunConfig):
     learning_rate: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="Peak rate of the encoder or its adapters.")
     ] = 1e-4
-    max_steps: Annotated[int, Field(ge=1, description="Optimizer steps, of all tasks together.")] = 300
+    max_steps: Annotated[
+        int, Field(ge=1, le=10**6, description="Optimizer steps, of all tasks together.")
+    ] = 300
     batch_size: Annotated[int, Field(ge=1, description="Examples of one task's batch.")] = 16
     warmup_steps: Annotated[int, Field(ge=0, description="Steps over which the rate rises.")] = 10
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="AdamW's.")] = 0.01
@@ -96,7 +98,9 @@ class MultitaskConfig(RunConfig):
         bool, Field(description="Train each task alone too, and compare on the held-out data.")
     ] = True
     save_steps: Annotated[int, Field(ge=1, description="Steps between checkpoints.")] = 100
-    seed: Annotated[int, Field(ge=0, description="Seed of heads, adapters, data order and dropout.")] = 0
+    seed: Annotated[
+        int, Field(ge=0, lt=2**32, description="Seed of heads, adapters, data order and dropout.")
+    ] = 0
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -114,6 +118,8 @@ class MultitaskConfig(RunConfig):
             problem = f"max_steps: {self.max_steps} can't be divided among {len(names)} tasks"
         refuse(problem)
         refuse(self._unread_key(set(changed_keys(self))))
+        if "warmup_steps" in self.model_fields_set:
+            refuse(warmup_problem(self.warmup_steps, self.max_steps))
         return self
 
     def _unread_key(self, changed: set[str]) -> str | None:

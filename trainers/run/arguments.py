@@ -65,7 +65,7 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
     import torch
 
     config = run.config
-    _check_keys(config, kind)
+    check_keys(config, kind)
     chosen: dict[str, Any] = {
         **_of_device(torch.cuda.is_available(), recomputes(config)),
         "output_dir": str(run.work / "checkpoints"),
@@ -151,8 +151,12 @@ def recomputes(config: TrainingConfig) -> bool:
     }
 
 
-def _check_keys(config: TrainingConfig, kind: Any) -> None:
+def check_keys(config: TrainingConfig, kind: Any) -> None:
     """Refuse keys that TRL doesn't have, and those for which there is a key of ours.
+
+    Args:
+        config: The keys are under its ``trl``.
+        kind: TRL's class, such as ``trl.SFTConfig``.
 
     Raises:
         SettingsError: With the first such key.

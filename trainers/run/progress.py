@@ -23,7 +23,9 @@ from rich.progress import (
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging as library_logging
 
+from harness.errors import SettingsError
 from harness.types.training import StepLoss
+from trainers.unread_keys import warmup_problem
 from tunegate.interrupts import end_forked_child
 from tunegate.printable import printable
 
@@ -79,7 +81,14 @@ class Watch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Start the bar at the step that a resumed run has reached."""
+        """Start the bar at the step that a resumed run has reached.
+
+        Raises:
+            SettingsError: The rate would never reach its peak.
+        """
+        # Only here the steps of epochs are known.
+        if problem := warmup_problem(args.get_warmup_steps(state.max_steps), state.max_steps):
+            raise SettingsError(problem)
         self.losses = [
             StepLoss(step=int(entry["step"]), loss=float(entry["loss"]))
             for entry in state.log_history

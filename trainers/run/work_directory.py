@@ -46,7 +46,7 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
     """
     if not is_main_process():
         return last_checkpoint(work) if resume else None
-    _refuse_foreign(config.output)
+    refuse_foreign(config.output)
     identity: dict[str, object] = {
         **config.model_dump(mode="json", exclude=_NOT_IDENTITY),
         "data_sha256": data_sha256,
@@ -70,7 +70,7 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
     return checkpoint
 
 
-def _refuse_foreign(output: Path) -> None:
+def refuse_foreign(output: Path) -> None:
     """Refuse an output in whose place is something that no training wrote: it would be deleted.
 
     Raises:

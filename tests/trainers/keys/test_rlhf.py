@@ -50,6 +50,7 @@ def plan(tmp_path, monkeypatch):
 
         for stage in (sft, reward, rloo, ppo):
             monkeypatch.setattr(stage, "train", note)
+            monkeypatch.setattr(stage, "read_data", lambda stage: None)
         (tmp_path / "rlhf.yaml").write_text(json.dumps(with_keys(USUAL, changes)))
         assert run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")]) == 0
         assert len(stages) == 3
@@ -93,6 +94,7 @@ def test_a_stages_models_are_gone_before_the_next_stage(tmp_path, monkeypatch):
 
     for module in (sft, reward, rloo):
         monkeypatch.setattr(module, "train", stage)
+        monkeypatch.setattr(module, "read_data", lambda stage: None)
     gc.disable()
     try:
         assert rlhf.train(rlhf.RlhfConfig.model_validate({**USUAL, "output": str(tmp_path / "out")})) == 0
@@ -120,3 +122,71 @@ def test_the_last_stages_own_adapter_has_no_effect(tmp_path, capsys):
     (tmp_path / "rlhf.yaml").write_text(json.dumps(settings))
     assert run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")]) == 4
     assert "rloo: peft: the adapter of sft is trained further" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sft.peft": {"method": "loha"}}, None),
+        ({"rloo.generation": "vllm"}, None),
+        (
+            {"sft.peft": {"method": "prefix"}, "rloo.generation": "vllm"},
+            "rloo.generation: vllm takes merged weights, and sft.peft.method: prefix has none",
+        ),
+        ({"sft.peft": {"method": "full"}}, "sft.peft.method: the last stage trains the adapter of sft"),
+        (
+            {"sft.peft": {"method": "prompt"}, "rloo": None, "ppo": {"data": "prompts.jsonl"}},
+            "sft.peft.method: ppo trains lora, loha, lokr, vera, oft or ia3, not prompt",
+        ),
+        (
+            {"sft.peft": {"dropout": 0.1}, "rloo": None, "ppo": {"data": "prompts.jsonl"}},
+            "sft.peft.dropout: ppo compares probabilities",
+        ),
+        ({"rloo.quantization": "none"}, "rloo.quantization: give quantization once, next to base"),
+        ({"seed": 2**32}, "seed: found 4294967296 (allowed: less than 4294967296)"),
+    ],
+)
+def test_stages_agree_with_the_recipe_and_with_each_other(tmp_path, capsys, monkeypatch, changes, message):
+    """A stage has the recipe's quantization; what the last stage can't train is refused before the first."""
+    for module in (sft, reward, rloo, ppo):
+        monkeypatch.setattr(module, "read_data", lambda stage: None)
+        monkeypatch.setattr(module, "train", lambda stage, *, resume: 0)
+    (tmp_path / "rlhf.yaml").write_text(json.dumps(with_keys({**USUAL, "quantization": "none"}, changes)))
+    status = run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")])
+    error = capsys.readouterr().err
+    assert status == (0 if message is None else 4), error
+    assert message is None or message in error
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ("prompts.jsonl", "prompts.jsonl: can't be read"),
+        ("out.stages/notes.txt", "out.stages has files that no recipe wrote"),
+        ("out/notes.txt", "out has files that no training wrote"),
+        ("trl", "trl.no_such_key: not a key of TRL's RLOOConfig"),
+    ],
+)
+def test_faults_of_later_stages_are_found_before_the_first(tmp_path, capsys, monkeypatch, broken, message):
+    """Nothing is trained, and the stages of an earlier recipe stay."""
+    rows = {
+        "sft.jsonl": {"prompt": "a", "completion": "b"},
+        "pairs.jsonl": {"prompt": "a", "chosen": "b", "rejected": "c"},
+        "prompts.jsonl": {"prompt": "a"},
+    }
+    for name, row in rows.items():
+        if name != broken:
+            (tmp_path / name).write_text(json.dumps(row) + "\n")
+    if broken.startswith("out"):
+        (tmp_path / broken).parent.mkdir()
+        (tmp_path / broken).write_text("mine")
+    earlier = tmp_path / "out.stages" / "sft" / "training_manifest.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("{}")
+    for module in (sft, reward, rloo):
+        monkeypatch.setattr(module, "train", lambda stage, *, resume: pytest.fail("trained"))
+    changes = {"rloo.trl": {"no_such_key": 1}} if broken == "trl" else {}
+    (tmp_path / "rlhf.yaml").write_text(json.dumps(with_keys({**USUAL, "golden": []}, changes)))
+    assert run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")]) == 4
+    assert message in capsys.readouterr().err
+    assert earlier.exists()

@@ -120,7 +120,7 @@ def test_bad_input_is_one_line_and_exit_status_4(project, capsys, changes, messa
 
 def test_weights_that_became_nan_end_in_one_line(project, capsys):
     run = project(max_steps=20)
-    assert run.train(learning_rate=1e30, trl={"max_grad_norm": 0.0}) == 4
+    assert run.train(trl={"weight_decay": 1e30}) == 4
     assert "learning_rate: the " in capsys.readouterr().err.strip().splitlines()[-1]
     assert not run.output.exists()
 

@@ -253,7 +253,7 @@ def test_a_heads_own_rate_and_a_tasks_weight_reach_only_it(project):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate": 1e30}, "learning_rate: the loss of "),
+        ({"weight_decay": 1e9}, "learning_rate: the loss of "),
         ({"max_length": 512}, "max_length: found 512 (allowed: up to the encoder's 128)"),
         ({"base": "/no/such/model"}, "/no/such/model: no such directory"),
     ],

@@ -2,17 +2,14 @@
 
 import sys
 
-import pytest
-
 from harness.types.training import LOG_FILE
 from trainers.measure.training_log import read_log
 
 ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
 
 
-@pytest.mark.parametrize("rate", [1e30])
-def test_a_loss_that_is_no_number_writes_nothing(make_project, capsys, rate):
-    project = make_project("sft", ROWS, learning_rate=rate)
+def test_a_loss_that_is_no_number_writes_nothing(make_project, capsys):
+    project = make_project("sft", ROWS, trl={"weight_decay": 1e30})
     assert project.train() == 4
     assert "the loss became" in capsys.readouterr().err
     assert not project.output.exists()
