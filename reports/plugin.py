@@ -1,6 +1,7 @@
 """Hooks the reports into a pytest run."""
 
 import os
+from collections.abc import Container
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,17 @@ _OPTIONS = {
 }
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare ``--gate-report``, ``--gate-json`` and ``--gate-markdown``."""
+def add_options(parser: pytest.Parser, free: Container[str]) -> None:
+    """Declare ``--gate-report``, ``--gate-json`` and ``--gate-markdown``.
+
+    Args:
+        parser: The session's options.
+        free: Which of them may be declared.
+    """
     group = parser.getgroup("tunegate", "tunegate: a regression gate for fine-tuned models")
     for dest, (option, variable, text) in _OPTIONS.items():
-        group.addoption(option, dest=dest, metavar="PATH", default=None, help=f"{text} [{variable}]")
+        if option in free:
+            group.addoption(option, dest=dest, metavar="PATH", default=None, help=f"{text} [{variable}]")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -23,10 +23,16 @@ from tunegate.request import (
     concerns_gate,
     golden_places,
     names_a_model,
-    needs_model_option,
-    with_long_name,
 )
-from tunegate.unused_options import declare_unused_options, unused_model, without_values
+from tunegate.unused_options import (
+    ALL_OPTIONS,
+    declare_unused_options,
+    free_options,
+    own_options_line,
+    taken_options,
+    unused_model,
+    without_values,
+)
 
 # The plugins of the gate, in the order of their options in --help.
 _PLUGINS = ("harness.plugin.hooks", "reports.plugin")
@@ -55,7 +61,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, None, None]:
-    """Load the gate if the session concerns it; add ``--model`` after the options of conftest files.
+    """Load the gate if the session concerns it; add its options after those of conftest files.
 
     It comes first of all: pytest's capture keeps the streams that it finds.
     """
@@ -63,11 +69,8 @@ def pytest_load_initial_conftests(
         from tunegate.streams import outlive_readers
 
         outlive_readers()
-    if _prepare(early_config, args):
-        # --model is not declared yet: its value must not be read as a path with conftest files.
-        known = parser.parse_known_args([with_long_name(argument) for argument in args])
-        early_config.known_args_namespace.file_or_dir = known.file_or_dir
-    elif early_config.stash[_FOREIGN] is not None:
+    if _prepare(early_config, args) or early_config.stash[_FOREIGN] is not None:
+        # No option is declared yet: their values must not be read as paths with conftest files.
         known = parser.parse_known_args(without_values(args))
         early_config.known_args_namespace.file_or_dir = known.file_or_dir
     yield
@@ -199,27 +202,28 @@ def _is_loaded() -> bool:
 
 
 def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[str]) -> None:
-    """Add ``--model`` if it is used and free; refuse a requested gate that can't run.
+    """Declare the options that are used and free; refuse a requested gate that can't run.
 
     Raises:
-        pytest.UsageError: A gate is asked for in a project that has a package of our names.
+        pytest.UsageError: A gate is asked for in a project that has a package or an option of our names.
     """
-    unknown = object()
-    is_taken = config.getoption("--model", unknown) is not unknown
-    foreign = config.stash[_FOREIGN]
+    foreign, taken = config.stash[_FOREIGN], taken_options(config, ALL_OPTIONS)
     if foreign is not None:
-        asked = asks_for_gate(arguments, session_project(config), model_is_taken=is_taken)
+        asked = asks_for_gate(arguments, session_project(config), model_is_taken="--model" in taken)
         if asked is not None:
             raise pytest.UsageError(f"{asked}: {_why_off(foreign)}")
         config.stash[_NOTICE] = f"tunegate: off: {_why_off(foreign)}"
         declare_unused_options(config, parser, arguments)
-    elif is_taken:
-        config.stash[_NOTICE] = (
-            "tunegate: --model is this project's own option here; the gate's is --gate-model"
-        )
-    elif needs_model_option(arguments):
-        # Only if it is used: a conftest file that is found later may add its own.
-        importlib.import_module("harness.plugin.hooks").add_model_option(parser)
+        return
+    if taken:
+        config.stash[_NOTICE] = f"tunegate: {own_options_line(taken)}"
+        if "--gate-model" in taken and config.pluginmanager.has_plugin(_PINNED):
+            raise pytest.UsageError(own_options_line(taken))
+    if config.pluginmanager.has_plugin(_PLUGINS[0]):
+        # Only what is used: a conftest file that is found later may add its own.
+        free = free_options(config, arguments)
+        for name in _PLUGINS:
+            importlib.import_module(name).add_options(parser, free)
 
 
 def _why_off(foreign: Path) -> str:

@@ -1,10 +1,10 @@
-"""The gate's options in a session in which it is off: accepted, and without effect.
+"""Which of the gate's options a session declares: those that it uses, unless they are the project's own.
 
-The package that declares them can't be imported then, so their names are written here again; a test compares
-the two.
+Where the gate is off they are accepted, and without effect. The package that declares them can't be imported
+then, so their names are written here again; a test compares the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pytest
 
@@ -53,7 +53,11 @@ WITH_VALUE = (
     "--gate-server-prices",
     "--gate-server-timeout",
 )
+# Where a setting's name says more than its option.
+_ENDS = {"--gate-judge-timeout": "_S", "--gate-server-timeout": "_S"}
+_ENDS |= {"--gate-allow-python": "_CHECKS", "--gate-allow-code": "_CHECKS"}
 _ASKING = ("--gate-model", "--model")
+ALL_OPTIONS = frozenset((*WITH_VALUE, *SWITCHES, "--model"))
 _DEST, _MODEL = "tunegate_unused", "tunegate_unused_model"
 
 
@@ -65,19 +69,61 @@ def declare_unused_options(config: pytest.Config, parser: pytest.Parser, argumen
         parser: Its options, of which those of conftest files are declared.
         arguments: The command line, including arguments from the configuration.
     """
-    group, unknown = parser.getgroup("tunegate", "tunegate, which is off in this project"), object()
+    group = parser.getgroup("tunegate", "tunegate, which is off in this project")
+    for name in free_options(config, arguments):
+        group.addoption(
+            name,
+            action="store_true" if name in SWITCHES else "store",
+            dest=_MODEL if name in _ASKING else _DEST,
+            default=None,
+            help="not used",
+        )
+
+
+def free_options(config: pytest.Config, arguments: Sequence[str]) -> frozenset[str]:
+    """The options that are used, or may be, and that no conftest file or other plugin has declared.
+
+    Args:
+        config: The session's configuration, with the options that are declared so far.
+        arguments: The command line, including arguments from the configuration.
+    """
     given = {each.partition("=")[0] for each in arguments}
-    # Any may be in a file of arguments.
+    # Any may be in a file of arguments, and the help lists all.
     all_used = not given.isdisjoint(HELP) or any(each.startswith("@") for each in arguments)
-    for name in (*WITH_VALUE, *SWITCHES, "--model"):
-        if (all_used or name in given) and config.getoption(name, unknown) is unknown:
-            group.addoption(
-                name,
-                action="store_true" if name in SWITCHES else "store",
-                dest=_MODEL if name in _ASKING else _DEST,
-                default=None,
-                help="not used",
-            )
+    used = ALL_OPTIONS if all_used else ALL_OPTIONS & given
+    return used - taken_options(config, used)
+
+
+def taken_options(config: pytest.Config, names: Iterable[str]) -> frozenset[str]:
+    """Which of some options are declared, before the gate has declared its own.
+
+    Args:
+        config: The session's configuration.
+        names: Names such as ``--gate-margin``.
+    """
+    unknown = object()
+    return frozenset(name for name in names if config.getoption(name, unknown) is not unknown)
+
+
+def own_options_line(taken: Collection[str]) -> str:
+    """Say which options belong to the project, and how the gate's settings of these names are given.
+
+    Args:
+        taken: Their names.
+    """
+    ours = dict.fromkeys(
+        "--gate-model" if name == "--model" and "--gate-model" not in taken else variable_of(name)
+        for name in sorted(taken)
+    )
+    owned = "is this project's own option" if len(taken) == 1 else "are this project's own options"
+    gate = "is" if len(ours) == 1 else "are"
+    return f"{' and '.join(sorted(taken))} {owned} here; the gate's {gate} {' and '.join(ours)}"
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of one of our options."""
+    setting = name.removeprefix("--").removeprefix("gate-").removeprefix("no-")
+    return f"TUNEGATE_{setting.upper().replace('-', '_')}{_ENDS.get(name, '')}"
 
 
 def unused_model(config: pytest.Config) -> str | None:

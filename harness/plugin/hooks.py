@@ -1,7 +1,7 @@
 """The hooks of the gate: its options, its registry, its section of the output, and calls of the rest."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -117,35 +117,30 @@ _PATHS = ("golden", "directory")
 _GROUP, _TITLE = "tunegate", "tunegate: a regression gate for fine-tuned models"
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Declare the options of all settings with a flag."""
+def add_options(parser: pytest.Parser, free: Container[str]) -> None:
+    """Declare options of settings.
+
+    Args:
+        parser: The session's options.
+        free: Which may be declared, such as ``--gate-margin``.
+    """
     group = parser.getgroup(_GROUP, _TITLE)
     for name, setting in SETTINGS.items():
-        if setting.flag is None:
+        flags = ("--model", "--gate-model") if name == "model" else (setting.flag or "",)
+        if not (declared := [flag for flag in flags if flag in free]):
             continue
         details: dict[str, Any] = {
             "dest": _DEST + name,
             "default": None,
             "help": f"{setting.help} [{environment_variable(name)}]",
         }
-        if setting.flag.startswith("--gate-no-"):
+        if declared[0].startswith("--gate-no-"):
             details |= {"action": "store_const", "const": False}
         elif setting.metavar is None:
             details |= {"action": "store_const", "const": True}
         else:
             details |= {"metavar": setting.metavar, "action": "append" if setting.repeated else "store"}
-        group.addoption(f"--gate-{name}" if name == "model" else setting.flag, **details)
-
-
-def add_model_option(parser: pytest.Parser) -> None:
-    """Declare ``--model``, the short name of ``--gate-model``."""
-    parser.getgroup(_GROUP, _TITLE).addoption(
-        "--model",
-        dest=_DEST + "model",
-        metavar=SETTINGS["model"].metavar,
-        action="append",
-        help="short for --gate-model",
-    )
+        group.addoption(*declared, **details)
 
 
 def _from_here(here: Path, value: Any) -> Any:
@@ -180,11 +175,6 @@ def describe_inputs(inputs: Inputs) -> str:
 
 
 __all__ = ["candidate_name", "generate", "golden", "judge", "model"]
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the ``--gate-*`` options; ``--model`` comes last of all (see :mod:`tunegate.pytest_plugin`)."""
-    add_options(parser)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,6 +1,8 @@
-"""A project that has an option ``--model`` of its own keeps it; the gate's then is ``--gate-model``."""
+"""A project that has an option of our names of its own keeps it, ``--model`` say: the gate's is ``--gate-model``."""
 
 import pytest
+
+from tunegate.unused_options import own_options_line
 
 CONFTEST = """
 import pytest
@@ -95,3 +97,58 @@ def test_a_conftest_may_name_the_plugin_where_automatic_loading_is_off(installat
         assert done.returncode == 4
         assert "nowhere" in done.stderr
         assert "1 skipped" in installation.run(project, "pytest", **variables).stdout
+
+
+OWN = "def pytest_addoption(parser):\n    parser.addoption('{}', default='mine')\n"
+VALUE = "def test_a(request):\n    assert request.config.getoption('{}') == {!r}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("--gate-margin", "TUNEGATE_MARGIN"),
+        ("--gate-json", "TUNEGATE_JSON"),
+        ("--gate-model", "TUNEGATE_MODEL"),
+    ],
+)
+@pytest.mark.parametrize("given", [False, True])
+def test_any_other_option_of_our_names_stays_the_project_s(installation, write, name, variable, given):
+    """With golden sets, which load the gate, and without a traceback where the option is used."""
+    project = write({
+        "pyproject.toml": "", "conftest.py": OWN.format(name), "golden_sets/sums.yaml": GOLDEN,
+        "tests/test_a.py": VALUE.format(name, "0.5" if given else "mine"),
+    })  # fmt: skip
+    done = installation.run(project, "pytest", *([f"{name}=0.5"] if given else []))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed, 1 skipped" in done.stdout
+    line = f"tunegate: {name} is this project's own option here; the gate's is {variable}"
+    assert done.stdout.count(line) == 1
+
+
+def test_a_model_is_gated_where_the_project_owns_other_options(installation, write):
+    project = write(
+        {"pyproject.toml": "", "conftest.py": OWN.format("--gate-margin"), "golden_sets/sums.yaml": GOLDEN}
+    )
+    done = installation.run(project, "pytest", "--model=nowhere", "--gate-margin=many")
+    assert done.returncode == 4
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_refuses_where_no_option_can_name_its_model(installation, write):
+    project = write(
+        {"pyproject.toml": "", "conftest.py": OWN.format("--gate-model"), "golden_sets/sums.yaml": GOLDEN}
+    )
+    done = installation.run(project, "tunegate", "gate", "--model=nowhere")
+    assert done.returncode == 4
+    assert "the gate's is TUNEGATE_MODEL" in done.stderr
+
+
+def test_the_line_about_several_options_names_what_sets_each():
+    assert own_options_line({"--model", "--gate-model"}).endswith(
+        "--gate-model and --model are this project's own options here; the gate's is TUNEGATE_MODEL"
+    )
+    assert own_options_line({"--gate-no-forgetting", "--model"}) == (
+        "--gate-no-forgetting and --model are this project's own options here; the gate's are "
+        "TUNEGATE_FORGETTING and --gate-model"
+    )
