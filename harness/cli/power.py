@@ -12,6 +12,7 @@ from harness.comparison.metric_verdicts import gated_margins
 from harness.errors import GoldenError
 from harness.golden.load import golden_files, load_golden_set, project_golden
 from harness.presentation.console import open_console
+from harness.presentation.terminal import detectable_range
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.studies.set_power import HARM, USUAL_SPREAD, SetPower, power_of_set
 from harness.types.golden import ALPHA
@@ -66,11 +67,14 @@ def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks
     console = open_console()
     console.print(power_table(found))
     metrics = "metric" if gated == 1 else "metrics"
-    clusters = ", half of them in whole clusters" if any(row.units < row.cases for row in found) else ""
+    clustered = any(row.units < row.cases for row in found)
+    clusters = ", half of them in whole clusters" if clustered else ""
+    spread_of = " (from cases that fall one by one to whole clusters)" if clustered else ""
     own = "; the answers of a set that asks about its own cases reproduce"
     console.print(
-        f"detects: the smallest true drop found in {POWER:.0%} of runs; passes: how often an equal model "
-        f"passes; to pass, to detect it: how many cases make that {POWER:.0%}, for a drop of the margin. "
+        f"detects: the smallest true drop found in {POWER:.0%} of runs{spread_of}; passes: how often an "
+        f"equal model passes; to pass, to detect it: how many cases make that {POWER:.0%}, for a drop of the "
+        "margin. "
         f"{gated} gated {metrics}, {churn:.1%} of cases flip by chance each way{clusters}"
         f"{own if any(row.population == 'cases' for row in found) else ''}.{_together(found)}",
         style="dim",
@@ -130,7 +134,7 @@ def power_table(found: list[SetPower]) -> Table:
             row.name,
             str(row.cases) if row.units == row.cases else f"{row.cases} in {row.units}",
             f"{row.margin:.2f}",
-            _drop(row.detectable_drop),
+            detectable_range(row.detectable_drop, row.detectable_cluster_drop),
             f"{row.pass_chance:.0%}",
             _needed(row.units_to_pass, row),
             _needed(row.units_to_detect, row),
@@ -149,17 +153,13 @@ def ways_table(found: list[SetPower]) -> Table:
                 "" if place else row.name,
                 way.name,
                 f"{way.answers:g}×",
-                _drop(way.detectable),
+                detectable_range(way.detectable, way.detectable_of_clusters),
                 f"{way.pass_chance:.0%}",
             )
         if row.looks is not None:
             shares = f"{row.looks.equal_share:.2f}×, {row.looks.harmful_share:.2f}×"
             table.add_row("", "early stop", shares, "", f"{row.looks.pass_chance:.0%}")
     return table
-
-
-def _drop(value: float | None) -> str:
-    return "none" if value is None else f"≥ {value:.2f}"
 
 
 def _needed(units: int | None, row: SetPower) -> str:

@@ -126,6 +126,7 @@ def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
         gained=len(row.gained),
         margin=row.margin or 0.0,
         minimum_detectable_drop=row.minimum_detectable_drop,
+        minimum_detectable_cluster_drop=row.minimum_detectable_cluster_drop,
         standing=standing(row),
         cases_to_settle=row.cases_to_settle,
         population=row.population,

@@ -20,9 +20,12 @@ from harness.statistics.clusters import (
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
-    detectable_repeated_cluster_drop,
-    detectable_repeated_drop,
     flips_by_chance,
+)
+from harness.statistics.detectable_repeated_drops import (
+    detectable_repeated_cluster_drop,
+    detectable_repeated_clusters,
+    detectable_repeated_drop,
 )
 from harness.statistics.paired_binary import mcnemar_p, stratified_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
@@ -90,6 +93,9 @@ def compare_metric(
         lost=_moved(paired, 1),
         gained=_moved(paired, -1),
         minimum_detectable_drop=smallest_detectable(paired, (1 - confidence) / 2) if detectable else None,
+        minimum_detectable_cluster_drop=(
+            smallest_detectable_of_clusters(paired, (1 - confidence) / 2) if detectable else None
+        ),
     )
 
 
@@ -139,6 +145,8 @@ def smallest_detectable(
 ) -> float | None:
     """True drop that a comparison like this one calls a regression with probability 0.8.
 
+    In clusters it is one whose cases are lost one by one; see :func:`smallest_detectable_of_clusters`.
+
     Args:
         paired: The metric's values: they give the number of cases and how much they change by chance.
         level: One-sided level at which "no drop" is rejected.
@@ -180,7 +188,39 @@ def _detectable_of_clusters(
         return detectable_repeated_cluster_drop(
             paired.trials, units, level, margin=margin, confidence=confidence
         )
-    by_chance = flips_by_chance(units)
+    return _detectable_flips(paired, units, level, margin, confidence, whole=False)
+
+
+def smallest_detectable_of_clusters(
+    paired: PairedMetric, level: float, margin: float | None = None, confidence: float = CONFIDENCE
+) -> float | None:
+    """The same drop if whole clusters are lost, and single answers flip by clusters: the hardest to find.
+
+    Args:
+        paired: The metric's values.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: any drop beyond chance counts.
+        confidence: Two-sided, of the interval that is compared with the margin.
+
+    Returns:
+        The drop, 1 if it takes all cases; None for metrics without clusters of passes and fails.
+    """
+    if not paired.clustered or paired.kind != "binary":
+        return None
+    if paired.repeated:
+        found = detectable_repeated_clusters(
+            paired.trials, paired.clusters, level, margin=margin, confidence=confidence
+        )
+    else:
+        found = _detectable_flips(paired, units_of(paired), level, margin, confidence, whole=True)
+    return 1.0 if found is None else found
+
+
+def _detectable_flips(
+    paired: PairedMetric, units: Units, level: float, margin: float | None, confidence: float, *, whole: bool
+) -> float | None:
+    lost, gained = (math.fsum(max(sign * drop, 0.0) for drop in paired.drops) for sign in (1, -1))
+    by_chance = flips_by_chance(units, lost, gained, whole=whole)
     return detectable_cluster_drop(units.sizes, by_chance, level, margin=margin, confidence=confidence)
 
 

@@ -5,7 +5,13 @@ from dataclasses import replace
 from statistics import NormalDist
 from typing import TypeAlias
 
-from harness.comparison.metric_drop import Population, cases_to_settle, compare_metric, smallest_detectable
+from harness.comparison.metric_drop import (
+    Population,
+    cases_to_settle,
+    compare_metric,
+    smallest_detectable,
+    smallest_detectable_of_clusters,
+)
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, regressed_cases
 from harness.statistics.clustered_drop import detectable_drop_of_cases
@@ -189,10 +195,14 @@ def _judged(
     more = None
     if verdict is GateVerdict.INCONCLUSIVE and row.population == "sample":
         more = cases_to_settle(metric, level, margin, row.drop.confidence)
+    able, of_clusters = _detectable(metric, row, level, churn), None
+    if able is not None and row.population == "sample":
+        of_clusters = smallest_detectable_of_clusters(metric, level, margin, row.drop.confidence)
     return replace(
         row,
         cases_to_settle=more,
-        minimum_detectable_drop=_detectable(metric, row, level, churn),
+        minimum_detectable_drop=able,
+        minimum_detectable_cluster_drop=of_clusters,
         verdict=verdict,
         other_question=_other_question(metric, row, margin, level) if whole else None,
     )

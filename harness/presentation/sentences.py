@@ -80,11 +80,17 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     reach = (
         f"so few {few} can detect none"
         if able is None
-        else f"a true drop of {able:.2f} or more would be detected"
+        else f"a true drop of {able:.2f} or more would be detected{_by_clusters(data)}"
     )
     settle = data.cases_to_settle
     more = "" if settle is None else f"; about {settle} such cases would settle it in 80 % of runs"
     return f"{name} is inconclusive: {change}, {bounds}: {_not_excluded(data)}; {reach}{more}"
+
+
+def _by_clusters(data: MetricFinding) -> str:
+    """From where on a drop is detected that takes whole clusters."""
+    whole = data.minimum_detectable_cluster_drop
+    return "" if whole is None else f" (of {whole:.2f} where whole clusters fall)"
 
 
 def _not_excluded(data: MetricFinding) -> str:

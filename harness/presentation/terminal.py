@@ -178,7 +178,19 @@ def detectable(row: MetricComparison) -> str:
     """The minimum detectable drop; a dash where nothing is gated and none was computed."""
     if row.verdict is None and row.minimum_detectable_drop is None:
         return "–"
-    return "none" if row.minimum_detectable_drop is None else f"≥ {row.minimum_detectable_drop:.2f}"
+    return detectable_range(row.minimum_detectable_drop, row.minimum_detectable_cluster_drop)
+
+
+def detectable_range(alone: float | None, whole: float | None) -> str:
+    """The minimum detectable drop, in clusters up to that of a drop that takes whole ones.
+
+    Args:
+        alone: The drop that takes cases one by one; None if none is found.
+        whole: The one that takes whole clusters; None without clusters.
+    """
+    if alone is None:
+        return "none"
+    return f"≥ {alone:.2f}" if whole is None else f"≥ {alone:.2f} to {whole:.2f}"
 
 
 def outcome_counts(run: Run) -> str:

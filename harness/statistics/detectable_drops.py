@@ -1,16 +1,12 @@
-"""How large a true drop must be to be found: for clusters by simulation, for repeated answers by formula.
-
-No formula holds for few clusters.
-"""
+"""How large a true drop must be to be found in clusters, by simulation: no formula holds for few of them."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unseen, squared_error
+from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unseen
 from harness.statistics.clusters import CONFIDENCE, Units
-from harness.statistics.paired_binary import Trials
 from harness.statistics.planning import times_as_many
 from harness.statistics.power import POWER, churn_of, least_drop
 
@@ -18,123 +14,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_MEAN_PRECISION = 5e-4
-
-
-def detectable_repeated_drop(
-    trials: Sequence[Trials],
-    level: float,
-    *,
-    margin: float | None = None,
-    confidence: float = CONFIDENCE,
-    power: float = POWER,
-) -> float | None:
-    """Smallest true drop that is called a regression if every case is answered several times.
-
-    Each case's chance to pass falls by the same amount, if it can. The normal approximation of
-    :func:`~harness.statistics.paired_binary.stratified_p`: answers to one case are exchangeable under "no
-    drop".
-
-    Args:
-        trials: Each case's passed answers and all its answers on both sides.
-        level: One-sided level at which "no drop" is rejected.
-        margin: Largest tolerated drop; None: always a regression if rejected.
-        confidence: Two-sided, of the interval that is compared with it.
-        power: Probability of finding the drop.
-
-    Returns:
-        The drop, or None if none is found with this probability.
-    """
-    from scipy.special import ndtri
-
-    z_level, z_power = float(ndtri(1 - level)), float(ndtri(power))
-    z_confidence = float(ndtri((1 + confidence) / 2))
-
-    def found(fall: float) -> bool:
-        shift = null = true = drop = spread = 0.0
-        for each in trials:
-            was = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
-            now, both = max(was - fall, 0.0), each.baseline + each.candidate
-            pooled = (each.baseline * was + each.candidate * now) / both
-            weight = each.baseline * each.candidate / both
-            noise = was * (1 - was) / each.baseline + now * (1 - now) / each.candidate
-            shift += weight * (was - now)
-            null += each.baseline * each.candidate / max(both - 1, 1) * pooled * (1 - pooled)
-            true += weight * weight * noise
-            drop += was - now
-            spread += noise
-        reaches = margin is None or (
-            drop - margin * len(trials) + (z_confidence - z_power) * math.sqrt(spread) >= 0
-        )
-        return reaches and shift - z_level * math.sqrt(null) >= z_power * math.sqrt(true) and shift > 0
-
-    fall = least_drop(found, 1.0, _MEAN_PRECISION)
-    return None if fall is None else _mean_fall(trials, fall)
-
-
-def detectable_repeated_cluster_drop(
-    trials: Sequence[Trials],
-    units: Units,
-    level: float,
-    *,
-    margin: float | None = None,
-    confidence: float = CONFIDENCE,
-    power: float = POWER,
-) -> float | None:
-    """As :func:`detectable_repeated_drop` for cases in clusters: by Student's distribution over the clusters.
-
-    The error of the mean is that of the answers inside the cases, or what the clusters' spread shows if that
-    is larger.
-
-    Args:
-        trials: Each case's passed answers and all its answers on both sides.
-        units: Their drops, summed by cluster.
-        level: One-sided level at which "no drop" is rejected.
-        margin: Largest tolerated drop; None: always a regression if rejected.
-        confidence: Two-sided, of the interval that is compared with it.
-        power: Probability of finding the drop.
-
-    Returns:
-        The drop, or None if none is found with this probability.
-    """
-    from scipy.special import stdtrit
-
-    if units.count < 2 or 0.5**units.count > level:
-        return None
-    freedom, least = degrees_of_freedom(units), squared_error(units)
-    needed, sure, bound = (
-        float(stdtrit(freedom, chance)) for chance in (1 - level, power, (1 + confidence) / 2)
-    )
-
-    def found(fall: float) -> bool:
-        noise = 0.0
-        for each in trials:
-            was = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
-            now = max(was - fall, 0.0)
-            noise += was * (1 - was) / each.baseline + now * (1 - now) / each.candidate
-        mean, error = _mean_fall(trials, fall), math.sqrt(max(noise / len(trials) ** 2, least))
-        reaches = margin is None or mean - margin + (bound - sure) * error >= 0
-        return reaches and mean > 0 and mean >= (needed + sure) * error
-
-    fall = least_drop(found, 1.0, _MEAN_PRECISION)
-    return None if fall is None else _mean_fall(trials, fall)
-
-
-def _mean_fall(trials: Sequence[Trials], fall: float) -> float:
-    """Mean drop if each case's chance falls by this much, or to 0."""
-    rates = [
-        (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate) for each in trials
-    ]
-    return math.fsum(min(rate, fall) for rate in rates) / len(rates)
-
-
 RUNS = 4000
 # Share of flips that concern a whole cluster while nothing is known; it weighs as much as two that moved.
 USUAL_ALIKE = 0.5
 _WEIGHT = 2
-# The part of a cluster's flip that a comparison has not shown (by simulation, as the weight).
-_UNSEEN_CLUSTERS = 0.4
-_SIMULATED_UP_TO = 200
+# The part of a whole cluster's flip that a comparison has not shown (by simulation, as the weight).
+_UNSEEN_CLUSTERS = 0.2
+_MOST_CHURN = 0.45
+# Of more clusters the mean drop is taken to be normal.
+SIMULATED_UP_TO = 200
 _PRECISION = 2e-3
 
 
@@ -161,20 +49,26 @@ class Chances:
     passes: float
 
 
-def flips_by_chance(units: Units) -> Flips:
-    """How cases flip by chance, estimated from one comparison.
+def flips_by_chance(units: Units, lost: float, gained: float, *, whole: bool) -> Flips:
+    """How cases flip by chance, estimated from one comparison: one by one, or whole clusters together.
 
-    Cases that flip alike are one flip, and more of it may be unseen: few clusters move, and in most samples
-    fewer than on average.
+    Few clusters can't show which of the two it is, so each is a world of its own, and the drop that is found
+    is told for both. One between them finds a drop between.
 
     Args:
-        units: The drops; each case's is -1, 0 or 1 (or a share, where answers are repeated).
+        units: The drops; each case's is -1, 0 or 1 (or a share, where answers are averaged).
+        lost: Lost cases.
+        gained: Gained cases.
+        whole: Whether a cluster's cases flip together, as one. Each then counts by the part that flipped.
     """
-    alike, cases = alike_of(units), math.fsum(units.sizes)
-    flip = 1 + alike * (math.fsum(size * size for size in units.sizes) / cases - 1)
-    lost, gained = (part / flip for part in _flipped(units))
-    churn = min(churn_of(lost, gained, cases / flip, unseen=_UNSEEN_CLUSTERS), 0.45)
-    return Flips(lose=churn, gain=churn, alike=alike)
+    if not whole:
+        churn = churn_of(lost, gained, math.fsum(units.sizes))
+    else:
+        parts = [part / size for part, size in zip(units.sums, units.sizes, strict=True)]
+        down, up = math.fsum(max(part, 0.0) for part in parts), math.fsum(max(-part, 0.0) for part in parts)
+        churn = churn_of(down, up, units.count, unseen=_UNSEEN_CLUSTERS)
+    churn = min(churn, _MOST_CHURN)
+    return Flips(lose=churn, gain=churn, alike=1.0 if whole else 0.0)
 
 
 def flips_as_observed(units: Units) -> Flips:
@@ -229,7 +123,7 @@ def verdict_chances(
         margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
         confidence: Two-sided, of the interval that is compared with the margin.
     """
-    if len(sizes) > _SIMULATED_UP_TO:
+    if len(sizes) > SIMULATED_UP_TO:
         return _normal_chances(sizes, flips, level, margin, confidence)
     refused, within = verdicts_of(
         drawn_drops(sizes, flips, RUNS), sizes, level, margin=margin, confidence=confidence

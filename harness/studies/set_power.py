@@ -11,22 +11,20 @@ from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE, has_light_tails
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.answering_order import answering_order
-from harness.statistics.clustered_drop import clustered_drop, first_drop_beyond
+from harness.statistics.clustered_drop import first_drop_beyond
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.detectable_drops import (
     USUAL_ALIKE,
     Chances,
     Flips,
     detectable_cluster_drop,
-    detectable_repeated_cluster_drop,
-    detectable_repeated_drop,
     verdict_chances,
 )
 from harness.statistics.looks import LookChances, look_chances
-from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance, times_as_many
 from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop, detectable_mean_drop
+from harness.studies.repeated_power import ANSWERS, detectable_repeated, repeated_clusters, repeated_pass
 from harness.types import GoldenCase, GoldenSet
 from harness.types.golden import ALPHA
 
@@ -34,7 +32,6 @@ from harness.types.golden import ALPHA
 HARM = 0.2
 # Standard deviation of a case's change of log-probability, in nats, while nothing is known.
 USUAL_SPREAD = 0.2
-ANSWERS = 5
 # The usual margin of perplexity, in nats.
 LOG_MARGIN = 0.10
 # Below this chance to pass all metrics, a lint says so.
@@ -72,12 +69,15 @@ class Way:
             or none.
         pass_chance: How often an equal candidate passes.
         answers: Number of answers a side, where 1 is the set as it is.
+        detectable_of_clusters: In clusters with one answer a case, the drop that is found if it takes whole
+            clusters; None elsewhere.
     """
 
     name: str
     detectable: float | None
     pass_chance: float
     answers: float
+    detectable_of_clusters: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,9 @@ class SetPower:
     Attributes:
         cases: Number of cases.
         units: Number of independent ones: a cluster counts once.
-        detectable_drop: Smallest true drop that regresses in 80 % of runs; None if there is none.
+        detectable_drop: Smallest true drop that regresses in 80 % of runs; None if there is none. In clusters
+            it takes cases one by one.
+        detectable_cluster_drop: The same if it takes whole clusters; None without any.
         pass_chance: How often an equal candidate passes.
         units_to_pass: Independent cases with which it passes in 80 %; None beyond 20 000.
         units_to_detect: Independent cases with which a true drop of the margin is found in 80 %.
@@ -103,6 +105,7 @@ class SetPower:
     margin: float
     detectable_drop: float | None
     pass_chance: float
+    detectable_cluster_drop: float | None = None
     units_to_pass: int | None = None
     units_to_detect: int | None = None
     population: str = "sample"
@@ -267,9 +270,9 @@ def _of_clusters(sizes: Sequence[int], margin: float, churn: float, level: float
         times = times_as_many(sizes, suffices)
         return None if times is None else times * len(sizes)
 
-    flips = Flips(lose=churn, gain=churn, alike=USUAL_ALIKE)
     return {
-        "detectable_drop": detectable_cluster_drop(sizes, flips, level, margin=margin),
+        "detectable_drop": _detectable(sizes, margin, churn, level),
+        "detectable_cluster_drop": _detectable(sizes, margin, churn, level, whole=True),
         "pass_chance": _chances(sizes, churn, churn, margin, level).passes,
         "units_to_pass": needed(lambda many: _chances(many, churn, churn, margin, level).passes >= POWER),
         "units_to_detect": needed(lambda many: _chances(many, worse, churn, margin, level).regress >= POWER),
@@ -298,19 +301,22 @@ def _ways(
         Way(
             name="as it is",
             detectable=_detectable(sizes, margin, churn, level),
+            detectable_of_clusters=_detectable(sizes, margin, churn, level, whole=True),
             pass_chance=_pass_chance(sizes, margin, churn),
             answers=1.0,
         ),
         Way(
             name="twice the cases",
             detectable=_detectable(many, margin, churn, level),
+            detectable_of_clusters=_detectable(many, margin, churn, level, whole=True),
             pass_chance=_pass_chance(many, margin, churn),
             answers=2.0,
         ),
         Way(
             name=f"{ANSWERS} answers a case",
-            detectable=_detectable_repeated(sizes, margin, churn, level, singly=singly),
-            pass_chance=_repeated_pass(sizes, margin, churn),
+            detectable=detectable_repeated(sizes, margin, churn, level, singly=singly),
+            detectable_of_clusters=repeated_clusters(sizes, margin, churn, level),
+            pass_chance=repeated_pass(sizes, margin, churn),
             answers=float(ANSWERS),
         ),
         Way(
@@ -322,61 +328,17 @@ def _ways(
     ]
 
 
-def _detectable(sizes: Sequence[int], margin: float, churn: float, level: float) -> float | None:
-    if any(size > 1 for size in sizes):
-        flips = Flips(lose=churn, gain=churn, alike=USUAL_ALIKE)
-        return detectable_cluster_drop(sizes, flips, level, margin=margin)
-    return detectable_drop(len(sizes), churn, level, margin=margin)
-
-
-def _detectable_repeated(
-    sizes: Sequence[int], margin: float, churn: float, level: float, *, singly: bool
+def _detectable(
+    sizes: Sequence[int], margin: float, churn: float, level: float, *, whole: bool = False
 ) -> float | None:
-    """The smallest drop that several answers a case find in 80 % of runs; None if they find none.
-
-    If single cases are tested, it is one that always passed and now never does: p = 1 / C(2r, r) by itself
-    with r answers on both sides; the noisy ones, which pass every other time, can show as much only if half
-    of all their answers passed. If that is too many tests, or no case is tested, all answers together find
-    it.
-    """
-    cases, total = sum(sizes), math.comb(2 * ANSWERS, ANSWERS)
-    noisy = _noisy(churn) * cases
-    if singly and (1 + noisy * total / 4**ANSWERS) / total <= level / 2:
-        return 1 / cases
-    half = Trials(ANSWERS // 2, ANSWERS, ANSWERS - ANSWERS // 2, ANSWERS)
-    stable = Trials(ANSWERS, ANSWERS, ANSWERS, ANSWERS)
-    trials = [half if place < noisy else stable for place in range(cases)]
-    if len(sizes) == cases:
-        return detectable_repeated_drop(trials, level, margin=margin)
-    unmoved = Units(sums=(0.0,) * len(sizes), sizes=tuple(map(float, sizes)))
-    return detectable_repeated_cluster_drop(trials, unmoved, level, margin=margin)
-
-
-def _noisy(churn: float) -> float:
-    """The share of cases that pass every other time, so that single answers flip this often each way."""
-    return min(4 * churn, 1.0)
-
-
-def _repeated_pass(sizes: Sequence[int], margin: float, churn: float) -> float:
-    """How often an equal candidate passes if each case has several answers on both sides, by simulation."""
-    import numpy as np
-
-    random, cases = np.random.default_rng(0), sum(sizes)
-    noisy = random.random((_RUNS, cases)) < _noisy(churn)
-    answers = random.binomial(ANSWERS, 0.5, (2, _RUNS, cases))
-    drops = np.where(noisy, (answers[0] - answers[1]) / ANSWERS, 0.0)
-    starts = np.cumsum([0, *sizes[:-1]])
-    sums = np.add.reduceat(drops, starts, axis=1)
-    clustered = any(size > 1 for size in sizes)
-    passed = 0
-    for run in sums.tolist():
-        units = Units(sums=tuple(run), sizes=tuple(map(float, sizes)))
-        if clustered:
-            found = clustered_drop(units, CONFIDENCE)
-        else:
-            found = mean_drop(units, CONFIDENCE, span=1.0, resamples=_RESAMPLES)
-        passed += found.high_unseen <= margin
-    return passed / _RUNS
+    """Of a drop that takes cases one by one, or whole clusters; the latter is None without clusters."""
+    if not any(size > 1 for size in sizes):
+        return None if whole else detectable_drop(len(sizes), churn, level, margin=margin)
+    flips = Flips(lose=churn, gain=churn, alike=1.0 if whole else 0.0)
+    found = detectable_cluster_drop(sizes, flips, level, margin=margin)
+    if found is None and whole and _detectable(sizes, margin, churn, level) is not None:
+        return 1.0
+    return found
 
 
 def _light_tailed_detectable(units: int, spread: float, level: float) -> float | None:

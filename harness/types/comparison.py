@@ -38,7 +38,9 @@ class MetricComparison:
         gained: The reverse.
         margin: Largest tolerated drop; None when not gated.
         minimum_detectable_drop: True drop that this comparison would call a regression with
-            probability 0.8; None if n is too small for any.
+            probability 0.8; None if n is too small for any. In clusters: one that takes cases one by one.
+        minimum_detectable_cluster_drop: The same for one that takes whole clusters; None without clusters of
+            passes and fails, in records of earlier versions, and if no drop is found at all.
         cases_to_settle: Number of cases like these with which the verdict would be pass or regress with
             probability 0.8; None if unknown or decided.
         verdict: None when not gated.
@@ -57,6 +59,7 @@ class MetricComparison:
     gained: tuple[str, ...] = ()
     margin: float | None = None
     minimum_detectable_drop: float | None = None
+    minimum_detectable_cluster_drop: float | None = None
     high_unseen: float | None = None
     population: Literal["sample", "cases"] = "sample"
     other_question: GateVerdict | None = None

@@ -48,6 +48,7 @@ class MetricFinding:
         gained: The reverse.
         margin: Largest tolerated drop.
         minimum_detectable_drop: None when no true drop would be found with probability 0.8.
+        minimum_detectable_cluster_drop: The same for a drop that takes whole clusters; None without any.
         standing: For a metric that passed; None otherwise.
         cases_to_settle: Number of cases that would decide it with probability 0.8; None if unknown.
         population: Whether it is about further cases like these, or about exactly these cases.
@@ -66,6 +67,7 @@ class MetricFinding:
     gained: int
     margin: float
     minimum_detectable_drop: float | None = None
+    minimum_detectable_cluster_drop: float | None = None
     standing: Standing | None = None
     cases_to_settle: int | None = None
     high_unseen: float | None = None

@@ -157,9 +157,21 @@ def margin_text(value: float, *, rate: bool) -> str:
     return f"{value * 100:.1f}".removesuffix(".0").replace("-", "−") + "\u00a0pts"
 
 
+def drops_text(alone: float, whole: float | None, *, rate: bool) -> str:
+    """The smallest drop that is found; in clusters up to that of a drop that takes whole ones.
+
+    Args:
+        alone: The one that takes cases one by one.
+        whole: The one that takes whole clusters; None without any.
+        rate: Whether the metric is a share of cases.
+    """
+    text = margin_text(alone, rate=rate)
+    return text if whole is None else f"{text} to {margin_text(whole, rate=rate)}"
+
+
 def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) -> MetricRow:
     rate = is_rate(row)
-    able = row.minimum_detectable_drop
+    able, whole = row.minimum_detectable_drop, row.minimum_detectable_cluster_drop
     low, high = (
         figures.points(bound) if rate else figures.signed(bound, 3) for bound in (row.drop.low, row.drop.high)
     )
@@ -178,7 +190,7 @@ def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) ->
         drawing=drawing,
         margin=margin,
         p=figures.p_value(row.p_value if row.p_adjusted is None else row.p_adjusted),
-        detects="none" if able is None else f"≥\u00a0{margin_text(able, rate=rate)}",
+        detects="none" if able is None else f"≥\u00a0{drops_text(able, whole, rate=rate)}",
         tone="none" if row.verdict is None else TONES[row.verdict],
         verdict="" if row.verdict is None else str(row.verdict),
         other=other_question(row.population, row.other_question),

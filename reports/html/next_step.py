@@ -144,13 +144,19 @@ def _is_judged(metric: str) -> bool:
     return base_type(metric) in CHECK_TYPES and CHECK_TYPES[base_type(metric)].judged
 
 
+def _of_clusters(data: MetricFinding, *, rate: bool) -> str:
+    whole = data.minimum_detectable_cluster_drop
+    return "" if whole is None else f" (whole clusters: from {margin_text(whole, rate=rate)})"
+
+
 def _more_cases(record: GateRecord, finding: Finding, data: MetricFinding, project: Path | None) -> NextStep:
     rate = data.scale == "binary"
     able = data.minimum_detectable_drop
     reach = (
         f"{figures.count(data.n)} cases can detect no drop."
         if able is None
-        else f"{figures.count(data.n)} cases detect drops from {margin_text(able, rate=rate)}."
+        else f"{figures.count(data.n)} cases detect drops from {margin_text(able, rate=rate)}"
+        f"{_of_clusters(data, rate=rate)}."
     )
     wider = "Or allow a larger drop (the margin), if you can tolerate it."
     set_name = quoted(finding.set_name or "")

@@ -13,6 +13,7 @@ from harness.comparison.metric_drop import (
     reach_of,
     rise_of,
     smallest_detectable,
+    smallest_detectable_of_clusters,
     units_of,
 )
 from harness.comparison.metric_verdicts import judge, judge_metrics
@@ -21,9 +22,12 @@ from harness.statistics.clustered_drop import METHOD
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
-    detectable_repeated_cluster_drop,
-    detectable_repeated_drop,
     flips_by_chance,
+)
+from harness.statistics.detectable_repeated_drops import (
+    detectable_repeated_cluster_drop,
+    detectable_repeated_clusters,
+    detectable_repeated_drop,
 )
 from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import mean_drop
@@ -68,7 +72,10 @@ def test_clusters_widen_the_interval_and_weaken_the_test():
     assert clustered.p_value == pytest.approx(0.0821, abs=5e-4)
     assert single.p_value < 0.02
     assert clustered.drop.high > single.drop.high
-    assert clustered.minimum_detectable_drop > single.minimum_detectable_drop
+    # One by one they are lost as before; whole clusters are harder to find.
+    assert clustered.minimum_detectable_drop == pytest.approx(single.minimum_detectable_drop, abs=0.01)
+    assert clustered.minimum_detectable_cluster_drop > single.minimum_detectable_drop + 0.05
+    assert single.minimum_detectable_cluster_drop is None
     assert clustered.lost == single.lost
 
 
@@ -253,9 +260,11 @@ class TestEachKindOfMetricHasItsOwnPower:
     def test_clusters(self, level, margin, confidence):
         metric = paired(LOST, [1] * 40, clusters=[place // 2 for place in range(40)])
         units = units_of(metric)
-        assert self.found(metric, level, margin, confidence) == detectable_cluster_drop(
-            units.sizes, flips_by_chance(units), level, margin=margin, confidence=confidence
-        )
+        for whole, function in ((False, self.found), (True, smallest_detectable_of_clusters)):
+            flips = flips_by_chance(units, 4, 0, whole=whole)
+            assert function(metric, level, margin, confidence) == detectable_cluster_drop(
+                units.sizes, flips, level, margin=margin, confidence=confidence
+            )
 
     def test_several_answers(self, level, margin, confidence):
         trials = tuple(
@@ -269,6 +278,11 @@ class TestEachKindOfMetricHasItsOwnPower:
         assert self.found(in_pairs, level, margin, confidence) == detectable_repeated_cluster_drop(
             trials, units_of(in_pairs), level, margin=margin, confidence=confidence
         )
+        whole = detectable_repeated_clusters(
+            trials, in_pairs.clusters, level, margin=margin, confidence=confidence
+        )
+        assert smallest_detectable_of_clusters(in_pairs, level, margin, confidence) == (whole or 1.0)
+        assert smallest_detectable_of_clusters(metric, level, margin, confidence) is None
 
 
 def test_noise_beside_reruns_is_the_mean_of_two_measurements():

@@ -85,6 +85,14 @@ def test_clusters_are_said():
     assert "settle" not in sentence
 
 
+def test_clusters_say_what_they_find_of_whole_ones():
+    row = judged(2, 1, 60, GateVerdict.INCONCLUSIVE, minimum_detectable_cluster_drop=0.31)
+    assert (
+        "a true drop of 0.13 or more would be detected (of 0.31 where whole clusters fall)"
+        in describe_row(row, 20)
+    )
+
+
 def test_a_set_that_can_detect_nothing_says_so():
     sentence = describe_row(judged(0, 0, 2, GateVerdict.INCONCLUSIVE, minimum_detectable_drop=None), 2)
     assert "so few cases can detect none" in sentence

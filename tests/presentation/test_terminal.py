@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.comparison.gate import run_gate
 from harness.presentation.console import open_console, visible_text
-from harness.presentation.terminal import confidences, outcome_counts, pairs, render_gate
+from harness.presentation.terminal import confidences, detectable_range, outcome_counts, pairs, render_gate
 from harness.types import (
     CaseResult,
     Check,
@@ -175,3 +175,9 @@ def test_the_confidence_of_several_looks_is_named():
     assert confidences(intervals[:1]) == "90 %"
     assert confidences(intervals) == "90 to 97 %"
     assert confidences([]) == "90 %"
+
+
+def test_what_clusters_detect_is_a_range():
+    assert detectable_range(None, None) == "none"
+    assert detectable_range(0.084, None) == "≥ 0.08"
+    assert detectable_range(0.084, 0.406) == "≥ 0.08 to 0.41"

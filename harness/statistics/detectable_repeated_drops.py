@@ -1,0 +1,219 @@
+"""How large a true drop must be to be found where each case is answered several times."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from harness.statistics.clustered_drop import degrees_of_freedom, squared_error
+from harness.statistics.clusters import CONFIDENCE, Units
+from harness.statistics.detectable_drops import RUNS, SIMULATED_UP_TO, verdicts_of
+from harness.statistics.paired_binary import Trials
+from harness.statistics.power import POWER, least_drop
+
+_MEAN_PRECISION = 5e-4
+_CLUSTER_PRECISION = 2e-3
+
+
+def detectable_repeated_drop(
+    trials: Sequence[Trials],
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> float | None:
+    """Smallest true drop that is called a regression if every case is answered several times.
+
+    Each case's chance to pass falls by the same amount, if it can. The normal approximation of
+    :func:`~harness.statistics.paired_binary.stratified_p`: answers to one case are exchangeable under "no
+    drop".
+
+    Args:
+        trials: Each case's passed answers and all its answers on both sides.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: Probability of finding the drop.
+
+    Returns:
+        The drop, or None if none is found with this probability.
+    """
+    from scipy.special import ndtri
+
+    z_level, z_power = float(ndtri(1 - level)), float(ndtri(power))
+    z_confidence = float(ndtri((1 + confidence) / 2))
+
+    def found(fall: float) -> bool:
+        shift = null = true = drop = spread = 0.0
+        for each in trials:
+            was = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
+            now, both = max(was - fall, 0.0), each.baseline + each.candidate
+            pooled = (each.baseline * was + each.candidate * now) / both
+            weight = each.baseline * each.candidate / both
+            noise = was * (1 - was) / each.baseline + now * (1 - now) / each.candidate
+            shift += weight * (was - now)
+            null += each.baseline * each.candidate / max(both - 1, 1) * pooled * (1 - pooled)
+            true += weight * weight * noise
+            drop += was - now
+            spread += noise
+        reaches = margin is None or (
+            drop - margin * len(trials) + (z_confidence - z_power) * math.sqrt(spread) >= 0
+        )
+        return reaches and shift - z_level * math.sqrt(null) >= z_power * math.sqrt(true) and shift > 0
+
+    fall = least_drop(found, 1.0, _MEAN_PRECISION)
+    return None if fall is None else _mean_fall(trials, fall)
+
+
+def detectable_repeated_cluster_drop(
+    trials: Sequence[Trials],
+    units: Units,
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> float | None:
+    """As :func:`detectable_repeated_drop` for cases in clusters: by Student's distribution over the clusters.
+
+    The error of the mean is that of the answers inside the cases, or what the clusters' spread shows if that
+    is larger.
+
+    Args:
+        trials: Each case's passed answers and all its answers on both sides.
+        units: Their drops, summed by cluster.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: Probability of finding the drop.
+
+    Returns:
+        The drop, or None if none is found with this probability.
+    """
+    from scipy.special import stdtrit
+
+    if units.count < 2 or 0.5**units.count > level:
+        return None
+    freedom, least = degrees_of_freedom(units), squared_error(units)
+    needed, sure, bound = (
+        float(stdtrit(freedom, chance)) for chance in (1 - level, power, (1 + confidence) / 2)
+    )
+
+    def found(fall: float) -> bool:
+        noise = 0.0
+        for each in trials:
+            was = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
+            now = max(was - fall, 0.0)
+            noise += was * (1 - was) / each.baseline + now * (1 - now) / each.candidate
+        mean, error = _mean_fall(trials, fall), math.sqrt(max(noise / len(trials) ** 2, least))
+        reaches = margin is None or mean - margin + (bound - sure) * error >= 0
+        return reaches and mean > 0 and mean >= (needed + sure) * error
+
+    fall = least_drop(found, 1.0, _MEAN_PRECISION)
+    return None if fall is None else _mean_fall(trials, fall)
+
+
+def detectable_repeated_clusters(
+    trials: Sequence[Trials],
+    clusters: Sequence[str | int],
+    level: float,
+    *,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> float | None:
+    """The same if the drop takes whole clusters: each is lost with the same probability, or stays as it was.
+
+    By simulation with normal noise of the answers, of many clusters by the normal approximation. The loss of
+    one cluster of ten may be no news to clusters, although all its cases fail.
+
+    Args:
+        trials: Each case's passed answers and all its answers on both sides.
+        clusters: Each case's cluster.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: Probability of finding the drop.
+
+    Returns:
+        The drop, or None if none is found with this probability.
+    """
+    sizes: dict[str | int, float] = dict.fromkeys(clusters, 0.0)
+    passed, noise = dict(sizes), dict(sizes)
+    for each, cluster in zip(trials, clusters, strict=True):
+        rate = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
+        sizes[cluster] += 1
+        passed[cluster] += rate
+        noise[cluster] += rate * (1 - rate) * (1 / each.baseline + 1 / each.candidate)
+    counts, whole, noises = list(sizes.values()), list(passed.values()), list(noise.values())
+    if len(counts) < 2:
+        return None
+    if len(counts) > SIMULATED_UP_TO:
+        chance = _normal_chance(counts, whole, noises, level, margin, confidence)
+    else:
+        chance = _simulated_chance(counts, whole, noises, level, margin, confidence)
+    lost = least_drop(lambda share: chance(share) >= power, 1.0, _CLUSTER_PRECISION)
+    return None if lost is None else lost * math.fsum(whole) / math.fsum(counts)
+
+
+def _simulated_chance(
+    sizes: Sequence[float],
+    whole: Sequence[float],
+    noises: Sequence[float],
+    level: float,
+    margin: float | None,
+    confidence: float,
+) -> Callable[[float], float]:
+    """Probability of a regression where this share of clusters is lost.
+
+    Args:
+        sizes: Number of cases of each cluster.
+        whole: Drop of each that is lost, summed over its cases.
+        noises: Variance of this sum where it stays.
+        level: As above, like the other arguments.
+        margin: Largest tolerated drop.
+        confidence: Of the interval.
+    """
+    import numpy as np
+
+    random, shape = np.random.default_rng(0), (RUNS, len(sizes))
+    luck = random.random(shape)
+    staying = random.normal(0.0, 1.0, shape) * np.sqrt(noises)
+
+    def found(share: float) -> float:
+        drops = np.where(luck < share, whole, staying)
+        refused, _ = verdicts_of(drops, sizes, level, margin=margin, confidence=confidence)
+        return float(refused.mean())
+
+    return found
+
+
+def _normal_chance(
+    sizes: Sequence[float],
+    whole: Sequence[float],
+    noises: Sequence[float],
+    level: float,
+    margin: float | None,
+    confidence: float,
+) -> Callable[[float], float]:
+    """The same of many clusters, whose mean drop is normal."""
+    from scipy.special import ndtr, ndtri
+
+    cases, lost = math.fsum(sizes), math.fsum(whole)
+    squares, noise = math.fsum(each * each for each in whole), math.fsum(noises)
+    z, bound = float(ndtri(1 - level)), float(ndtri((1 + confidence) / 2))
+
+    def found(share: float) -> float:
+        drop = share * lost / cases
+        error = max(math.sqrt(share * (1 - share) * squares + (1 - share) * noise) / cases, 1e-9)
+        least = z * error if margin is None else max(z * error, margin - bound * error)
+        return float(ndtr((drop - least) / error))
+
+    return found
+
+
+def _mean_fall(trials: Sequence[Trials], fall: float) -> float:
+    """Mean drop if each case's chance falls by this much, or to 0."""
+    rates = [
+        (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate) for each in trials
+    ]
+    return math.fsum(min(rate, fall) for rate in rates) / len(rates)
