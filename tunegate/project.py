@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -96,9 +97,32 @@ def patterns_of(config: "pytest.Config", setting: str) -> list[str]:
         config: The session's configuration.
         setting: Such as ``python_files``.
     """
-    overridden = any(each.startswith(f"{setting}=") for each in config.getoption("override_ini", None) or ())
     found = configured(config, setting)
-    return [*found, *(_DEFAULTS[setting] if overridden or not found else ())]
+    return [*found, *(_DEFAULTS[setting] if overrides(config, setting) or not found else ())]
+
+
+def overrides(config: "pytest.Config", setting: str) -> bool:
+    """Whether the command line gives one of pytest's settings (``-o``).
+
+    Args:
+        config: The session's configuration.
+        setting: Its name.
+    """
+    given = config.getoption("override_ini", None) or ()
+    return any(each.startswith(f"{setting}=") for each in given)
+
+
+def configured_testpaths(project: Path) -> tuple[Path, list[str]]:
+    """Pytest's ``testpaths`` as of a session that is started in the project.
+
+    Returns:
+        The folder that they are relative to, and the paths or patterns as they are written.
+    """
+    from _pytest.config.findpaths import locate_config
+
+    root, _, settings, _ = locate_config(project, [project])
+    value = getattr(settings.get("testpaths"), "value", None)
+    return root or project, shlex.split(value) if isinstance(value, str) else list(value or ())
 
 
 def configured(config: "pytest.Config", setting: str) -> list[str]:
@@ -115,7 +139,7 @@ def configured(config: "pytest.Config", setting: str) -> list[str]:
 
 
 def files_of_tests(roots: Iterable[Path], config: "pytest.Config") -> list[Path]:
-    """The test files below the roots, each once.
+    """The test files below the roots, each once; not those of a project of its own in a folder below.
 
     Args:
         roots: Folders, and files of tests.
@@ -132,7 +156,8 @@ def files_of_tests(roots: Iterable[Path], config: "pytest.Config") -> list[Path]
 
 
 def _is_foreign(folder: Path) -> bool:
-    return _matches(folder.name, _NO_TESTS) or (folder / "pyvenv.cfg").exists()
+    is_environment = (folder / "pyvenv.cfg").exists()
+    return _matches(folder.name, _NO_TESTS) or is_environment or read_table(folder) is not None
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

@@ -73,6 +73,7 @@ def pytest_load_initial_conftests(
         # No option is declared yet: their values must not be read as paths with conftest files.
         known = parser.parse_known_args(without_values(args))
         early_config.known_args_namespace.file_or_dir = known.file_or_dir
+        _take_conftests_of_project(early_config)
     yield
     _finish(early_config, parser, args)
 
@@ -164,6 +165,20 @@ def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
     pinned = config.pluginmanager.has_plugin(_PINNED)
     config.stash[_FOREIGN] = None if pinned else foreign_package(folders)
     return concerned and _load_gate(config)
+
+
+def _take_conftests_of_project(config: pytest.Config) -> None:
+    """Let pytest load the conftest files of the whole project, where its own root is a folder below that.
+
+    The gate has tests of the whole project, which use their fixtures.
+    """
+    project, top = (
+        session_project(config),
+        config.rootpath if config.inipath is None else config.inipath.parent,
+    )
+    known = config.known_args_namespace
+    if project in top.parents and str(known.confcutdir) == str(top):
+        known.confcutdir = str(project)
 
 
 def _test_folders(root: Path) -> Iterator[Path]:

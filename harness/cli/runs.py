@@ -162,14 +162,20 @@ def accept(
 @app.command()
 def recover(history: HistoryOption = None) -> None:
     """Save the runs that could not be saved when their gates ended."""
+    from harness.cli.kept import kept_in
     from harness.history.location import find_history
     from harness.run.conclusion import recover as save_again
 
-    saved = save_again(find_history(history, to_write=True))
+    location = find_history(history, to_write=True)
+    # A history outside of the directory of reports has no runs beside it.
+    directory = location.directory if (location.directory / "runs").is_dir() else kept_in(None)
+    saved = save_again(location.place, directory)
     for run in saved:
         say(f"saved run {run}")
     if not saved:
-        say("every run is saved already")
+        say(
+            f"no run of {directory} is waiting to be saved; one that its gate said is lost can't be recovered"
+        )
 
 
 @app.command()

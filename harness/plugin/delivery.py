@@ -150,10 +150,12 @@ class Delivery:
 
     Attributes:
         written: Each model's files, by its name.
+        saved: Names of the models whose runs the history has.
         problems: The failed steps.
     """
 
     written: dict[str, list[Path]] = field(default_factory=dict)
+    saved: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -174,6 +176,7 @@ def deliver(
         found.written[name] = []
         with _noted(found, "the run was not saved"):
             save(record, inputs.directory, inputs.history)
+            found.saved.add(name)
         with _noted(found, "the run's directory was not made"):
             directory.mkdir(parents=True, exist_ok=True)
         for report in _reports(config):

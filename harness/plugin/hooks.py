@@ -22,6 +22,7 @@ from harness.plugin.collection import (
     print_missed,
 )
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
+from harness.plugin.own_tests import name_of
 from harness.plugin.progress import (
     distribution_note,
     early_end,
@@ -54,7 +55,8 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
     """
     if len(gate.records) == 1:
         ((name, record),) = gate.records.items()
-        print_gate(terminal, record, gate.delivery.written.get(name, ()))
+        delivery = gate.delivery
+        print_gate(terminal, record, delivery.written.get(name, ()), is_saved=name in delivery.saved)
     else:
         print_ranking(terminal, gate.records, gate.delivery.written)
     if (line := gate.left_out.line()) is not None and line != gate.said_left_out:
@@ -233,7 +235,7 @@ def pytest_make_collect_report(
     """Note the files that can't be collected."""
     report, gate = (yield), collector.config.stash.get(GATE, None)
     if gate is not None and report.failed:
-        gate.uncollected.append(report.nodeid)
+        gate.uncollected.append(name_of(collector))
     return report
 
 
@@ -296,7 +298,7 @@ def pytest_runtest_makereport(
         if call.when == "call":
             item.annotate(report)
         if gate is not None:
-            gate.turns.note(report, skipped="skipped" if item.is_left_out(report) else "")
+            gate.turns.note(item, report, skipped="skipped" if item.is_left_out(report) else "")
     elif gate is not None:
         gate.turns.note_test(item, report, gate.own_tests)
     return report

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.plugin.own_tests import AT_RUN_TIME, FIXTURE_NAMES, OwnTests, fixture_asks, inside_file
-from tunegate.project import configured, files_of_tests, patterns_of
+from tunegate.project import configured, files_of_tests, patterns_of, session_project
 
 
 def missing_tests(
@@ -83,7 +83,8 @@ class _SourceReader:
     """Reads which tests a file has, and which of them ask a model."""
 
     def __init__(self, config: pytest.Config, session: pytest.Session | None = None) -> None:
-        self._root = config.rootpath
+        project = session_project(config)
+        self._root = project if project in config.rootpath.parents else config.rootpath
         # None before there is one: then fixtures are known by what the files define, and by our names.
         self._session = session
         self._functions = patterns_of(config, "python_functions")

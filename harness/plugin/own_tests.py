@@ -7,11 +7,20 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import pytest
+
+from tunegate.project import (
+    configured,
+    configured_project,
+    configured_testpaths,
+    overrides,
+    session_project,
+)
 
 # The fixture with the model's name; its name is not one that a project may use itself.
 CANDIDATE_NAME = "_tunegate_candidate"
@@ -148,6 +157,23 @@ def root_of(argument: str, project: Path) -> Root:
     return Root(path=path, inside=inside + bracket + parameters)
 
 
+def places_of_tests(config: pytest.Config) -> list[Path]:
+    """The places of pytest's ``testpaths`` that are in the project.
+
+    Pytest's configuration may be that of a folder above, with places elsewhere, or of one below.
+    """
+    project, option = session_project(config), config.option
+    patterns = configured(config, "testpaths")
+    is_chosen = bool(getattr(option, "inifilename", None)) or overrides(config, "testpaths")
+    top = config.rootpath if is_chosen or config.inipath is None else config.inipath.parent
+    if project in top.parents and not is_chosen:
+        top, patterns = configured_testpaths(project)
+    # Path.glob takes neither "." nor an absolute path.
+    found = [path for each in patterns for path in sorted(glob(each, root_dir=top, recursive=True))]  # noqa: PTH207
+    places = [Path(os.path.normpath(top / path)) for path in found]
+    return [place for place in places if project in (place, *place.parents)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTests:
     """The project's own tests that belong to a gate.
@@ -157,19 +183,25 @@ class OwnTests:
         only_asking: Whether only those tests of them belong that ask the model: where the setting ``paths``
             names none.
         run_all: Whether the others are run too: paths on the command line ask for them.
+        project: The project's folder; a folder in it that is configured as a project is none of it.
     """
 
     roots: tuple[Root, ...] = ()
     only_asking: bool = False
     run_all: bool = False
+    project: Path | None = None
 
     def is_run(self, item: pytest.Item) -> bool:
         """Whether a collected test is run; one that was asked for by its path always is."""
-        return self.run_all or not self.only_asking or not self.is_here(item) or may_ask(item)
+        return self.run_all or not self.only_asking or not self.is_here(item) or self._asks(item)
+
+    def _asks(self, item: pytest.Item) -> bool:
+        nearest = None if self.project is None else configured_project(item.path.parent)
+        return may_ask(item) and (nearest is None or self.project not in nearest.parents)
 
     def belongs(self, item: pytest.Item) -> bool:
         """Whether a gate without this test is partial."""
-        return may_ask(item) or (not self.only_asking and self.is_here(item))
+        return self._asks(item) or (not self.only_asking and self.is_here(item))
 
     def is_here(self, item: pytest.Item) -> bool:
         """Whether a test is in one of the places."""
@@ -179,3 +211,12 @@ class OwnTests:
 def inside_file(item: pytest.Item) -> str:
     """The part of a test's node id after its file."""
     return item.nodeid.partition("::")[2]
+
+
+def name_of(node: pytest.Item | pytest.Collector) -> str:
+    """The node id; for a file outside of pytest's root, to which pytest gives none, with its path."""
+    root, inside = node.config.rootpath, node.nodeid.partition("::")[2]
+    if node.path.is_relative_to(root):
+        return node.nodeid
+    path = os.path.relpath(node.path, root).replace(os.sep, "/")
+    return f"{path}::{inside}" if inside else path

@@ -140,19 +140,23 @@ def _is_terminal(config: pytest.Config) -> bool:
     return bool(terminal and terminal.isatty)
 
 
-def print_gate(terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path]) -> None:
+def print_gate(
+    terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path], *, is_saved: bool
+) -> None:
     """Print the verdict, its figures, and the paths of the reports.
 
     Args:
         terminal: The terminal.
         record: The gate's record.
         written: Paths of its reports.
+        is_saved: Whether the history has the run.
     """
     terminal.section("tunegate", sep="=")
     _render(terminal, render_gate(record, width=terminal._tw.fullwidth))
     for path in written:
         write_line(terminal, f"report: {path}")
-    write_line(terminal, f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
+    if is_saved:
+        write_line(terminal, f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
 
 
 def print_ranking(

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from glob import glob
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +11,15 @@ import pytest
 from harness.errors import GoldenError
 from harness.golden.load import GateContent, gate_content, is_no_set
 from harness.plugin.missing_tests import asking_files
-from harness.plugin.own_tests import OwnTests, Root, asked_model, asks_a_model, root_of
+from harness.plugin.own_tests import (
+    OwnTests,
+    Root,
+    asked_model,
+    asks_a_model,
+    name_of,
+    places_of_tests,
+    root_of,
+)
 from harness.settings import Settings
 from harness.types import GoldenCase, GoldenSet
 from tunegate.printable import printable_line
@@ -36,7 +43,7 @@ class SeenTests:
         """Note what a file has, where a node id or ``--lf`` selects a part of it."""
         report = yield
         items = [each for each in report.result or () if isinstance(each, pytest.Item)]
-        self.items |= {item.nodeid: item for item in items if not isinstance(item, self._others)}
+        self.items |= {name_of(item): item for item in items if not isinstance(item, self._others)}
         return report
 
 
@@ -48,7 +55,7 @@ def belonging_tests(own: OwnTests, items: Iterable[pytest.Item], seen: SeenTests
         items: The collected tests, before any is deselected.
         seen: What their files have: what a node id or ``--lf`` leaves out belongs where the whole file would.
     """
-    kept = {item.nodeid: item for item in items}
+    kept = {name_of(item): item for item in items}
     cut = {name: item for name, item in seen.items.items() if name not in kept and own.is_here(item)}
     return [item for item in (*kept.values(), *cut.values()) if own.belongs(item)]
 
@@ -68,23 +75,27 @@ class Turns:
     left_out: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
-    def note(self, report: pytest.TestReport, *, skipped: str = "", failed: str = "") -> None:
+    def note(
+        self, item: pytest.Item, report: pytest.TestReport, *, skipped: str = "", failed: str = ""
+    ) -> None:
         """Record a phase of an item; one that is run again counts with its last run.
 
         Args:
+            item: The item.
             report: The report of its setup, call or teardown.
             skipped: Why it says nothing of the model, if it doesn't.
             failed: Which models its failure is a failure of, if it failed.
         """
+        name = name_of(item)
         if report.when == "setup":
-            self.failed.pop(report.nodeid, None)
-            self.left_out.pop(report.nodeid, None)
+            self.failed.pop(name, None)
+            self.left_out.pop(name, None)
         if report.when == "call" or not report.passed:
-            self.reached.add(report.nodeid)
+            self.reached.add(name)
         if skipped:
-            self.left_out[report.nodeid] = skipped
+            self.left_out[name] = skipped
         if failed:
-            self.failed[report.nodeid] = failed
+            self.failed[name] = failed
 
     def note_test(self, item: pytest.Item, report: pytest.TestReport, own: OwnTests) -> None:
         """Record a phase of a hand-written test.
@@ -99,7 +110,7 @@ class Turns:
             skipped = "xfailed" if hasattr(report, "wasxfail") else "skipped"
         if report.failed:
             failed = (asked_model(item) or _ALL) if asks_a_model(item) else _NONE
-        self.note(report, skipped=skipped, failed=failed)
+        self.note(item, report, skipped=skipped, failed=failed)
 
     def failed_of(self, candidate: str) -> tuple[str, ...]:
         """Node ids of the failed tests that count for a model, by its name in the session."""
@@ -203,17 +214,13 @@ def own_tests(config: pytest.Config, settings: Settings) -> OwnTests:
                 printable_line(f"paths: {missing[0]} does not exist (allowed: files, folders and node ids)")
             )
         return OwnTests(roots=tuple(roots))
-    top = config.rootpath
-    patterns = config.getini("testpaths")
-    # Path.glob takes neither "." nor an absolute path.
-    found = [path for each in patterns for path in sorted(glob(each, root_dir=top, recursive=True))]  # noqa: PTH207
-    places = [Path(os.path.normpath(top / path)) for path in found]
+    places = places_of_tests(config)
     # Where no folder of tests is named, only files that have such a test are collected.
     if not places and (files := files_of_tests([_searched(config)], config)):
         places = asking_files(config, files)
-    roots = [Root(path=path) for path in places]
+    found, project = tuple(Root(path=path) for path in places), session_project(config)
     # Tests whose path is given are wanted, whether or not they ask the model.
-    return OwnTests(roots=tuple(roots), only_asking=True, run_all=_names_paths(config))
+    return OwnTests(roots=found, only_asking=True, run_all=_names_paths(config), project=project)
 
 
 def _searched(config: pytest.Config) -> Path:

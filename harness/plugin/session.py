@@ -25,7 +25,7 @@ from harness.plugin.delivery import (
     uncollected_problem,
 )
 from harness.plugin.missing_tests import missing_tests
-from harness.plugin.own_tests import OwnTests
+from harness.plugin.own_tests import OwnTests, name_of
 from harness.plugin.progress import Questions, completed, end_session, open_progress, run_in_one_process
 from harness.plugin.selection import (
     SELECTION,
@@ -135,19 +135,19 @@ class GateSession:
         if self.own_tests.roots:
             missing = missing_tests(self.own_tests, session, self.seen.items.values(), self.uncollected)
         broken = (f"{file} (could not be collected)" for file in self.uncollected)
-        deselected = (item.nodeid for item in self._belonging if item not in selected)
+        deselected = (name_of(item) for item in self._belonging if item not in selected)
         self.left_out = left_out_of(self.selection.content, keys, (*broken, *missing, *deselected))
 
     def _note_silent(self, items: Sequence[pytest.Item]) -> None:
         """Add to what is left out the items that said nothing: skipped by others, or never reached."""
         silent = {
-            item: self.turns.left_out.get(item.nodeid, "not run")
+            item: self.turns.left_out.get(name, "not run")
             for item in items
-            if item.nodeid in self.turns.left_out or item.nodeid not in self.turns.reached
+            if (name := name_of(item)) in self.turns.left_out or name not in self.turns.reached
         }
         keys = {each.case.key for each in self.selection.cases}
         keys -= {item.case.key for item in silent if isinstance(item, GoldenItem)}
-        tests = [f"{item.nodeid} ({silent[item]})" for item in self._belonging if item in silent]
+        tests = [f"{name_of(item)} ({silent[item]})" for item in self._belonging if item in silent]
         self.left_out = left_out_of(self.selection.content, keys, (*self.left_out.tests, *tests))
 
     def make_ready(self) -> None:

@@ -5,7 +5,10 @@ Several candidates are compared with the same baseline. Each regression is teste
 model only, and is tested at alpha.
 """
 
+import hashlib
+import os
 import secrets
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,9 +28,9 @@ from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASE, BASELINE
 from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.golden.schema import CHECK_TYPES, base_type, is_binary
-from harness.history.location import HistoryLocation
 from harness.history.server import FILE_NAME, HistoryPlace
 from harness.history.store import noted_stability, open_history
+from harness.models.home import tunegate_home
 from harness.provenance import describe_environment
 from harness.run.judging import against_itself
 from harness.run.session import Session
@@ -123,7 +126,8 @@ def make_directory(directory: Path) -> None:
 def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None) -> Path:
     """Store a record in the history and make the run's own directory.
 
-    The record is in a file of that directory until the history has it.
+    The record is in a file of that directory until the history has it; where neither can be written, in one
+    of the user's cache directory.
 
     Args:
         record: The gate's record.
@@ -137,32 +141,48 @@ def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None)
         HistoryError: The history can't be written.
     """
     run_directory = directory / "runs" / record.run.id
-    file = run_directory / _UNSAVED
-    is_kept = True
+    kept = _kept_in(run_directory / _UNSAVED, record)
+    place = place or directory / FILE_NAME
     try:
-        write_whole(file, encode(record))
-    except OSError:
-        # Perhaps the history can still be written.
-        is_kept = False
-    try:
-        with open_history(place or directory / FILE_NAME) as history:
+        with open_history(place) as history:
             history.save(record)
     except HistoryError as error:
-        where = f"; the run is in {file}: tunegate runs recover saves it"
-        if not is_kept:
-            where = f"; nor can {file.parent} be written: the run is lost; make room and gate again"
+        # Perhaps the history could still have been written.
+        kept = kept or _kept_in(_second_place(directory) / f"{record.run.id}.json", record)
+        if kept is None:
+            raise HistoryError(
+                f"{error}; nor can {run_directory} be written: the run is lost; make room and gate again"
+            ) from error
+        where = "" if place == directory / FILE_NAME else f" --history {shlex.quote(str(place))}"
         # Nothing is lost with a server that is down, as long as the file is there.
-        raise (type(error) if is_kept else HistoryError)(f"{error}{where}") from error
-    file.unlink(missing_ok=True)
+        raise type(error)(f"{error}; the run is in {kept}: tunegate runs recover{where} saves it") from error
+    if kept is not None:
+        kept.unlink(missing_ok=True)
     run_directory.mkdir(parents=True, exist_ok=True)
     return run_directory
 
 
-def recover(location: HistoryLocation) -> list[str]:
+def _kept_in(file: Path, record: GateRecord) -> Path | None:
+    """Write a record that no history has to a file; None if that can't be written."""
+    try:
+        write_whole(file, encode(record))
+    except OSError:
+        return None
+    return file
+
+
+def _second_place(directory: Path) -> Path:
+    """Where the unsaved runs of a directory are that can't be written itself."""
+    key = hashlib.sha256(os.path.realpath(directory).encode(errors="surrogateescape")).hexdigest()
+    return tunegate_home() / "unsaved" / key[:16]
+
+
+def recover(place: HistoryPlace, directory: Path) -> list[str]:
     """Save the records that could not be saved when their gates ended.
 
     Args:
-        location: The history, and the directory of the records that are not in it yet.
+        place: The history.
+        directory: The directory of cache and reports.
 
     Returns:
         Ids of the runs that are saved now.
@@ -171,12 +191,15 @@ def recover(location: HistoryLocation) -> list[str]:
         HistoryError: A file is damaged, or the history still can't be written.
     """
     saved = []
-    for file in sorted(location.directory.glob(f"runs/*/{_UNSAVED}")):
+    for file in (
+        *sorted(directory.glob(f"runs/*/{_UNSAVED}")),
+        *sorted(_second_place(directory).glob("*.json")),
+    ):
         try:
             record = decode(GateRecord, file.read_text(encoding="utf-8"))
         except (DamagedFactsError, OSError, UnicodeDecodeError) as error:
             raise HistoryError(f"{file}: can't be read: {error}; delete it") from error
-        with open_history(location.place) as history:
+        with open_history(place) as history:
             history.save(record)
         file.unlink()
         saved.append(record.run.id)

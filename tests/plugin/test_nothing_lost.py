@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import sqlite3
 from functools import partial
 
@@ -82,7 +83,7 @@ def test_the_verdict_is_said_though_it_cannot_be_saved_and_recover_saves_it(proj
         (line,) = stored.list_runs()
     assert (line.verdict, line.outcomes) == ("inconclusive", {"failed": 1, "passed": 9})
     again = CliRunner().invoke(app, ["runs", "recover", "--history", str(history)])
-    assert again.output == "every run is saved already\n"
+    assert again.output.startswith(f"no run of {history.parent} is waiting to be saved")
 
 
 def test_a_regression_that_cannot_be_saved_is_a_regression(project, full_disk):
@@ -299,18 +300,59 @@ def test_a_small_set_of_which_each_case_is_gained_has_a_verdict(project):
     result.stdout.fnmatch_lines(["*INCONCLUSIVE*"])
 
 
-def test_a_run_that_no_file_can_take_is_said_to_be_lost(project, full_disk):
+def recover(*arguments):
+    return CliRunner().invoke(app, ["runs", "recover", *arguments]).output
+
+
+def without_room(monkeypatch, *folders):
+    """No unsaved run can be written in these folders."""
     write = conclusion.write_whole
 
     def full(path, *rest):
-        if path.name == "unsaved.json":
+        if path.name.endswith(".json") and any(folder in path.parents for folder in folders):
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(path, *rest)
 
-    full_disk.setattr("harness.run.conclusion.write_whole", full)
+    monkeypatch.setattr("harness.run.conclusion.write_whole", full)
+
+
+def test_a_run_that_no_file_can_take_is_said_to_be_lost(project, full_disk):
+    root = project.pytester.path
+    full_disk.setenv("TUNEGATE_HOME", str(root / "home"))
+    without_room(full_disk, root)
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "ERROR: *full*; nor can *: the run is lost; make room*"])
+    result.stdout.no_fnmatch_line("run: *")
+    assert "is waiting to be saved; one that its gate said is lost" in recover()
+
+
+def test_a_run_that_the_project_has_no_room_for_is_kept_in_the_users_cache(project, full_disk):
+    root = project.pytester.path
+    full_disk.setenv("TUNEGATE_HOME", str(root / "home"))
+    without_room(full_disk, root / ".tunegate")
+    result = project.run()
+    result.stdout.fnmatch_lines(
+        ["ERROR: *; the run is in */home/unsaved/*.json: tunegate runs recover saves it"]
+    )
+    result.stdout.no_fnmatch_line("run: *")
+    full_disk.undo()
+    project.pytester.chdir()
+    full_disk.setenv("TUNEGATE_HOME", str(root / "home"))
+    assert recover().startswith("saved run ")
+    assert recover().startswith("no run of ")
+
+
+def test_a_run_for_a_history_elsewhere_is_recovered_by_the_command_of_the_line(project, full_disk):
+    place = project.pytester.path / "my runs" / "h.sqlite"
+    line = project.run(f"--gate-history={place}").stdout.str().partition("saves it")[0]
+    full_disk.undo()
+    project.pytester.chdir()
+    words = shlex.split(line.rpartition("tunegate runs recover")[2])
+    assert words == ["--history", str(place)]
+    assert recover(*words).startswith("saved run ")
+    with open_history(place) as history:
+        assert history.list_runs(9)
 
 
 def test_an_encoder_that_is_not_here_is_named_with_its_case(project, write_golden):

@@ -286,3 +286,70 @@ def test_without_configuration_no_foreign_folder_is_searched_for_tests(tmp_path,
         invocation_params=SimpleNamespace(dir=tmp_path / "here", args=("--rootdir", str(tmp_path))),
     )
     assert selection._searched(config) == tmp_path / searched
+
+
+NESTED = {
+    "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests', 'sub/other']\n",
+    "tests/test_above.py": ASKING,
+    "sub/pyproject.toml": "[tool.tunegate]\n",
+    "sub/tests/test_in_it.py": ASKING + UNIT,
+    "sub/src/empty.txt": "",
+    "sub/deeper/pyproject.toml": "[tool.tunegate]\n",
+    "sub/deeper/test_of_another.py": ASKING,
+}
+AROUND = {
+    "pyproject.toml": "[tool.tunegate]\n[tool.pytest]\ntestpaths = ['tests', 'sub']\n",
+    "conftest.py": WRAPPED,
+    "tests/test_one.py": ASKING.replace("generate", "wrapped"),
+    "sub/pytest.ini": "[pytest]\ntestpaths = tests\n",
+    "sub/tests/test_two.py": ASKING.replace("generate", "wrapped").replace("assert ", "assert not "),
+    "elsewhere/test_no.py": ASKING,
+}
+
+
+@pytest.fixture
+def folders(project, monkeypatch):
+    """Writes files, moves the golden sets into a folder, and goes to one."""
+    root = project.pytester.path
+
+    def write(files, golden, here):
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        (root / "golden_sets").rename(root / golden)
+        monkeypatch.chdir(root / here)
+
+    return write
+
+
+@pytest.mark.parametrize("here", ["sub", "sub/src"])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--rootdir={root}"], ["-c", "{root}/pyproject.toml"], ["-o", "testpaths=tests"]],
+    ids=["", "--rootdir", "-c", "-o"],
+)
+def test_a_project_below_pytests_root_has_its_own_tests_only(project, folders, here, arguments):
+    folders(NESTED, "sub/golden_sets", here)
+    arguments = [each.format(root=project.pytester.path) for each in arguments]
+    assert left_out(project, *arguments) is None
+    lines = project.run("--collect-only", "-q", *arguments).outlines
+    assert [line for line in lines if "test_" in line] == ["sub/tests/test_in_it.py::test_asks"]
+    golden = project.pytester.path / "sub" / "golden_sets"
+    assert left_out(project, *arguments, str(golden)) == "tests (sub/tests/test_in_it.py)"
+
+
+def test_testpaths_of_a_folder_above_count_where_they_name_places_in_the_project(project, folders):
+    folders({**NESTED, "sub/other/test_there.py": ASKING}, "sub/golden_sets", "sub")
+    lines = project.run("--collect-only", "-q").outlines
+    assert [line for line in lines if "test_" in line] == ["sub/other/test_there.py::test_asks"]
+
+
+@pytest.mark.parametrize("here", [".", "sub", "sub/tests"])
+def test_a_project_above_pytests_root_is_gated_alike_from_each_of_its_folders(project, folders, here):
+    """Its fixtures too; and a failure counts though pytest gives both tests one node id."""
+    folders(AROUND, "golden_sets", here)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=11, failed=1)
+    result.stdout.fnmatch_lines(["*1 hand-written test of the model failed: *tests/test_two.py::test_asks*"])
+    assert not any("partial run" in line for line in result.outlines)
