@@ -17,6 +17,10 @@ report; others answer the same prompts with both models, one after the other. Se
 time; CPU seconds are those of all processes; each figure is the median of its runs. A machine that
 others use too makes all ways slower, and those with several threads most.
 """
+_PRODUCTS = (
+    "all ways compute the same matrix products in float32 on all cores (81 % of the engine's processor time "
+    "by torch's profiler), and what loads the models takes the same time in all"
+)
 _FEW = "loading both models takes the same time in all ways, and weighs most where cases are few"
 _COLLECTED = "pytest's own share grows with the cases: see the column beside it"
 _REPLIES = "the first reply waits for its connection, and replies are stored one by one"
@@ -178,11 +182,13 @@ def _ratios(cases: int, kind: str, rows: _Rows, name: str) -> list[list[str]]:
 
     ours, alone, loop = took("tunegate"), took("base alone"), took("bare loop")
     found = [
-        _target("ours ÷ the tuned loop", _ratio(ours, loop), 0.5 if kind == "shared" else 0.65, _FEW),
-        _target("the same, a core busy", _ratio(took("tunegate busy"), took("bare loop busy")), 0.35, _FEW),
+        _target("ours ÷ the tuned loop", _ratio(ours, loop), 0.5 if kind == "shared" else 0.65, _PRODUCTS),
+        _target(
+            "the same, a core busy", _ratio(took("tunegate busy"), took("bare loop busy")), 0.35, _PRODUCTS
+        ),
         _target("ours ÷ one call a case", _ratio(ours, took("one call")), 0.2 if cases < 256 else 0.1, _FEW),
-        _target("ours ÷ lm-eval", _ratio(ours, took("lm-eval")), 0.35, _FEW),
-        _target("ours ÷ inspect_ai", _ratio(ours, took("inspect")), 0.35, _FEW),
+        _target("ours ÷ lm-eval", _ratio(ours, took("lm-eval")), 0.35, _PRODUCTS),
+        _target("ours ÷ inspect_ai", _ratio(ours, took("inspect")), 0.35, _PRODUCTS),
         _target("base and candidate ÷ two runs of one", _ratio(ours, alone and 2 * alone), 0.65, _FEW),
         _target("the base's answers stored ÷ one run", _ratio(took("base cached"), alone), 1.05, _FEW),
     ]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from benchmarks.performance_ways import NEW_TOKENS, Job, Taken, job_of, run, together
+from benchmarks.performance_ways import NEW_TOKENS, FailedRun, Job, Taken, job_of, run, together
 
 LM_EVAL = """\
 task: orders
@@ -30,7 +30,7 @@ def orders():
     rows = json.load(open("prompts.json"))
     turns = [[KINDS[turn["role"]](content=turn["content"]) for turn in row] for row in rows]
     samples = [Sample(input=each, target="{") for each in turns]
-    settings = GenerateConfig(max_tokens=NEW_TOKENS, temperature=0)
+    settings = GenerateConfig(max_tokens=NEW_TOKENS)
     return Task(dataset=samples, solver=generate(), scorer=includes(), config=settings)
 """.replace("NEW_TOKENS", str(NEW_TOKENS))
 
@@ -95,5 +95,18 @@ def inspect(job: Job) -> Taken:
             "none",
         ]
         line += ["-M", f"model_path={model}", "-M", f"tokenizer_path={job.base}", "-M", "dtype=float32"]
-        taken.append(run([*line, "--max-connections", "16", "-M", "batch_size=16"], job.directory))
+        line += ["-M", "do_sample=false", "-M", "batch_size=16", "--max-connections", "16"]
+        taken.append(run([*line, "--log-format", "json"], job.directory))
+    _check_inspect(job)
     return together(taken)
+
+
+def _check_inspect(job: Job) -> None:
+    """inspect_ai exits with 0 whatever becomes of its samples: its logs tell."""
+    logs = [json.loads(path.read_text("utf-8")) for path in (job.directory / "logs").glob("*.json")]
+    for log in logs:
+        answered = [each for each in log.get("samples", ()) if each["output"]["completion"]]
+        if log["status"] != "success" or len(answered) < len(job.prompts):
+            raise FailedRun(f"inspect_ai: {log['status']}, {len(answered)} of {len(job.prompts)} answered")
+    if len(logs) != 2:
+        raise FailedRun(f"inspect_ai wrote {len(logs)} logs for two models")

@@ -7,6 +7,7 @@ that texts can be compared.
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -180,6 +181,20 @@ class FailedRun(Exception):  # noqa: N818 # it says what it is
     """A command failed or took too long; the message is what it printed last."""
 
 
+# Waits for all processes of a command, also those that outlive the one that started them: what nobody
+# waits for is counted nowhere.
+_WATCH = """
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+status = subprocess.call(sys.argv[1:])
+try:
+    while True:
+        os.wait()
+except ChildProcessError:
+    os._exit(status if status >= 0 else 128 - status)
+"""
+
+
 def run(
     command: Sequence[str],
     directory: Path,
@@ -206,13 +221,16 @@ def run(
         environment["OMP_NUM_THREADS"] = str(threads)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with (directory / "said.txt").open("wb") as said:
-        process = subprocess.Popen(command, cwd=directory, env=environment, stdout=said, stderr=said)
-        end = threading.Timer(MOST_S, process.kill)
+        line = [sys.executable, "-ISc", _WATCH, *command]
+        process = subprocess.Popen(
+            line, cwd=directory, env=environment, stdout=said, stderr=said, start_new_session=True
+        )
+        end = threading.Timer(MOST_S, os.killpg, (process.pid, signal.SIGKILL))
         end.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             raise
         finally:
             end.cancel()
