@@ -226,6 +226,7 @@ class History:
         facts = self.database.execute("SELECT facts FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
         run = _decoded(Run, facts, run_id)
         with _damage_named(run_id):
+            _require_file_name(run.id)
             found = tuple(decode_value(CaseResult, each) for each in read_answers(self.database, run_id))
         return replace(run, results=found)
 
@@ -292,6 +293,12 @@ class History:
             wanted: Which runs; None for all.
         """
         return listing.list_lines(self.database, limit, wanted or RunFilter())
+
+
+def _require_file_name(run_id: str) -> None:
+    """Refuse an id that leads elsewhere as the name of a run's directory: the history may be another's."""
+    if run_id in {"", ".", ".."} or not {"/", "\\", "\0"}.isdisjoint(run_id):
+        raise DamagedFactsError(f"its id {run_id!r} is no name of a directory")
 
 
 def _decoded(kind: type[_T], text: str, run_id: str) -> _T:

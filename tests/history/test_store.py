@@ -83,6 +83,19 @@ def test_a_damaged_run_is_named(tmp_path, make_record, damage):
         history.load_run("latest")
 
 
+@pytest.mark.parametrize("run_id", ["../../elsewhere", "/tmp/x", "a\\b", "..", "", "a\0"])
+def test_an_id_of_another_s_history_leads_to_no_other_directory(tmp_path, make_record, run_id):
+    """A run's id is the name of its directory, where its report is written."""
+    path = tmp_path / "h.sqlite"
+    with open_history(path) as history:
+        history.save(make_record())
+    with closing(sqlite3.connect(path)) as database, database:
+        facts = json.loads(database.execute("SELECT facts FROM runs").fetchone()[0]) | {"id": run_id}
+        database.execute("UPDATE runs SET facts = ?", (json.dumps(facts),))
+    with pytest.raises(HistoryError, match="is no name of a directory"), open_history(path) as history:
+        history.load_record("latest")
+
+
 def test_a_finding_of_a_later_version_is_not_called_damage(tmp_path, make_record):
     path = tmp_path / "h.sqlite"
     with open_history(path) as history:
