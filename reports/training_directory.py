@@ -76,7 +76,7 @@ def _manifest(path: Path) -> TrainingManifest | None:
         return None
     try:
         found = stored_manifest(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: can't be read: {error}; train again") from error
     if found is not None and not isinstance(found, TrainingManifest):
         raise SettingsError(f"{path}: not a JSON object; train again")

@@ -348,3 +348,19 @@ def test_a_judge_s_directory_in_pyproject_is_relative_to_it(tmp_path, monkeypatc
         assert load_settings({}, tmp_path, {}).judge == read
     # An option is relative to where it is typed.
     assert load_settings({"judge": "reward:judges/x"}, tmp_path, {}).judge == ("reward:judges/x",)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "value", [DEEP, "1" * 5_001, "'" + "x" * 100_000 + "'"], ids=["deep", "long", "text"]
+)
+def test_a_file_or_value_beyond_any_reader_is_one_short_line(tmp_path, value):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\nmargin = {value}\n")
+    for given in ({}, {"TUNEGATE_LOOKS": value}):
+        with pytest.raises(SettingsError) as error:
+            load_settings({}, tmp_path, given)
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < len(str(tmp_path)) + 400
+        (tmp_path / "pyproject.toml").unlink(missing_ok=True)

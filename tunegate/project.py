@@ -67,7 +67,7 @@ def read_table(folder: Path) -> Mapping[str, object] | None:
     try:
         text = (folder / _CONFIGURATION).read_text(encoding="utf-8")
         table = tomllib.loads(text)["tool"]["tunegate"] if "tunegate" in text else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         # Whoever reads the settings says what is wrong with the file.
         return None
     return table if isinstance(table, dict) else None

@@ -76,7 +76,7 @@ def _defines_hook(path: Path) -> bool:
 
     try:
         return any(_binds_hook(node) for node in ast.parse(text).body)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         # It is imported, so that whoever imports it says what is wrong with it.
         return True
 
@@ -96,7 +96,7 @@ def _python_path(root: Path) -> list[Path]:
         tool = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
         pytest_table = tool.get("pytest", {})
         written = pytest_table.get("ini_options", pytest_table).get("pythonpath", [])
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return []
     names = written.split() if isinstance(written, str) else written
     return [root / name for name in names if isinstance(name, str)]

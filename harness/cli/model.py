@@ -154,6 +154,6 @@ def _licence(card: Path) -> str:
         return unknown
     try:
         header = yaml.safe_load(parts[1])
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return unknown
     return str(header.get("license") or unknown) if isinstance(header, dict) else unknown

@@ -285,8 +285,12 @@ def _wanted(value: JsonValue, options: Mapping[str, JsonValue], key: tuple[str |
 def _code(value: JsonValue, options: Mapping[str, JsonValue], references: Sequence[str]) -> None:
     try:
         compile(str(value), "tests", "exec")
-    except (SyntaxError, ValueError) as error:
-        place = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        place = (
+            f"line {error.lineno}: {error.msg}"
+            if isinstance(error, SyntaxError)
+            else str(error) or "nested too deeply"
+        )
         raise TogetherError(
             ("value",), f"the tests are not Python: {place}", "such as assert f(1) == 2"
         ) from error

@@ -313,7 +313,7 @@ def _damage_named(run_id: str) -> Iterator[None]:
         yield
     except LaterFactsError as error:
         raise LaterFactsError(f"run {run_id}: {error}") from error
-    except (DamagedFactsError, ValueError) as error:
+    except (DamagedFactsError, ValueError, RecursionError) as error:
         raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
 
 

@@ -79,7 +79,7 @@ def _run_tests(tests: str, link: Link) -> tuple[bool, str]:
         failed, missing = link.receive()
         if failed is None:
             failed = _tested(tests, link)
-    except (AnswerEndedError, ValueError, TypeError):
+    except (AnswerEndedError, ValueError, TypeError, RecursionError):
         return False, _ENDED
     if failed is not None:
         return False, str(failed)

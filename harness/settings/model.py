@@ -378,6 +378,9 @@ def environment_variable(name: str) -> str:
     return f"TUNEGATE_{name.upper()}"
 
 
+_LONGEST_FOUND = 200
+
+
 def describe(error: ValidationError, source: str, value: object) -> str:
     """The first fault: its source, what was found, what is allowed.
 
@@ -390,4 +393,7 @@ def describe(error: ValidationError, source: str, value: object) -> str:
     allowed = str(first.get("ctx", {}).get("error", "")) or allowed_values(str(first["loc"][0]))
     if isinstance(value, tuple) and len(value) == 1:
         (value,) = value
-    return f"{source}: found {value!r} (allowed: {allowed})"
+    found = repr(value)
+    if len(found) > _LONGEST_FOUND:
+        found = f"{found[:_LONGEST_FOUND]}…"
+    return f"{source}: found {found} (allowed: {allowed})"

@@ -1,7 +1,6 @@
 """The sources of pydantic-settings; imported only if one of them has a setting."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -142,7 +141,7 @@ def read_sources(flags: Mapping[str, object], path: Path, environment: Mapping[s
     }
     try:
         table = _Table(_Loaded, path)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: {error}") from error
     try:
         given: dict[str, Any] = {"sources": (InitSettingsSource(_Loaded, dict(flags)), variables, table)}

@@ -188,6 +188,8 @@ def test_without_permission_nothing_runs():
 def test_tests_that_cannot_judge_are_refused():
     with pytest.raises(TogetherError, match="the tests are not Python: line 1: invalid syntax"):
         check_together("code", "assert add(1, 2) = = 3", {}, ())
+    with pytest.raises(TogetherError, match="the tests are not Python: nested too deeply"):
+        check_together("code", "-" * 200_000 + "1", {}, ())
     with pytest.raises(TogetherError, match="the tests define check and never use it"):
         check_together("code", "def check(f):\n    assert f(1) == 2", {}, ())
 

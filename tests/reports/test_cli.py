@@ -126,3 +126,12 @@ def test_a_training_has_a_page_only(tmp_path: Path, option: list[str]) -> None:
     error = call(str(tmp_path), *option).exception
     assert isinstance(error, SettingsError)
     assert "a training has a page only" in str(error)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5_001, "{"], ids=["deep", "long", "broken"])
+def test_a_damaged_manifest_of_a_training_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "training_manifest.json").write_text(text)
+    result = call(str(tmp_path))
+    assert isinstance(result.exception, SettingsError)
+    assert str(result.exception).startswith(f"{tmp_path}/training_manifest.json: can't be read: ")
+    assert str(result.exception).endswith("; train again")

@@ -9,7 +9,7 @@ from harness.cli.kept import kept_in
 from harness.errors import HistoryError
 from harness.golden.load import golden_files
 from harness.history.location import history_place
-from tunegate.project import command_project, configured_project, session_project, user_path
+from tunegate.project import command_project, configured_project, read_table, session_project, user_path
 
 GOLDEN = (
     "name: {0}\ncases:\n  - {{id: a, prompt: 1 + 1?, checks: [{{type: contains, value: '2'}}], tags: [t]}}\n"
@@ -46,6 +46,13 @@ def test_the_nearest_configured_folder_is_the_project(project, place):
 def test_a_table_makes_a_project(tmp_path, text, is_configured):
     (tmp_path / "pyproject.toml").write_text(text)
     assert (configured_project(tmp_path) == tmp_path) is is_configured
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "1" * 5_001, "'"], ids=["deep", "long", "broken"])
+def test_a_configuration_that_nothing_can_read_stops_no_session(tmp_path, value):
+    """Whoever reads the settings says what is wrong with it."""
+    (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\nmargin = {value}\n")
+    assert read_table(tmp_path) is None
 
 
 @pytest.mark.parametrize("sign", ["pyproject.toml", "pytest.ini", "tox.ini", ".tunegate"])

@@ -214,7 +214,7 @@ def _messages(raw: object) -> tuple[Message, ...]:
     """The prompt: a text, or a chat written as JSON."""
     try:
         chat = json.loads(str(raw))
-    except ValueError:
+    except (ValueError, RecursionError):
         chat = None
     roles = {"system", "user", "assistant", "tool"}
     if isinstance(chat, list) and chat and all(isinstance(m, dict) and m.get("role") in roles for m in chat):
