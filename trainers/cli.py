@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from harness.errors import EngineError, SettingsError, TunegateError
 from harness.registry import TrainMethod, load_function
 from trainers.config import RunConfig, StrictModel, with_leaks
-from trainers.config_file import example, load_config
+from trainers.config_file import example, load_config, located_faults
 from trainers.methods.catalogue import METHODS, train_methods
 from trainers.run.processes import refuse_sharding
 from tunegate.printable import say
@@ -73,7 +73,8 @@ def _command(method: TrainMethod) -> Callable[..., None]:
             settings = with_leaks(settings)
         train = load_function(method.train, place)
         if method.name in METHODS:
-            raise typer.Exit(train(settings, resume=resume))
+            with located_faults(config, kind):
+                raise typer.Exit(train(settings, resume=resume))
         raise typer.Exit(_status_of_plugin(lambda: train(settings, resume=resume), place))
 
     return run

@@ -1,6 +1,8 @@
 """A configuration's file: read with line and key in every message, and written as a commented example."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
@@ -38,6 +40,48 @@ def load_config(path: Path, kind: type[Config], overrides: Mapping[str, object] 
         raise _describe(document, error, kind) from error
     # Paths in the file are relative to the file, paths on the command line to the working directory.
     return _from(path.parent, config, frozenset(given))
+
+
+# A key at the beginning of a message, such as trl.optim or rewards[0] (python).
+_KEY = re.compile(r"(?P<key>[a-z]\w*(?:\.[a-z]\w*)*)(?:\[(?P<number>\d+)\])?(?: \([^)]*\))?: ")
+
+
+def begins_with_key(message: str, kind: type[BaseModel]) -> bool:
+    """Whether a message begins with the name of a key.
+
+    Args:
+        message: A fault's.
+        kind: The configuration class that the key may be of.
+    """
+    found = _KEY.match(message)
+    return found is not None and found["key"].split(".")[0] in kind.model_fields
+
+
+@contextmanager
+def located_faults(path: Path, kind: type[BaseModel]) -> Iterator[None]:
+    """Put file and line before a fault of a key that is only found while the configuration is used.
+
+    Args:
+        path: The configuration.
+        kind: Its class.
+
+    Raises:
+        SettingsError: In place of one that begins with a key.
+    """
+    try:
+        yield
+    except SettingsError as error:
+        message = str(error)
+        found = _KEY.match(message)
+        if type(error) is not SettingsError or found is None or not begins_with_key(message, kind):
+            raise
+        document = parse_yaml(path)
+        steps: list[str | int] = [
+            *found["key"].split("."),
+            *([int(found["number"])] if found["number"] else []),
+        ]
+        line = f":{document.line(tuple(steps))}" if steps[0] in document.data else ""
+        raise SettingsError(f"{path}{line}: {message}") from error
 
 
 ValueT = TypeVar("ValueT")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.errors import InputError
+from harness.errors import InputError, SettingsError
 from harness.registry import load_function
 from trainers.config import PeftSettings
-from trainers.config_file import example, load_config
+from trainers.config_file import example, load_config, located_faults
 from trainers.methods.catalogue import METHODS
 from trainers.methods.dpo import DpoConfig
 from trainers.methods.sft import SftConfig
@@ -93,6 +93,25 @@ def test_a_key_without_effect_is_refused(tmp_path, text, message):
 def test_a_fault_is_named(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        ("learning_rate: the loss became nan", "sft.yaml:5: "),
+        ("peft.r: too large", "sft.yaml:4: "),
+        ("data[0] (python): no such file", "sft.yaml:2: "),
+        ("max_steps: too few", "sft.yaml: "),
+        ("rows.jsonl:3: a row", ""),
+        ("sft: not a key of this one", ""),
+    ],
+)
+def test_a_fault_that_is_found_while_training_has_its_place_too(tmp_path, message, place):
+    path = tmp_path / "sft.yaml"
+    path.write_text(GOOD + "learning_rate: 1\n")
+    with pytest.raises(SettingsError) as found, located_faults(path, SftConfig):
+        raise SettingsError(message)
+    assert str(found.value) == (f"{tmp_path}/{place}{message}" if place else message)
 
 
 def test_the_example_loads_and_names_every_key(tmp_path):

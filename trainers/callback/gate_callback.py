@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -28,6 +28,7 @@ from trainers.callback.looks import (
     Look,
     best_look,
     facts_of,
+    first_unanswered,
     judge_look,
     level_at,
     look_of,
@@ -35,9 +36,11 @@ from trainers.callback.looks import (
     numbers_of,
 )
 from trainers.callback.process_answers import answer_checkpoint
-from tunegate.printable import say
+from tunegate.printable import printable_line, say
 
 _BASE, _START = "base", "start"
+# An attribute of the trainer's state, which each training has anew.
+_MARK = "_tunegate_gate"
 
 
 class GateCallback(TrainerCallback):
@@ -71,9 +74,11 @@ class GateCallback(TrainerCallback):
             where: ``process``: by the weights in training; ``subprocess``: by the saved checkpoint.
             **settings: Further settings by their names in ``[tool.tunegate]``, such as ``margin``,
                 ``forgetting`` or ``judge``.
+
+        Raises:
+            SettingsError: An argument has a value that isn't allowed.
         """
-        if every < 1:
-            raise SettingsError(f"GateCallback: every={every}: at least 1")
+        _check_arguments(golden, baseline, every, stop, spending, where)
         given = dict(settings)
         if golden is not None:
             paths = [golden] if isinstance(golden, str | Path) else list(golden)
@@ -116,6 +121,9 @@ class GateCallback(TrainerCallback):
         """
         if str(getattr(args.save_strategy, "value", args.save_strategy)) == "no":
             raise SettingsError("GateCallback: looks at each save: give the trainer a save_strategy")
+        if vars(state).setdefault(_MARK, self) is not self:
+            # Both would keep their best in one directory, and read each other's looks after a resume.
+            raise SettingsError("GateCallback: there are two: give all golden sets to one")
         self.looks, self._saves = looks_in(state.log_history), 0
         named = {} if self._baseline_name == _START else {"baseline": self._baseline_name}
         self._asking = asking = prepare_asking({**self._given, **named})
@@ -166,10 +174,12 @@ class GateCallback(TrainerCallback):
             return False
         try:
             record = self._judged(checkpoint, model, tokenizer, args, level)
-        except TunegateError as error:
-            # A look that failed says nothing of the model: training goes on, and the next one may work.
-            _say(state, f"the look failed: {error}")
-            failure: dict[str, Any] = {"gate/error": str(error), "step": state.global_step}
+        except Exception as error:
+            # A look that failed says nothing of the model: training goes on, and the next one may work. A
+            # fault of ours, of a metric or of a disk costs no training either.
+            said = str(error) if isinstance(error, TunegateError) else f"{type(error).__name__}: {error}"
+            _say(state, f"the look failed: {printable_line(said)}")
+            failure: dict[str, Any] = {"gate/error": said, "step": state.global_step}
             state.log_history.append(failure)
             _rewrite_state(checkpoint, state)
             return False
@@ -200,9 +210,9 @@ class GateCallback(TrainerCallback):
         record = judge_look(run, baseline, asking.settings, level, stability)
         try:
             save(record, asking.directory, asking.history)
-        except HistoryError as error:
+        except (HistoryError, OSError) as error:
             # The verdict is still known.
-            say(f"gate: {error}")
+            say(f"gate: the look can't be stored: {printable_line(str(error))}")
         return record
 
     def _find_baseline(
@@ -221,7 +231,15 @@ class GateCallback(TrainerCallback):
             return against_itself(found)
         if self.looks:
             with open_history(history, to_read=True) as opened:
-                return opened.load_run(self.looks[-1].baseline_id)
+                before = opened.load_run(self.looks[-1].baseline_id)
+            new = first_unanswered(before, asking.asked)
+            if new is None:
+                return before
+            if name == _START or not hasattr(model, "peft_config"):
+                raise SettingsError(
+                    f"GateCallback: {new}: the model before the first step was not asked this, and is gone "
+                    f"(resumed at {state.global_step}): restore the golden sets, or name an accepted baseline"
+                )
         if name == _BASE and hasattr(model, "peft_config") and not has_plain_base(model):
             raise SettingsError(
                 "GateCallback: this adapter changes its base's weights, so that the base is not the model "
@@ -253,6 +271,35 @@ class GateCallback(TrainerCallback):
             self._trainer.callback_handler.on_log(args, state, self._trainer.control, numbers)
 
 
+def _check_arguments(golden: Any, baseline: Any, every: Any, stop: Any, spending: Any, where: Any) -> None:
+    """Refuse values that Python would take and that mean nothing, such as a misspelt shape.
+
+    Raises:
+        SettingsError: With the first one.
+    """
+    names = [golden] if isinstance(golden, str | Path) else golden
+    fits = {
+        "golden": (
+            golden,
+            names is None
+            or (isinstance(names, Sequence) and all(isinstance(each, str | Path) for each in names)),
+            "a path, or a list of paths",
+        ),
+        "baseline": (
+            baseline,
+            isinstance(baseline, str) and bool(baseline),
+            "base, start, a name or a run's id",
+        ),
+        "every": (every, type(every) is int and every >= 1, "a whole number from 1"),
+        "stop": (stop, isinstance(stop, bool), "True or False"),
+        "spending": (spending, spending in get_args(SpendingShape), "pocock or obrien-fleming"),
+        "where": (where, where in {"process", "subprocess"}, "process or subprocess"),
+    }
+    for name, (value, right, allowed) in fits.items():
+        if not right:
+            raise SettingsError(f"GateCallback: {name}={value!r} (allowed: {allowed})")
+
+
 def _say(state: TrainerState, text: str) -> None:
     say(f"gate: step {state.global_step}/{state.max_steps}: {text}")
 
@@ -273,7 +320,10 @@ def _keep_gradients_right(model: Any) -> None:
 def _rewrite_state(checkpoint: Path, state: TrainerState) -> None:
     """The trainer wrote the checkpoint's state before the look."""
     if (checkpoint / "trainer_state.json").is_file():
-        state.save_to_json(str(checkpoint / "trainer_state.json"))
+        try:
+            state.save_to_json(str(checkpoint / "trainer_state.json"))
+        except OSError as error:
+            _say(state, f"the look is not in the checkpoint's state: {error}")
 
 
 def _agreed(stops: bool) -> bool:

@@ -16,7 +16,15 @@ from harness.comparison.pairing import PASS_RATE
 from harness.presentation.sentences import sentences_of
 from harness.settings import Settings
 from harness.statistics.spending import SpendingShape, spent
-from harness.types import GateRecord, GateVerdict, MustPassFinding, Run, Stability, Verdict
+from harness.types import (
+    GateRecord,
+    GateVerdict,
+    GoldenCase,
+    MustPassFinding,
+    Run,
+    Stability,
+    Verdict,
+)
 from harness.types.golden import ALPHA
 
 _NUMBERS = {GateVerdict.PASS: 1, GateVerdict.INCONCLUSIVE: 0, GateVerdict.REGRESS: -1}
@@ -89,6 +97,17 @@ def judge_look(
     )
     comparison, verdict = conclude(judgement)
     return GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
+
+
+def first_unanswered(run: Run, cases: Sequence[GoldenCase]) -> str | None:
+    """The name of the first case that a run has no answer to, or that was changed since; None without any.
+
+    Args:
+        run: The run.
+        cases: The cases that are asked now.
+    """
+    answered = {result.key: result.case.content_sha256 for result in run.results}
+    return next((case.key for case in cases if answered.get(case.key) != case.content_sha256), None)
 
 
 def look_of(record: GateRecord, step: int, level: float) -> Look:

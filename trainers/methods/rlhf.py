@@ -14,7 +14,8 @@ import gc
 import hashlib
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeAlias, TypeVar, cast
 
@@ -25,6 +26,7 @@ from harness.engines.adapter import read_training
 from harness.errors import SettingsError
 from harness.presentation.console import open_console
 from trainers.config import DtypeName, RunConfig, TrainingConfig, refuse, template_place
+from trainers.config_file import begins_with_key
 from trainers.data.sources import read_source
 from trainers.methods import ppo, reward, rloo, sft
 from trainers.run.entry import run_module
@@ -177,7 +179,8 @@ def train(config: RlhfConfig, *, resume: bool = False) -> int:
             continue
         console.print(f"stage {number}/{len(plan)}  {name}")
         stopped = resume and can_resume(work_directory(stage.output), stage, _content(stage))
-        status = run(stage, resume=stopped)
+        with _named(name, stage):
+            status = run(stage, resume=stopped)
         _free_memory()
         if status:
             return status
@@ -204,19 +207,36 @@ def _check(plan: _Plan, output: Path, stages: Path) -> None:
             f"output: {stages} has files that no recipe wrote, and they would be replaced; give another"
         )
     for name, stage, _ in plan:
-        # Embeddings take their time, and the stage itself looks for golden cases in all ways.
-        quick = stage.leakage.model_copy(update={"embedding": None})
-        _MODULES[name].read_data(stage.model_copy(update={"leakage": quick}))
-        for source in getattr(stage, "eval_data", ()):
-            read_source(source)
-        if stage.trl:
-            import transformers
-            import trl
+        with _named(name, stage):
+            _check_stage(name, stage)
 
-            from trainers.run.arguments import check_keys
 
-            kinds = {"sft": trl.SFTConfig, "reward": trl.RewardConfig, "rloo": trl.RLOOConfig}
-            check_keys(stage, kinds.get(name, transformers.TrainingArguments))
+def _check_stage(name: str, stage: TrainingConfig) -> None:
+    # Embeddings take their time, and the stage itself looks for golden cases in all ways.
+    quick = stage.leakage.model_copy(update={"embedding": None})
+    _MODULES[name].read_data(stage.model_copy(update={"leakage": quick}))
+    for source in getattr(stage, "eval_data", ()):
+        read_source(source)
+    if stage.trl:
+        import transformers
+        import trl
+
+        from trainers.run.arguments import check_keys
+
+        kinds = {"sft": trl.SFTConfig, "reward": trl.RewardConfig, "rloo": trl.RLOOConfig}
+        check_keys(stage, kinds.get(name, transformers.TrainingArguments))
+
+
+@contextmanager
+def _named(name: str, stage: TrainingConfig) -> Iterator[None]:
+    """Put a stage's name before a fault of one of its keys."""
+    try:
+        yield
+    except SettingsError as error:
+        own = not any(str(error).startswith((f"{key}:", f"{key}.")) for key in (*_COMMON, "base", "output"))
+        if type(error) is SettingsError and own and begins_with_key(str(error), type(stage)):
+            raise SettingsError(f"{name}.{error}") from error
+        raise
 
 
 def _free_memory() -> None:

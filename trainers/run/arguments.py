@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.engines.adapter import read_json
 from harness.errors import SettingsError
@@ -35,6 +37,9 @@ _SET_HERE = {
     "data_seed": "set by seed, next to base; give it there",
     "dataset_kwargs": _ROWS,
     "dataset_text_field": _ROWS,
+    "do_eval": "nothing reads it; leave it out",
+    "do_predict": "nothing reads it; leave it out",
+    "do_train": "nothing reads it; leave it out",
     "disable_tqdm": "progress is shown by a bar of its own; leave it out",
     "eos_token": "an answer's end is the chat template's; give chat_template next to base",
     "logging_nan_inf_filter": "a loss that is no number must end the training; leave it out",
@@ -45,10 +50,13 @@ _SET_HERE = {
     "packing_strategy": "rows are packed whole, and documents for themselves; leave it out",
     "pad_token": "the tokenizer's, or its end token; leave it out",
     "resume_from_checkpoint": "continue with --resume; leave it out",
+    "save_only_model": "a checkpoint without the optimizer can't be continued from; leave it out",
     "save_strategy": "set by save_steps, next to base; give it there",
     "save_total_limit": "bisect and early_stop may need any checkpoint; leave it out, or raise save_steps",
     "truncation_mode": _ROWS,
 }
+# Keys whose numbers TRL and its optimizers don't check.
+_NOT_NEGATIVE = frozenset({"max_grad_norm", "weight_decay"})
 
 
 def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any) -> Any:
@@ -92,7 +100,7 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
     try:
         return on_one_gpu(kind(**{**chosen, **of_method, **config.trl}))
     except (TypeError, ValueError) as error:
-        raise SettingsError(f"trl: {error}") from error
+        raise SettingsError(f"trl: {' '.join(str(error).split())}") from error
 
 
 # A tracker's libraries; one of them is enough.
@@ -170,9 +178,30 @@ def check_keys(config: TrainingConfig, kind: Any) -> None:
             raise SettingsError(f"trl.{key}: {_SET_HERE[key]}")
         if key not in kind.__dataclass_fields__:
             raise SettingsError(f"trl.{key}: not a key of TRL's {kind.__name__}; see its documentation")
+        _check_type(key, config.trl[key], kind)
     if config.trl.get("gradient_checkpointing") and not recomputes(config):
         raise SettingsError("trl.gradient_checkpointing: a prefix can't be trained with it; leave it out")
     if config.trl.get("load_best_model_at_end") and config.early_stop.golden:
         raise SettingsError(
             "trl.load_best_model_at_end: early_stop.golden chooses the checkpoint that is kept; leave one out"
         )
+
+
+def _check_type(key: str, value: Any, kind: Any) -> None:
+    """Refuse a value of another type than TRL's key has: some are only read in the middle of a training.
+
+    Raises:
+        SettingsError: With the type that is allowed.
+    """
+    allowed = get_type_hints(kind)[key]
+    # Classes take older spellings of some: scale_rewards: false, and one loss_type in place of a list.
+    older = (allowed is str and isinstance(value, bool)) or (allowed == list[str] and isinstance(value, str))
+    check: TypeAdapter[Any] = TypeAdapter(allowed, config=ConfigDict(arbitrary_types_allowed=True))
+    try:
+        check.validate_python(value, strict=True)
+    except ValidationError:
+        if not older:
+            name = allowed.__name__ if isinstance(allowed, type) else allowed
+            raise SettingsError(f"trl.{key}: found {value!r} (allowed by TRL: {name})") from None
+    if key in _NOT_NEGATIVE and value is not None and value < 0:
+        raise SettingsError(f"trl.{key}: found {value!r} (allowed: 0 or more)")

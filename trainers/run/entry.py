@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from harness.errors import SettingsError
 from harness.presentation.boundary import run_process
 from trainers.config import RunConfigT, with_leaks
-from trainers.config_file import load_config
+from trainers.config_file import load_config, located_faults
 from trainers.run.processes import refuse_sharding
 
 
@@ -58,4 +58,5 @@ def _train(
     refuse_sharding()
     given: dict[str, Any] = {"output": chosen.output}
     config = load_config(chosen.config, kind, given)
-    return train(with_leaks(config) if chosen.allow_leakage else config, resume=chosen.resume)
+    with located_faults(chosen.config, kind):
+        return train(with_leaks(config) if chosen.allow_leakage else config, resume=chosen.resume)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from harness.errors import SettingsError
+from harness.errors import SettingsError, TunegateError
 from harness.golden.load import load_golden_set
 from harness.models.resolve import adapter_sha256, model_sha256
 from harness.prompts.tokenizers import has_own_template
@@ -42,8 +42,28 @@ def method_run(
     for path in config.early_stop.golden:
         load_golden_set(path)  # a damaged set is reported now, not after a model has loaded
     require_trackers(config.report_to)
-    with prepared_run(method, config, data_sha256, dtype=config.dtype, resume=resume) as run:
+    with prepared_run(method, config, data_sha256, dtype=config.dtype, resume=resume) as run, _blamed(run):
         yield run
+
+
+@contextmanager
+def _blamed(run: TrainingRun[TrainingConfig]) -> Iterator[None]:
+    """Where libraries' own keys are given, what a library raises before the first step is about these keys.
+
+    Raises:
+        SettingsError: In place of such an exception.
+    """
+    try:
+        yield
+    except TunegateError:
+        raise
+    except Exception as error:
+        if not run.config.trl or run.watch.losses:
+            raise
+        said = " ".join(str(error).split())
+        raise SettingsError(
+            f"trl: with {', '.join(run.config.trl)}: {type(error).__name__}: {said}; see TRL's documentation"
+        ) from error
 
 
 def make_ready(

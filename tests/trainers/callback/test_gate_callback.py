@@ -122,26 +122,61 @@ def test_every_second_save_and_the_last(place, make_trainer):
     assert [look.step for look in gate_of(trainer).looks] == [4, 6]
 
 
-def test_a_look_that_fails_is_told_and_ends_no_training(place, make_trainer, monkeypatch, capsys):
-    trainer = make_trainer(gate := GateCallback(place.golden, forgetting=False))
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (EngineError("the model failed"), "the model failed"),
+        (RuntimeError("a fault\nof ours"), "RuntimeError: a fault"),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_a_look_that_fails_is_told_and_ends_no_training(
+    place, make_trainer, monkeypatch, capsys, fault, told
+):
+    trainer = make_trainer(gate := GateCallback(place.golden, forgetting=False), max_steps=2, save_steps=1)
     from trainers.callback import gate_callback
 
     answered = gate_callback.answer_live
 
     def fail_at_looks(*arguments, **options):
         if options.get("baseline") is not None:
-            raise EngineError("the model failed")
+            raise fault
         return answered(*arguments, **options)
 
     monkeypatch.setattr(gate_callback, "answer_live", fail_at_looks)
     trainer.train()
-    assert trainer.state.global_step == 8
+    assert trainer.state.global_step == 2
     assert gate.looks == []
     assert gate.best is None
-    assert "gate: step 4/8: the look failed: the model failed" in capsys.readouterr().out
-    assert [each["gate/error"] for each in trainer.state.log_history if "gate/error" in each] == [
-        "the model failed"
-    ] * 2
+    assert f"gate: step 1/2: the look failed: {told}" in capsys.readouterr().out
+    errors = [each["gate/error"] for each in trainer.state.log_history if "gate/error" in each]
+    assert len(errors) == 2
+    assert errors[0].startswith(told)
+
+
+def test_a_look_that_no_disk_takes_still_judges(place, make_trainer, monkeypatch, capsys):
+    from trainers.callback import gate_callback
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gate_callback, "save", full)
+    monkeypatch.setattr(gate_callback, "keep_checkpoint", full)
+    monkeypatch.setattr(gate_callback.TrainerState, "save_to_json", full)
+    gate = GateCallback(place.golden, forgetting=False, margin=0.15)
+    control, state = SimpleNamespace(should_training_stop=False), gate_callback.TrainerState(max_steps=1)
+    trainer = make_trainer(max_steps=1)
+    parts = {"model": trainer.model, "processing_class": trainer.processing_class}
+    gate.on_train_begin(trainer.args, state, control, **parts)
+    checkpoint = place.output / "checkpoint-1"
+    trainer.save_model(str(checkpoint))
+    (checkpoint / "trainer_state.json").write_text("{}")
+    state.global_step = 1
+    gate.on_save(trainer.args, state, control, **parts)
+    assert [look.outcome for look in gate.looks] == [GateVerdict.PASS]
+    said = capsys.readouterr().out
+    for problem in ("can't be stored", "was not kept", "is not in the checkpoint's state"):
+        assert problem in said
 
 
 def test_a_case_that_must_pass_stops_no_training(place, make_trainer, capsys):
@@ -190,6 +225,58 @@ def test_what_cannot_work_is_refused_before_the_first_step(
     with pytest.raises(SettingsError, match=message):
         trainer.train()
     assert trainer.state.global_step == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"every": 0},
+        {"every": 1.5},
+        {"every": "2"},
+        {"every": True},
+        {"stop": "no"},
+        {"spending": "pockok"},
+        {"where": "thread"},
+        {"baseline": None},
+        {"golden": 5},
+    ],
+)
+def test_a_misspelt_argument_is_refused_at_once(options):
+    """A shape or place that isn't known would silently be the other one."""
+    (name,) = options
+    with pytest.raises(SettingsError, match=f"GateCallback: {name}=.*allowed: "):
+        GateCallback(**{"golden": "golden.yaml", **options})
+
+
+def test_two_gates_in_one_training_are_refused(place, make_trainer):
+    trainer = make_trainer(
+        GateCallback(place.golden, forgetting=False), GateCallback(place.golden, forgetting=False)
+    )
+    with pytest.raises(SettingsError, match="there are two: give all golden sets to one"):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+@pytest.mark.parametrize("baseline", ["base", "start"])
+def test_golden_sets_that_changed_before_a_resume_have_a_baseline_or_are_refused(
+    place, make_trainer, baseline
+):
+    """An old baseline that was never asked a case would leave the rest of the training unguarded."""
+    gate = {"forgetting": False, "baseline": baseline}
+    make_trainer(GateCallback(place.golden, **gate), max_steps=2, save_steps=1).train()
+    golden = json.loads(place.golden.read_text())
+    golden["cases"][3]["references"] = ["something else"]
+    place.golden.write_text(json.dumps(golden))
+    again = make_trainer(new := GateCallback(place.golden, **gate), max_steps=2, save_steps=1)
+    start = str(place.output / "checkpoint-1")
+    if baseline == "start":
+        with pytest.raises(SettingsError, match="kept/w3: the model before the first step was not asked"):
+            again.train(resume_from_checkpoint=start)
+        return
+    again.train(resume_from_checkpoint=start)
+    assert new.looks[1].baseline_id != new.looks[0].baseline_id
+    with open_history(place.path / ".tunegate" / "history.sqlite") as history:
+        assert len(history.load_run(new.looks[1].baseline_id).results) == 40
 
 
 def test_another_model_as_baseline_would_be_a_second_load(place, make_trainer):

@@ -105,11 +105,34 @@ def test_a_gpus_optimizer_is_paged_and_a_cpus_is_not():
         ({"truncation_mode": "keep_end"}, "trl.truncation_mode: rows are rendered, checked and cut"),
         ({"packing": True}, "trl.packing: sft has the key packing next to base"),
         ({"data_seed": 1}, "trl.data_seed: set by seed, next to base"),
+        (
+            {"save_only_model": True},
+            "trl.save_only_model: a checkpoint without the optimizer can't be contin",
+        ),
+        ({"weight_decay": "x"}, "trl.weight_decay: found 'x' (allowed by TRL: float)"),
+        ({"weight_decay": -1}, "trl.weight_decay: found -1 (allowed: 0 or more)"),
+        ({"gradient_checkpointing": "x"}, "trl.gradient_checkpointing: found 'x' (allowed by TRL: bool)"),
+        ({"label_names": [5]}, "trl.label_names: found [5] (allowed by TRL: list[str] | None)"),
+        # What only a library checks, at the trainer's beginning or in the first step.
+        ({"adam_beta1": 2}, "trl: with adam_beta1: ValueError: Invalid beta parameter"),
+        ({"loss_type": "nope"}, "trl: with loss_type: ValueError: Unknown loss type: nope"),
+        ({"eval_on_start": True}, "trl: with eval_on_start: ValueError: Trainer: evaluation requires"),
+        (
+            {"load_best_model_at_end": True},
+            "trl: --load_best_model_at_end requires the save and eval strategy",
+        ),
     ],
 )
 def test_keys_that_are_not_trls_to_set_are_refused(make_project, pairs, capsys, trl, message):
-    assert make_project("dpo", pairs, trl=trl).train() == 4
-    assert message in capsys.readouterr().err
+    """In one line that begins with the file and the line of the key."""
+    project = make_project("dpo", pairs, trl=trl, max_steps=1, quantization="none")
+    assert project.train() == 4
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .startswith(f"tunegate: {project.path / 'config.yaml'}:1: {message}")
+    )
+    assert not project.output.exists()
 
 
 def test_a_process_trains_on_one_gpu_however_many_it_sees():
