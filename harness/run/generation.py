@@ -63,7 +63,8 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
         on_progress: Called with a stage, the number of finished answers and the total.
         with_text: Whether the bundled passages are scored too.
         only: Keys of the cases that a side answers, for sides that answer only some.
-        open_engine: Called only if an answer is missing; loads the models by default.
+        open_engine: Called only if an answer is missing; by default it loads the models, for several workers
+            where there is enough to compute.
         on_answers: Called with each side's answers as they arrive, the stored ones first.
 
     Returns:
@@ -80,7 +81,7 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
     workload = render_workload(workload, sides, plan, cache)
     answers = look_up(workload, sides, plan, cache)
     _hand_over(workload, answers.completions, on_answers)
-    models = _Models(sides, plan, cache, on_progress, open_engine or open_sides)
+    models = _Models(sides, plan, cache, on_progress, open_engine or engine_opener(cases, None))
     try:
         models.compute(answers, on_answers)
         found = {side: assemble(side, answers, models.used) for side in sides}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from harness.comparison.pairing import stability_of
 from harness.comparison.regressed_cases import flip_rate
 from harness.engines.base import CANDIDATE
-from harness.engines.open import open_sides
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
 from harness.run.scoring import Judging, score_cases
@@ -86,7 +85,7 @@ def measure_noise(
     cases: Sequence[GoldenCase],
     on_progress: Progress,
     *,
-    open_engine: OpenEngine = open_sides,
+    open_engine: OpenEngine | None = None,
     allowed: Permissions = NOTHING_ALLOWED,
 ) -> Noise:
     """Resample one model on the same cases, without the cache.
@@ -97,7 +96,7 @@ def measure_noise(
         reruns: The reruns.
         cases: The cases.
         on_progress: Called with each stage's progress.
-        open_engine: Loads the model.
+        open_engine: Loads the model, in place of the usual way.
         allowed: What checks may run.
 
     Raises:
