@@ -1,6 +1,8 @@
 """This gate and others on the same simulated runs: false alarms, detection and passes, for docs/gate.md.
 
-    python benchmarks/gates.py --peers ~/.cache/tunegate-peers [--runs 400]
+    python benchmarks/gates.py --peers ~/.cache/tunegate-peers [--runs 400] [--scores]
+
+With ``--scores`` the cases have scores from 0 to 1 instead of verdicts, and answer once.
 
 The others are installed into an environment of their own at the given place, made if it isn't there.
 """
@@ -10,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +57,7 @@ def suite(stable: int, nearly: int, unstable: int, answers: int) -> Suite:
 SUITES = (
     *(suite(12, 4, 4, answers) for answers in (1, 3, 5, 10)),
     *(suite(180, 10, 10, answers) for answers in (1, 5)),
+    replace(suite(20, 0, 0, 1), name="20 stable cases × 1"),
 )
 
 
@@ -101,6 +105,72 @@ def scenarios(runs: int, only: str | None, size: int | None) -> Iterator[tuple[s
         yield "churn", f"{cases} cases × 1, 5 % flip each way", 1, np.stack([before, now])
 
 
+def shaken(random: np.random.Generator, n: int, drop: float) -> Rates:
+    """Drops of cases that all change at random."""
+    return np.clip(random.normal(drop, 0.1, n), -0.4, 0.6)
+
+
+def one_sided(random: np.random.Generator, n: int, drop: float) -> Rates:
+    """Drops of cases that lose the same or nothing, 80 and 20 %; without a drop, as many gain as lose."""
+    lost, gained = (0.8, 0.0) if drop else (0.3, 0.3)
+    return random.choice([0.1, -0.1, 0.0], n, p=[lost, gained, 1 - lost - gained])
+
+
+def rarely_gained(random: np.random.Generator, n: int, drop: float) -> Rates:
+    """Drops of cases of which 5 % gain 0.38 and the others lose what makes the mean drop."""
+    return np.where(random.random(n) < 0.05, -0.38, (0.05 * 0.38 + drop) / 0.95)
+
+
+def few_lost(random: np.random.Generator, n: int, drop: float) -> Rates:
+    """Drops of cases of which a few are lost completely, and a tenth moves by chance."""
+    chance = np.where(random.random(n) < 0.1, random.uniform(-0.2, 0.2, n), 0.0)
+    return np.where(random.random(n) < drop / 0.6, 0.6, chance)
+
+
+# Drops of a baseline of 0.6 everywhere.
+SHAPES = {
+    "all change by 0.1 at random": shaken,
+    "four of five lose 0.1, none gains": one_sided,
+    "5 % gain 0.38, the others lose": rarely_gained,
+    "a few are lost completely": few_lost,
+}
+
+
+def score_scenarios(runs: int) -> Iterator[tuple[str, str, int, Rates]]:
+    """As :func:`scenarios`, of scores: shape, change and number of cases, 0 answers, and the scores."""
+    for place, (shape, drops) in enumerate(SHAPES.items()):
+        for cases in (20, 40):
+            for drop in (0.0, 0.1):
+                random = np.random.default_rng([place, cases, int(100 * drop)])
+                then = np.full((runs, cases), 0.6)
+                now = np.stack([0.6 - drops(random, cases, drop) for _ in range(runs)])
+                change = f"drop of {drop:g}" if drop else "no change"
+                yield shape, f"{change}, {cases} cases", 0, np.stack([then, now])
+
+
+def scored(before: Rates, now: Rates, margin: float = MARGIN) -> int:
+    """This gate's verdict on a graded score."""
+    n = before.size
+    metric = PairedMetric(
+        set_name="s",
+        metric="score",
+        kind="graded",
+        keys=tuple(f"s/{place}" for place in range(n)),
+        candidate=tuple(now.tolist()),
+        baseline=tuple(before.tolist()),
+        clusters=tuple(range(n)),
+        least=0.0,
+        most=1.0,
+    )
+    verdict = judge([metric], {("s", "score"): margin})[0][0].verdict
+    return {GateVerdict.REGRESS: 1, GateVerdict.PASS: 0}.get(verdict or GateVerdict.INCONCLUSIVE, -1)
+
+
+def scored_without_margin(before: Rates, now: Rates) -> int:
+    """The same with ``--gate-margin=0``."""
+    return scored(before, now, margin=0.0)
+
+
 def paired(before: Counts, now: Counts, answers: int) -> PairedMetric:
     """One run's pass rate, as pairing makes it."""
     return PairedMetric(
@@ -143,7 +213,9 @@ def any_drop(before: Counts, now: Counts, answers: int) -> int:
     return int(now.sum() < before.sum())
 
 
-def peer_verdicts(peers: Path, found: list[tuple[str, str, int, Counts]]) -> dict[str, NDArray[np.int_]]:
+def peer_verdicts(
+    peers: Path, found: Sequence[tuple[str, str, int, Counts | Rates]]
+) -> dict[str, NDArray[np.int_]]:
     """The other gates' verdicts by gate, change and suite; their environment is made where it is missing."""
     python = peers / "bin" / "python"
     if not python.exists():
@@ -152,13 +224,31 @@ def peer_verdicts(peers: Path, found: list[tuple[str, str, int, Counts]]) -> dic
             subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
     with tempfile.TemporaryDirectory() as directory:
         runs, verdicts = Path(directory) / "runs.npz", Path(directory) / "verdicts.npz"
-        arrays = {f"{change}|{name}": counts for change, name, _, counts in found}
-        answers = {f"{change}|{name} answers": np.array(count) for change, name, count, _ in found}
+        arrays: dict[str, Any] = {f"{change}|{name}": counts for change, name, _, counts in found}
+        answers: dict[str, Any] = {
+            f"{change}|{name} answers": np.array(count) for change, name, count, _ in found
+        }
         np.savez(runs, **arrays, **answers)
         script = Path(__file__).with_name("peer_gates.py")
         subprocess.run([str(python), str(script), str(runs), str(verdicts)], check=True, stdout=sys.stderr)
         with np.load(verdicts) as loaded:
             return {name: loaded[name] for name in loaded.files}
+
+
+def print_scores(runs: int, peers: Path) -> None:
+    """The table of graded scores."""
+    found = list(score_scenarios(runs))
+    others = peer_verdicts(peers, found)
+    gates = [gate for gate in PEER_GATES if gate != "regressgate"]
+    columns = ("tunegate", "at margin 0", *gates)
+    print(f"Fails / passes\n\n| scores | change | {' | '.join(columns)} |")
+    print(f"|---|---|{'---|' * len(columns)}")
+    for shape, change, _, (before, now) in found:
+        pairs = list(zip(before, now, strict=True))
+        verdicts = [np.array([rule(*each) for each in pairs]) for rule in (scored, scored_without_margin)]
+        verdicts += [others[f"{gate}|{shape}|{change}"] for gate in gates]
+        shown = [f"{100 * np.mean(each == 1):.0f} / {100 * np.mean(each == 0):.0f}" for each in verdicts]
+        print(f"| {shape} | {change} | {' | '.join(shown)} |", flush=True)
 
 
 def main() -> None:
@@ -170,7 +260,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400, help="simulated runs a figure")
     parser.add_argument("--change", choices=[*CHANGES, "churn"], help="this change alone")
     parser.add_argument("--cases", type=int, choices=[20, 100, 200], help="sets of this size alone")
+    parser.add_argument("--scores", action="store_true", help="graded scores instead of verdicts")
     chosen = parser.parse_args()
+    if chosen.scores:
+        print_scores(chosen.runs, chosen.peers)
+        return
     found = list(scenarios(chosen.runs, chosen.change, chosen.cases))
     others = peer_verdicts(chosen.peers, found)
     gates = {

@@ -3,11 +3,12 @@
     python peer_gates.py RUNS.npz VERDICTS.npz
 
 RUNS.npz holds, under each scenario's name, counts of passed answers: (2, runs, cases), the baseline's first;
-and under its name with " answers", how many answers each case had. VERDICTS.npz gets, under
+and under its name with " answers", how many answers each case had (0: scores). VERDICTS.npz gets, under
 "<gate>|<scenario>", that gate's verdict on each run: 1 fails, 0 passes, -1 neither.
 """
 
 import sys
+from functools import partial
 from math import comb
 
 import numpy as np
@@ -65,10 +66,10 @@ def adaptergate(before, now, answers):
     return int(not decision.accepted)
 
 
-def mlflow(before, now, answers):
+def mlflow(before, now, answers, value_type="binary"):
     """What compare_evaluations computes of one scorer; refused if it is significantly worse at its 0.05."""
     found = paired_comparison._compare_paired_values(
-        "score", before / answers, now / answers, value_type="binary", greater_is_better=True
+        "score", before / answers, now / answers, value_type=value_type, greater_is_better=True
     )
     return int(found.status == "ok" and found.diff < 0 and found.p_value < 0.05)
 
@@ -117,6 +118,12 @@ GATES = {
 }
 
 
+# Of scores regressgate, which counts passes, says nothing.
+SCORE_GATES = {name: rule for name, rule in GATES.items() if name != "regressgate"} | {
+    "mlflow": partial(mlflow, value_type="numeric")
+}
+
+
 def main():
     """Judge all runs."""
     regressgate_gate.permutation_test = counted_shuffles
@@ -129,9 +136,9 @@ def main():
             continue
         before, now = runs[name]
         answers = int(runs[f"{name} answers"])
-        for gate, rule in GATES.items():
+        for gate, rule in (GATES if answers else SCORE_GATES).items():
             verdicts[f"{gate}|{name}"] = np.array(
-                [rule(old, new, answers) for old, new in zip(before, now, strict=True)]
+                [rule(old, new, answers or 1) for old, new in zip(before, now, strict=True)]
             )
         print(name, flush=True)
     np.savez(sys.argv[2], **verdicts)

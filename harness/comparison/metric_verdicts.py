@@ -16,7 +16,7 @@ from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, regressed_cases
 from harness.statistics.clustered_drop import detectable_drop_of_cases
 from harness.statistics.looks import WHOLE, level_at, part_at
-from harness.statistics.paired_binary import used_level, weighted_holm
+from harness.statistics.paired_binary import weighted_holm
 from harness.statistics.power import POWER
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN
@@ -175,7 +175,7 @@ def _used(test: CaseTest, level: float) -> float:
 
     A test that can use nothing of it waits with a hair of the level until the others are rejected.
     """
-    return max(used_level(test.trials, level) * (1 + 1e-9), level * 1e-9)
+    return max(test.used(level) * (1 + 1e-9), level * 1e-9)
 
 
 def _level(shares: Sequence[float], alpha: float) -> float:
@@ -198,6 +198,8 @@ def _judged(
     able, of_clusters = _detectable(metric, row, level, churn), None
     if able is not None and row.population == "sample":
         of_clusters = smallest_detectable_of_clusters(metric, level, margin, row.drop.confidence)
+        # Where much was lost, its spread counts as noise of a drop that takes cases one by one.
+        of_clusters = None if of_clusters is None else max(of_clusters, able)
     return replace(
         row,
         cases_to_settle=more,

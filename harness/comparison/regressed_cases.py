@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.comparison.pairing import PASS_RATE, PairedMetric
-from harness.statistics.paired_binary import Trials, case_p_values, holm, least_case_p, stratified_p
+from harness.statistics.paired_binary import (
+    Trials,
+    case_p_values,
+    counted_case_ps,
+    counted_level,
+    holm,
+    least_case_p,
+    stratified_p,
+    used_level,
+)
 from harness.types import (
     Confirmation,
     GateVerdict,
@@ -181,17 +190,25 @@ class CaseTest:
         keys: The cases.
         trials: Each case's answers on both sides.
         p_values: Each case's p-value, corrected over the cases.
+        together: The p-value of "no case of the set is answered worse" by the number of cases that show it;
+            None where the smallest of the cases' own is one.
     """
 
     set_name: str
     keys: tuple[str, ...]
     trials: tuple[Trials, ...]
     p_values: tuple[float, ...]
+    together: float | None = None
 
     @property
     def p_value(self) -> float:
         """Of "no case of the set is answered worse"."""
-        return min(self.p_values)
+        return min(self.p_values) if self.together is None else self.together
+
+    def used(self, level: float) -> float:
+        """The largest probability within a level with which the test can find anything."""
+        known = used_level if self.together is None else counted_level
+        return known(self.trials, level)
 
 
 def flip_rate(noted: Iterable[Stability]) -> float | None:
@@ -242,8 +259,14 @@ def case_tests(
             _with_record(each, stability.get(key))
             for key, each in zip(metric.keys, metric.trials, strict=True)
         )
-        if any(least_case_p(each) <= level for each in trials):
-            found.append(CaseTest(metric.set_name, metric.keys, trials, tuple(case_p_values(trials))))
+        if all(least_case_p(each) > level for each in trials):
+            continue
+        if used_level(trials, level) > 0:
+            together, own = None, case_p_values(trials)
+        else:
+            # So many cases could show something that one is no surprise: they are counted.
+            together, own = counted_case_ps(trials)
+        found.append(CaseTest(metric.set_name, metric.keys, trials, tuple(own), together))
     return found
 
 
@@ -266,13 +289,14 @@ def regressed_cases(test: CaseTest, p_adjusted: float, alpha: float) -> list[Reg
         p_adjusted: The test's p-value after correction for the other tests of the run.
         alpha: Probability of any false finding in the run.
     """
-    factor = p_adjusted / test.p_value
+    factor = p_adjusted / test.p_value if test.together is None else 1.0
+    least = 0.0 if test.together is None else p_adjusted
     found = [
         RegressedCase(
             key=key,
             was=Stability(passed=trials.baseline_passed, answers=trials.baseline),
             now=Stability(passed=trials.candidate_passed, answers=trials.candidate),
-            p_value=min(1.0, p_value * factor),
+            p_value=min(1.0, max(p_value * factor, least)),
         )
         for key, trials, p_value in zip(test.keys, test.trials, test.p_values, strict=True)
     ]

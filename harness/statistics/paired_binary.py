@@ -130,6 +130,56 @@ def used_level(cases: Sequence[Trials], level: float) -> float:
     return max((each for each in reached if each <= level), default=0.0)
 
 
+def counted_case_ps(cases: Sequence[Trials]) -> tuple[float, list[float]]:
+    """P-value of "no case is answered worse", by how many cases show the least that any can; and each case's.
+
+    Where so many cases can show it that one by chance is no surprise, several still are. If nothing changed
+    their number is a sum of independent draws, whose law is exact. A case's own p-value is that of the
+    hardest set of cases with it in which nothing else changed (Marcus, R., Peritz, E. and Gabriel, K. R.
+    (1976). On closed testing procedures. Biometrika 63): it alone with all that did not show it, so that lost
+    cases never count against each other.
+
+    Args:
+        cases: The cases' answers on both sides.
+
+    Returns:
+        The p-value, and one for each case.
+    """
+    chances, least = _least_chances(cases)
+    shows = [case_p(trials) <= least * (1 + 1e-9) for trials in cases]
+    tails = _count_tails(chances)
+    others = math.fsum(chance for chance, shown in zip(chances, shows, strict=True) if not shown)
+    own = [min(chance + others, 1.0) if shown else 1.0 for chance, shown in zip(chances, shows, strict=True)]
+    return tails[sum(shows)], own
+
+
+def counted_level(cases: Sequence[Trials], level: float) -> float:
+    """How much of a level :func:`counted_case_ps` can use, as :func:`used_level`.
+
+    Args:
+        cases: The cases' answers on both sides.
+        level: The most that it may use.
+    """
+    return max((tail for tail in _count_tails(_least_chances(cases)[0]) if tail <= level), default=0.0)
+
+
+def _least_chances(cases: Sequence[Trials]) -> tuple[list[float], float]:
+    """Each case's probability of the least p-value that any of them can show, and this p-value."""
+    least = min(least_case_p(trials) for trials in cases)
+    return [_chance_of(_tail_sums(trials), least) for trials in cases], least
+
+
+def _count_tails(chances: Sequence[float]) -> list[float]:
+    """Probability of at least 0, 1, ... events that are independent."""
+    import numpy as np
+
+    law = np.ones(1)
+    for chance in chances:
+        if chance > 0:
+            law = np.convolve(law, [1 - chance, chance])
+    return [float(each) for each in np.minimum(np.cumsum(law[::-1])[::-1], 1.0)]
+
+
 @lru_cache(maxsize=65536)
 def _tail_sums_of(passed: int, baseline: int, candidate: int) -> tuple[float, ...]:
     sums, total = [], 0.0

@@ -285,6 +285,21 @@ class TestEachKindOfMetricHasItsOwnPower:
         assert smallest_detectable_of_clusters(metric, level, margin, confidence) is None
 
 
+@pytest.mark.parametrize("lost", [1, 6, 7, 20])
+def test_all_cases_of_a_lost_cluster_are_named(lost):
+    """Ten clusters of twenty cases with five answers: more lost cases are no weaker a finding than one."""
+    then = tuple(Trials(5, 5, 0 if place < lost else 5, 5) for place in range(200))
+    now = [each.candidate_passed / 5 for each in then]
+    clusters = tuple(place // 20 for place in range(200))
+    metric = replace(paired(now, [1.0] * 200, clusters=clusters), trials=then)
+    rows, cases = judge([metric], {("s", "pass-rate"): 0.05})
+    assert len(cases) == lost
+    # The row is about further clusters: one of ten is chance, as its interval says.
+    assert rows[0].verdict is GateVerdict.INCONCLUSIVE
+    assert rows[0].drop.low < 0 < rows[0].p_value
+    assert rows[0].minimum_detectable_cluster_drop >= rows[0].minimum_detectable_drop
+
+
 def test_noise_beside_reruns_is_the_mean_of_two_measurements():
     """Three more answers of each baseline case and a churn of 0.1: 0.125, and 4/3 x 0.1875 of the drops' own."""
     metric = paired(

@@ -93,6 +93,13 @@ def test_clusters_say_what_they_find_of_whole_ones():
     )
 
 
+def test_an_inconclusive_set_says_that_its_own_cases_got_worse():
+    row = judged(2, 1, 60, GateVerdict.INCONCLUSIVE, other_question=GateVerdict.REGRESS)
+    said = "; exactly these cases got worse: with gate: {population: cases} it would regress"
+    assert describe_row(row, 60).endswith(said)
+    assert said not in describe_row(judged(2, 1, 60, GateVerdict.INCONCLUSIVE), 60)
+
+
 def test_a_set_that_can_detect_nothing_says_so():
     sentence = describe_row(judged(0, 0, 2, GateVerdict.INCONCLUSIVE, minimum_detectable_drop=None), 2)
     assert "so few cases can detect none" in sentence

@@ -12,6 +12,8 @@ from harness.statistics.paired_binary import (
     Trials,
     case_p,
     case_p_values,
+    counted_case_ps,
+    counted_level,
     least_case_p,
     mcnemar_p,
     stratified_p,
@@ -151,3 +153,38 @@ def test_unchanged_cases_together_are_rarely_called_worse(repeats, n):
         cases = [Trials(int(b), repeats, int(c), repeats) for b, c in zip(before, now, strict=True)]
         wrong += stratified_p(cases) <= 0.05
     assert wrong / 1000 <= 0.05 + 3 * (0.05 * 0.95 / 1000) ** 0.5
+
+
+def test_many_lost_cases_do_not_count_against_each_other():
+    """Seven of five answers that all went: each is 1/252 with no other beside it, where Boole's sum is 7/252."""
+    lost, noisy, stable = Trials(5, 5, 0, 5), Trials(3, 5, 2, 5), Trials(5, 5, 5, 5)
+    assert min(case_p_values([lost] * 7)) == pytest.approx(7 / 252)
+    together, own = counted_case_ps([lost] * 7 + [stable] * 50)
+    assert together == pytest.approx(252**-7)
+    assert own == pytest.approx([1 / 252] * 7 + [1.0] * 50)
+    # Two lost among ten that could have shown it: each with the eight others.
+    together, own = counted_case_ps([lost] * 2 + [noisy] * 8)
+    assert together == pytest.approx(stats.binom.sf(1, 10, 1 / 252))
+    assert own == pytest.approx([9 / 252] * 2 + [1.0] * 8)
+    assert counted_case_ps([noisy] * 8) == (1.0, [1.0] * 8)
+
+
+def test_the_level_that_counting_uses():
+    """Seven cases: one of them in 2.7 %, two in 0.03 %."""
+    cases = [Trials(5, 5, 0, 5)] * 7
+    assert counted_level(cases, 0.05) == pytest.approx(stats.binom.sf(0, 7, 1 / 252))
+    assert counted_level(cases, 0.025) == pytest.approx(stats.binom.sf(1, 7, 1 / 252))
+    assert counted_level(cases, 1e-30) == 0.0
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("truly_lost", [0, 3])
+def test_counting_rarely_names_an_unchanged_case(truly_lost):
+    """Ten coin tosses of five answers each beside some that are lost: any of them named in at most 5 %."""
+    random, wrong, runs = np.random.default_rng(2), 0, 4000
+    for _ in range(runs):
+        answers = random.binomial(5, 0.5, (2, 10))
+        cases = [Trials(int(b), 5, int(c), 5) for b, c in answers.T] + [Trials(5, 5, 0, 5)] * truly_lost
+        together, own = counted_case_ps(cases)
+        wrong += together <= 0.05 and min(own[:10]) <= 0.05
+    assert wrong / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
