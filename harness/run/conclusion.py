@@ -30,7 +30,6 @@ from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.history.server import FILE_NAME, HistoryPlace
 from harness.history.store import noted_stability, open_history
-from harness.models.home import tunegate_home
 from harness.provenance import describe_environment
 from harness.run.judging import against_itself
 from harness.run.session import Session
@@ -173,6 +172,9 @@ def _kept_in(file: Path, record: GateRecord) -> Path | None:
 
 def _second_place(directory: Path) -> Path:
     """Where the unsaved runs of a directory are that can't be written itself."""
+    # Most gates don't need it.
+    from harness.models.home import tunegate_home
+
     key = hashlib.sha256(os.path.realpath(directory).encode(errors="surrogateescape")).hexdigest()
     return tunegate_home() / "unsaved" / key[:16]
 
