@@ -38,6 +38,7 @@ from tunegate.unused_options import (
 _PLUGINS = ("harness.plugin.hooks", "reports.plugin")
 # If this plugin is loaded, our packages are loaded too, and a project's own can't come first.
 _PINNED = "tunegate.pinned"
+_LAST = "tunegate-last-word"
 _NOTICE = pytest.StashKey[str]()
 _FAULT = pytest.StashKey[pytest.UsageError]()
 _FOREIGN = pytest.StashKey[Path | None]()
@@ -74,7 +75,16 @@ def pytest_load_initial_conftests(
         known = parser.parse_known_args(without_values(args))
         early_config.known_args_namespace.file_or_dir = known.file_or_dir
         _take_conftests_of_project(early_config)
-    yield
+    try:
+        yield
+    except SystemExit as error:
+        # A conftest file that ends the process with 0 would make a success of a gate that was not run.
+        if error.code not in {None, 0, 1} or not names_a_model(args, session_project(early_config)):
+            raise
+        from tunegate.printable import say
+
+        say(f"tunegate: a conftest.py ended pytest by SystemExit({error.code}): exit status 2", err=True)
+        raise SystemExit(2) from error
     _finish(early_config, parser, args)
 
 
@@ -239,6 +249,8 @@ def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[st
         free = free_options(config, arguments)
         for name in _PLUGINS:
             importlib.import_module(name).add_options(parser, free)
+        if not config.pluginmanager.has_plugin(_LAST):
+            config.pluginmanager.register(importlib.import_module(_PLUGINS[0]).last_word(), _LAST)
 
 
 def _why_off(foreign: Path) -> str:

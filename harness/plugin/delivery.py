@@ -3,11 +3,12 @@
 A failure here never changes a verdict: each failed step causes one line and the exit status.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pluggy import HookCaller
@@ -18,6 +19,7 @@ from harness.comparison.findings import must_pass_findings
 from harness.errors import BaselineError, InputError, TunegateError, UnreachableHistoryError
 from harness.history.retention import Retention, note_accepted, removable, remove
 from harness.history.store import open_history
+from harness.plugin.progress import early_end, is_verdict
 from harness.presentation.sentences import sentence_of
 from harness.run.conclusion import save
 from harness.run.inputs import Inputs
@@ -25,7 +27,11 @@ from harness.run.judging import judged_checks
 from harness.run.trackers.kinds import send_to_sinks
 from harness.settings import Settings
 from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Outcome
+from tunegate.printable import say
 
+# The session's exit status, once it is known.
+STATUS: pytest.StashKey[int] = pytest.StashKey()
+_EARLY = "ended the session early, so its status is no verdict: exit status 2"
 _REASON = "accepted by --gate-accept"
 
 
@@ -263,3 +269,48 @@ def end_problem(error: BaseException) -> Problem:
     if isinstance(error, OSError):
         status, what = pytest.ExitCode.USAGE_ERROR, f"{error.strerror or error} (--junitxml, say)"
     return _problem(f"another plugin broke at the session's end: {what}", status)
+
+
+class LastWord:
+    """Keeps conftest files from making a success or a regression of a gate that was ended early.
+
+    Registered after them, so that it is around what they do to the command line's action.
+    """
+
+    def __init__(self, *, names_model: Callable[[pytest.Config], bool]) -> None:
+        """``names_model`` says whether the session is a gate."""
+        self._names_model = names_model
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
+        """The status of the verdict, or of what ended the session."""
+        early = early_end(config)
+        try:
+            status = yield
+        except (pytest.exit.Exception, SystemExit) as error:
+            if not self._names_model(config):
+                raise
+            return _status_after(error, config.stash.get(STATUS, None))
+        if early.claims_verdict and self._names_model(config):
+            say(f"tunegate: pytest.exit {_EARLY}", err=True)
+            return pytest.ExitCode.INTERRUPTED
+        return config.stash.get(STATUS, status) if status == pytest.ExitCode.OK else status
+
+
+def _status_after(error: BaseException, verdict: int | None) -> int:
+    """The exit status where a conftest file ended pytest itself; says what it did.
+
+    Args:
+        error: What it raised.
+        verdict: The status of the session; None if it hasn't ended.
+    """
+    if verdict is not None:
+        problem = end_problem(error)
+        say(problem.line, err=True)
+        return verdict or problem.status
+    asked = error.returncode if isinstance(error, pytest.exit.Exception) else getattr(error, "code", None)
+    say(f"Exit: {error}", err=True)
+    if isinstance(asked, int) and not is_verdict(asked):
+        return asked
+    say(f"tunegate: {type(error).__name__} {_EARLY}", err=True)
+    return pytest.ExitCode.INTERRUPTED

@@ -21,6 +21,7 @@ from harness.plugin.collection import (
     marked,
     print_missed,
 )
+from harness.plugin.delivery import STATUS, LastWord
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
 from harness.plugin.own_tests import name_of
 from harness.plugin.progress import (
@@ -32,7 +33,7 @@ from harness.plugin.progress import (
     write_line,
 )
 from harness.plugin.selection import SELECTION
-from harness.plugin.session import GATE, GateSession, open_session
+from harness.plugin.session import GATE, NOTHING_GATED, GateSession, open_session
 from harness.presentation.sentences import verdict_line
 from harness.presentation.terminal import server_lines
 from harness.registry import Registrar, Registry, active, use_registry
@@ -72,9 +73,6 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
 # The session, once it has ended.
 _ENDED: pytest.StashKey[pytest.Session] = pytest.StashKey()
 _BEFORE: pytest.StashKey[Registry | None] = pytest.StashKey()
-# Its exit status by the verdict.
-_STATUS: pytest.StashKey[int] = pytest.StashKey()
-_EARLY = "pytest.exit ended the session early, so its status 0 is no success: exit status 2"
 
 
 def open_registry(config: pytest.Config) -> None:
@@ -179,15 +177,9 @@ def describe_inputs(inputs: Inputs) -> str:
 __all__ = ["candidate_name", "generate", "golden", "judge", "model"]
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
-    """Make no success of a session that ``pytest.exit(returncode=0)`` ended, or that failed its gate."""
-    early = early_end(config)
-    status = yield
-    if early.claims_success and settings_of(config).model:
-        say(f"tunegate: {_EARLY}", err=True)
-        return pytest.ExitCode.INTERRUPTED
-    return config.stash.get(_STATUS, status) if status == pytest.ExitCode.OK else status
+def last_word() -> LastWord:
+    """What is registered after the conftest files, so that it says the session's exit status."""
+    return LastWord(names_model=lambda config: bool(settings_of(config).model))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -281,10 +273,16 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Answer all selected cases before the first item begins, unless no golden item will run."""
+    """Answer all selected cases before the first item begins, unless no golden item will run.
+
+    Raises:
+        pytest.UsageError: None is selected, as where a conftest file takes the place of the collection.
+    """
     gate, option = session.config.stash.get(GATE, None), session.config.option
     broken = session.testsfailed and not option.continue_on_collection_errors
     if gate is not None and not (broken or option.collectonly or option.setuponly):
+        if not gate.selection.cases:
+            raise pytest.UsageError(f"--model: no golden case is selected, {NOTHING_GATED}")
         gate.answer()
 
 
@@ -320,7 +318,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     gate = session.config.stash.get(GATE, None)
     if gate is not None:
         session.config.stash[_ENDED] = session
-        if early_end(session.config).claims_success:
+        if early_end(session.config).claims_verdict:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         try:
             gate.finish(session)
@@ -341,7 +339,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
         gate.note_broken_end(session, error)
     if gate is not None and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = status  # no other plugin makes a success of a regression
-    session.config.stash[_STATUS] = session.exitstatus
+    session.config.stash[STATUS] = session.exitstatus
     if gate is not None and not gate.is_said:
         # pytest has no summary after statuses that it doesn't know, or without a terminal reporter.
         if (terminal := session.config.pluginmanager.get_plugin("terminalreporter")) is not None:

@@ -209,10 +209,14 @@ class EarlyEnd:
             self.error = excinfo.value
 
     @property
-    def claims_success(self) -> bool:
-        """Whether its status would be a success for the shell, which takes it modulo 256."""
-        status = None if self.error is None else self.error.returncode
-        return status is not None and status % 256 == 0
+    def claims_verdict(self) -> bool:
+        """Whether its status would be one of a gate that was completed."""
+        return self.error is not None and is_verdict(self.error.returncode)
+
+
+def is_verdict(status: object) -> bool:
+    """Whether the shell, which takes a status modulo 256, would see a success or a regression."""
+    return isinstance(status, int) and status % 256 in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
 
 
 _EARLY_END: pytest.StashKey[EarlyEnd] = pytest.StashKey()

@@ -55,7 +55,7 @@ from tunegate.project import session_project
 if TYPE_CHECKING:
     from harness.run.open_telemetry import Telemetry
 
-_NOTHING_GATED = "so nothing would be gated: name golden sets among the paths, or run without a model"
+NOTHING_GATED = "so nothing would be gated: name golden sets among the paths, or run without a model"
 
 
 class GateSession:
@@ -129,7 +129,7 @@ class GateSession:
         if not self._config.option.collectonly and all(each.case.skip for each in self.selection.cases):
             is_skipped = any(isinstance(item, GoldenItem) for item in session.items)
             what = "every selected case is skipped" if is_skipped else "no golden case is selected"
-            raise pytest.UsageError(f"--model: {what}, {_NOTHING_GATED}")
+            raise pytest.UsageError(f"--model: {what}, {NOTHING_GATED}")
         self._items = list(session.items)  # whatever is taken out later is left out
         selected, missing = set(session.items), tuple[str, ...]()
         if self.own_tests.roots:

@@ -141,7 +141,11 @@ def test_what_breaks_after_the_verdict_is_one_line_and_no_regression(project, ho
 
 
 EARLY_ENDS = {
+    "pytest_cmdline_main(config)": "pytest.exit('enough')",
+    "pytest_cmdline_main()": "raise SystemExit(0)",
     "pytest_configure()": "pytest.exit('enough', returncode=0)",
+    "pytest_configure(config)": "pytest.exit('enough', returncode=1)",
+    "pytest_collection(session)": "pytest.exit('enough', returncode=257)",
     "pytest_sessionstart()": "pytest.exit('enough', returncode=False)",
     "pytest_collection_modifyitems()": "pytest.exit('enough', returncode=0)",
     "pytest_runtest_setup()": "pytest.exit('enough', returncode=256)",
@@ -150,20 +154,53 @@ EARLY_ENDS = {
 
 
 @pytest.mark.parametrize("hook", EARLY_ENDS)
-def test_pytest_exit_with_status_0_is_no_success_of_a_gate(project, hook):
+def test_what_ends_a_gate_early_makes_no_verdict_of_it(project, hook):
     """Even after the last case."""
     project.pytester.makeconftest(f"import pytest\ndef {hook}:\n    {EARLY_ENDS[hook]}\n")
     result = run_to_interrupt(project, "--gate-accept=ship")
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stderr.fnmatch_lines(["tunegate: pytest.exit ended the session early*"])
+    result.stderr.fnmatch_lines(["tunegate: * ended the session early*"])
     assert not (project.pytester.path / "baselines").exists()
 
 
 def test_pytest_exit_keeps_another_status_and_nothing_is_accepted(project):
-    ended = "if 'iran' in nodeid: pytest.exit('enough', returncode=1)"
+    ended = "if 'iran' in nodeid: pytest.exit('enough', returncode=7)"
     project.pytester.makeconftest(f"import pytest\ndef pytest_runtest_logfinish(nodeid):\n    {ended}\n")
-    assert project.run("--gate-accept=ship").ret == 1
+    assert project.run("--gate-accept=ship").ret == 7
     assert not (project.pytester.path / "baselines").exists()
+
+
+@pytest.mark.parametrize(("asked", "status"), [("'enough'", 2), ("'enough', 1", 2), ("'enough', 7", 7)])
+def test_a_conftest_that_ends_pytest_itself_decides_no_verdict(project, asked, status):
+    project.pytester.makeconftest(f"import pytest\ndef pytest_cmdline_main(): pytest.exit({asked})\n")
+    result = run_to_interrupt(project)
+    assert result.ret == status
+    result.stderr.fnmatch_lines(["Exit: enough"])
+
+
+def test_after_the_verdict_a_conftest_that_ends_pytest_is_a_line(project):
+    project.pytester.makeconftest(
+        "import pytest\n@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+        "def pytest_cmdline_main():\n    yield\n    pytest.exit('enough', 1)\n"
+    )
+    result = run_to_interrupt(project)
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stderr.fnmatch_lines(["ERROR: another plugin broke at the session's end: Exit: enough"])
+
+
+def test_a_conftest_that_collects_nothing_is_no_gate(project):
+    project.pytester.makeconftest("def pytest_collection(): return True\n")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --model: no golden case is selected, so nothing would be gated*"])
+
+
+@pytest.mark.processes
+def test_a_conftest_that_ends_the_process_is_no_success_of_a_gate(project):
+    project.pytester.makeconftest("raise SystemExit(0)\n")
+    result = project.pytester.runpytest_subprocess(f"--model={project.adapter}")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stderr.fnmatch_lines(["tunegate: a conftest.py ended pytest by SystemExit(0): exit status 2"])
 
 
 @pytest.mark.parametrize("end", ["session.exitstatus = 0", "pytest.exit('green', returncode=0)"])
