@@ -5,6 +5,7 @@ import os
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,6 +137,32 @@ def configured(config: "pytest.Config", setting: str) -> list[str]:
         return list(config.getini(setting))
     except ValueError:
         return []
+
+
+def places_of_tests(config: "pytest.Config") -> list[Path]:
+    """The places of pytest's ``testpaths`` that are in the project.
+
+    Pytest's configuration may be that of a folder above, with places elsewhere, or of one below.
+    """
+    project, option = session_project(config), config.option
+    patterns = configured(config, "testpaths")
+    is_chosen = bool(getattr(option, "inifilename", None)) or overrides(config, "testpaths")
+    top = config.rootpath if is_chosen or config.inipath is None else config.inipath.parent
+    if project in top.parents and not is_chosen:
+        top, patterns = configured_testpaths(project)
+    # Path.glob takes neither "." nor an absolute path.
+    found = [path for each in patterns for path in sorted(glob(each, root_dir=top, recursive=True))]  # noqa: PTH207
+    places = [Path(os.path.normpath(top / path)) for path in found]
+    return [place for place in places if project in (place, *place.parents)]
+
+
+def name_of(node: "pytest.Item | pytest.Collector") -> str:
+    """The node id; for a file outside of pytest's root, to which pytest gives none, with its path."""
+    root, inside = node.config.rootpath, node.nodeid.partition("::")[2]
+    if node.path.is_relative_to(root):
+        return node.nodeid
+    path = os.path.relpath(node.path, root).replace(os.sep, "/")
+    return f"{path}::{inside}" if inside else path
 
 
 def files_of_tests(roots: Iterable[Path], config: "pytest.Config") -> list[Path]:

@@ -23,7 +23,6 @@ from harness.plugin.collection import (
 )
 from harness.plugin.delivery import STATUS, LastWord
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
-from harness.plugin.own_tests import name_of
 from harness.plugin.progress import (
     distribution_note,
     early_end,
@@ -42,7 +41,7 @@ from harness.run.judging import describe_judging
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
 from tunegate.interrupts import interrupt_by_sigterm
 from tunegate.printable import printable_line, say
-from tunegate.project import session_project, user_path
+from tunegate.project import name_of, session_project, user_path
 from tunegate.project_conftest import HOOK
 from tunegate.thread_waits import sleep_while_waiting
 

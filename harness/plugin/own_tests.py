@@ -7,20 +7,13 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import pytest
 
-from tunegate.project import (
-    configured,
-    configured_project,
-    configured_testpaths,
-    overrides,
-    session_project,
-)
+from tunegate.project import configured_project
 
 # The fixture with the model's name; its name is not one that a project may use itself.
 CANDIDATE_NAME = "_tunegate_candidate"
@@ -157,23 +150,6 @@ def root_of(argument: str, project: Path) -> Root:
     return Root(path=path, inside=inside + bracket + parameters)
 
 
-def places_of_tests(config: pytest.Config) -> list[Path]:
-    """The places of pytest's ``testpaths`` that are in the project.
-
-    Pytest's configuration may be that of a folder above, with places elsewhere, or of one below.
-    """
-    project, option = session_project(config), config.option
-    patterns = configured(config, "testpaths")
-    is_chosen = bool(getattr(option, "inifilename", None)) or overrides(config, "testpaths")
-    top = config.rootpath if is_chosen or config.inipath is None else config.inipath.parent
-    if project in top.parents and not is_chosen:
-        top, patterns = configured_testpaths(project)
-    # Path.glob takes neither "." nor an absolute path.
-    found = [path for each in patterns for path in sorted(glob(each, root_dir=top, recursive=True))]  # noqa: PTH207
-    places = [Path(os.path.normpath(top / path)) for path in found]
-    return [place for place in places if project in (place, *place.parents)]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTests:
     """The project's own tests that belong to a gate.
@@ -211,12 +187,3 @@ class OwnTests:
 def inside_file(item: pytest.Item) -> str:
     """The part of a test's node id after its file."""
     return item.nodeid.partition("::")[2]
-
-
-def name_of(node: pytest.Item | pytest.Collector) -> str:
-    """The node id; for a file outside of pytest's root, to which pytest gives none, with its path."""
-    root, inside = node.config.rootpath, node.nodeid.partition("::")[2]
-    if node.path.is_relative_to(root):
-        return node.nodeid
-    path = os.path.relpath(node.path, root).replace(os.sep, "/")
-    return f"{path}::{inside}" if inside else path

@@ -16,14 +16,12 @@ from harness.plugin.own_tests import (
     Root,
     asked_model,
     asks_a_model,
-    name_of,
-    places_of_tests,
     root_of,
 )
 from harness.settings import Settings
 from harness.types import GoldenCase, GoldenSet
 from tunegate.printable import printable_line
-from tunegate.project import configured_project, files_of_tests, session_project
+from tunegate.project import configured_project, files_of_tests, name_of, places_of_tests, session_project
 
 _ALL, _NONE = "all models", "no model"
 

@@ -25,7 +25,7 @@ from harness.plugin.delivery import (
     uncollected_problem,
 )
 from harness.plugin.missing_tests import missing_tests
-from harness.plugin.own_tests import OwnTests, name_of
+from harness.plugin.own_tests import OwnTests
 from harness.plugin.progress import Questions, completed, end_session, open_progress, run_in_one_process
 from harness.plugin.selection import (
     SELECTION,
@@ -50,7 +50,7 @@ from harness.run.scoring import Judging
 from harness.run.session import Session, run_session
 from harness.settings import Settings
 from harness.types import CaseResult, GateRecord, GoldenCase
-from tunegate.project import session_project
+from tunegate.project import name_of, session_project
 
 if TYPE_CHECKING:
     from harness.run.open_telemetry import Telemetry
