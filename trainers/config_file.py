@@ -105,10 +105,10 @@ def _from(directory: Path, value: ValueT, kept: frozenset[str] = frozenset()) ->
 
 def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
     problem = error.errors(include_url=False)[0]
-    key, around = _followed(kind, [s for s in problem["loc"] if not str(s).startswith(_INNER_STEPS)])
+    key, around, inside = _followed(kind, [s for s in problem["loc"] if not str(s).startswith(_INNER_STEPS)])
     name = ".".join(map(str, key))
     if problem["type"] == "agreement":
-        named, said = _named(problem["msg"], around)
+        named, said = _named(problem["msg"], inside)
         name = ".".join(map(str, (*key, *named)))
         where = f":{document.line((*key, *named))}: {name}" if name else ""
         return SettingsError(f"{document.path}{where}: {said}")
@@ -132,8 +132,10 @@ def _named(message: str, around: type[BaseModel]) -> tuple[KeyPath, str]:
     return (key, rest) if colon and key[0] in around.model_fields else ((), message)
 
 
-def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[KeyPath, type[BaseModel]]:
-    """The key of a pydantic location, and the class of its last step.
+def _followed(
+    kind: type[BaseModel], location: Sequence[str | int]
+) -> tuple[KeyPath, type[BaseModel], type[BaseModel]]:
+    """The key of a pydantic location, the class that it is of, and the class that it holds or else that one.
 
     In a list of alternatives, such as rewards, the location names the entry's type after its number.
     """
@@ -153,7 +155,8 @@ def _followed(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[Key
                 here = _only_entry(here)  # a section that may be left out
         elif isinstance(step, int):
             here = _only_entry(here)
-    return tuple(key), around
+    inside = here if isinstance(here, type) and issubclass(here, BaseModel) else around
+    return tuple(key), around, inside
 
 
 def _only_entry(annotation: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import SettingsError
 from trainers.rewards.definition import RewardFunction
+from tunegate.printable import printable_line
 
 
 def load_function(path: Path, place: str) -> tuple[RewardFunction, str]:
@@ -37,8 +38,10 @@ def load_function(path: Path, place: str) -> tuple[RewardFunction, str]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # any fault of the file is the user's to fix
-        raise SettingsError(f"{place}: {file}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # any fault of the file is the user's to fix
+        raise SettingsError(
+            f"{place}: {file}: {type(error).__name__}: {printable_line(str(error))}"
+        ) from error
     function = getattr(module, name, None)
     if not callable(function):
         raise SettingsError(f"{place}: {file}: has no function {name}")

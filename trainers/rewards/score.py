@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import InputError
 from trainers.rewards.definition import Reward, RewardError
 
+# A reward that calls sys.exit ends no training as if it had finished.
+_FAULTS = (Exception, SystemExit)
+_MOST_SHOWN = 60
 _REMEDY = "fix it, then continue with --resume if a checkpoint was written"
 
 
@@ -51,7 +55,14 @@ def score_answers(rewards: Sequence[Reward], asked: RewardBatch) -> RewardTotals
         ]
         if not applying:
             raise RewardError(f"rewards: none applies to {_row(asked, number)}: each gave None; {_REMEDY}")
-        totals.append(math.fsum(applying))
+        try:
+            total = math.fsum(applying)
+        except (OverflowError, ValueError):
+            total = math.nan
+        if not math.isfinite(total):
+            said = f"{_row(asked, number)}: the weighted sum of {applying} is no finite number"
+            raise RewardError(f"rewards: {said}; {_REMEDY}")
+        totals.append(total)
     return RewardTotals(totals=totals, parts=parts)
 
 
@@ -59,7 +70,7 @@ def _values(reward: Reward, asked: RewardBatch) -> list[float | None]:
     everyone = range(len(asked.completions))
     try:
         given = _call(reward, asked, everyone)
-    except Exception as error:  # any fault of a reward ends training with its name, not with a traceback
+    except _FAULTS as error:  # any fault of a reward ends training with its name, not with a traceback
         raise RewardError(_broken(reward, asked, error)) from error
     if not isinstance(given, Sequence) and hasattr(given, "tolist"):
         given = given.tolist()  # an array or a tensor
@@ -78,20 +89,21 @@ def _values(reward: Reward, asked: RewardBatch) -> list[float | None]:
 
 def _call(reward: Reward, asked: RewardBatch, which: Sequence[int]) -> Any:
     columns = {name: [asked.columns[number][name] for number in which] for name in asked.columns[which[0]]}
+    # Copies: what a reward changes in its arguments is seen by no other reward, and in no later step.
     return reward.function(
-        completions=[asked.completions[number] for number in which],
-        prompts=[asked.prompts[number] for number in which],
-        **columns,
+        completions=deepcopy([asked.completions[number] for number in which]),
+        prompts=deepcopy([asked.prompts[number] for number in which]),
+        **deepcopy(columns),
     )
 
 
-def _broken(reward: Reward, asked: RewardBatch, error: Exception) -> str:
+def _broken(reward: Reward, asked: RewardBatch, error: BaseException) -> str:
     """Name the first answer on which the reward breaks alone; else only the batch."""
     where, blamed = f"the batch from {_row(asked, 0)} on", error
     for number in range(len(asked.completions)):
         try:
             _call(reward, asked, [number])
-        except Exception as again:  # the fault to describe
+        except _FAULTS as again:  # the fault to describe
             where, blamed = _row(asked, number), again
             break
     line = str(blamed).strip().partition("\n")[0]
@@ -103,13 +115,19 @@ def _number(reward: Reward, asked: RewardBatch, number: int, value: Any) -> floa
     if value is None:
         return None
     try:
-        found = float(value)
-    except (TypeError, ValueError):
+        # A text is no number, whatever it spells.
+        found = math.nan if isinstance(value, str | bytes) else float(value)
+    except Exception:  # of any library's number: too large, several in one
         found = math.nan
     if not math.isfinite(found):
-        problem = f"gave {value!r} for {_row(asked, number)} (allowed: a finite number, or None)"
+        problem = f"gave {_shown(value)} for {_row(asked, number)} (allowed: a finite number, or None)"
         raise RewardError(f"{reward.place}: {problem}; {_REMEDY}")
     return found
+
+
+def _shown(value: Any) -> str:
+    shown = " ".join(repr(value).split())
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
 
 
 def _row(asked: RewardBatch, number: int) -> str:

@@ -121,7 +121,7 @@ def test_the_last_stages_own_adapter_has_no_effect(tmp_path, capsys):
     settings = with_keys(USUAL, {"rloo.peft.r": 4})
     (tmp_path / "rlhf.yaml").write_text(json.dumps(settings))
     assert run_module("rlhf", rlhf.RlhfConfig, rlhf.train, [str(tmp_path / "rlhf.yaml")]) == 4
-    assert "rloo: peft: the adapter of sft is trained further" in capsys.readouterr().err
+    assert "rloo.peft: the adapter of sft is trained further" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

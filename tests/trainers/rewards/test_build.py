@@ -102,6 +102,7 @@ def test_golden_checks_are_rewards(tmp_path):
         ({"type": "python", "path": "my.py"}, r"allowed: a file and a function's name, such as"),
         ({"type": "python", "path": "none.py:reward"}, r"none.py: can't be read"),
         ({"type": "python", "path": "bad.py:reward"}, r"bad.py: ZeroDivisionError: division by zero"),
+        ({"type": "python", "path": "exit.py:reward"}, r"exit.py: SystemExit: 0"),
         ({"type": "python", "path": "ok.py:other"}, r"ok.py: has no function other"),
         ({"type": "python", "path": "ok.py:later"}, r"later is async"),
         (
@@ -122,6 +123,7 @@ def test_golden_checks_are_rewards(tmp_path):
 )
 def test_a_fault_is_named(tmp_path, reward, message):
     (tmp_path / "bad.py").write_text("1 / 0\n")
+    (tmp_path / "exit.py").write_text("import sys\nsys.exit(0)\n")
     (tmp_path / "ok.py").write_text("def reward(**_): ...\nasync def later(**_): ...\n")
     with pytest.raises(InputError, match=message):
         build(tmp_path, reward)

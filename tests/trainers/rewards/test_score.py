@@ -1,5 +1,7 @@
 """Rewards are added up by weight; whatever a reward does wrong is one line with reward, row and remedy."""
 
+import sys
+
 import pytest
 
 from trainers.rewards.definition import Reward, RewardError
@@ -56,6 +58,24 @@ def test_numbers_of_any_library_are_numbers():
     assert scored(reward(lambda completions, **_: [np.float32(1), True, 3])).totals == [1.0, 1.0, 3.0]
 
 
+def test_what_a_reward_changes_is_seen_by_no_other():
+    """Neither by rewards after it, nor in the samples, nor in later steps."""
+    turns = [[{"role": "assistant", "content": "a"}]]
+    asked = RewardBatch(prompts=[["p"]], completions=turns, columns=[{"gold": [1]}], places=["rows.jsonl:1"])
+
+    def spoil(completions, prompts, gold):
+        completions[0][-1]["content"] = "better"
+        prompts[0].append("more")
+        gold[0].clear()
+        return [1]
+
+    seen = []
+    other = reward(lambda **given: seen.append(given) or [1], name="other")
+    score_answers([reward(spoil), other], asked)
+    assert seen == [{"completions": turns, "prompts": [["p"]], "gold": [[1]]}]
+    assert turns[0][-1]["content"] == "a"
+
+
 def explode_on_bb(completions, **_):
     return [1 / (len(c) - 2) for c in completions]
 
@@ -78,6 +98,14 @@ def explode_on_bb(completions, **_):
         ),
         (lambda completions, **_: [1, 1, float("inf")], r"gave inf for rows.jsonl:3"),
         (lambda completions, **_: ["good", 1, 1], r"gave 'good' for rows.jsonl:1"),
+        (lambda completions, **_: ["1", 1, 1], r"gave '1' for rows.jsonl:1"),
+        (lambda completions, **_: [1, 10**400, 1], r"gave 10+… for rows.jsonl:2"),
+        (lambda completions, **_: [1, 1, [2]], r"gave \[2\] for rows.jsonl:3"),
+        (lambda completions, **_: [[1, 2], [1, 2], [1, 2]], r"gave \[1, 2\] for rows.jsonl:1"),
+        (lambda completions, **_: {1: 1}, r"gave a dict"),
+        (lambda completions, **_: (1 for _ in completions), r"gave a generator"),
+        (lambda completions, **_: sys.exit(0), r"broke on rows.jsonl:1 .*SystemExit: 0"),
+        (lambda completions, **_: [1e308, 1, 1], r"rewards: rows.jsonl:1 .* sum of \[inf\] is no finite"),
         (lambda completions, **_: "yes", r"gave a str \(allowed: a list with one number an answer\)"),
         (lambda completions, **_: None, r"gave a NoneType"),
         (lambda completions, **_: [None, 1, 1], r"none applies to rows.jsonl:1 \(answer 1 of 3\)"),
@@ -86,6 +114,6 @@ def explode_on_bb(completions, **_):
 )
 def test_a_fault_is_one_line_with_reward_row_and_remedy(function, message):
     with pytest.raises(RewardError, match=message) as caught:
-        scored(reward(function))
+        scored(reward(function, weight=10))
     assert "\n" not in str(caught.value)
     assert "fix it, then continue with --resume" in str(caught.value)
