@@ -105,10 +105,10 @@ def _from(directory: Path, value: ValueT, kept: frozenset[str] = frozenset()) ->
 
 def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
     problem = error.errors(include_url=False)[0]
-    key, around, inside = _followed(kind, [s for s in problem["loc"] if not str(s).startswith(_INNER_STEPS)])
+    key, around, held = _followed(kind, [s for s in problem["loc"] if not str(s).startswith(_INNER_STEPS)])
     name = ".".join(map(str, key))
     if problem["type"] == "agreement":
-        named, said = _named(problem["msg"], inside)
+        named, said = _named(problem["msg"], held)
         name = ".".join(map(str, (*key, *named)))
         where = f":{document.line((*key, *named))}: {name}" if name else ""
         return SettingsError(f"{document.path}{where}: {said}")

@@ -201,7 +201,7 @@ def _check(plan: _Plan, output: Path, stages: Path) -> None:
         InputError: A stage's data or keys can't be used, or something else is in a result's place.
     """
     refuse_foreign(output)
-    known = {f"{name}{ending}" for name in ("sft", "reward") for ending in ("", ".work", ".old")}
+    known = {f"{name}{ending}" for name in ("sft", "reward") for ending in ("", ".work")}
     if stages.exists() and (not stages.is_dir() or {path.name for path in stages.iterdir()} - known):
         raise SettingsError(
             f"output: {stages} has files that no recipe wrote, and they would be replaced; give another"

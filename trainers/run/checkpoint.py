@@ -20,9 +20,11 @@ def check_checkpoint(checkpoint: Path) -> None:
     """Read a checkpoint's files before a model loads.
 
     Raises:
-        SettingsError: One is damaged.
+        SettingsError: One is damaged or missing.
     """
-    read_state(checkpoint)
+    state = read_state(checkpoint)
+    if "log_history" in state:
+        _check_trainer(checkpoint, state)
     for path in sorted(checkpoint.rglob("*")):
         if path.suffix in _TORCH_FILES:
             _check_torch_file(checkpoint, path)
@@ -31,6 +33,41 @@ def check_checkpoint(checkpoint: Path) -> None:
                 read_header(path)
             except (SafetensorsError, OSError) as error:
                 raise _damaged(checkpoint, path.name, error) from error
+
+
+# What the transformers library goes on without, as if training began anew.
+_PARTS = {
+    "weights": ("*.safetensors", "*.bin"),
+    "optimizer": ("optimizer*",),
+    "scheduler": ("scheduler.pt",),
+    "random state": ("rng_state*",),
+}
+
+
+def _check_trainer(checkpoint: Path, state: dict[str, Any]) -> None:
+    """Check that a checkpoint of the transformers library has all parts, and a state that it can read.
+
+    Raises:
+        SettingsError: It hasn't.
+    """
+    from transformers import TrainerState
+
+    for part, patterns in _PARTS.items():
+        found = (path for pattern in patterns for path in checkpoint.glob(pattern))
+        if all(path.name == "training_args.bin" for path in found):
+            raise _damaged(checkpoint, f"its {part}", "the file is missing")
+    for key in ("epoch", "global_step", "max_steps"):
+        if not isinstance(state.get(key), int | float):
+            raise _damaged(checkpoint, STATE_FILE, f"{key} is {state.get(key)!r}")
+    if not isinstance(state.get("train_batch_size"), int | None):
+        raise _damaged(checkpoint, STATE_FILE, f"train_batch_size is {state['train_batch_size']!r}")
+    if checkpoint.name != f"checkpoint-{state['global_step']}":
+        raise _damaged(checkpoint, STATE_FILE, f"global_step is {state['global_step']}")
+    try:
+        for entry in TrainerState(**state).log_history:
+            float(entry.get("loss", 0)), int(entry["step"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(checkpoint, STATE_FILE, error) from error
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 from harness.errors import SettingsError
 from harness.models.file_hashes import file_sha256
@@ -20,6 +21,8 @@ _IDENTITY_FILE = "config.json"
 # The output, the steps between checkpoints, the data's location and the search for golden cases may differ
 # when a run is resumed.
 _CONTENT = "content of "
+# One of them is in each work directory.
+_OF_WORK = {_IDENTITY_FILE, "checkpoints", "train.log"}
 _NOT_IDENTITY = {"output", "save_steps", "data", "early_stop", "golden", "leakage", "report_to"}
 
 
@@ -47,6 +50,7 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
     if not is_main_process():
         return last_checkpoint(work) if resume else None
     refuse_foreign(config.output)
+    _refuse_foreign_work(work)
     identity: dict[str, object] = {
         **config.model_dump(mode="json", exclude=_NOT_IDENTITY),
         "data_sha256": data_sha256,
@@ -80,6 +84,19 @@ def refuse_foreign(output: Path) -> None:
     if output.exists() and not known:
         raise SettingsError(
             f"output: {output} has files that no training wrote, and they would be replaced; give another"
+        )
+
+
+def _refuse_foreign_work(work: Path) -> None:
+    """Refuse a work directory that no training made: it would be emptied.
+
+    Raises:
+        SettingsError: There is a file, or a directory with other files.
+    """
+    ours = work.is_dir() and ({path.name for path in work.iterdir()} & _OF_WORK or not any(work.iterdir()))
+    if work.exists() and not ours:
+        raise SettingsError(
+            f"output: {work} is for a training's checkpoints and has other files; move it or give another"
         )
 
 
@@ -137,7 +154,8 @@ def _identity(work: Path) -> dict[str, object]:
 def last_checkpoint(work: Path) -> Path | None:
     """The newest complete checkpoint."""
     whole = [path.parent for path in work.glob(f"checkpoints/checkpoint-*/{STATE_FILE}")]
-    return max(whole, key=checkpoint_step, default=None)
+    ours = [path for path in whole if path.name.removeprefix("checkpoint-").isdecimal()]
+    return max(ours, key=checkpoint_step, default=None)
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -153,12 +171,19 @@ def put_in_place(target: Path, made: Path) -> None:
         made: The finished directory, on the same file system; it is moved.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(target.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    made.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    # A directory of its own: NAME.old might be somebody's copy.
+    beside = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    old = beside / target.name
+    try:
+        if target.exists():
+            target.rename(old)
+        made.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from harness.engines.base import GenerationRequest
 from harness.prompts.rendering import RenderedPrompt, text_ids
 from harness.types import GenerationSettings
 from trainers.measure.sampling import sample_answers
+from trainers.run.checkpoint import whole_checkpoint
 
 _HEAD_FILE = "value_head.pt"
 _REFERENCE = "ref"
@@ -314,8 +315,10 @@ class ActorCritic(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        stored = torch.load(Path(resume_from_checkpoint) / _HEAD_FILE, weights_only=True)
-        self._policy.value_head.load_state_dict(stored)
+        checkpoint = Path(resume_from_checkpoint)
+        with whole_checkpoint(checkpoint):
+            stored = torch.load(checkpoint / _HEAD_FILE, weights_only=True)
+            self._policy.value_head.load_state_dict(stored)
 
 
 def _as_it_is(rows: Any) -> Any:

@@ -57,6 +57,56 @@ def test_a_damaged_file_is_named(checkpoint, name, damage):
     assert "\n" not in line
 
 
+STATE = {"epoch": 1.0, "global_step": 8, "max_steps": 8, "log_history": [{"loss": 1.0, "step": 8}]}
+
+
+@pytest.fixture
+def of_a_trainer(checkpoint):
+    """A checkpoint with all that the transformers library writes."""
+    for name in ("scheduler.pt", "rng_state.pth"):
+        (checkpoint / name).write_bytes((checkpoint / "optimizer.pt").read_bytes())
+    (checkpoint / STATE_FILE).write_text(json.dumps(STATE))
+    check_checkpoint(checkpoint)
+    return checkpoint
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("optimizer.pt", "its optimizer"),
+        ("scheduler.pt", "its scheduler"),
+        ("rng_state.pth", "its random state"),
+        ("adapter_model.safetensors", "its weights"),
+    ],
+)
+def test_a_missing_part_is_named(of_a_trainer, name, part):
+    """The library would begin that part anew, and the result would be another one."""
+    (of_a_trainer / name).unlink()
+    with pytest.raises(SettingsError, match=rf"checkpoint-8: {part} is damaged \(the file is missing\)"):
+        check_checkpoint(of_a_trainer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"global_step": 0}, "global_step is 0"),
+        ({"global_step": "x"}, "global_step is 'x'"),
+        ({"max_steps": None}, "max_steps is None"),
+        ({"epoch": "x"}, "epoch is 'x'"),
+        ({"train_batch_size": "x"}, "train_batch_size is 'x'"),
+        ({"log_history": [{"loss": "x", "step": 1}]}, "could not convert string to float"),
+        ({"log_history": [{"loss": 1}]}, "'step'"),
+        ({"log_history": 5}, "not iterable"),
+        ({"stateful_callbacks": 5}, "not iterable"),
+        ({"of_a_later_version": 1}, "of_a_later_version"),
+    ],
+)
+def test_a_state_that_the_library_cannot_read_is_named(of_a_trainer, changes, said):
+    (of_a_trainer / STATE_FILE).write_text(json.dumps({**STATE, **changes}))
+    with pytest.raises(SettingsError, match=f"checkpoint-8: {STATE_FILE} is damaged .*{said}"):
+        check_checkpoint(of_a_trainer)
+
+
 def test_content_of_another_program_is_named(checkpoint):
     with (
         pytest.raises(SettingsError, match="checkpoint-8: its content is damaged"),

@@ -53,6 +53,16 @@ def test_what_no_training_wrote_is_never_replaced(make_project, capsys, output):
     assert (project.path / "mine" / "notes.txt").exists()
 
 
+@pytest.mark.parametrize("made", ["out.work/thesis.txt", "out.work"])
+def test_a_work_directory_that_no_training_made_is_never_emptied(make_project, capsys, made):
+    project = make_project("sft", ROWS)
+    (project.path / made).parent.mkdir(exist_ok=True)
+    (project.path / made).write_text("mine")
+    assert project.train() == 4
+    assert "out.work is for a training's checkpoints and has other files" in capsys.readouterr().err
+    assert (project.path / made).read_text() == "mine"
+
+
 def config(tmp_path, **changes):
     return RunConfig(**{"base": "b", "output": tmp_path / "out", **changes})
 
@@ -106,6 +116,31 @@ def test_a_result_replaces_the_old_one_whole(tmp_path):
     put_in_place(old, made)
     assert [path.name for path in old.iterdir()] == ["new"]
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "new", "out"]
+
+
+def test_a_copy_beside_the_result_stays(tmp_path):
+    """NAME.old is a name that people give their own copies."""
+    for name in ("out", "out.old", "made"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "is").write_text(name)
+    put_in_place(tmp_path / "out", tmp_path / "made")
+    assert {path.name: (path / "is").read_text() for path in tmp_path.iterdir()} == {
+        "out": "made",
+        "out.old": "out.old",
+    }
+
+
+def test_a_result_that_cannot_be_moved_leaves_the_old_one(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileNotFoundError):
+        put_in_place(tmp_path / "out", tmp_path / "never made")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_names_like_a_checkpoints_are_passed_over(tmp_path):
+    for name in ("checkpoint-8", "checkpoint-best"):
+        checkpoint(tmp_path, name.removeprefix("checkpoint-"))
+    assert last_checkpoint(tmp_path).name == "checkpoint-8"
 
 
 def test_another_content_of_a_named_file_is_another_run(tmp_path):
