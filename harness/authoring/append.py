@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from harness.authoring.render import case_text
+from harness.authoring.render import case_text, flow_text
 from harness.errors import GoldenError
 from harness.golden.load import INCLUDED, build_golden_set
 from harness.golden.yaml_lines import Document, parse_yaml, parse_yaml_text
@@ -59,7 +59,7 @@ def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
         GoldenError: The set, or the case in it, is not valid, or the case can't be added.
     """
     if not path.exists():
-        name = "" if _is_part(path) else f"name: {name_of(path)}\n"
+        name = "" if _is_part(path) else f"name: {flow_text(name_of(path))}\n"
         text = f"{name}cases:\n{case_text(case, _INDENT)}"
         return text, _built(parse_yaml_text(path, text))
     document = parse_yaml(path)

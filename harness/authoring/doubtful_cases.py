@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.authoring.render import case_text
+from harness.authoring.render import case_text, flow_text
 from harness.types import Message
 
 _TAG = "production"
@@ -39,7 +39,8 @@ def doubtful_set(name: str, answers: Iterable[DoubtfulAnswer], most: int) -> tup
     cases = list(_cases(answers, most))
     head = (
         "# Conversations of production with doubtful answers. Write what a good answer is: references, or\n"
-        f"# checks that the right answer passes; then rename or move the cases.\nname: {name}\ncases:\n"
+        "# checks that the right answer passes; then rename or move the cases.\n"
+        f"name: {flow_text(name)}\ncases:\n"
     )
     return head + "".join(case_text(case, "  ") for case in cases), len(cases)
 

@@ -234,6 +234,7 @@ def _write(
 
 def _write_cases(path: Path, answers: "Sequence[ProductionAnswer]", events: "Events", most: int) -> str:
     """Write the doubtful new answers' conversations, and say how many."""
+    from harness.authoring.append import name_of
     from harness.authoring.doubtful_cases import DoubtfulAnswer, doubtful_set
     from harness.studies.monitoring.ledger import doubtful_of
     from harness.types.storage import write_whole
@@ -248,7 +249,7 @@ def _write_cases(path: Path, answers: "Sequence[ProductionAnswer]", events: "Eve
         # The most reasons first.
         for index, reasons in sorted(found.items(), key=lambda each: (-len(each[1]), each[0]))
     )
-    text, count = doubtful_set(path.stem, doubtful, most)
+    text, count = doubtful_set(name_of(path), doubtful, most)
     if not count:
         return "no doubtful answer: no cases are written"
     write_whole(path, text)

@@ -217,7 +217,7 @@ def export_text(kind: Kind, export: Export, path: Path) -> str:
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in export.rows)
     by = f"By {', '.join(export.raters)}: blind and in shuffled order, with tunegate judge label."
     items = "".join(case_text(row, "  ") for row in export.rows)
-    return f"name: {name_of(path)}\nlabelled_by: {flow_text(by)}\nitems:\n{items}"
+    return f"name: {flow_text(name_of(path))}\nlabelled_by: {flow_text(by)}\nitems:\n{items}"
 
 
 def write_export(path: Path, text: str, *, replace: bool) -> None:

@@ -162,6 +162,12 @@ def test_a_missing_file_is_made_under_its_own_name(tmp_path):
     assert len(golden_set.cases) == 1
 
 
+@pytest.mark.parametrize("name", ["123", "null", "on", "1e5", "2024-01-01", "y", "plain"])
+def test_a_file_s_name_that_yaml_reads_as_another_value_is_quoted(tmp_path, name):
+    assert append_case(tmp_path / f"{name}.yaml", NEW).name == name
+    assert len(append_case(tmp_path / f"{name}.yaml", {**NEW, "id": "third"}).cases) == 2
+
+
 def test_a_link_and_the_file_s_mode_stay(tmp_path):
     path, link = tmp_path / "x.yaml", tmp_path / "link.yaml"
     path.write_text(f"{HEAD}{FIRST}\n")
