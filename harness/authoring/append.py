@@ -11,7 +11,7 @@ import yaml
 from harness.authoring.render import case_text, flow_text
 from harness.errors import GoldenError
 from harness.golden.load import INCLUDED, build_golden_set
-from harness.golden.yaml_lines import Document, parse_yaml, parse_yaml_text
+from harness.golden.yaml_lines import Document, composed, parse_yaml, parse_yaml_text
 from harness.types import GoldenCase, GoldenSet
 from harness.types.storage import one_writer, write_whole
 
@@ -70,7 +70,7 @@ def with_case(path: Path, case: Mapping[str, Any]) -> tuple[str, GoldenSet]:
     # right.
     for text in _candidates(document, cases, case):
         new = parse_yaml_text(path, text)
-        made = Document(path, text, {**document.data, "cases": [*own, dict(case)]}, new.root)
+        made = Document(path, text, {**document.data, "cases": [*own, dict(case)]}, new.lines)
         golden_set = _built(new)
         same = old is None or _alike(old, golden_set)
         if same and golden_set == _built(made):
@@ -100,7 +100,7 @@ def _built(document: Document) -> GoldenSet:
     if not _is_part(document.path) or not isinstance(document.data, dict):
         return build_golden_set(document)
     data = {"name": name_of(document.path), **document.data}
-    return build_golden_set(Document(document.path, document.text, data, document.root))
+    return build_golden_set(Document(document.path, document.text, data, document.lines))
 
 
 def _alike(old: GoldenSet, new: GoldenSet) -> bool:
@@ -111,7 +111,7 @@ def _alike(old: GoldenSet, new: GoldenSet) -> bool:
 
 def _cases_node(document: Document) -> yaml.Node | None:
     """The list of cases; an empty list may be missing. None in a set that only includes cases."""
-    path, root = document.path, document.root
+    path, root = document.path, composed(document)
     pairs: list[tuple[yaml.Node, yaml.Node]] = root.value if isinstance(root, yaml.MappingNode) else []
     in_brackets = isinstance(root, yaml.MappingNode) and root.flow_style
     for key, value in pairs:

@@ -5,7 +5,7 @@ The content of a project's gate is its golden sets, and the bundled forgetting p
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,6 @@ from tunegate.project import command_project
 
 # Directories of this name contain labelled items for judges, not golden sets.
 LABELLED = "judge"
-
-
 # Files whose names begin so are parts of golden sets that include them.
 INCLUDED = "_"
 
@@ -62,23 +60,24 @@ def build_golden_set(document: Document) -> GoldenSet:
         GoldenError: As load_golden_set.
     """
     if not isinstance(document.data, dict):
-        found = type(document.data).__name__
-        raise golden_error(document, (), f"found a {found}", "a mapping with name and cases")
-    raw, places, faults = _validated(document)
+        problem = f"found a {type(document.data).__name__}"
+        raise golden_error(document, (), problem, "a mapping with name and cases")
+    raw, own, faults = _validated(document)
     if raw is None:
         raise _as_told(document, faults)
-    parts = []
+    parts = list[_Part]()
     for number, name in enumerate(raw.include):
         try:
             parts.append(_included(document, number, name))
         except GoldenError as error:
             faults += error.faults
     # The set's own come last, so that a new one is the last of all.
-    parts.append(_Part(document, dict(zip(places, raw.cases or (), strict=True))))
+    parts.append(_Part(document, own))
     readings = [reading for part in parts for reading in _readings(part, document, raw, faults)]
     faults += _duplicate_ids(readings)
-    cases = tuple([reading.golden_case() for reading in readings])
-    faults += [fault for reading in readings for fault in reading.faults]
+    documents = [document, *(part.document for part in parts[:-1])]
+    del parts, own
+    cases = tuple(_made(readings, faults))
     if not faults:
         faults += _idle_metrics(document, raw, cases)
     margins = _metric_margins(document, raw, faults)
@@ -98,7 +97,7 @@ def build_golden_set(document: Document) -> GoldenSet:
             population=raw.gate.population,
         ),
         probes_forgetting=raw.probes_forgetting,
-        content_sha256=_hash_of([document, *(part.document for part in parts[:-1])]),
+        content_sha256=_hash_of(documents),
     )
 
 
@@ -120,30 +119,36 @@ def _as_told(document: Document, faults: Sequence[GoldenError]) -> GoldenError:
     return as_one(sorted(by_key.values(), key=lambda fault: fault.line or 0))
 
 
-def _validated(document: Document) -> tuple[GoldenSetYaml | None, list[int], list[GoldenError]]:
+def _validated(
+    document: Document,
+) -> tuple[GoldenSetYaml | None, dict[int, CaseYaml], list[GoldenError]]:
     """The document's form, as far as it is right: its faulty parts are left out, so that the others are read.
 
     Args:
         document: The document.
 
     Returns:
-        The form, None if nothing is left; the places of its cases in the document; and the faults.
+        The form without its cases, None if nothing is left; the cases by their places; and the faults.
     """
     data = document.data
     try:
         raw = GoldenSetYaml.model_validate(data)
-        return raw, list(range(len(raw.cases or ()))), []
+        return *_apart(raw, range(len(raw.cases or ()))), []
     except ValidationError as error:
         faults = explain(document, error)
         paths = [each["loc"] for each in error.errors(include_url=False)]
     cases = data.get("cases")
     if not isinstance(cases, list):
-        return None, [], faults
+        return None, {}, faults
     rest, places = right_parts(data, paths)
     try:
-        return GoldenSetYaml.model_validate(rest), places, faults
+        return *_apart(GoldenSetYaml.model_validate(rest), places), faults
     except ValidationError:
-        return None, [], faults
+        return None, {}, faults
+
+
+def _apart(raw: GoldenSetYaml, places: Iterable[int]) -> tuple[GoldenSetYaml, dict[int, CaseYaml]]:
+    return raw.model_copy(update={"cases": None}), dict(zip(places, raw.cases or (), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,15 @@ def _readings(
             for combination in made
         ]
     return found
+
+
+def _made(readings: list[CaseReading], faults: list[GoldenError]) -> Iterator[GoldenCase]:
+    """The cases, and their faults; a reading takes more memory than its case, and is dropped."""
+    readings.reverse()
+    while readings:
+        reading = readings.pop()
+        yield reading.golden_case()
+        faults += reading.faults
 
 
 def _duplicate_ids(readings: Sequence[CaseReading]) -> list[GoldenError]:
@@ -357,7 +371,7 @@ def gate_content(
     own, faults = [], []
     for file in golden_files(paths):
         try:
-            own.append(_set_of(file, known or {}))
+            own.append((known or {}).get(file) or load_golden_set(file))
         except GoldenError as error:
             faults.append(error)
     has_probes = any(golden_set.probes_forgetting for golden_set in own)
@@ -383,7 +397,3 @@ def load_gate_sets(paths: Iterable[Path] | None, *, forgetting: bool) -> list[Go
     if content.faults:
         raise as_one([fault for error in content.faults for fault in error.faults])
     return list(content.sets)
-
-
-def _set_of(file: Path, known: Mapping[Path, GoldenSet]) -> GoldenSet:
-    return known[file] if file in known else load_golden_set(file)

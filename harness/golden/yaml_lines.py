@@ -1,12 +1,9 @@
-"""YAML with line numbers: plain data, the line of each key, and scalars that are read as they look.
+"""YAML with line numbers: plain data, and the line of each key.
 
-YAML 1.1 reads ``12:30`` as 750, ``010`` as 8 and ``yes`` as true, and 1e3 as a text; YAML 1.2 reads each
-otherwise; ``0o17``, ``08`` and ``y`` too. Outside of quotes only the numbers, booleans and null of JSON are
-accepted, which all of them share.
+A file may have a hundred thousand cases. The nodes that PyYAML makes take fifty times as much memory as its
+text, so each entry of a list at the top is turned into data as soon as it is composed.
 """
 
-import json
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,105 +12,14 @@ from typing import Any, TypeAlias
 import yaml
 
 from harness.errors import GoldenError, as_one
-from harness.types import JsonValue
+from harness.golden.yaml_scalars import LIKE_NUMBER, SpellingError, block_value, unquoted_value
+from tunegate.line_index import LineIndex
 from tunegate.printable import printable_line
 
-_NUMBER_PREFIX = "tag:yaml.org,2002:"
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_WORDS: dict[str, dict[str, JsonValue]] = {
-    "bool": {"true": True, "false": False},
-    "null": {"null": None, "": None},
-}
-# A number or a boolean to readers of another version of YAML, or to most people.
-_LIKE_NUMBER = re.compile(
-    r"[-+]?(?:0[oObBxX][0-9a-fA-F_]+|(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9_]+)?)"
-)
-_LIKE_BOOLEAN = frozenset("yYnN")
-_SPELT = {"bool": "true or false", "null": "null", "int": "a number as JSON writes it"}
 # Marks before a value: an anchor, a tag.
 _TAG = re.compile(r"(?:&\S+\s+)?(?P<tag>!\S*)")
 # A word behind a text that begins with #, which is cut off as a comment.
 _CUT = re.compile(r"[ \t]+(#[^\s#!]\S*)")
-_HEADER = re.compile(r"(?:[&!]\S*\s+)*[|>](?P<indicators>[-+0-9]*)")
-
-
-class SpellingError(ValueError):
-    """A scalar that is read otherwise than it looks; ``allowed`` says how to write it."""
-
-    def __init__(self, problem: str, allowed: str) -> None:
-        """Store both parts of the message."""
-        super().__init__(problem)
-        self.allowed = allowed
-
-
-def unquoted_value(text: str, tag: str, by_yaml: object, *, exact: bool) -> JsonValue:
-    """The value of a scalar without quotes.
-
-    Args:
-        text: The scalar.
-        tag: Its type by YAML 1.1.
-        by_yaml: Its value by YAML 1.1.
-        exact: Whether it may also be meant as a text: a number's spelling must then be the only one of its
-            value, so that ``1.10`` is refused.
-
-    Raises:
-        SpellingError: YAML's versions read it differently, or not as it looks.
-    """
-    name = tag.removeprefix(_NUMBER_PREFIX)
-    if name in _WORDS:
-        if text not in _WORDS[name]:
-            raise SpellingError(
-                f"YAML reads {text} as {_shown(by_yaml)}", f"{_SPELT[name]}, or {_quoted(text)}"
-            )
-        return _WORDS[name][text]
-    if not _NUMBER.fullmatch(text):
-        if name == "str" and text in _LIKE_BOOLEAN:
-            raise SpellingError(
-                f"{text} is a boolean to some readers of YAML", f"true or false, or {_quoted(text)}"
-            )
-        if name == "str" and _LIKE_NUMBER.fullmatch(text):
-            problem = f"{text} is a number to some readers of YAML"
-            raise SpellingError(problem, f"{_SPELT['int']}, or {_quoted(text)}")
-        if name == "str":
-            return text
-        problem = f"YAML reads {text} as {_shown(by_yaml)}"
-        raise SpellingError(problem, f"{_SPELT['int']}, or {_quoted(text)}")
-    value: int | float = int(text) if name == "int" else float(text)
-    if math.isinf(value):
-        raise SpellingError(f"{text} is beyond a float's range", "a smaller number")
-    # Tools that write YAML 1.1 put a point before the exponent.
-    if exact and text not in {json.dumps(value), re.sub(r"^(-?[0-9]+)e", r"\1.0e", json.dumps(value))}:
-        raise SpellingError(
-            f"YAML reads {text} as {_shown(by_yaml)}", f"{json.dumps(value)}, or {_quoted(text)}"
-        )
-    return value
-
-
-def is_bare_text(text: str) -> bool:
-    """Whether a word without quotes is a text to all readers of YAML."""
-    return yaml.safe_load(text) == text and text not in _LIKE_BOOLEAN and not _LIKE_NUMBER.fullmatch(text)
-
-
-def block_value(value: str, source: str) -> str:
-    """A block text without the last line break that YAML adds, unless ``|+`` or ``>+`` asks for it.
-
-    Args:
-        value: The text as YAML reads it.
-        source: The document from the text's beginning on.
-    """
-    header = _HEADER.match(source)
-    keeps = header is not None and "+" in header["indicators"]
-    return value if keeps else value.removesuffix("\n")
-
-
-def _shown(by_yaml: object) -> str:
-    return f"the text '{by_yaml}'" if isinstance(by_yaml, str) else json.dumps(by_yaml)
-
-
-def _quoted(text: str) -> str:
-    return f"'{text}' in quotes for a text"
-
-
 # A key's path inside a document: mapping keys and list indices.
 KeyPath: TypeAlias = tuple[str | int, ...]
 # libyaml's loader where PyYAML was built with it: about ten times as fast.
@@ -124,8 +30,6 @@ _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 100
-# libyaml composes by recursion in C: 30 000 levels overflow a stack of 8 MB and end the process.
-_SAFE_DEPTH = 5000
 _PREFIX = "tag:yaml.org,2002:"
 # The types of JSON; others (dates, sets, binary, objects) are not allowed in our files.
 _TAGS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
@@ -148,32 +52,20 @@ class Document:
 
     Attributes:
         data: Plain data, as ``yaml.safe_load`` gives.
-        root: The node tree, with the position of each node in the text.
+        lines: Where each part of the data is in the text.
         faults: Values that YAML reads otherwise than they look; in the data is their text as written.
     """
 
     def __init__(
-        self, path: Path, text: str, data: Any, root: yaml.Node, faults: Sequence[GoldenError] = ()
+        self, path: Path, text: str, data: Any, lines: LineIndex, faults: Sequence[GoldenError] = ()
     ) -> None:
         """Store both forms of the text."""
-        self.path, self.text, self.data, self.root = path, text, data, root
+        self.path, self.text, self.data, self.lines = path, text, data, lines
         self.faults = tuple(faults)
 
     def line(self, key_path: KeyPath) -> int:
         """1-based line of a key, or of the nearest enclosing key in the file."""
-        node, line = self.root, self.root.start_mark.line
-        for step in key_path:
-            if isinstance(node, yaml.MappingNode):
-                found = next(((k, v) for k, v in node.value if k.value == str(step)), None)
-                if found is None:
-                    break
-                line, node = found[0].start_mark.line, found[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-                node = node.value[step]
-                line = node.start_mark.line
-            else:
-                break
-        return int(line) + 1
+        return self.lines.line(key_path)
 
 
 def parse_yaml(path: Path) -> Document:
@@ -231,19 +123,17 @@ def parse_yaml_text(path: Path, text: str) -> Document:
 def _read_text(path: Path, text: str) -> Document:
     # Positions of nodes don't count a byte-order mark.
     read = text.removeprefix("\ufeff")
-    kind = yaml.SafeLoader if _ESCAPED_PAIR.search(read) else _Loader
     if found := _LINE_ENDS.search(read):
         problem = f"the character U+{ord(found[0]):04X}, which ends a line of YAML 1.1"
         allowed = f'"\\u{ord(found[0]):04x}" in double quotes'
         raise GoldenError(path, len(read[: found.start()].splitlines()), "", problem, allowed)
-    loader = kind(read)
+    loader = (_Whole if _ESCAPED_PAIR.search(read) else _Fast)(read)
+    reader = loader.reader = _Reader(path, read, loader)
     try:
-        _refuse_depth(path, text, kind)
         root = loader.get_single_node()
         if root is None:
             raise GoldenError(path, None, "", "the file is empty", "a mapping of keys")
-        reader = _Reader(path, read, loader)
-        data = reader.read(root, ())
+        data = reader.read_root(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
@@ -257,7 +147,17 @@ def _read_text(path: Path, text: str) -> Document:
         raise GoldenError(path, None, "", f"not YAML: {str(error).splitlines()[0]}") from error
     finally:
         loader.dispose()
-    return Document(path, text, data, root, reader.faults)
+        loader.forget()
+    return Document(path, text, data, reader.lines, sorted(reader.faults, key=lambda each: each.line or 0))
+
+
+def composed(document: Document) -> yaml.Node:
+    """The document's nodes, with the position of each in the text."""
+    read = document.text.removeprefix("\ufeff")
+    kind = yaml.SafeLoader if _ESCAPED_PAIR.search(read) else _Loader
+    node = yaml.compose(read, Loader=kind)
+    assert node is not None  # the document was read
+    return node
 
 
 def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
@@ -271,24 +171,50 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
     return "a second document (---): one a file" if "another document" in problem else str(problem)
 
 
-def _refuse_depth(path: Path, text: str, kind: Any) -> None:
-    """Refuse nesting that would overflow the C stack when it is composed by a kind of loader.
-
-    A level of nesting needs a bracket, or a column (a list may start at its key's column), so counting is
-    enough for most texts; only the others are read event by event.
-    """
-    longest = max(map(len, text.splitlines()), default=0)
-    if text.count("[") + text.count("{") + 2 * longest <= _SAFE_DEPTH:
-        return
-    depth = 0
-    for event in yaml.parse(text, Loader=kind):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise _too_deep(path, None if event.start_mark is None else event.start_mark.line + 1)
-
-
 def _too_deep(path: Path, line: int | None) -> GoldenError:
     return GoldenError(path, line, "", f"nested deeper than {MAX_DEPTH} levels", "fewer")
+
+
+class _Entrywise:
+    """Hands each entry of a list at the top to the reader, as soon as the next one begins."""
+
+    reader: "_Reader"
+    _root: Any = None
+    _key: Any = None
+    _list: Any = None
+    _depth = 0
+
+    def descend_resolver(self, parent: Any, index: Any) -> None:
+        """Called by PyYAML before a node below another one is composed."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH + 2:
+            # libyaml composes by recursion in C: 30 000 levels overflow a stack of 8 MB and end the process.
+            self.reader.refuse_depth(parent)
+        if self._root is None or parent is self._root:
+            self._root, self._key, self._list = parent, index, None
+        elif self._list is None:
+            # The first node below a value at the top; what is no list stays whole.
+            is_list = isinstance(parent, yaml.SequenceNode) and isinstance(self._key, yaml.ScalarNode)
+            self._list = parent if is_list else self
+        elif parent is self._list:
+            self.reader.take(parent, index, self._key.value)
+
+    def ascend_resolver(self) -> None:
+        """Called by PyYAML after that."""
+        self._depth -= 1
+
+    def forget(self) -> None:
+        """Drop the reader and the nodes: a circle of them would stay in memory."""
+        del self.reader
+        self._root = self._key = self._list = None
+
+
+class _Whole(_Entrywise, yaml.SafeLoader):
+    """Reads all that YAML is."""
+
+
+class _Fast(_Entrywise, _Loader):  # type: ignore[misc] # one of two classes
+    """libyaml's, which refuses pairs of escapes."""
 
 
 class _Reader:
@@ -296,10 +222,39 @@ class _Reader:
 
     def __init__(self, path: Path, text: str, loader: Any) -> None:
         self.path, self.text, self.loader = path, text, loader
-        self.seen: set[int] = set()
         self.faults: list[GoldenError] = []
+        self.lines = LineIndex()
+        # Where the list or mapping begins that was read last.
+        self._at = -1
 
-    def read(self, node: yaml.Node, key: KeyPath) -> Any:
+    def refuse_depth(self, node: yaml.Node) -> None:
+        """Raise the error of a text that is nested too deeply."""
+        raise _too_deep(self.path, node.start_mark.line + 1)
+
+    def take(self, node: Any, count: int, name: str) -> None:
+        """Read the first entries of a list at the top, which need their nodes no longer.
+
+        Args:
+            node: The list.
+            count: How many entries are composed.
+            name: Its key.
+        """
+        if not hasattr(node, "taken"):
+            node.taken, self.lines, self._at = [], LineIndex(names=self.lines.names), node.start_mark.index
+        for place in range(len(node.taken), count):
+            child = node.value[place]
+            node.taken.append(self._below(child, child.start_mark.line, None, (name, place)))
+            node.value[place] = None
+        node.lines, node.read_to = self.lines, self._at
+
+    def read_root(self, root: Any) -> Any:
+        """The document's data, without what was taken before."""
+        self.lines, self._at = LineIndex(root.start_mark.line, self.lines.names), -1
+        data = self.read(root, ())
+        self.lines.end(0)
+        return data
+
+    def read(self, node: Any, key: KeyPath) -> Any:
         """The data under a node: texts, numbers, booleans, null, lists and mappings."""
         if node.tag not in _TAGS:
             kind = node.tag.removeprefix(_PREFIX)
@@ -308,28 +263,43 @@ class _Reader:
             return node.value if isinstance(node, yaml.ScalarNode) else None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, key)
-        # An alias is composed as the same node as its anchor; aliases of lists multiply.
-        if id(node) in self.seen:
+        # An alias is composed as the same node as its anchor, which begins before; aliases of lists multiply.
+        if node.start_mark.index <= self._at:
             self._note(node, key, "an alias (*name)", "the value written out")
             return None
-        self.seen.add(id(node))
+        self._at = node.start_mark.index
         if len(key) > MAX_DEPTH:
             raise _too_deep(self.path, node.start_mark.line + 1)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(child, (*key, index)) for index, child in enumerate(node.value)]
-        return self._mapping(node, key)
+        return self._list(node, key) if isinstance(node, yaml.SequenceNode) else self._mapping(node, key)
+
+    def _below(self, child: Any, line: int, name: str | None, key: KeyPath) -> Any:
+        place = self.lines.begin(line, name)
+        data = self.read(child, key)
+        if not isinstance(child, yaml.ScalarNode):
+            self.lines.end(place)
+        return data
+
+    def _list(self, node: Any, key: KeyPath) -> list[Any]:
+        data = getattr(node, "taken", [])
+        if data:
+            self.lines.join(node.lines)
+            self._at = node.read_to
+        for place in range(len(data), len(node.value)):
+            child = node.value[place]
+            data.append(self._below(child, child.start_mark.line, None, (*key, place)))
+        return data
 
     def _scalar(self, node: yaml.ScalarNode, key: KeyPath) -> Any:
         node.value = joined_pairs(node.value)
         if _HALF.search(node.value):
             self._note(node, key, "half of a character (a lone surrogate)", "the whole character")
         if node.style in _BLOCKS and node.tag == _TEXT:
-            return block_value(node.value, self.text[node.start_mark.index :])
+            return block_value(node.value, self.text, node.start_mark.index)
         if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
             problem = f"a number of {len(node.value)} characters"
             self._note(node, key, problem, f"at most {_LONGEST_NUMBER}, or a text: put it in quotes")
             return node.value
-        by_yaml = node.value if node.tag == _TEXT else self.loader.construct_object(node)
+        by_yaml = node.value if node.tag == _TEXT else self._constructed(node)
         # Quotes and the tag !!str say that a text is meant.
         if (node.style in _QUOTES or self._has_tag(node)) and node.tag == _TEXT:
             return by_yaml
@@ -344,6 +314,11 @@ class _Reader:
             self._note(node, key, str(error), error.allowed)
             return node.value
 
+    def _constructed(self, node: yaml.ScalarNode) -> object:
+        value = self.loader.construct_object(node)
+        self.loader.constructed_objects.clear()  # it would keep every node
+        return value
+
     def _has_tag(self, node: yaml.Node) -> bool:
         found = _TAG.match(self.text, node.start_mark.index)
         if found is not None and found["tag"] == "!":
@@ -354,7 +329,7 @@ class _Reader:
         """Whether a key is a text to all readers of YAML; y is one to most, and a usual name."""
         if key_node.tag != _TEXT or key_node.style in _QUOTES or self._has_tag(key_node):
             return bool(key_node.tag == _TEXT)
-        return _LIKE_NUMBER.fullmatch(key_node.value) is None
+        return LIKE_NUMBER.fullmatch(key_node.value) is None
 
     def _mapping(self, node: yaml.Node, key: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -371,7 +346,7 @@ class _Reader:
             elif name in data:
                 self._note(key_node, (*key, name), "the key occurs twice", "one")
             else:
-                data[name] = self.read(child, (*key, name))
+                data[name] = self._below(child, key_node.start_mark.line, name, (*key, name))
         return data
 
     def _note(self, node: yaml.Node, key: KeyPath, problem: str, allowed: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from harness.errors import JudgeError
 from harness.judge.base import JudgeEngine
-from harness.judge.replies import is_bare_object, read_reply
+from harness.judge.replies import is_bare_object, prepare_reading, read_reply
 from harness.judge.reply_objects import ReplyError
 from harness.registry import active
 from harness.registry.field_types import wrong_field
@@ -178,29 +178,37 @@ class Judge:
         return await asyncio.wrap_future(self.submit(request))
 
     async def _answer(self, key: str, request: JudgeRequest) -> JudgeReply:
-        assert self._slots is not None
-        started = time.time_ns()
+        times: list[int] = []
         try:
-            async with self._slots:
-                started = time.time_ns()
-                reply = await self._read(request)
+            prepare_reading(request.reply_schema)
+            reply = await self._read(request, times)
         except JudgeError:
-            self._note_failure(request, started)
+            self._note_failure(request, times)
             raise
         except Exception as error:  # a fault of an engine is a fault of the question, never of the run
-            self._note_failure(request, started)
+            self._note_failure(request, times)
             raise JudgeError(f"{type(error).__name__}: {error}") from error
         if LISTENERS:
-            self._tell(request, started, reply)
+            self._tell(request, times, reply)
         self._store.put_reply(key, reply)
         return reply
 
-    def _note_failure(self, request: JudgeRequest, started_ns: int) -> None:
+    async def _send(self, request: JudgeRequest, times: list[int]) -> JudgeReply:
+        """The engine's reply, once the question may be sent; when it was sent is added to the times."""
+        assert self._slots is not None
+        async with self._slots:
+            times.append(time.time_ns())
+            reply = await self._engine.ask(request)
+        # The next question is sent before this reply is read.
+        await asyncio.sleep(0)
+        return _checked(reply)
+
+    def _note_failure(self, request: JudgeRequest, times: Sequence[int]) -> None:
         self._failed += 1
         if LISTENERS:
-            self._tell(request, started_ns, None)
+            self._tell(request, times, None)
 
-    def _tell(self, request: JudgeRequest, started_ns: int, reply: JudgeReply | None) -> None:
+    def _tell(self, request: JudgeRequest, times: Sequence[int], reply: JudgeReply | None) -> None:
         known = reply or JudgeReply(text="")
         tell(
             Work(
@@ -208,7 +216,7 @@ class Judge:
                 name=known.model or self.identity,
                 is_remote=self._engine.remote,
                 key=request.key,
-                started_ns=started_ns,
+                started_ns=times[0] if times else time.time_ns(),
                 ended_ns=time.time_ns(),
                 input_tokens=known.prompt_tokens,
                 output_tokens=known.completion_tokens,
@@ -218,7 +226,7 @@ class Judge:
             )
         )
 
-    async def _read(self, request: JudgeRequest) -> JudgeReply:
+    async def _read(self, request: JudgeRequest, times: list[int]) -> JudgeReply:
         problem = ""
         # What was shown to the judge, whose words in its reply are not its own.
         quoted = "\n".join((*(one.content for one in request.messages), *request.answers))
@@ -227,7 +235,7 @@ class Judge:
         judged = written if request.answers else ""
         asked = request
         for reading in range(_READINGS):
-            reply = _checked(await self._engine.ask(asked))
+            reply = await self._send(asked, times)
             self._prompt_tokens += reply.prompt_tokens
             self._completion_tokens += reply.completion_tokens
             self._unstructured += not (reply.structured and is_bare_object(reply.text))

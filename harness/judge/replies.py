@@ -94,6 +94,11 @@ def read_reply(
     return _agreed(answer, schema, quoted, judged)
 
 
+def prepare_reading(schema: Mapping[str, JsonValue]) -> None:
+    """Import and make what reads a reply of this schema, so that the first reply doesn't wait for it."""
+    _validator(json.dumps(schema, sort_keys=True))
+
+
 def _own(
     text: str, whole: Mapping[str, Any], schema: Mapping[str, JsonValue], quoted: str, judged: str
 ) -> dict[str, JsonValue]:

@@ -22,6 +22,7 @@ from harness.plugin.selection import SELECTION
 from harness.presentation.sentences import sentence_of, verdict_line
 from harness.types import CaseResult, GateRecord, GoldenCase, GoldenSet, MetricError, Outcome, Score
 from harness.types.run import conversation
+from tunegate.collector import making_lasting
 from tunegate.markers import declare_markers
 from tunegate.printable import printable, printable_line
 
@@ -78,6 +79,10 @@ WORDS = {Outcome.FAILED: "missed", Outcome.ERRORED: "errored"}
 _STATUS, _REASON = "tunegate_status", "tunegate_reason"
 
 
+# The setup or teardown of a golden item, which does nothing.
+SILENT = "silent"
+
+
 def mark_missed(report: pytest.TestReport, result: CaseResult) -> None:
     """Turn a failed item's report into that of a missed case.
 
@@ -107,8 +112,8 @@ def marked(report: object) -> str | None:
     return getattr(report, _STATUS, None)
 
 
-class LastMissed:
-    """Lets ``--lf`` select missed cases again; registered with pytest in a session with a model."""
+class KeptReports:
+    """Which reports pytest keeps; registered with it in a session with a model."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Store pytest's own memory of failures."""
@@ -116,12 +121,22 @@ class LastMissed:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add a missed case to the last failures, from which pytest has just removed it."""
+        """Let ``--lf`` select missed cases again, and drop what nobody reads.
+
+        pytest has just removed a missed case from the last failures. The terminal keeps the reports of each
+        item's setup and teardown, which take more memory than a case with its answers; only a list of the
+        slowest durations shows them.
+        """
         last_failed = self._config.pluginmanager.get_plugin("lfplugin")
         if last_failed is not None and marked(report) in WORDS.values():
             failed = copy.copy(report)
             failed.outcome = "failed"
             last_failed.pytest_runtest_logreport(failed)
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if marked(report) == SILENT and terminal is not None and not self._config.option.durations:
+            others = terminal.stats.get("", [])
+            if others and others[-1] is report:
+                others.pop()
 
 
 def print_missed(terminal: pytest.TerminalReporter) -> None:
@@ -248,7 +263,8 @@ class GoldenFile(pytest.File):
         """One item per case and model, in the file's order; an invalid file is refused after all are read."""
         selection = self.config.stash[SELECTION]
         try:
-            golden_set = load_golden_set(self.path)
+            with making_lasting():
+                golden_set = load_golden_set(self.path)
         except GoldenError as error:
             selection.note_fault(error)
             return
@@ -336,7 +352,11 @@ class GoldenItem(pytest.Item):
         return report.when == "setup" or (result is not None and result.outcome is not Outcome.UNSCORED)
 
     def annotate(self, report: pytest.TestReport) -> None:
-        """Mark the report where pytest's own words and time for the outcome would mislead."""
+        """Mark the report where pytest's own words and time for the outcome would mislead, or say nothing."""
+        if report.when != "call":
+            if report.passed:
+                mark(report, SILENT)
+            return
         results = self.config.stash.get(RESULTS, None)
         result = None if results is None else results.result_of(self.candidate, self.case.key)
         if results is None or result is None:

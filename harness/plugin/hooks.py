@@ -39,6 +39,7 @@ from harness.registry import Registrar, Registry, active, use_registry
 from harness.run.inputs import Inputs
 from harness.run.judging import describe_judging
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
+from tunegate.collector import end_passing_over, pass_over
 from tunegate.interrupts import interrupt_by_sigterm
 from tunegate.printable import printable_line, say
 from tunegate.project import name_of, session_project, user_path
@@ -212,6 +213,7 @@ def pytest_unconfigure(config: pytest.Config) -> Generator[None, None, None]:
         if gate is not None:
             gate.close()
         close_registry(config)
+        end_passing_over()
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
@@ -283,6 +285,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         if not gate.selection.cases:
             raise pytest.UsageError(f"--model: no golden case is selected, {NOTHING_GATED}")
         gate.answer()
+        pass_over()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -292,8 +295,7 @@ def pytest_runtest_makereport(
     """Mark on a golden item's report what its failure means for the run."""
     report, gate = (yield), item.config.stash.get(GATE, None)
     if isinstance(item, GoldenItem):
-        if call.when == "call":
-            item.annotate(report)
+        item.annotate(report)
         if gate is not None:
             gate.turns.note(item, report, skipped="skipped" if item.is_left_out(report) else "")
     elif gate is not None:
@@ -320,6 +322,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
         if early_end(session.config).claims_verdict:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         try:
+            pass_over()
             gate.finish(session)
         except KeyboardInterrupt:
             session.exitstatus = pytest.ExitCode.INTERRUPTED

@@ -15,7 +15,7 @@ from harness.baselines.file import check_name
 from harness.comparison.regressed_cases import ResampledAnswers
 from harness.errors import EngineError, InputError, TunegateError
 from harness.history.store import check_history
-from harness.plugin.collection import RESULTS, GoldenItem, LastMissed, add_verdicts
+from harness.plugin.collection import RESULTS, GoldenItem, KeptReports, add_verdicts
 from harness.plugin.delivery import (
     Delivery,
     Problem,
@@ -394,7 +394,7 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[SELECTION] = selection
     config.stash[GATE] = config.stash[RESULTS] = gate
-    config.pluginmanager.register(LastMissed(config), "tunegate-missed")
+    config.pluginmanager.register(KeptReports(config), "tunegate-reports")
     config.pluginmanager.register(gate.seen, "tunegate-seen")
     gate.own_tests = own_tests(config, settings)
     collect_golden_sets(config, golden, gate.own_tests)

@@ -36,7 +36,7 @@ from harness.run.session import Session
 from harness.run.workload import Answers
 from harness.types import CaseResult, Check, Environment, GateRecord, GoldenSet, MetricFacts, ModelRef, Run
 from harness.types.golden import ALPHA
-from harness.types.storage import DamagedFactsError, decode, encode, write_whole
+from harness.types.storage import DamagedFactsError, decode, encode_by_parts, write_whole
 
 # A record that the history has not taken yet.
 _UNSAVED = "unsaved.json"
@@ -164,7 +164,7 @@ def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None)
 def _kept_in(file: Path, record: GateRecord) -> Path | None:
     """Write a record that no history has to a file; None if that can't be written."""
     try:
-        write_whole(file, encode(record))
+        write_whole(file, encode_by_parts(record))
     except OSError:
         return None
     return file

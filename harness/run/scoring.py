@@ -236,7 +236,8 @@ def _apart(completion: Completion, case: GoldenCase) -> Completion:
     if completion.reasoning is not None or case.generation.score_reasoning:
         return completion
     parts = split_reasoning(completion.text, completion.prompt or "")
-    return replace(completion, text=parts.answer, reasoning=parts.reasoning)
+    is_same = parts.reasoning is None and parts.answer == completion.text
+    return completion if is_same else replace(completion, text=parts.answer, reasoning=parts.reasoning)
 
 
 def _score_metric(
@@ -249,13 +250,12 @@ def _score_metric(
     started, total = time.time_ns(), len(requests)
     kind = CHECK_TYPES[metric]
     chunk = _JUDGED_CHUNK if kind.judged else _CHUNK if kind.extra is not None else total
-    function = score_function(metric)
     show = on_progress or (lambda metric, done, total: None)
     results: list[Result] = []
     for start in range(0, total, chunk):
         show(metric, start, total)
         some = requests[start : start + chunk]
-        raw = _remembered(function, some, cache)
+        raw = _remembered(score_function(metric), some, cache)
         results += [_of_request(request, result) for request, result in zip(some, raw, strict=True)]
     show(metric, total, total)
     if LISTENERS:

@@ -190,10 +190,11 @@ class Turn:
 
 
 class _Hashed:
-    """Remembers a hash that a run needs a dozen times; it is no field, and a changed copy has none."""
+    """Remembers what a run needs a dozen times of each case; it is no field, and a changed copy has none."""
 
-    __slots__ = ("_hash",)
+    __slots__ = ("_hash", "_key")
     _hash: str
+    _key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +238,11 @@ class GoldenCase(_Hashed):
     @property
     def key(self) -> str:
         """Name of the case across sets, such as ``orders/bob-kettles``."""
-        return f"{self.set_name}/{self.id}"
+        try:
+            return self._key
+        except AttributeError:
+            object.__setattr__(self, "_key", found := f"{self.set_name}/{self.id}")
+            return found
 
     @property
     def single_checks(self) -> tuple[Check, ...]:

@@ -15,7 +15,8 @@ import shutil
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -132,7 +133,7 @@ def why_unwritable(path: Path) -> str | None:
     return None
 
 
-def write_whole(path: Path, content: str | bytes) -> Path:
+def write_whole(path: Path, content: str | bytes | Iterable[str]) -> Path:
     """Put a content into a file so that no reader, crash or full disk ever leaves half of it.
 
     It is written to a neighbour, forced to the disk and renamed. A link stays a link, and a file keeps its
@@ -140,7 +141,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
     Args:
         path: Its directory is made when it is missing.
-        content: The content; a text is written as UTF-8, with unchanged line ends.
+        content: The content, or the parts of a text; a text is written as UTF-8, with unchanged line ends.
 
     Raises:
         OSError: It can't be written; what the file held before is unchanged.
@@ -153,7 +154,12 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     neighbour = target.with_name(f".tunegate-{secrets.token_hex(8)}.part")
     try:
         with neighbour.open("xb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                file.writelines(
+                    part.encode() for part in ([content] if isinstance(content, str) else content)
+                )
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
@@ -203,6 +209,8 @@ def _force_directory(directory: Path) -> None:
 
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
+# A list of so many entries is written at once.
+_SHORT = 256
 
 
 _T = TypeVar("_T")
@@ -225,6 +233,25 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 def encode(value: object) -> str:
     """A dataclass as JSON text."""
     return json.dumps(facts_of(value))
+
+
+def encode_by_parts(value: object) -> Iterator[str]:
+    """What :func:`encode` writes, part by part: a run of many cases is not in memory a second time."""
+    if isinstance(value, tuple | list) and len(value) > _SHORT:
+        for place, entry in enumerate(value):
+            yield f"{', ' if place else '['}{encode(entry)}"
+        yield "]"
+    elif (
+        is_dataclass(value)
+        and not isinstance(value, type)
+        and (names := [each.name for each in fields(value)])
+    ):
+        for place, name in enumerate(names):
+            yield f"{', ' if place else '{'}{json.dumps(name)}: "
+            yield from encode_by_parts(getattr(value, name))
+        yield "}"
+    else:
+        yield encode(value)
 
 
 def decode(kind: type[_T], text: str) -> _T:

@@ -1,8 +1,17 @@
 """JSON of others fails in one way, in one line."""
 
+from dataclasses import dataclass
+
 import pytest
 
-from harness.types.storage import parse_json
+from benchmarks.report import made_up
+from harness.types import GateRecord
+from harness.types.storage import decode, encode, encode_by_parts, parse_json
+
+
+@dataclass
+class Empty:
+    """Has no fields."""
 
 
 @pytest.mark.parametrize(
@@ -24,3 +33,17 @@ def test_whatever_is_wrong_is_a_value_error(text, message):
 
 def test_json_is_read():
     assert parse_json('{"a": [1, 2.5, "x"]}') == {"a": [1, 2.5, "x"]}
+
+
+def test_a_long_record_is_written_in_parts_as_it_would_be_at_once():
+    """So that storing a run of many cases does not hold it in memory a second time."""
+    record = made_up(300)
+    parts = list(encode_by_parts(record))
+    assert "".join(parts) == encode(record)
+    assert max(map(len, parts)) < len(encode(record)) / 20
+    assert decode(GateRecord, "".join(parts)) == record
+
+
+@pytest.mark.parametrize("value", [None, "a", [], tuple(range(300)), {"a": [1] * 300}, Empty()])
+def test_any_value_is_written_in_parts(value):
+    assert "".join(encode_by_parts(value)) == encode(value)
