@@ -1,89 +1,21 @@
 """The parts of ``performance.py`` in which no model answers, and what training costs beyond a bare script."""
 
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from benchmarks import trainer_overhead
+from benchmarks.performance_judge import judging
 from benchmarks.performance_speed import served, speed
 from benchmarks.performance_ways import GATE, GATED, Amount, FailedRun, Step, Taken, run
+from benchmarks.synthetic import FIRST, FURTHER, write_synthetic
 
 ROOT = Path(__file__).parents[1]
-JUDGE_S, JUDGED, AT_A_TIME = 0.05, 100, 8
-RAG = ("faithfulness", "context-recall", "context-precision", "answer-relevancy")
-SYNTHETIC = '''
-"""Answers made of the prompt: the baseline's are right in nine of ten cases, the candidate's in eight."""
-import hashlib
-from harness.registry import EngineKind
-from harness.types import Completion, ModelRef
-
-def describe(reference):
-    digest = hashlib.sha256(reference.encode()).hexdigest()
-    return ModelRef(label=reference, base_model=reference, base_sha256=digest)
-
-class Synthetic:
-    def __init__(self, sides, plan):
-        self.sides, self.plan = sides, plan
-
-    def largest_logit_change(self, side):
-        return 1.0
-
-    def generate(self, requests, on_batch):
-        for start in range(0, len(requests), 512):
-            on_batch({n: self.answer(requests[n]) for n in range(start, min(start + 512, len(requests)))})
-
-    def answer(self, request):
-        number = int(request.messages[-1].content.split()[2])
-        known = number * 7919 % 10 < (9 if self.sides[request.side].label == "old" else 8)
-        by = self.sides[request.side].label
-        text = f"It is {number + 1 if known else number}, as anybody knows who can count. So says {by}."
-        counts = {"prompt_tokens": 9, "completion_tokens": 20, "latency_s": 0.01}
-        return Completion(text=text, stop_reason="stop", **counts)
-
-def pytest_tunegate_register(registry):
-    registry.add(EngineKind(name="synthetic", summary="Made-up answers.", describe=describe, open=Synthetic))
-'''
-SYNTHETIC_GATE = (*GATE, "--gate-baseline=synthetic:old", "golden_sets")
-FIRST, FURTHER = ((*SYNTHETIC_GATE, f"--model=synthetic:{name}") for name in ("new", "newer"))
-
-
-def write_synthetic(directory: Path, cases: int, check: str = '{"type": "contains"}') -> None:
-    """A project with made-up answers, and pytest's own tests of the same number beside it.
-
-    Args:
-        directory: The project's.
-        cases: How many.
-        check: Each case's checks, as JSON.
-    """
-    (directory / "golden_sets").mkdir(parents=True, exist_ok=True)
-    (directory / "conftest.py").write_text(SYNTHETIC, encoding="utf-8")
-    (directory / "pyproject.toml").write_text(
-        "[tool.pytest.ini_options]\n[tool.tunegate]\n", encoding="utf-8"
-    )
-    rows = [
-        {
-            "id": f"c{n}",
-            "prompt": f"What is {n} plus one?",
-            "references": [f"{n + 1}"],
-            "retrieved_context": [f"After {n} comes {n + 1}."],
-            "checks": json.loads(f"[{check}]"),
-        }
-        for n in range(cases)
-    ]
-    golden = json.dumps({"name": "counting", "cases": rows})
-    (directory / "golden_sets" / "counting.yaml").write_text(golden, encoding="utf-8")
-    (directory / "plain").mkdir(exist_ok=True)
-    code = f"import pytest\n@pytest.mark.parametrize('n', range({cases}))\ndef test_one(n): assert n % 5\n"
-    (directory / "plain" / "test_plain.py").write_text(code, encoding="utf-8")
 
 
 def scale(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
@@ -98,7 +30,9 @@ def scale(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
     for cases in amount.scale:
         short = amount.quick and cases > 10_000
         ways = (
-            ("first", "further") if short else ("pytest alone", "first", "unchanged", "rescored", "further")
+            ("pytest alone", "first", "further")
+            if short
+            else ("pytest alone", "first", "unchanged", "rescored", "further")
         )
         names = [f"{cases} {way}" for way in ways]
         found.append(Step(rows=names, run=partial(_scaled, cases, ways), late=22 if short else 0))
@@ -128,88 +62,6 @@ def _scaled(cases: int, ways: Sequence[str]) -> Iterator[tuple[str, dict[str, fl
 
 def _in_project(line: tuple[str, ...], directory: Path) -> Taken:
     return run([sys.executable, *line], directory, statuses=GATED)
-
-
-class _Judge(BaseHTTPRequestHandler):
-    """Says pass after a while, as OpenAI's servers do, or what ragas asks for, and notes when."""
-
-    protocol_version = "HTTP/1.1"
-    times: ClassVar[list[float]] = []
-
-    def do_POST(self) -> None:
-        self.times.append(time.perf_counter())
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        time.sleep(JUDGE_S)
-        reply = {"role": "assistant", "content": json.dumps(_verdict(asked))}
-        body = json.dumps(
-            {
-                "id": "1",
-                "object": "chat.completion",
-                "created": 0,
-                "model": "judge",
-                "choices": [{"index": 0, "message": reply, "finish_reason": "stop"}],
-                "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18},
-            }
-        ).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-        self.times.append(time.perf_counter())
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-def _verdict(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What fits the schema that the question names."""
-    schema = asked.get("response_format", {}).get("json_schema", {}).get("schema", {})
-    statement = {"statement": "It is a number.", "reason": "read"}
-    known: dict[str, dict[str, Any]] = {
-        "StatementGeneratorOutput": {"statements": [statement["statement"]]},
-        "NLIStatementOutput": {"statements": [{**statement, "verdict": 1}]},
-        "ContextRecallOutput": {"classifications": [{**statement, "attributed": 1}]},
-        "ContextPrecisionOutput": {"reason": "read", "verdict": 1},
-        "AnswerRelevanceOutput": {"question": "What comes next?", "noncommittal": 0},
-    }
-    said: dict[str, Any] = {"reason": "as asked", "verdict": "pass", "pass": True}
-    return known.get(schema.get("title", ""), said)
-
-
-def judging(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
-    """A gate whose judge takes 50 ms, 8 questions at a time: from the first question to the last reply.
-
-    Args:
-        amount: Not needed.
-        rows: Not needed.
-    """
-    del amount, rows
-    checks = {
-        "rubric": '{"type": "llm-rubric", "value": "The number is named."}',
-        "passages": ", ".join(f'{{"type": "{name}"}}' for name in RAG),
-    }
-
-    def measured(name: str) -> Iterator[tuple[str, dict[str, float]]]:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Judge)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/v1"
-        line = (*FIRST, f"--gate-judge=openai:judge@{address}", f"--gate-judge-concurrency={AT_A_TIME}")
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                write_synthetic(Path(folder), JUDGED, checks[name])
-                _Judge.times.clear()
-                taken = _in_project(line, Path(folder))
-        finally:
-            server.shutdown()
-        if not _Judge.times:
-            raise FailedRun("the judge was never asked")
-        asked, judging_s = len(_Judge.times) // 2, max(_Judge.times) - min(_Judge.times)
-        ideal_s = asked * JUDGE_S / AT_A_TIME
-        shares = {"ideal_s": ideal_s, "judging_s": judging_s, "share": ideal_s / judging_s}
-        yield name, {**shares, "asked": asked, "cpu_s": taken.cpu_s}
-
-    return [Step(rows=[name], run=partial(measured, name)) for name in checks]
 
 
 def start(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from harness.golden.yaml_scalars import is_bare_text
+from tunegate.yaml_scalars import is_bare_text
 
 _WIDTH = 100
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import yaml
 
 from harness.errors import GoldenError, as_one
-from harness.golden.yaml_scalars import LIKE_NUMBER, SpellingError, block_value, unquoted_value
 from tunegate.line_index import LineIndex
 from tunegate.printable import printable_line
+from tunegate.yaml_scalars import LIKE_NUMBER, SpellingError, block_value, unquoted_value
 
 # Marks before a value: an anchor, a tag.
 _TAG = re.compile(r"(?:&\S+\s+)?(?P<tag>!\S*)")

@@ -113,6 +113,11 @@ class Judge:
             cost=cost,
         )
 
+    def prepare(self) -> None:
+        """Import what the engine needs, if it can say so; nothing is sent."""
+        if (prepare := getattr(self._engine, "prepare", None)) is not None:
+            prepare()
+
     def submit(self, request: JudgeRequest) -> "Future[JudgeReply]":
         """Ask without waiting; the same question is asked once.
 

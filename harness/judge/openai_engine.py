@@ -87,6 +87,12 @@ class OpenAIEngine:
         """How many of them repeated one after a temporary fault."""
         return self._client.retried
 
+    def prepare(self) -> None:
+        """Import what sends questions and reads replies."""
+        import jsonschema  # noqa: F401 # by the reader of replies
+        import openai.resources.chat  # noqa: F401 # by the client
+        import tenacity  # noqa: F401 # by the client
+
     async def ask(self, request: JudgeRequest) -> JudgeReply:
         """Send one question, and repeat it after temporary faults.
 

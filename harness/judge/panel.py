@@ -64,6 +64,11 @@ class Panel:
             cost=sum(costs) if costs else None,
         )
 
+    def prepare(self) -> None:
+        """Import what the judges need; nothing is sent."""
+        for judge in self.judges:
+            judge.prepare()
+
     def start(self, requests: Sequence[JudgeRequest]) -> None:
         """Ask all judges without waiting; the same question later gets this reply."""
         for request in requests:

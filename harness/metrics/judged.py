@@ -10,6 +10,7 @@ from harness.judge.prompts import Prompt, own_prompt
 from harness.judge.questions import pair_requests, question_name, single_request
 from harness.metrics import rag
 from harness.metrics.definition import ScoreFunction, ScoringRequest, graded, text_of
+from harness.metrics.ragas_bridge import prepare_ragas
 from harness.types import Check, JudgeRequest, MetricError, Score
 
 # The judge's question behind each check about one answer.
@@ -93,6 +94,19 @@ def ask_beforehand(panel: Panel, requests: Iterable[ScoringRequest]) -> None:
             rag.start(panel, request)
         elif name == "pairwise" and other is not None and other != request.text:
             panel.start(_pair(request, other))
+
+
+def prepare_judging(panel: Panel, checks: Iterable[Check]) -> None:
+    """Import and load what asking the judge and reading its replies needs; nothing is sent.
+
+    Args:
+        panel: The judges.
+        checks: Checks that a judge decides.
+    """
+    panel.prepare()
+    passages = [check for check in checks if base_type(check.type) in rag.RAG_METRICS]
+    if passages:
+        prepare_ragas(passages)
 
 
 def passes_so_far(panel: Panel, request: ScoringRequest) -> bool | None:

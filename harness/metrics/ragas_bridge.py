@@ -7,7 +7,7 @@ the request. If it doesn't, it is requested once more and is then an error.
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any, cast
@@ -160,6 +160,21 @@ def _embeddings_class() -> type[Any]:
             return [await self.aembed_text(text) for text in texts]
 
     return EncoderEmbeddings
+
+
+def prepare_ragas(checks: Iterable[Check]) -> None:
+    """Import what ragas' metrics need, and load the encoders of those that compare texts.
+
+    Args:
+        checks: Checks of passages.
+    """
+    _model_class()
+    import ragas.metrics.collections  # noqa: F401 # so that the first question doesn't wait for it
+
+    for name in dict.fromkeys(encoder_name(each) for each in checks if each.type == "answer-relevancy"):
+        from harness.metrics.similar import load_encoder
+
+        load_encoder(find_encoder(name))
 
 
 def encoder_embeddings(check: Check) -> Any:

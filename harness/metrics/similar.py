@@ -6,6 +6,7 @@ hardly whether it is denied: "good" and "not good" are close.
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.loading import quiet_load
@@ -64,9 +65,18 @@ def _score(
     return graded(request, value, f"closest to {quote(closest)} ({told})")
 
 
-@cache
+# A thread that prepares judging, and scoring, may need it at the same time.
+_LOADING = Lock()
+
+
 def load_encoder(encoder: Encoder) -> "SentenceTransformer":
     """The encoder, loaded once per process."""
+    with _LOADING:
+        return _loaded(encoder)
+
+
+@cache
+def _loaded(encoder: Encoder) -> "SentenceTransformer":
     with quiet_load():
         from sentence_transformers import SentenceTransformer
 

@@ -3,11 +3,13 @@
 Lost cases are counted meanwhile, for whoever may want to stop.
 """
 
+import contextlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.comparison.pairing import answers_of
-from harness.engines.base import BASE, BASELINE
+from harness.engines.base import BASE, BASELINE, Engine
 from harness.errors import SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.judge.calibration import AGREEMENT, Calibration
@@ -15,12 +17,23 @@ from harness.judge.client import ReplyStore
 from harness.judge.open import open_judge
 from harness.judge.panel import Panel, describe_agreement
 from harness.metrics.definition import ScoringRequest
-from harness.metrics.judged import ask_beforehand, passes_so_far, question_of, task_of
+from harness.metrics.judged import ask_beforehand, passes_so_far, prepare_judging, question_of, task_of
 from harness.run.distrust import Distrust, distrust_of
-from harness.run.generation import OnAnswers
+from harness.run.generation import OnAnswers, OpenEngine
 from harness.run.scoring import Judging, score_cases
 from harness.settings import Settings
-from harness.types import Check, Completion, GoldenCase, GoldenSet, JudgeUsage, Outcome, Run, Score
+from harness.types import (
+    Check,
+    Completion,
+    ExecutionPlan,
+    GoldenCase,
+    GoldenSet,
+    JudgeUsage,
+    ModelRef,
+    Outcome,
+    Run,
+    Score,
+)
 
 
 def count_lost(
@@ -295,6 +308,35 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
                     )
 
     return on_answers
+
+
+def preparing(open_engine: OpenEngine, judging: Judging, cases: Sequence[GoldenCase]) -> OpenEngine:
+    """Opens the models, then imports what judging needs in another thread, while they answer.
+
+    Only where an answer is missing: a rerun whose answers and replies are stored imports nothing. A judge on
+    this machine computes after the models, and is not prepared.
+
+    Args:
+        open_engine: Loads the models.
+        judging: The judges.
+        cases: The cases that are answered.
+    """
+    panel = judging.panel
+    checks = [check for case in cases for check in judged_checks(case)]
+    if panel is None or not panel.overlaps or not checks:
+        return open_engine
+
+    def prepare() -> None:
+        # Whoever needs it next meets the same fault, and tells it.
+        with contextlib.suppress(Exception):
+            prepare_judging(panel, checks)
+
+    def opened(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
+        engine = open_engine(sides, plan)
+        threading.Thread(target=prepare, name="judging", daemon=True).start()
+        return engine
+
+    return opened
 
 
 def texts_of(run: Run) -> dict[str, str]:

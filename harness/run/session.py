@@ -13,7 +13,7 @@ from harness.errors import SettingsError
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener, ray_opener
 from harness.run.inputs import Inputs, ray_address
-from harness.run.judging import ask_ahead, both, count_lost, texts_of
+from harness.run.judging import ask_ahead, both, count_lost, preparing, texts_of
 from harness.run.scoring import Judging, score_cases
 from harness.run.workload import Answers
 from harness.types import CaseResult, ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Run, SetLooks
@@ -91,7 +91,7 @@ def run_session(
         on_progress,
         with_text=forgetting and engine_kinds()[inputs.plan.engine].measures_text,
         only=limits,
-        open_engine=open_engine or session_opener(inputs, golden_sets, asked),
+        open_engine=preparing(open_engine or session_opener(inputs, golden_sets, asked), judging, asked),
         on_answers=both(ask_ahead(judging, asked), counting),
     )
     return Session(

@@ -6,6 +6,10 @@ import time
 import pytest
 
 from harness.errors import JudgeError
+from harness.judge.client import Judge
+from harness.judge.replies import read_reply
+from harness.run.cache import Cache
+from harness.types import JudgeReply
 
 
 def test_the_same_question_is_asked_once(judge_server, open_judge, ask):
@@ -72,6 +76,42 @@ def test_as_many_questions_as_allowed_are_under_way_together(judge_server, open_
     judge_server.faults, judge_server.slow_s = ["slow"] * 16, 0.3
     open_judge(concurrency=6).ask_all([ask(str(number)) for number in range(16)])
     assert 3 <= judge_server.most_at_once <= 6
+
+
+class OneAtATime:
+    """Notes when it is asked; its replies take a while."""
+
+    identity, remote, requests, retried = "test", True, 0, 0
+
+    def __init__(self, events):
+        self.events = events
+
+    async def ask(self, request):
+        self.events.append(f"sent {request.key}")
+        await asyncio.sleep(0.001)
+        return JudgeReply(text='{"reason": "so", "pass": true}')
+
+    async def close(self):
+        """Nothing is open."""
+
+
+def test_the_next_question_is_sent_before_the_last_reply_is_read(ask, monkeypatch):
+    """So that reading keeps no slot empty."""
+    events = []
+
+    def read(text, *arguments, **options):
+        events.append("read")
+        return read_reply(text, *arguments, **options)
+
+    monkeypatch.setattr("harness.judge.client.read_reply", read)
+    with Cache(None) as cache, Judge(OneAtATime(events), cache, concurrency=1) as judge:
+        judge.ask_all([ask(str(number), key=f"{number}") for number in range(4)])
+    assert events == ["sent 0", "sent 1", "read", "sent 2", "read", "sent 3", "read", "read"]
+
+
+def test_an_engine_that_has_nothing_to_prepare_is_asked_for_nothing():
+    with Cache(None) as cache, Judge(OneAtATime([]), cache) as judge:
+        judge.prepare()
 
 
 def test_tokens_are_counted_and_priced(open_judge, ask):

@@ -1,5 +1,7 @@
 """A missed case failed, and the comparison judges what that means: nothing else counts it as a failure."""
 
+from collections import Counter
+
 import pytest
 
 BOTH = {"italy", "peru"}
@@ -71,3 +73,36 @@ def test_fail_on_case_makes_it_a_failure(missing):
     result = missing.run("--gate-fail-on=case", "-x")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
+
+
+def kept_phases(config):
+    """How many reports of setup, call and teardown the terminal keeps."""
+    reports = [
+        each for kind in config.pluginmanager.get_plugin("terminalreporter").stats.values() for each in kind
+    ]
+    return Counter(each.when for each in reports if isinstance(each, pytest.TestReport))
+
+
+class Kept:
+    """Notes at the end of a session what the terminal keeps."""
+
+    def pytest_sessionfinish(self, session):
+        self.phases = kept_phases(session.config)
+
+
+@pytest.mark.parametrize(
+    ("flags", "phases"),
+    [((), {"call": 10}), (("--durations=3",), {"setup": 10, "call": 10, "teardown": 10})],
+)
+def test_reports_that_only_a_list_of_durations_shows_are_kept_for_it_alone(missing, flags, phases):
+    """Those of setup and teardown take more memory than the cases and answers of a large set."""
+    kept = Kept()
+    options = ["-p", "no:xdist", f"--model={missing.adapter}", "--gate-no-forgetting", *flags]
+    missing.pytester.inline_run(*options, plugins=[kept])
+    assert kept.phases == phases
+
+
+def test_a_broken_setup_is_kept_and_told(missing):
+    """Such as that of a fixture which a conftest file uses everywhere."""
+    missing.pytester.makeconftest("import pytest\n@pytest.hookimpl\ndef pytest_runtest_setup(item): 1 / 0\n")
+    missing.run().assert_outcomes(errors=10)

@@ -1,5 +1,6 @@
 """Who judges is known before anything is asked; a stored run keeps its texts and ties with itself."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from harness.run.judging import (
     count_lost,
     judged_checks,
     open_panel,
+    preparing,
     refuse_distrusted,
     texts_of,
     trusted_with,
@@ -114,3 +116,41 @@ def test_without_a_judge_that_answers_meanwhile_judged_cases_are_not_counted(cas
     count("baseline", {"s/a": completion("x")})
     count("candidate", {"s/a": completion("y")})
     assert told == []
+
+
+class Prepared:
+    """A panel that notes when it is prepared."""
+
+    def __init__(self, *, overlaps):
+        self.overlaps, self.done = overlaps, threading.Event()
+
+    def prepare(self):
+        self.done.set()
+        raise ImportError("whoever needs it tells it")
+
+
+def judged(case_of):
+    return [case_of("a", checks=(Check(type="llm-rubric", value="It is polite."),))]
+
+
+def test_judging_is_prepared_once_the_models_are_open(case_of):
+    panel = Prepared(overlaps=True)
+    opened = preparing(lambda sides, plan: "engine", Judging(panel=panel), judged(case_of))
+    assert not panel.done.is_set()
+    assert opened({}, None) == "engine"
+    assert panel.done.wait(5)
+
+
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_nothing_is_prepared_for_a_judge_here_or_without_judged_checks(case_of, overlaps):
+    panel = Prepared(overlaps=overlaps)
+    cases = [case_of("a", checks=(Check(type="contains", value="a"),))] if overlaps else judged(case_of)
+
+    def opens(sides, plan):
+        return "engine"
+
+    assert preparing(opens, Judging(panel=panel), cases) is opens
+
+
+def test_a_session_without_a_judge_opens_its_models_as_they_are(case_of):
+    assert preparing(len, Judging(), judged(case_of)) is len

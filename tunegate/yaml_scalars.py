@@ -11,11 +11,9 @@ import re
 
 import yaml
 
-from harness.types import JsonValue
-
 _NUMBER_PREFIX = "tag:yaml.org,2002:"
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_WORDS: dict[str, dict[str, JsonValue]] = {
+_WORDS: dict[str, dict[str, bool | None]] = {
     "bool": {"true": True, "false": False},
     "null": {"null": None, "": None},
 }
@@ -37,7 +35,7 @@ class SpellingError(ValueError):
         self.allowed = allowed
 
 
-def unquoted_value(text: str, tag: str, by_yaml: object, *, exact: bool) -> JsonValue:
+def unquoted_value(text: str, tag: str, by_yaml: object, *, exact: bool) -> str | float | bool | None:
     """The value of a scalar without quotes.
 
     Args:
