@@ -168,7 +168,13 @@ def smallest_detectable(
     if paired.kind == "graded":
         rise = None if paired.light_tails else rise_of(paired)
         return detectable_mean_drop(
-            units, level, margin=margin, confidence=confidence, reach=reach_of(paired), rise=rise
+            units,
+            level,
+            margin=margin,
+            confidence=confidence,
+            reach=reach_of(paired),
+            rise=rise,
+            light_tails=paired.light_tails,
         )
     if paired.reruns and not paired.repeated:
         noise = _noise_of(paired, least_churn)

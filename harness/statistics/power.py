@@ -270,6 +270,7 @@ def detectable_mean_drop(
     confidence: float = CONFIDENCE,
     reach: float = 1.0,
     rise: float | None = None,
+    light_tails: bool = False,
     power: float = POWER,
 ) -> float | None:
     """Smallest true mean drop that is called a regression with the given probability.
@@ -287,6 +288,7 @@ def detectable_mean_drop(
         confidence: Two-sided, of that interval.
         reach: Drop of a unit that is lost completely.
         rise: What a unit can gain, as for :func:`~harness.statistics.paired_graded.mean_drop`.
+        light_tails: As for the same function.
         power: Probability of finding the drop.
 
     Returns:
@@ -301,7 +303,9 @@ def detectable_mean_drop(
         return _detectable_losses(units, level, margin, confidence, reach, rise, power)
     error = standard_error(units)
     if units.count < _BY_RULE_BELOW:
-        return _detectable_fall(units, level, margin, confidence, rise, z_power * error)
+        return _detectable_fall(
+            units, level, margin, confidence, rise, z_power * error, light_tails=light_tails
+        )
     # Compared with the spread alone, counting needs more by the drop's own part of the variance.
     own = math.sqrt(1 - z * z / units.count) if counted else 1.0
     unseen = -math.inf if rise is None else rise * (level ** (-1 / units.effective) - 1) + z_power * error
@@ -309,7 +313,14 @@ def detectable_mean_drop(
 
 
 def _detectable_fall(
-    units: Units, level: float, margin: float | None, confidence: float, rise: float | None, luck: float
+    units: Units,
+    level: float,
+    margin: float | None,
+    confidence: float,
+    rise: float | None,
+    luck: float,
+    *,
+    light_tails: bool,
 ) -> float | None:
     """The drop that the rule calls a regression even where the mean of the sample is by ``luck`` smaller."""
     mean = units.mean
@@ -320,7 +331,7 @@ def _detectable_fall(
             sums=tuple(total + shift * size for total, size in zip(units.sums, units.sizes, strict=True)),
             sizes=units.sizes,
         )
-        result = mean_drop(fallen, confidence, rise=rise, resamples=_RESAMPLES)
+        result = mean_drop(fallen, confidence, rise=rise, light_tails=light_tails, resamples=_RESAMPLES)
         return result.p_value <= level and (margin is None or result.high > margin)
 
     most = max(abs(total) / size for total, size in zip(units.sums, units.sizes, strict=True))

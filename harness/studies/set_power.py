@@ -231,7 +231,7 @@ def _light_tailed_pass(units: int, margin: float, spread: float) -> float:
     """By simulation of few units, otherwise by the normal approximation of Student's t."""
     from scipy.special import ndtr, stdtrit
 
-    if units < 2:
+    if 0.5**units > ALPHA:
         return 0.0
     if units < _SIMULATED_BELOW:
         return _simulated_pass(units, margin / spread)
@@ -350,7 +350,7 @@ def _light_tailed_detectable(units: int, spread: float, level: float) -> float |
     scores = [float(ndtri((place + 0.5) / units)) for place in range(units)]
     scale = spread / math.sqrt(math.fsum(score * score for score in scores) / (units - 1))
     changes = Units(sums=tuple(scale * score for score in scores), sizes=(1.0,) * units)
-    return detectable_mean_drop(changes, level, margin=LOG_MARGIN)
+    return detectable_mean_drop(changes, level, margin=LOG_MARGIN, light_tails=True)
 
 
 def _sizes(cases: Sequence[GoldenCase]) -> list[int]:

@@ -120,3 +120,31 @@ def test_falls_that_differ_leave_open_that_others_gain():
 def test_units_that_rose_have_no_further_limit():
     plain = mean_drop(group([-0.1] * 8, range(8)), 0.9, reach=0.7, span=1.0)
     assert mean_drop(group([-0.1] * 8, range(8)), 0.9, reach=0.7, span=1.0, rise=0.3) == plain
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_fewer_than_five_log_probabilities_show_nothing(n):
+    """All can fall by chance with more than 5 %: equal ones leave a nat open in 1 - 0.05^(1/n), and none is a drop."""
+    equal, fallen = (mean_drop(alone([drop] * n), 0.9, light_tails=True) for drop in (0.0, 0.3))
+    assert equal.high_unseen == pytest.approx(1 - 0.05 ** (1 / n))
+    assert fallen.p_value > 0.05
+
+
+def test_few_log_probabilities_of_a_worked_example():
+    """Student's t of 0.1, 0.2, ... 0.5: 0.3 and an error of sqrt(0.025 / 5), with 4 degrees of freedom 2.1318."""
+    found = mean_drop(alone([0.1, 0.2, 0.3, 0.4, 0.5]), 0.9, light_tails=True)
+    assert found.high_unseen == found.high >= 0.3 + 2.1318 * 0.005**0.5 - 1e-5
+    assert found.low <= 0.3 - 2.1318 * 0.005**0.5 + 1e-5
+    assert found.p_value >= 0.0066
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("n", [5, 8, 14])
+def test_few_log_probabilities_keep_both_levels(n):
+    """Normal changes: one as large as the margin passes in at most 5 % (before in up to 19), none is a drop in more."""
+    random, runs = np.random.default_rng(n), 1500
+    passed = refused = 0
+    for moves in random.normal(0.0, 0.2, (runs, n)):
+        passed += mean_drop(alone((moves + 0.1).tolist()), 0.9, light_tails=True).high_unseen <= 0.1
+        refused += mean_drop(alone(moves.tolist()), 0.9, light_tails=True).p_value <= 0.05
+    assert max(passed, refused) / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
