@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-HARNESS = ROOT / "harness"
+HARNESS = f"{ROOT / 'harness'}{os.sep}"
 GOLDEN = ROOT / "golden_sets" / "orders.yaml"
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|> {{ message['content'] }} <|end|> {% endfor %}"
@@ -47,7 +47,7 @@ class Road:
 def harness_file(frame: FrameType) -> str | None:
     """The frame's file below ``harness/``; None for any other."""
     name = frame.f_code.co_filename
-    return name.removeprefix(f"{HARNESS}{os.sep}") if name.startswith(f"{HARNESS}{os.sep}") else None
+    return name.removeprefix(HARNESS) if name.startswith(HARNESS) else None
 
 
 @contextmanager
