@@ -16,7 +16,8 @@ PLUGINS := $(VENV)/plugins
 export TUNEGATE_TEST_PLUGINS := $(abspath $(PLUGINS))
 PYTEST = PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-UNIT := -m "not end_to_end and not browser and not simulation and not matrix and not processes"
+TRACED := not end_to_end and not browser and not simulation
+UNIT := -m "$(TRACED) and not matrix and not processes and not training"
 # Lines and branches of what decides a verdict; seconds. `make coverage` measures everything, which takes minutes.
 DECISIONS := --cov=harness.statistics --cov=harness.comparison --cov-report= --cov-fail-under=98
 
@@ -51,8 +52,8 @@ test: $(VENV)/.installed $(PLUGINS)/.installed ## All tests, the end-to-end tier
 unit: $(VENV)/.installed ## Unit tests only, minutes
 	@$(PYTEST) $(UNIT)
 
-coverage: $(VENV)/.installed ## Unit tests, traced: fails below the coverage that has to stay
-	@$(PYTEST) $(UNIT) --cov --cov-report=
+coverage: $(VENV)/.installed $(PLUGINS)/.installed ## All tests but simulations, browser and real model, traced: fails below the coverage that has to stay
+	@$(PYTEST) -m "$(TRACED)" --cov --cov-report=
 
 check: $(VENV)/.installed ## Format, lint, types, import layers, and the coverage of the gate's decisions
 	@$(BIN)/ruff format --check .

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
-pytest_plugins = [f"tests.fixtures.{name}" for name in ("tiny_models", "made_runs", "servers", "databases")]
+pytest_plugins = [
+    f"tests.fixtures.{name}" for name in ("tiny_models", "made_runs", "servers", "databases", "forked")
+]
 
 # A process that a test starts elsewhere imports what the test itself imports, whatever tree the caller's path names.
 _ROOT = str(Path(__file__).parents[1])

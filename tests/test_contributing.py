@@ -37,39 +37,40 @@ def recipe(title):
 TITLES = re.findall(r"^## (Add an? .*)$", PAGE, re.MULTILINE)
 
 
-@pytest.fixture
-def follow(tmp_path):
-    """Follows a recipe in a copy of the sources; answers a function that runs a command there."""
-
-    def follow_recipe(title):
-        new, code, records, record = recipe(title)
-        copy = tmp_path / "sources"
-        for package in ("harness", "trainers", "reports", "tunegate"):
-            shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(ROOT / "golden_sets" / "general", copy / "golden_sets" / "general")
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """A copy of the sources with what all recipes add."""
+    copy = tmp_path_factory.mktemp("sources")
+    for package in ("harness", "trainers", "reports", "tunegate"):
+        shutil.copytree(ROOT / package, copy / package)
+    shutil.copytree(ROOT / "golden_sets" / "general", copy / "golden_sets" / "general")
+    for new, code, records, record in map(recipe, TITLES):
         assert not (copy / new).exists()
         (copy / new).write_text(code)
         text = (copy / records).read_text()
         start = next(each for each in ("_ALL: tuple[Metric, ...] = (\n", "_ALL: tuple[TrainMethod, ...] = (\n", "    for kind in (\n") if each in text)  # fmt: skip
         assert text.count(start) == 1
         (copy / records).write_text(text.replace(start, f"{start}{record.rstrip()},\n"))
-        project = tmp_path / "project"
-        project.mkdir()
+    return copy
 
-        def run(*command):
-            environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONSAFEPATH": "1"}
-            return subprocess.run(
-                [sys.executable, *command],
-                cwd=project,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
 
-        return project, run
+@pytest.fixture
+def project(tmp_path, sources):
+    """An empty project, and a function that runs a command there."""
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "golden_sets").mkdir()
 
-    return follow_recipe
+    def run(*command):
+        return subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(sources), "PYTHONSAFEPATH": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return tmp_path, run
 
 
 def test_there_are_four_and_each_is_short():
@@ -80,11 +81,10 @@ def test_there_are_four_and_each_is_short():
         assert len(record.splitlines()) <= 8, title
 
 
-def test_the_metric_scores(follow):
-    project, run = follow("Add a metric")
-    (project / "pyproject.toml").write_text("")
-    (project / "golden_sets").mkdir()
-    (project / "golden_sets" / "lines.yaml").write_text(GOLDEN)
+@pytest.mark.processes
+def test_the_metric_scores(project):
+    folder, run = project
+    (folder / "golden_sets" / "lines.yaml").write_text(GOLDEN)
     shown = run("-m", "tunegate", "golden", "schema")
     assert '"one-line"' in shown.stdout
     code = (
@@ -97,8 +97,9 @@ def test_the_metric_scores(follow):
     assert run("-c", code).stdout.split() == ["a:failed", "b:passed"]
 
 
-def test_the_judge_answers(follow):
-    _, run = follow("Add a judge")
+@pytest.mark.processes
+def test_the_judge_answers(project):
+    _, run = project
     code = (
         "from harness.judge.open import open_judge; from harness.judge.questions import single_request\n"
         "from harness.run.cache import Cache\n"
@@ -111,11 +112,10 @@ def test_the_judge_answers(follow):
     assert done.stdout.split() == ["True", "False"], done.stderr
 
 
-def test_the_engine_is_gated(follow):
-    project, run = follow("Add an engine")
-    (project / "pyproject.toml").write_text("")
-    (project / "golden_sets").mkdir()
-    (project / "golden_sets" / "j.yaml").write_text(JUDGED)
+@pytest.mark.processes
+def test_the_engine_is_gated(project):
+    folder, run = project
+    (folder / "golden_sets" / "j.yaml").write_text(JUDGED)
     done = run(
         "-m",
         "pytest",
@@ -129,12 +129,13 @@ def test_the_engine_is_gated(follow):
     assert "1 passed" in done.stdout
 
 
-def test_the_trainer_trains(follow):
-    project, run = follow("Add a trainer")
-    (project / "train.jsonl").write_text('{"prompt": "Hi", "completion": "Hello!"}\n')
+@pytest.mark.processes
+def test_the_trainer_trains(project):
+    folder, run = project
+    (folder / "train.jsonl").write_text('{"prompt": "Hi", "completion": "Hello!"}\n')
     shown = run("-m", "tunegate", "train", "first-answer", "--init")
     assert "output: answer.txt" in shown.stdout, shown.stderr
-    (project / "first.yaml").write_text(shown.stdout)
+    (folder / "first.yaml").write_text(shown.stdout)
     done = run("-m", "tunegate", "train", "first-answer", "first.yaml")
     assert done.returncode == 0, done.stderr
-    assert (project / "answer.txt").read_text() == "Hello!"
+    assert (folder / "answer.txt").read_text() == "Hello!"

@@ -4,9 +4,9 @@ A group of checks is combined from its members' results.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.registry import load_function
@@ -186,7 +186,7 @@ def _quoted(text: str) -> str:
 _ROUNDING = 1e-5
 
 
-def sound_results(requests: Sequence[ScoringRequest], given: Iterable[object]) -> list[Score | MetricError]:
+def sound_results(requests: Sequence[ScoringRequest], given: object) -> list[Score | MetricError]:
     """The results, each checked.
 
     Args:
@@ -194,12 +194,28 @@ def sound_results(requests: Sequence[ScoringRequest], given: Iterable[object]) -
         given: The results of the metric's function, in the same order.
 
     Raises:
-        ValueError: The numbers of results and requests differ.
+        ValueError: They are no list, or the numbers of results and requests differ.
     """
-    results = list(given)
+    if problem := _no_list(given):
+        raise ValueError(problem)
+    results = list(cast("Iterable[object]", given))
     if len(results) != len(requests):
         raise ValueError(f"the metric gave {len(results)} results for {len(requests)} answers")
     return [_sound(request, result) for request, result in zip(requests, results, strict=True)]
+
+
+def _no_list(given: object) -> str:
+    """What a metric's function gave in place of a list; an empty text where it is one."""
+    if isinstance(given, Coroutine):
+        given.close()  # else Python warns of it on the terminal
+        return "the metric's function is async (allowed: one that returns its results)"
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
+        return ""
+    return f"the metric gave {_type_name(given)} (allowed: a list with a result for each answer)"
+
+
+def _type_name(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
@@ -208,7 +224,7 @@ def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
         return result
     name = base_type(request.check.type)
     if not isinstance(result, Score):
-        problem = f"the metric gave a {type(result).__name__} (allowed: a Score or a MetricError)"
+        problem = f"the metric gave {_type_name(result)} (allowed: a Score or a MetricError)"
         return MetricError(metric=name, error=problem)
     if name not in BUILTIN_METRICS and result.metric != name:
         problem = f"the metric gave a score of {result.metric!r} (allowed: of {name!r})"

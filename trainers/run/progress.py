@@ -7,7 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -128,6 +128,20 @@ class Watch(TrainerCallback):
         """Leave the finished bar on the screen."""
         self.close()
 
+    def _announce(self, line: str) -> None:
+        """Show a line from a signal's handler.
+
+        The signal may come while another line is written, and Python's buffered files can't be entered twice.
+        """
+        try:
+            number = self._console.file.fileno()
+        except (OSError, ValueError):
+            self._console.print(line)
+            return
+        if not self._console.quiet:
+            with suppress(OSError):
+                os.write(number, f"{line}\n".encode())
+
     @contextmanager
     def stop_on_interrupt(self) -> Iterator[None]:
         """The first Ctrl-C or SIGTERM ends training after its step; a second one ends the process at once."""
@@ -139,7 +153,7 @@ class Watch(TrainerCallback):
             if os.getpid() != process:
                 return  # Ctrl-C reaches a loader's workers too; they are still needed for this step
             self.interrupted = True
-            self._console.print("stopping after this step; press Ctrl-C again to stop at once")
+            self._announce("stopping after this step; press Ctrl-C again to stop at once")
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, terminated)
 

@@ -19,6 +19,8 @@ from trainers.callback.gate_callback import _agreed
 from trainers.callback.live_answers import check_model
 from trainers.callback.looks import looks_in
 
+pytestmark = pytest.mark.training
+
 
 def gate_of(trainer) -> GateCallback:
     return next(each for each in trainer.callback_handler.callbacks if isinstance(each, GateCallback))

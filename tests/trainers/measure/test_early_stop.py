@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+pytestmark = pytest.mark.training
+
 ROWS = [{"prompt": f"what is w{i}", "completion": "one two three"} for i in range(12)]
 
 

@@ -148,6 +148,7 @@ def test_the_first_loss_is_the_one_by_hand(online, monkeypatch):
 # ---- runs
 
 
+@pytest.mark.training
 def test_it_learns_beside_rloo_on_the_same_reward(online, tmp_path):
     """The same reward model, prompts and start; PPO takes four steps on each batch of answers."""
     risen = {}
@@ -166,6 +167,7 @@ def test_it_learns_beside_rloo_on_the_same_reward(online, tmp_path):
     assert not list((tmp_path / "ppo").glob("value_head*"))
 
 
+@pytest.mark.training
 def test_a_resumed_run_ends_like_an_unbroken_one(online, tmp_path, monkeypatch):
     """The value head, its optimizer's state and the order of prompts come from the checkpoint."""
     from safetensors.torch import load_file

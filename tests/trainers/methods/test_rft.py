@@ -10,6 +10,8 @@ from trainers.measure.samples import read_samples
 from trainers.measure.training_log import read_log
 from trainers.methods.rft import RftConfig, best
 
+pytestmark = pytest.mark.training
+
 PROMPTS = [{"prompt": f"what is w{i}"} for i in range(12)]
 CAT = "def reward(completions, **columns):\n    return [c[-1]['content'].count('cat') for c in completions]\n"
 SETTINGS = {

@@ -11,6 +11,8 @@ from trainers.measure.samples import read_samples
 from trainers.methods.rlhf import RlhfConfig, train
 from trainers.run.entry import run_module
 
+pytestmark = pytest.mark.training
+
 PROMPTS = [{"prompt": f"what is w{i}"} for i in range(12)]
 SMALL = {"peft": {"r": 4}, "save_steps": 4}
 ONLINE = {

@@ -1,11 +1,8 @@
 """QLoRA SFT on a tiny random model: what is learnt, resumed, interrupted, written."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -176,24 +173,16 @@ def test_a_broken_loss_writes_no_adapter_and_keeps_the_old_one(project, capsys):
     assert project.manifest["adapter_sha256"] == before
 
 
-@pytest.mark.processes
-def test_ctrl_c_leaves_a_checkpoint_to_resume_from(project):
+def test_ctrl_c_leaves_a_checkpoint_to_resume_from(project, start):
     """SIGINT ends training after its step with status 2; --resume then finishes it."""
-    config = project.config(max_steps=4000, save_steps=4000)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainers.methods.sft", str(config)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ,
-    )
-    for line in process.stderr:
+    program = start("trainers.methods.sft", str(project.config(max_steps=4000, save_steps=4000)))
+    said = []
+    for line in program.output:
+        said.append(line)
         if line.startswith("step 1/"):
-            break
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    rest = process.stderr.read()
-    assert process.wait(60) == 2, rest
-    assert "continue with --resume" in rest
+            program.interrupt()
+    assert program.wait() == 2, "".join(said)
+    assert "continue with --resume" in "".join(said)
     checkpoints = list((project.path / "out.work" / "checkpoints").glob("checkpoint-*"))
     assert len(checkpoints) == 1
     assert not (project.path / "out").exists()

@@ -9,6 +9,8 @@ from peft import load_peft_weights
 from harness.types.training import HELD_OUT_ANSWERS_FILE, LOG_FILE
 from trainers.measure.training_log import read_log
 
+pytestmark = pytest.mark.training
+
 ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
 HELD_OUT = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(20, 26)]
 

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -16,6 +14,8 @@ from harness.engines.open import choose_plan, describe_model, open_sides
 from harness.types import GenerationSettings, Message
 from trainers.multitask import steps
 from trainers.run.progress import Watch
+
+pytestmark = pytest.mark.training
 
 
 def same(left, right):
@@ -137,17 +137,15 @@ def test_it_goes_on_in_the_comparison_when_it_was_stopped_there(project, monkeyp
     assert project.manifest["interference"] == report
 
 
-@pytest.mark.processes
-def test_ctrl_c_at_a_terminal_stops_after_the_step(project):
+def test_ctrl_c_at_a_terminal_stops_after_the_step(project, start):
     """The real program, the real signal: exit status 2, and --resume finishes it."""
-    program = [sys.executable, "-m", "trainers.multitask", str(project.config(max_steps=4000))]
-    process = subprocess.Popen(program, cwd=project.path, stderr=subprocess.PIPE, text=True)
+    program = start("trainers.multitask", str(project.config(max_steps=4000)), folder=project.path)
     deadline = time.monotonic() + 60
     while not any(project.work.glob("checkpoints/*/trainer_state.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 2, said
+    program.interrupt()
+    said = program.output.read()
+    assert program.wait() == 2, said
     assert "continue with --resume" in said
     assert not project.output.exists()
 

@@ -1,11 +1,7 @@
 """Several processes of ``accelerate launch`` train one adapter."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,38 +19,28 @@ def of_two_machines(config):
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = str(one.getsockname()[1])
-    together = ["--multi_gpu", "--num_machines", "2", "--num_processes", "2", "--same_network"]
-    together += ["--main_process_ip", "127.0.0.1", "--main_process_port", port]
+    launch = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "2", "--num_processes", "2"]
+    launch += ["--same_network", "--main_process_ip", "127.0.0.1", "--main_process_port", port]
     options = ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "trainers.methods.sft", config]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *together]
     return [[*launch, "--machine_rank", rank, *options] for rank in "01"]
 
 
 def of_ray_train(config):
     """The example for Ray Train, with two workers."""
     pytest.importorskip("ray.train", reason="the extra ray is not installed")
-    return [[sys.executable, str(RAY_TRAIN), "sft", config]]
+    return [[str(RAY_TRAIN), "sft", config]]
 
 
 @pytest.mark.processes
 @pytest.mark.parametrize("lines", [of_two_machines, of_ray_train])
-def test_two_processes_train_one_adapter(make_project, lines):
+def test_two_processes_train_one_adapter(make_project, start, lines):
     """Two CPU processes: one result, written once, from twice as many rows a step."""
     project = make_project("sft", ROWS, max_steps=2)
     config = project.path / "config.yaml"
     config.write_text(json.dumps(project.settings))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    with ExitStack() as stack:
-        started = [
-            stack.enter_context(
-                subprocess.Popen(
-                    line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-                )
-            )
-            for line in lines(str(config))
-        ]
-        said = [process.communicate()[0] for process in started]
-    assert [process.returncode for process in started] == [0] * len(started), said
+    started = [start(*line, OMP_NUM_THREADS="1", ACCELERATE_USE_CPU="true") for line in lines(str(config))]
+    said = [program.output.read() for program in started]
+    assert [program.wait() for program in started] == [0] * len(started), said
     assert project.manifest["processes"] == 2
     assert project.manifest["steps"] == 2
     assert "".join(said).count("wrote ") == 1, said

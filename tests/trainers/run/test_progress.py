@@ -1,5 +1,6 @@
 """What libraries print during training is in the log, and can control no terminal that shows it."""
 
+import io
 import logging
 import os
 import signal
@@ -42,6 +43,29 @@ def test_the_first_signal_stops_after_the_step_and_the_second_at_once(number):
     finally:
         undo()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_line_is_written_stops_after_the_step_too(number):
+    """Python refuses to write into a file that is being written."""
+    reading, writing = os.pipe()
+
+    class Interrupted(io.FileIO):
+        def write(self, text):
+            if not watch.interrupted:
+                os.kill(os.getpid(), number)
+            return super().write(text)
+
+    with io.TextIOWrapper(io.BufferedWriter(Interrupted(writing, "w")), line_buffering=True) as file:
+        watch = Watch(Console(file=file))
+        with watch.stop_on_interrupt():
+            watch.show(step=1, total=1, loss=2.0)
+    assert watch.interrupted
+    with os.fdopen(reading) as said:
+        assert said.read().splitlines() == [
+            "stopping after this step; press Ctrl-C again to stop at once",
+            "step 1/1  loss 2.000",
+        ]
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 0)])

@@ -5,6 +5,8 @@ import pytest
 from harness.engines.open import describe_model
 from harness.errors import AdapterError
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.parametrize("method", ["dpo", "orpo", "kto", "reward"])
 def test_it_learns_to_prefer_the_chosen_answer(make_project, pairs, thumbs, method):
