@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import SettingsError
-from harness.golden.schema import is_binary
+from harness.golden.schema import base_type, is_binary
 from harness.golden.transforms import python_path
 from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one
+from harness.registry.builtin_metrics import PYTHON
 from harness.types import Check, Score
+from tunegate.printable import printable_line
 
 NOT_ALLOWED = (
     "it runs code of this project: allow that with --gate-allow-python, or allow-python-checks = true under "
@@ -51,10 +53,12 @@ def load_check(file: str, name: str, sha256: str) -> Callable[..., object]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # any exception of the file, pytest's skips too, is an error of its author
-        raise SettingsError(f"{shown}: {type(error).__name__}: {error}") from error
+        raise SettingsError(f"{shown}: {type(error).__name__}: {printable_line(str(error))}") from error
     function: Any = getattr(module, name, None)
-    if not callable(function) or inspect.iscoroutinefunction(function):
-        raise SettingsError(f"{shown}: has no function {name}, or it is async")
+    if not callable(function):
+        raise SettingsError(f"{shown}: has no function {name}")
+    if inspect.iscoroutinefunction(function):
+        raise SettingsError(f"{shown}: {name} is async (allowed: a plain function)")
     found: Callable[..., object] = function
     return found
 
@@ -84,6 +88,24 @@ def load_steps_of(check: Check) -> list[Callable[..., object]]:
         load_check(file, str(python_path(step)).rpartition(":")[2], str(step["sha256"]))
         for step, file in zip(steps, check.transform_files, strict=True)
     ]
+
+
+def load_functions(check: Check, place: str) -> None:
+    """Load all functions of a check, so that what is wrong with one is known before a model loads.
+
+    Args:
+        check: Any check.
+        place: The case, for the message.
+
+    Raises:
+        SettingsError: One is unavailable.
+    """
+    try:
+        load_steps_of(check)
+        if base_type(check.type) == PYTHON:
+            load_check_of(check)
+    except SettingsError as error:
+        raise SettingsError(f"{place}: {error}") from error
 
 
 def _run(request: ScoringRequest) -> Score:

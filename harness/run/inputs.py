@@ -38,7 +38,7 @@ from harness.metrics.libraries import (
     require_encoders,
     require_functions,
 )
-from harness.metrics.python_function import NOT_ALLOWED, load_check_of, load_steps_of
+from harness.metrics.python_function import NOT_ALLOWED, load_functions
 from harness.registry.builtin_metrics import PYTHON
 from harness.registry.content_metrics import CODE
 from harness.run.distrust import distrust_of
@@ -212,15 +212,12 @@ def require_permitted(cases: Sequence[GoldenCase], allowed: Permissions) -> None
     for case in cases:
         for check in case.single_checks:
             name = base_type(check.type)
-            if check.transform and (functions := python_steps(check.transform)):
-                if not allowed.python:
-                    raise SettingsError(f"{case.key}: transform by {functions[0]}: {NOT_ALLOWED}")
-                load_steps_of(check)
-            if name == PYTHON:
-                if not allowed.python:
-                    raise SettingsError(f"{case.key}: {check.type}: {NOT_ALLOWED}")
-                load_check_of(check)
-            elif name == CODE and not allowed.code:
+            python = [f"transform by {step}" for step in python_steps(check.transform)]
+            python += [check.type] * (name == PYTHON)
+            if python and not allowed.python:
+                raise SettingsError(f"{case.key}: {python[0]}: {NOT_ALLOWED}")
+            load_functions(check, case.key)
+            if name == CODE and not allowed.code:
                 raise SettingsError(f"{case.key}: {check.type}: {CODE_NOT_ALLOWED}")
 
 

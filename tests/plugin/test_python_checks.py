@@ -143,15 +143,17 @@ def test_a_graded_function_gives_a_number_of_its_scale(manners, value, told):
         ("def polite(answer:\n", "checks.py: SyntaxError: "),
         ("import gone_module\n", "checks.py: ModuleNotFoundError: No module named 'gone_module'"),
         ("raise SystemExit(2)\n", "checks.py: SystemExit: 2"),
+        ("raise ValueError('one\\ntwo')\n", "checks.py: ValueError: one"),
         ("def brief(answer): ...\n", "checks.py: has no function polite"),
-        ("async def polite(answer): ...\n", "checks.py: has no function polite, or it is async"),
+        ("async def polite(answer): ...\n", "checks.py: polite is async (allowed: a plain function)"),
     ],
 )
 def test_a_file_that_can_not_be_run_is_refused_before_a_model_loads(manners, checks, told):
     project = manners(checks)
     result = project.run("--gate-allow-python")
     assert result.ret == 4
-    assert f"ERROR: {told}" in result.stderr.str()
+    (line,) = [line for line in result.errlines if "ERROR" in line]
+    assert line.startswith(f"ERROR: manners/france: {told}")
     assert "Traceback" not in result.stderr.str() + result.stdout.str()
     assert project.opened == []
 

@@ -103,7 +103,7 @@ def test_finished_rounds_are_not_repeated(project, tmp_path, capsys):
 def test_no_answer_worth_learning_is_one_line(project, capsys):
     assert project(threshold=100).train() == 4
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("tunegate: threshold: no answer of round 1 reaches 100 (best: ")
+    assert "config.yaml:1: threshold: no answer of round 1 reaches 100 (best: " in error
 
 
 def test_full_models_are_refused(project, capsys):
