@@ -99,7 +99,8 @@ def _tell(found: list[RankedModel], notes: list[str], problems: list[str], *, as
     if as_json:
         say(to_json(found))
     else:
-        open_console().print(render_ranking(found))
+        console = open_console()
+        console.print(render_ranking(found, console.width))
         for line in notes:
             say(line)
     for problem in problems:

@@ -176,7 +176,7 @@ def print_ranking(
 
     found = rank_records(records)
     terminal.section("tunegate", sep="=")
-    _render(terminal, render_ranking(found))
+    _render(terminal, render_ranking(found, terminal._tw.fullwidth))
     for ranked in found:
         for path in written.get(ranked.name, ()):
             write_line(terminal, f"report: {ranked.name}: {path}")

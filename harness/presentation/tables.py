@@ -6,18 +6,30 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.presentation.console import STYLES
+from harness.presentation.console import STYLES, open_console
 from harness.presentation.sentences import sentence_of
 from harness.presentation.terminal import confidences, interval, outcome_counts, share
 from harness.studies.ranking import RankedModel
 from harness.types import Outcome, Run
 
+# No table of figures is as wide.
+_WIDEST = 10_000
 
-def render_ranking(found: Sequence[RankedModel]) -> RenderableType:
-    """The table, best first, then why models regressed, and which runs are partial or lack verdicts."""
+
+def render_ranking(found: Sequence[RankedModel], width: int) -> RenderableType:
+    """The table, best first, then why models regressed, and which runs are partial or lack verdicts.
+
+    Args:
+        found: The ranked models.
+        width: Characters of a line; where the names need the room, the runs are on lines of their own.
+    """
     notes = [Text(f"• {note}") for note in _notes(found)]
     star = Text("* no other model has both a larger gain and more kept", style="dim")
-    return Group(Text(_title(found)), _table(found), star, *notes)
+    table, runs = _table(found, with_runs=True), list[Text]()
+    if open_console(width=_WIDEST).measure(table).maximum > width:
+        table = _table(found, with_runs=False)
+        runs = [Text(f"• {ranked.name}: run {ranked.record.run.id}") for ranked in found]
+    return Group(Text(_title(found)), table, star, *runs, *notes)
 
 
 def _title(found: Sequence[RankedModel]) -> str:
@@ -39,11 +51,11 @@ def _range(counts: Iterator[int]) -> str:
     return f"{found[0]}" if len(found) == 1 else f"{found[0]}–{found[-1]}"
 
 
-def _table(found: Sequence[RankedModel]) -> Table:
+def _table(found: Sequence[RankedModel], *, with_runs: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     # The only column that may wrap: figures, verdicts and run ids are never cut.
     table.add_column("model", overflow="fold")
-    for header in ("verdict", "task gain", "probes kept", "", "run"):
+    for header in ("verdict", "task gain", "probes kept", "", *["run"] * with_runs):
         table.add_column(header, no_wrap=True, min_width=len(header))
     for ranked in found:
         verdict = ranked.record.verdict
@@ -54,7 +66,7 @@ def _table(found: Sequence[RankedModel]) -> Table:
             "–" if ranked.gain is None else interval(ranked.gain),
             "–" if ranked.kept is None else share(ranked.kept),
             "*" if ranked.on_front else "",
-            ranked.record.run.id,
+            *[ranked.record.run.id] * with_runs,
         )
     return table
 

@@ -106,6 +106,18 @@ def test_the_ranking_names_who_regressed_and_why(project, run):
     result.stdout.fnmatch_lines(["*10 passed, 10 missed*"])
 
 
+def test_names_stay_whole_where_a_line_is_short(run, monkeypatch):
+    """The runs then have lines of their own."""
+    monkeypatch.setenv("COLUMNS", "66")
+    lines = [
+        "wild  *inconclusive *",
+        "mild  *inconclusive *",
+        "• wild: run ????????-*",
+        "• mild: run ????????-*",
+    ]
+    run().stdout.fnmatch_lines_random(lines)
+
+
 def test_the_failure_says_which_model_it_was(project, run):
     project.wrong[WILD] = {"peru"}
     result = run("--gate-fail-on=case")
