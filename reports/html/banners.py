@@ -93,7 +93,8 @@ def _must_pass(results: Sequence[CaseResult]) -> Banner | None:
     ]
     if not missed:
         return None
-    title = "A must-pass case failed" if len(missed) == 1 else f"{len(missed)} must-pass cases failed"
+    one = len(missed) == 1
+    title = "A must-pass case did not pass" if one else f"{len(missed)} must-pass cases did not pass"
     text = "This alone fails the session, whatever the comparison shows."
     return Banner(tone="regress", title=title, text=text, items=_some(missed))
 

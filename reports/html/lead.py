@@ -10,6 +10,7 @@ from harness.types import (
     GateVerdict,
     MetricFinding,
     NothingToLoseFinding,
+    NoVerdictFinding,
     RegressedCasesFinding,
     Standing,
     TripwireFinding,
@@ -36,7 +37,7 @@ def lead_of(record: GateRecord) -> str:
         return f"The candidate is no worse than the baseline by more than the allowed drops.{also}"
     if record.verdict.outcome is GateVerdict.REGRESS:
         return _regressed(record, deciding, metrics)
-    if metrics:
+    if metrics and not isinstance(deciding[0].data, NoVerdictFinding):
         return (
             f"These cases can't tell whether the candidate is worse than the baseline on {where}: "
             f"{_not_excluded(metrics[0])}."
@@ -45,8 +46,12 @@ def lead_of(record: GateRecord) -> str:
 
 
 def deciding_findings(verdict: Verdict) -> list[Finding]:
-    """The findings whose own verdict is the run's, in order of weight."""
-    return [each for each in verdict.findings if each.verdict is verdict.outcome]
+    """The findings whose own verdict is the run's, in order of weight.
+
+    What has no verdict comes first: more cases decide nothing while those that are there are not scored.
+    """
+    found = [each for each in verdict.findings if each.verdict is verdict.outcome]
+    return sorted(found, key=lambda each: not isinstance(each.data, NoVerdictFinding))
 
 
 def _regressed(record: GateRecord, deciding: Sequence[Finding], metrics: Sequence[Finding]) -> str:

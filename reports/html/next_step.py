@@ -58,6 +58,8 @@ def _inconclusive(
     record: GateRecord, deciding: Sequence[Finding], again: str, project: Path | None
 ) -> NextStep:
     assert record.verdict is not None
+    if deciding and isinstance(deciding[0].data, NoVerdictFinding):
+        return _without_a_metric(record, deciding[0], project)
     metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
     if metric is not None and record.run.lacks_cases and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
@@ -108,6 +110,10 @@ def _after_regression(record: GateRecord, deciding: Sequence[Finding], again: st
             condition="Only after training it again, or correcting the tests:",
         )
     if isinstance(first, MustPassFinding):
+        errors = _errors_of(record, first.cases)
+        if errors and all(isinstance(each.data, MustPassFinding) for each in deciding):
+            text = f"No must-pass case failed, but a check could not be computed: {one_line(errors[0])}"
+            return NextStep(title="Fix the check, then gate again.", text=text, command=again)
         text = "A must-pass case failed: read it below. If its expectation is wrong, correct the case."
         condition = "Only after training it again, or correcting the case:"
         return NextStep(title="Reject it.", text=text, command=again, condition=condition)
@@ -123,6 +129,14 @@ def _after_regression(record: GateRecord, deciding: Sequence[Finding], again: st
     else:
         text = "Read the lost cases, correct the training data or settings, and train again."
     return NextStep(title="Reject it.", text=text, command=again, condition=_TRAINED)
+
+
+def _errors_of(record: GateRecord, keys: Sequence[str]) -> list[str]:
+    """What broke the checks of cases that did not pass; nothing if an answer of one is wrong."""
+    results = [result for result in record.run.results if result.key in keys]
+    if any(result.outcome is not Outcome.ERRORED for result in results):
+        return []
+    return [f"{error.metric}: {error.error}" for result in results for error in result.errors]
 
 
 def _judged_alone(record: GateRecord) -> bool:
@@ -188,7 +202,14 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
             return NextStep(title="Calibrate the judge.", text=text, command=_CALIBRATE)
         text = "A check decides if it is true or false, or has a threshold."
         return NextStep(title="Give the unscored cases a check that decides.", text=text, command=again)
-    return NextStep(title="Fix what is missing, then gate again.", text="", command=again)
+    keys = [
+        result.key
+        for result in record.run.results
+        if result.case.set_name == first.set_name and result.outcome is Outcome.ERRORED
+    ]
+    errors = _errors_of(record, keys)
+    text = f"A check could not be computed: {one_line(errors[0])}" if errors else ""
+    return NextStep(title="Fix what is missing, then gate again.", text=text, command=again)
 
 
 def _uses_a_judge(record: GateRecord, set_name: str | None) -> bool:

@@ -198,7 +198,7 @@ def test_banners_name_what_broke_was_left_out_or_differs(invented: Callable[...,
 def test_a_failed_must_pass_case_comes_first(invented: Callable[..., GateRecord]) -> None:
     """It fails the session under any verdict, even PASS."""
     record = invented(orders=4, both_fail=4)
-    assert banner_titles(record)[0] == "A must-pass case failed"
+    assert banner_titles(record)[0] == "A must-pass case did not pass"
 
 
 def test_different_execution_plans_are_pointed_out(invented: Callable[..., GateRecord]) -> None:

@@ -25,6 +25,7 @@ from harness.types import (
     Verdict,
 )
 from reports.html.banners import banners
+from reports.html.lead import lead_of
 from reports.html.next_step import next_step
 
 Invented = Callable[..., GateRecord]
@@ -183,3 +184,31 @@ def test_a_run_that_stopped_early_says_where(invented: Invented) -> None:
     titles = {each.title: each.items for each in banners(replace(record, run=run))}
     assert titles["Decided early, at look 2 of 5"] == ("orders: 3 of 8 cases",)
     assert not [title for title in titles if title.startswith("Partial run")]
+
+
+def test_a_must_pass_case_whose_check_broke_is_no_reason_to_reject(invented: Invented) -> None:
+    """Nothing is wrong with its answer, as far as anyone knows."""
+    record = invented(errored=2)
+    broken = tuple(result.key for result in record.run.results if result.outcome is Outcome.ERRORED)
+    told = next_step(judged(record, GateVerdict.REGRESS, MustPassFinding(cases=broken)))
+    assert told.title == "Fix the check, then gate again."
+    assert told.text.endswith("could not be computed: rouge-l: OSError: no such file")
+    failed = next(result.key for result in record.run.results if result.outcome is Outcome.FAILED)
+    told = next_step(judged(record, GateVerdict.REGRESS, MustPassFinding(cases=(*broken, failed))))
+    assert told.title == "Reject it."
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ERRORED, Outcome.UNSCORED])
+def test_what_has_no_verdict_comes_before_more_cases(invented: Invented, outcome: Outcome) -> None:
+    """Where most checks broke, further cases would break too."""
+    record = judged(invented(errored=30), GateVerdict.INCONCLUSIVE, metric(cases_to_settle=70))
+    data = NoVerdictFinding(side="candidate", outcome=outcome, cases=30, n=40, tolerated=0.0)
+    missing = Finding(verdict=GateVerdict.INCONCLUSIVE, set_name="orders", data=data)
+    assert record.verdict is not None
+    findings = (*record.verdict.findings, missing)
+    record = replace(record, verdict=replace(record.verdict, findings=findings))
+    assert lead_of(record).startswith("Too much is missing for a verdict: orders: 30 of 40 cases ")
+    told = next_step(record)
+    assert "Add" not in told.title
+    if outcome is Outcome.ERRORED:
+        assert told.text == "A check could not be computed: rouge-l: OSError: no such file"
