@@ -19,20 +19,16 @@ from tunegate.markers import declare_markers, note_project_markers
 from tunegate.own_packages import foreign_package
 from tunegate.project import session_project
 from tunegate.request import (
+    ALL_OPTIONS,
     asks_for_gate,
     concerns_gate,
+    free_options,
     golden_places,
     names_a_model,
-)
-from tunegate.unused_options import (
-    ALL_OPTIONS,
-    declare_unused_options,
-    free_options,
-    own_options_line,
     taken_options,
-    unused_model,
     without_values,
 )
+from tunegate.unused_options import declare_unused_options, own_options_line, unused_model
 
 # The plugins of the gate, in the order of their options in --help.
 _PLUGINS = ("harness.plugin.hooks", "reports.plugin")

@@ -1,14 +1,63 @@
-"""Whether a pytest session concerns the gate, from its arguments, variables and configuration only."""
+"""Whether a pytest session concerns the gate, and by which of its options, without loading it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunegate.project import read_table
+
+if TYPE_CHECKING:
+    import pytest
 
 _SHORT, _LONG, _PREFIX = "--model", "--gate-model", "--gate-"
 _GOLDEN_FOLDER = "golden_sets"
 HELP = {"-h", "--help"}
+# Our options; the package that declares them is loaded only for a gate, and a test compares the two.
+SWITCHES = (
+    "--gate-no-forgetting",
+    "--gate-no-cache",
+    "--gate-accept-dirty",
+    "--gate-allow-python",
+    "--gate-allow-code",
+)
+WITH_VALUE = (
+    "--gate-model",
+    "--gate-base",
+    "--gate-baseline",
+    "--gate-golden",
+    "--gate-margin",
+    "--gate-forgetting-margin",
+    "--gate-dtype",
+    "--gate-device",
+    "--gate-batch-tokens",
+    "--gate-workers",
+    "--gate-fail-on",
+    "--gate-confirm",
+    "--gate-directory",
+    "--gate-accept",
+    "--gate-accept-reason",
+    "--gate-chat-template-kwargs",
+    "--gate-history",
+    "--gate-keep-runs",
+    "--gate-judge",
+    "--gate-judge-concurrency",
+    "--gate-judge-timeout",
+    "--gate-judge-prices",
+    "--gate-report",
+    "--gate-json",
+    "--gate-markdown",
+    "--gate-track",
+    "--gate-looks",
+    "--gate-engine",
+    "--gate-model-id",
+    "--gate-server",
+    "--gate-server-args",
+    "--gate-server-concurrency",
+    "--gate-server-prices",
+    "--gate-server-timeout",
+)
+ALL_OPTIONS = frozenset((*WITH_VALUE, *SWITCHES, "--model"))
 
 
 def is_model_option(argument: str) -> bool:
@@ -90,3 +139,38 @@ def asks_for_gate(arguments: Sequence[str], root: Path, *, model_is_taken: bool)
     if "TUNEGATE_MODEL" in os.environ:
         return "TUNEGATE_MODEL"
     return "[tool.tunegate] model" if "model" in (read_table(root) or ()) else None
+
+
+def free_options(config: "pytest.Config", arguments: Sequence[str]) -> frozenset[str]:
+    """The options that are used, or may be, and that no conftest file or other plugin has declared.
+
+    Args:
+        config: The session's configuration, with the options that are declared so far.
+        arguments: The command line, including arguments from the configuration.
+    """
+    given = {each.partition("=")[0] for each in arguments}
+    # Any may be in a file of arguments, and the help lists all.
+    all_used = not given.isdisjoint(HELP) or any(each.startswith("@") for each in arguments)
+    used = ALL_OPTIONS if all_used else ALL_OPTIONS & given
+    return used - taken_options(config, used)
+
+
+def taken_options(config: "pytest.Config", names: Iterable[str]) -> frozenset[str]:
+    """Which of some options are declared, before the gate has declared its own.
+
+    Args:
+        config: The session's configuration.
+        names: Names such as ``--gate-margin``.
+    """
+    unknown = object()
+    return frozenset(name for name in names if config.getoption(name, unknown) is not unknown)
+
+
+def without_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments without the values that follow one of our options: they are no paths of tests."""
+    with_value = {*WITH_VALUE, "--model"}
+    return [
+        each
+        for before, each in zip(("", *arguments), arguments, strict=False)
+        if before not in with_value or each.startswith("-")
+    ]

@@ -1,63 +1,15 @@
-"""Which of the gate's options a session declares: those that it uses, unless they are the project's own.
+"""The gate's options where it is off: accepted, and without effect; and those that are a project's own."""
 
-Where the gate is off they are accepted, and without effect. The package that declares them can't be imported
-then, so their names are written here again; a test compares the two.
-"""
-
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
-from tunegate.request import HELP
+from tunegate.request import SWITCHES, free_options
 
-SWITCHES = (
-    "--gate-no-forgetting",
-    "--gate-no-cache",
-    "--gate-accept-dirty",
-    "--gate-allow-python",
-    "--gate-allow-code",
-)
-WITH_VALUE = (
-    "--gate-model",
-    "--gate-base",
-    "--gate-baseline",
-    "--gate-golden",
-    "--gate-margin",
-    "--gate-forgetting-margin",
-    "--gate-dtype",
-    "--gate-device",
-    "--gate-batch-tokens",
-    "--gate-workers",
-    "--gate-fail-on",
-    "--gate-confirm",
-    "--gate-directory",
-    "--gate-accept",
-    "--gate-accept-reason",
-    "--gate-chat-template-kwargs",
-    "--gate-history",
-    "--gate-keep-runs",
-    "--gate-judge",
-    "--gate-judge-concurrency",
-    "--gate-judge-timeout",
-    "--gate-judge-prices",
-    "--gate-report",
-    "--gate-json",
-    "--gate-markdown",
-    "--gate-track",
-    "--gate-looks",
-    "--gate-engine",
-    "--gate-model-id",
-    "--gate-server",
-    "--gate-server-args",
-    "--gate-server-concurrency",
-    "--gate-server-prices",
-    "--gate-server-timeout",
-)
 # Where a setting's name says more than its option.
 _ENDS = {"--gate-judge-timeout": "_S", "--gate-server-timeout": "_S"}
 _ENDS |= {"--gate-allow-python": "_CHECKS", "--gate-allow-code": "_CHECKS"}
 _ASKING = ("--gate-model", "--model")
-ALL_OPTIONS = frozenset((*WITH_VALUE, *SWITCHES, "--model"))
 _DEST, _MODEL = "tunegate_unused", "tunegate_unused_model"
 
 
@@ -78,31 +30,6 @@ def declare_unused_options(config: pytest.Config, parser: pytest.Parser, argumen
             default=None,
             help="not used",
         )
-
-
-def free_options(config: pytest.Config, arguments: Sequence[str]) -> frozenset[str]:
-    """The options that are used, or may be, and that no conftest file or other plugin has declared.
-
-    Args:
-        config: The session's configuration, with the options that are declared so far.
-        arguments: The command line, including arguments from the configuration.
-    """
-    given = {each.partition("=")[0] for each in arguments}
-    # Any may be in a file of arguments, and the help lists all.
-    all_used = not given.isdisjoint(HELP) or any(each.startswith("@") for each in arguments)
-    used = ALL_OPTIONS if all_used else ALL_OPTIONS & given
-    return used - taken_options(config, used)
-
-
-def taken_options(config: pytest.Config, names: Iterable[str]) -> frozenset[str]:
-    """Which of some options are declared, before the gate has declared its own.
-
-    Args:
-        config: The session's configuration.
-        names: Names such as ``--gate-margin``.
-    """
-    unknown = object()
-    return frozenset(name for name in names if config.getoption(name, unknown) is not unknown)
 
 
 def own_options_line(taken: Collection[str]) -> str:
@@ -130,13 +57,3 @@ def unused_model(config: pytest.Config) -> str | None:
     """The model that an option names without effect."""
     named: str | None = config.getoption(_MODEL, None)
     return named
-
-
-def without_values(arguments: Sequence[str]) -> list[str]:
-    """The arguments without the values that follow one of our options: they are no paths of tests."""
-    with_value = {*WITH_VALUE, "--model"}
-    return [
-        each
-        for before, each in zip(("", *arguments), arguments, strict=False)
-        if before not in with_value or each.startswith("-")
-    ]

@@ -1,5 +1,6 @@
 """Commands for the reader to copy, quoted for a shell."""
 
+import os
 import shlex
 from pathlib import Path, PurePath
 
@@ -77,10 +78,19 @@ def new_case_command(record: GateRecord, set_name: str, project: Path | None) ->
 
 
 def _model(record: GateRecord, project: Path | None) -> str:
+    """The candidate's option, as it is typed in the project's root."""
     label = PurePath(record.run.model.label)
-    if project is not None and label.is_absolute() and label.is_relative_to(project):
-        return f"--model={_quoted(str(label.relative_to(project)))}"
-    return f"--model={_quoted(record.run.model.label)}"
+    directory = PurePath(record.run.model.adapter_dir or _here(record.run.model.label))
+    if project is not None and directory.is_absolute() and directory.is_relative_to(project):
+        return f"--model={_quoted(str(directory.relative_to(project)))}"
+    # From another directory, "../orders" would be another adapter.
+    elsewhere = ".." in label.parts and directory.is_absolute()
+    return f"--model={_quoted(str(directory) if elsewhere else record.run.model.label)}"
+
+
+def _here(label: str) -> str:
+    """A whole model's directory, if the session that began here was given one."""
+    return os.path.normpath(Path.cwd() / label) if Path(label).is_dir() else label
 
 
 def _quoted(text: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 import reports.plugin
 from harness.plugin import hooks
 from harness.settings import SETTINGS, environment_variable
-from tunegate import own_packages, unused_options
+from tunegate import own_packages, request, unused_options
 
 GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
 USES_OWN = """
@@ -129,14 +129,14 @@ def test_the_help_lists_the_options_where_the_gate_is_off(installation, write):
 
 def test_all_options_of_the_gate_are_accepted_where_it_is_off():
     parser = _pytest.config.argparsing.Parser(_ispytest=True)
-    every = {*unused_options.ALL_OPTIONS, *(setting.flag for setting in SETTINGS.values())}
+    every = {*request.ALL_OPTIONS, *(setting.flag for setting in SETTINGS.values())}
     hooks.add_options(parser, every)
     reports.plugin.add_options(parser, every)
     (group,) = [group for group in parser._groups if group.name == "tunegate"]
     switches = {name for option in group.options for name in option.names() if option._action.nargs == 0}
     names = {name for option in group.options for name in option.names()}
-    assert switches == {*unused_options.SWITCHES}
-    assert names - switches == {*unused_options.WITH_VALUE, "--model"}
+    assert switches == {*request.SWITCHES}
+    assert names - switches == {*request.WITH_VALUE, "--model"}
     variables = {environment_variable(name) for name in SETTINGS} | {"TUNEGATE_REPORT", "TUNEGATE_JSON"}
     assert {unused_options.variable_of(name) for name in names} <= variables | {"TUNEGATE_MARKDOWN"}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from harness.types import (
     TripwireFinding,
     Verdict,
 )
+from reports.earlier_runs import EarlierRuns
 from reports.html.banners import banners
 from reports.html.lead import lead_of
 from reports.html.next_step import next_step
@@ -162,6 +164,39 @@ def test_a_model_s_name_is_quoted_for_the_shell(invented: Invented) -> None:
     model = replace(record.run.model, label="$(reboot) \u202eevil")
     step = next_step(replace(record, run=replace(record.run, model=model)))
     assert step.command == "pytest --model='$(reboot) ⟨U+202E⟩evil' --gate-baseline=base"
+
+
+@pytest.mark.parametrize(
+    ("label", "directory", "typed"),
+    [
+        ("../adapters/a b", "/p/adapters/a b", "'adapters/a b'"),
+        ("a", "/p/sub/a", "sub/a"),
+        ("/p/it's", "/p/it's", """'it'"'"'s'"""),
+        ("../../q/a", "/q/a", "/q/a"),
+        ("adapters/a", "/elsewhere/adapters/a", "adapters/a"),
+        ("smollm2", None, "smollm2"),
+    ],
+)
+def test_the_command_is_typed_in_the_project_s_root(
+    invented: Invented, label: str, directory: str | None, typed: str
+) -> None:
+    """Wherever the gate was started: the golden sets' files are relative to the root too."""
+    record = invented(compared=False)
+    model = replace(record.run.model, label=label, adapter_dir=directory)
+    step = next_step(replace(record, run=replace(record.run, model=model)), EarlierRuns(project=Path("/p")))
+    assert step.command == f"pytest --model={typed} --gate-baseline=base"
+
+
+def test_a_whole_model_s_directory_is_found_from_where_the_gate_was_started(
+    invented: Invented, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "models" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "sub")
+    record = invented(compared=False)
+    model = replace(record.run.model, label="../models/a", adapter_dir=None)
+    step = next_step(replace(record, run=replace(record.run, model=model)), EarlierRuns(project=tmp_path))
+    assert step.command == "pytest --model=models/a --gate-baseline=base"
 
 
 def test_a_run_that_stopped_early_is_answered_whole_before_it_is_accepted(invented: Invented) -> None:
