@@ -285,6 +285,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         if not gate.selection.cases:
             raise pytest.UsageError(f"--model: no golden case is selected, {NOTHING_GATED}")
         gate.answer()
+        gate.questions.be_ready(session.items)
         pass_over()
 
 

@@ -1,5 +1,6 @@
 """Lines and progress of the gate in pytest's output, through its capture and one escape; its one process."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -285,9 +286,35 @@ class Questions:
                 end_session(error)
         return answers[candidate.side].completions[case.key]
 
+    def be_ready(self, items: Sequence[pytest.Item]) -> None:
+        """Load the models before a test that asks them, if pytest-timeout limits its time.
+
+        Args:
+            items: The selected items.
+        """
+        asking = [item for item in items if "generate" in getattr(item, "fixturenames", ())]
+        if any(_is_timed(item) for item in asking):
+            try:
+                self._open_once({}, self._inputs.plan)
+            except (InputError, EngineError) as error:
+                end_session(error)
+
     def _open_once(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
         """One engine for all candidates, loaded with the first prompt."""
         if self._engine is None:
             candidates = {candidate.side: candidate.model for candidate in self._inputs.candidates}
             self._engine = open_sides(candidates, plan)
         return self._engine
+
+
+def _is_timed(item: pytest.Item) -> bool:
+    config = item.config
+    if not config.pluginmanager.has_plugin("timeout"):
+        return False
+    given = config.getoption("timeout", None) or os.environ.get("PYTEST_TIMEOUT")
+    try:
+        given = given or config.getini("timeout")
+    except ValueError:
+        # Another plugin of that name.
+        return False
+    return bool(given or item.get_closest_marker("timeout"))

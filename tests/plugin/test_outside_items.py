@@ -76,3 +76,63 @@ def test_workers_of_xdist_are_not_started_and_change_nothing(project, asked):
     assert result.parseoutcomes() == alone.parseoutcomes()
     found = [json.loads(Path(name).read_text("utf-8"))["verdict"] for name in ("x.json", "y.json")]
     assert found[0] == found[1]
+
+
+TIMEOUT = """
+def pytest_addoption(parser):
+    parser.addoption("--timeout")
+    parser.addini("timeout", "")
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "timeout(seconds): of pytest-timeout")
+    config.pluginmanager.register(object(), "timeout")
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "mark", "loaded_before"),
+    [(("--timeout=1",), "", True), (("-o", "timeout=1"), "", True), ((), "@pytest.mark.timeout(1)", True), ((), "", False)],
+)  # fmt: skip
+def test_a_model_is_loaded_outside_the_time_of_a_test_that_asks_it(project, asked, mark, loaded_before):
+    """Where pytest-timeout limits it; elsewhere only if an answer is not in the cache."""
+    project.pytester.makeconftest(TIMEOUT)
+    project.pytester.makepyfile(
+        test_hand=f"import pytest\n\n{mark}\ndef test_one(generate):\n    generate('peru')"
+    )
+    begun = []
+
+    class Watch:
+        def pytest_runtest_logstart(self, nodeid):
+            if "test_one" in nodeid:
+                begun.append(len(project.opened))
+
+    result = project.pytester.inline_run(
+        *(
+            "-p",
+            "no:xdist",
+            f"--model={project.adapter}",
+            "--gate-no-forgetting",
+            "golden_sets",
+            "test_hand.py",
+        ),
+        *asked,
+        plugins=[Watch()],
+    )
+    assert result.ret == pytest.ExitCode.OK
+    assert begun == [2 if loaded_before else 1]
+    assert len(project.opened) == 2
+
+
+def test_a_model_that_cannot_be_loaded_before_such_a_test_ends_the_session_in_one_line(project, monkeypatch):
+    project.pytester.makeconftest(TIMEOUT)
+    project.pytester.makepyfile(test_hand="def test_one(generate): generate('peru')")
+
+    def broken(sides, plan):
+        raise ModelError("model x: can't be loaded; try y")
+
+    monkeypatch.setattr("harness.plugin.progress.open_sides", broken)
+    result = project.run("golden_sets", "test_hand.py", "--timeout=1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = result.stdout.str() + result.stderr.str()
+    assert "ERROR: model x: can't be loaded; try y" in said
+    assert "Traceback" not in said
