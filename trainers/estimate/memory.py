@@ -115,7 +115,13 @@ def lora_parameters(shape: Shape, r: int) -> int:
         shape: The base's dimensions.
         r: LoRA rank.
     """
-    return shape.layers * sum(r * (inputs + outputs) for inputs, outputs in shape.linears)
+    if shape.experts == 1:
+        return shape.layers * sum(r * (inputs + outputs) for inputs, outputs in shape.linears)
+    # PEFT adapts a mixture's two matrices into the middle as one, with twice the rank, and the router.
+    hidden, middle = shape.hidden, shape.intermediate
+    attention = sum(inputs + outputs for inputs, outputs in shape.attention)
+    expert = 2 * (hidden + 2 * middle) + (middle + hidden)
+    return shape.layers * r * (attention + shape.experts * expert + hidden + shape.experts)
 
 
 def estimate(shape: Shape, setup: Setup) -> tuple[Part, ...]:
@@ -146,9 +152,12 @@ def _states(shape: Shape, setup: Setup) -> tuple[Part, ...]:
     over = f" / {setup.shards} devices" if setup.shards > 1 else ""
     base = _billions(shape.parameters)
     if setup.weights == "qlora":
-        weights = shape.linear_parameters * NF4_BITS / 8 + shape.other_parameters * width
-        formula = f"{_billions(shape.linear_parameters)} × {NF4_BITS:.3f} bits"
-        formula += f" + {_billions(shape.other_parameters)} × {width} bytes"
+        whole = shape.parameters - shape.quantised_parameters
+        weights = shape.quantised_parameters * NF4_BITS / 8 + whole * width
+        formula = f"{_billions(shape.quantised_parameters)} × {NF4_BITS:.3f} bits"
+        formula += f" + {_billions(whole)} × {width} bytes"
+        if shape.experts > 1:
+            formula += " (experts are not quantised)"
     else:
         weights, formula = float(shape.parameters * width), f"{base} × {width} bytes"
     parts = [Part(name="weights", size_bytes=weights / setup.shards, formula=formula + over)]
@@ -192,14 +201,14 @@ def _state_bytes(optimizer: Optimizer, trained_width: int) -> tuple[int, str]:
 def _reward_model(shape: Shape, setup: Setup, over: str) -> Part:
     """Its base as it was trained, without the output head, and its adapter in 32 bits."""
     width = FLOAT_BYTES[setup.dtype]
-    other = shape.other_parameters - (0 if shape.tied else shape.vocabulary * shape.hidden)
-    bits = NF4_BITS if setup.weights == "qlora" else 8 * width
+    small = shape.quantised_parameters if setup.weights == "qlora" else 0
+    whole = shape.parameters - small - (0 if shape.tied else shape.vocabulary * shape.hidden)
     adapter = lora_parameters(shape, setup.r)
-    formula = f"{_billions(shape.linear_parameters)} × {bits:.4g} bits + {_billions(other)} × {width} bytes"
+    formula = f"{_billions(small)} × {NF4_BITS:.4g} bits + " if small else ""
     return Part(
         name="reward model",
-        size_bytes=(shape.linear_parameters * bits / 8 + other * width + adapter * 4) / setup.shards,
-        formula=f"{formula} + {_billions(adapter)} × 4 bytes{over}",
+        size_bytes=(small * NF4_BITS / 8 + whole * width + adapter * 4) / setup.shards,
+        formula=f"{formula}{_billions(whole)} × {width} bytes + {_billions(adapter)} × 4 bytes{over}",
     )
 
 

@@ -15,6 +15,18 @@ from tunegate.project import user_path
 # Families whose feed-forward layer has two matrices; the others have a gate as the third.
 _WITHOUT_GATE = {"gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "phi", "starcoder2", "mpt"}
 _TIED_BY_DEFAULT = {"gpt2", "gpt_neo", "opt", "bloom", "falcon", "gemma", "gemma2", "gemma3_text"}
+_ENCODERS = {
+    "bert",
+    "roberta",
+    "xlm-roberta",
+    "distilbert",
+    "mpnet",
+    "deberta",
+    "deberta-v2",
+    "electra",
+    "albert",
+}
+_LARGEST, _MOST_PARAMETERS = 10**9, 1e15
 _UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}
 
 
@@ -45,23 +57,30 @@ class Shape:
     active_experts: int = 1
 
     @property
+    def attention(self) -> tuple[tuple[int, int], ...]:
+        """Inputs and outputs of every linear layer of one decoder layer's attention."""
+        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        return ((self.hidden, queries), (self.hidden, keys), (self.hidden, keys), (queries, self.hidden))
+
+    @property
     def linears(self) -> tuple[tuple[int, int], ...]:
         """Inputs and outputs of every linear layer in one decoder layer."""
-        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
         into = ((self.hidden, self.intermediate),) * (2 if self.gated else 1)
-        feed_forward = (*into, (self.intermediate, self.hidden)) * self.experts
-        attention = (
-            (self.hidden, queries),
-            (self.hidden, keys),
-            (self.hidden, keys),
-            (queries, self.hidden),
-        )
-        return (*attention, *feed_forward)
+        return (*self.attention, *((*into, (self.intermediate, self.hidden)) * self.experts))
 
     @property
     def linear_parameters(self) -> int:
-        """Parameters of the decoder layers' matrices, which QLoRA quantises and LoRA adapts."""
+        """Parameters of the decoder layers' matrices, which LoRA adapts."""
         return self.layers * sum(inputs * outputs for inputs, outputs in self.linears)
+
+    @property
+    def quantised_parameters(self) -> int:
+        """Parameters that QLoRA stores in 4 bits.
+
+        A mixture's experts are one tensor of three dimensions each, which bitsandbytes leaves as it is.
+        """
+        stored = self.linears if self.experts == 1 else self.attention
+        return self.layers * sum(inputs * outputs for inputs, outputs in stored)
 
     @property
     def other_parameters(self) -> int:
@@ -119,8 +138,8 @@ def shape_of_size(text: str) -> tuple[Shape, str]:
         wanted = float(text[:-1]) * _UNITS[text[-1:].upper()]
     except (ValueError, KeyError):
         raise SettingsError(f"--params: found {text!r} (allowed: a figure with M, B or T, as 8B)") from None
-    if not 1e6 <= wanted < math.inf:
-        raise SettingsError(f"--params: found {text!r} (allowed: 1M or more)")
+    if not 1e6 <= wanted <= _MOST_PARAMETERS:
+        raise SettingsError(f"--params: found {text!r} (allowed: 1M to 1000T)")
     name = min(TYPICAL, key=lambda one: abs(math.log(TYPICAL[one].parameters / wanted)))
     shape = TYPICAL[name]
     a_layer = shape.linear_parameters / shape.layers + 2 * shape.hidden
@@ -140,7 +159,7 @@ def shape_of_model(reference: str) -> Shape:
         if not path.is_file():
             raise ModelError(f"{reference} isn't fetched yet: run tunegate model fetch {reference}")
     if not path.is_file():
-        path = _from_hub(reference)
+        path = _from_hub(reference.removeprefix("hf:"))
     try:
         config = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -158,18 +177,26 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
     Raises:
         ModelError: A dimension is missing; the message says which.
     """
-    config = config.get("text_config", config)
+    config = config.get("text_config", config) if isinstance(config, dict) else config
+    if not isinstance(config, dict):
+        raise ModelError(f"{path}: not a model's configuration (expected a JSON object)")
     kind = config.get("model_type", "")
+    _refuse_other_models(config, path)
 
-    def dimension(*names: str, default: int | None = None) -> int:
-        found = next((config[name] for name in names if isinstance(config.get(name), int)), default)
+    def dimension(*names: str, default: int | None = None, least: int = 1) -> int:
+        name = next((name for name in names if config.get(name) is not None), names[0])
+        found = config.get(name, default)
         if found is None:
-            raise ModelError(f"{path}: {names[0]} is missing: not a causal language model's configuration")
+            raise ModelError(
+                f"{path}: {name} is missing: the estimate is for causal language models with attention"
+            )
+        if type(found) is not int or not least <= found <= _LARGEST:
+            raise ModelError(f"{path}: {name}: found {found!r} (allowed: a whole number from {least})")
         return found
 
     hidden = dimension("hidden_size", "n_embd", "d_model")
     heads = dimension("num_attention_heads", "n_head")
-    experts = dimension("num_local_experts", "num_experts", "n_routed_experts", default=1)
+    experts = max(dimension("num_local_experts", "num_experts", "n_routed_experts", default=1, least=0), 1)
     return Shape(
         layers=dimension("num_hidden_layers", "n_layer"),
         hidden=hidden,
@@ -179,18 +206,34 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
             default=4 * hidden,
         ),
         heads=heads,
-        kv_heads=dimension("num_key_value_heads", default=heads),
-        head_dim=dimension("head_dim", default=hidden // heads),
+        kv_heads=dimension(
+            "num_key_value_heads", "num_kv_heads", default=1 if config.get("multi_query") else heads
+        ),
+        head_dim=dimension("head_dim", default=max(hidden // heads, 1)),
         vocabulary=dimension("vocab_size"),
         tied=bool(config.get("tie_word_embeddings", kind in _TIED_BY_DEFAULT)),
         gated=kind not in _WITHOUT_GATE,
         experts=experts,
-        active_experts=dimension("num_experts_per_tok", default=1),
+        active_experts=max(dimension("num_experts_per_tok", default=1, least=0), 1),
     )
 
 
+def _refuse_other_models(config: Mapping[str, Any], path: str) -> None:
+    """Refuse encoders, whose dimensions have the same names.
+
+    Raises:
+        ModelError: It is the configuration of one.
+    """
+    named = config.get("architectures") or []
+    made = [str(each) for each in named] if isinstance(named, list) else []
+    causal = any(each.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for each in made)
+    if config.get("is_encoder_decoder") or (made and not causal and config.get("model_type") in _ENCODERS):
+        name = made[0] if made else config.get("model_type")
+        raise ModelError(f"{path}: {name} is no causal language model, and the estimate is for these")
+
+
 def _from_hub(reference: str) -> Path:
-    if reference.count("/") != 1:
+    if reference.count("/") != 1 or reference.startswith((".", "/")):
         raise ModelError(
             f"no model {reference!r}: neither a directory with config.json, nor a name of the catalogue "
             f"({', '.join(CATALOGUE)}), nor a hub id (org/name); a figure such as --params 8B needs none"

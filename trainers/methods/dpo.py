@@ -92,7 +92,8 @@ def smoothing_problem(label_smoothing: float, trl: Mapping[str, Any]) -> str | N
         trl: Further keys of TRL's configuration.
     """
     chosen = trl.get("loss_type")
-    losses = {str(name) for name in ([chosen] if isinstance(chosen, str) else chosen or ())}
+    names = chosen if isinstance(chosen, list) else [] if chosen is None else [chosen]
+    losses = {str(name) for name in names}
     if "exo_pair" in losses and not label_smoothing:
         return "label_smoothing: the loss exo_pair needs one above 0"
     if not label_smoothing or losses & _SMOOTHED:

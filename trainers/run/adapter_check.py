@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.engines.library_faults import loading_failures
 from harness.errors import ModelError, SettingsError
+from trainers.run.base_model import refuse_other_models
 
 # PEFT refuses LoRA on these layers of state-space models: their kernels read the weights directly.
 _READ_DIRECTLY = ["out_proj", "conv1d"]
@@ -34,7 +35,10 @@ def fitting_adapter(adapter: Any, base_dir: Path) -> Any:
         if _problem(_without_weights(base_dir, reward=adapter.task_type == "SEQ_CLS"), narrower) is None:
             return narrower
     if problem is not None:
-        raise SettingsError(f"peft: {problem}")
+        # The problem may begin with a key.
+        raise SettingsError(
+            f"peft.{problem}" if problem.startswith(("init: ", "method: ")) else f"peft: {problem}"
+        )
     return adapter
 
 
@@ -43,6 +47,7 @@ def _without_weights(base_dir: Path, *, reward: bool) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     kind: Any = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
+    refuse_other_models(base_dir)
     with loading_failures(str(base_dir), ModelError), init_empty_weights():
         config = AutoConfig.from_pretrained(base_dir, trust_remote_code=False, local_files_only=True)
         # The base's own quantisation replaces layers when weights are loaded.
@@ -72,7 +77,20 @@ def _problem(model: Any, adapter: Any) -> str | None:
             "target_modules: names the output layer, whose weights the losses read directly, so an adapter "
             "on it would not be trained; leave it out"
         )
-    return _unmatched(made, adapter)
+    return _mixture_problem(made, adapter) or _unmatched(made, adapter)
+
+
+def _mixture_problem(made: Any, adapter: Any) -> str | None:
+    """Why a mixture of experts can't have the adapter: both fail only in the middle of a run."""
+    # Names of experts are in models and PEFT alike: their layers are no torch modules of their own.
+    wrapped = any(type(module).__name__ == "ParamWrapper" for module in made.modules())
+    if wrapped and getattr(adapter, "init_lora_weights", True) == "orthogonal":
+        return "init: experts of a mixture can't begin as orthogonal; leave init out"
+    if hasattr(made.config, "output_router_logits") and adapter.peft_type == "PREFIX_TUNING":
+        return (
+            "method: the loss that balances a mixture's experts doesn't count a prefix; choose another method"
+        )
+    return None
 
 
 def _unmatched(made: Any, adapter: Any) -> str | None:

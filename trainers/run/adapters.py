@@ -111,27 +111,35 @@ def adapter_config(settings: PeftSettings, task_type: str = "CAUSAL_LM") -> Any:
     return kind(task_type=task_type, **of_kind)
 
 
-def describe_trained(model: Any, settings: PeftSettings) -> str:
+def describe_trained(model: Any) -> str:
     """One line on what is trained, such as ``LoRA r=16, 4.88 million trainable parameters``.
 
     Args:
         model: The model, its trained parameters marked by ``requires_grad``.
-        settings: The trained weights.
     """
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    rank, tokens = f"r={settings.r}", f"{settings.virtual_tokens} virtual tokens"
-    kind = {
-        "lora": f"{'DoRA' if settings.dora else 'LoRA'} {rank}",
-        "loha": f"LoHa {rank}",
-        "lokr": f"LoKr {rank}",
-        "vera": f"VeRA {rank}",
-        "oft": f"OFT with blocks of {settings.block_size}",
-        "ia3": "IA3",
-        "prefix": f"prefix of {tokens}",
-        "prompt": f"prompt of {tokens}",
-        "full": "all weights",
-    }[settings.method]
+    own = getattr(model, "active_peft_config", None)
+    kind = "all weights" if own is None else _described(own)
     return f"{kind}, {_counted(trainable)} trainable parameters"
+
+
+def _described(adapter: Any) -> str:
+    """PEFT's configuration in a few words."""
+    rank, tokens = (
+        f"r={getattr(adapter, 'r', None)}",
+        f"{getattr(adapter, 'num_virtual_tokens', None)} virtual tokens",
+    )
+    name = str(getattr(adapter.peft_type, "value", adapter.peft_type))
+    return {
+        "LORA": f"{'DoRA' if getattr(adapter, 'use_dora', False) else 'LoRA'} {rank}",
+        "LOHA": f"LoHa {rank}",
+        "LOKR": f"LoKr {rank}",
+        "VERA": f"VeRA {rank}",
+        "OFT": f"OFT with blocks of {getattr(adapter, 'oft_block_size', None)}",
+        "IA3": "IA3",
+        "PREFIX_TUNING": f"prefix of {tokens}",
+        "PROMPT_TUNING": f"prompt of {tokens}",
+    }.get(name, name)
 
 
 def _counted(number: int) -> str:

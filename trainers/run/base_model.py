@@ -39,6 +39,10 @@ def dtype_name(dtype: "torch.dtype") -> str:
     return str(dtype).removeprefix("torch.")
 
 
+# Mamba's and Jamba's step sizes, on machines without their kernels and with them.
+_READ_AS_IT_IS = ".dt_proj"
+
+
 def load_base(
     directory: Path,
     quantization: Literal["nf4", "none"],
@@ -80,6 +84,7 @@ def load_base(
         )
     kind: Any = AutoModelForCausalLM if head == "text" else AutoModelForSequenceClassification
     refuse_damaged_files(directory)
+    refuse_other_models(directory)
     with loading_failures(str(directory), ModelError):
         model, report = kind.from_pretrained(
             directory,
@@ -94,11 +99,36 @@ def load_base(
             **({"num_labels": 1} if head == "reward" else {}),
         )
     refuse_incomplete_model(directory, report if head == "text" else _without_heads(report))
+    if any(
+        name.endswith(_READ_AS_IT_IS) and type(each).__name__ == "Linear4bit"
+        for name, each in model.named_modules()
+    ):
+        raise SettingsError(
+            f"quantization: nf4: layers of {directory} read weights themselves ({_READ_AS_IT_IS[1:]}), which "
+            "isn't possible in 4 bits; give quantization: none"
+        )
     model.config.use_cache = False
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     keep_gradients_right(model)
     return model
+
+
+def refuse_other_models(directory: Path) -> None:
+    """Refuse encoders and encoder-decoders by their config.json.
+
+    Raises:
+        ModelError: It is no causal language model, or the file can't be read.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    with loading_failures(str(directory), ModelError):
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"base: {directory}: models of the kind {config.model_type} are no causal language models, and "
+            "the trainers train these; give another"
+        )
 
 
 def _without_heads(report: Mapping[str, Any]) -> dict[str, list[Any]]:

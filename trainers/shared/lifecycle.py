@@ -20,6 +20,9 @@ from trainers.run.training_run import TrainingRun, prepared_run
 from trainers.run.virtual_tokens import begin_as_text
 from trainers.run.work_directory import disk_errors, put_in_place
 
+# Below this share of weights in 4 bits the memory of a training is another than nf4 promises.
+_MOSTLY = 0.5
+
 TrainingConfigT = TypeVar("TrainingConfigT", bound=TrainingConfig)
 
 
@@ -86,7 +89,12 @@ def make_ready(
     # It prints every log as a dictionary; the watch shows the same.
     trainer.remove_callback(PrinterCallback)
     if run.config.peft.method in {"prefix", "prompt"}:
-        begin_as_text(trainer.model, tokenizer, run.config.peft.init_text)
+        try:
+            begin_as_text(trainer.model, tokenizer, run.config.peft.init_text)
+        except ValueError as error:
+            # PEFT's keys have as many heads as there are queries; Falcon has one head of keys.
+            problem = f"{' '.join(str(error).split())}; choose another kind for this base"
+            raise SettingsError(f"peft.method: {run.config.peft.method}: {problem}") from error
     if run.dtype != torch.bfloat16:
         _train_in_float32(run, trainer.model)
     if run.config.early_stop.golden:
@@ -123,9 +131,35 @@ def _print_plan(run: TrainingRun[TrainingConfig], trainer: Any, data: str) -> No
         f"method    {run.method}\n"
         f"base      {config.base} ({config.quantization}, {dtype_name(run.dtype)} on {trainer.args.device})\n"
         f"data      {data}\n"
-        f"trained   {describe_trained(trainer.model, config.peft)}\n"
+        f"trained   {describe_trained(trainer.model)}\n"
         f"output    {config.output}"
     )
+    share = _quantised_share(trainer.model)
+    if config.quantization == "nf4" and share < _MOSTLY:
+        run.console.print(
+            f"memory    only {share:.0%} of the base's weights are in 4 bits: bitsandbytes stores plain "
+            f"linear layers so, and others, such as a mixture's experts, stay in {dtype_name(run.dtype)}"
+        )
+
+
+def _quantised_share(model: Any) -> float:
+    """The share of the frozen weights, embeddings apart, that bitsandbytes stores in 4 bits."""
+    small = [module for module in model.modules() if type(module).__name__ == "Linear4bit"]
+    in_4_bits = sum(module.in_features * module.out_features for module in small)
+    ends = {id(each.weight) for each in _embeddings(model) if hasattr(each, "weight")}
+    whole = sum(
+        parameter.numel()
+        for parameter in model.parameters()
+        if not parameter.requires_grad and parameter.is_floating_point() and id(parameter) not in ends
+    )
+    return float(in_4_bits / max(in_4_bits + whole, 1))
+
+
+def _embeddings(model: Any) -> list[Any]:
+    found = [model.get_input_embeddings()]
+    if hasattr(model, "get_output_embeddings"):
+        found.append(model.get_output_embeddings())
+    return found
 
 
 def fit(run: TrainingRun[TrainingConfig], trainer: Any) -> bool:

@@ -243,7 +243,7 @@ def test_a_figure_gets_a_shape_of_nearly_that_size(size):
     assert like in TYPICAL
 
 
-@pytest.mark.parametrize("size", ["8", "B", "", "-8B", "nanB", "infB", "8K", "0.1M"])
+@pytest.mark.parametrize("size", ["8", "B", "", "-8B", "nanB", "infB", "8K", "0.1M", "1e30B"])
 def test_other_figures_are_refused(size):
     with pytest.raises(SettingsError, match="--params: found"):
         shape_of_size(size)
@@ -263,6 +263,66 @@ def test_experts_count_in_weights_and_the_active_ones_in_activations():
     mixture, dense = read_shape(config, "x"), read_shape({**config, "num_local_experts": 1}, "x")
     assert mixture.linear_parameters - dense.linear_parameters == 2 * 7 * 3 * 64 * 128
     assert mixture.active_experts == 2
+
+
+def test_a_mixtures_experts_are_not_quantised_and_their_adapters_are_larger():
+    """Counted on Mixtral with bitsandbytes and PEFT: of each layer only attention is in 4 bits."""
+    config = {
+        "model_type": "mixtral",
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 128,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    }
+    shape = read_shape(config, "x")
+    assert shape.quantised_parameters == 2 * 64 * 64 + 2 * 64 * 32
+    assert lora_parameters(shape, 4) == 15_376
+    weights = next(part for part in estimate(shape, Setup()) if part.name == "weights")
+    assert weights.size_bytes > 2 * (shape.parameters - shape.quantised_parameters)
+    assert "(experts are not quantised)" in weights.formula
+
+
+def test_falcon_has_one_head_of_keys_and_no_gate():
+    config = {"model_type": "falcon", "hidden_size": 4544, "num_hidden_layers": 32, "vocab_size": 65_024}
+    shape = read_shape({**config, "num_attention_heads": 71, "multi_query": True}, "x")
+    assert shape.parameters == pytest.approx(6.92e9, rel=0.01)
+
+
+INNER = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 9}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ([1], "expected a JSON object"),
+        ({"text_config": 5}, "expected a JSON object"),
+        ({**INNER, "hidden_size": -4}, "hidden_size: found -4 .allowed: a whole number from 1"),
+        ({**INNER, "num_attention_heads": 0}, "num_attention_heads: found 0"),
+        ({**INNER, "num_hidden_layers": True}, "num_hidden_layers: found True"),
+        ({**INNER, "vocab_size": 10**30}, "vocab_size: found 10+"),
+        ({**INNER, "intermediate_size": [5, 5]}, r"intermediate_size: found \[5, 5\]"),
+        ({"model_type": "t5", "is_encoder_decoder": True}, "t5 is no causal language model"),
+        ({**INNER, "model_type": "bert", "architectures": ["BertModel"]}, "BertModel is no causal language"),
+    ],
+)
+def test_a_configuration_that_is_no_decoders_is_one_line(config, said):
+    with pytest.raises(ModelError, match=f"x: .*{said}"):
+        read_shape(config, "x")
+
+
+def test_a_hub_id_may_be_written_as_a_base_is(monkeypatch, tmp_path):
+    """``hf:org/name`` is the spelling of configurations."""
+    (tmp_path / "config.json").write_text(json.dumps(INNER))
+    asked = []
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda *given: asked.append(given) or str(tmp_path / given[1])
+    )
+    assert shape_of_model("hf:org/name").hidden == 8
+    assert asked == [("org/name", "config.json")]
 
 
 def test_the_text_part_of_a_multimodal_model_is_taken():

@@ -57,3 +57,64 @@ def test_kinds_that_mamba_cannot_have_are_refused(make_project, mamba, capsys, k
     project = make_project("sft", ANSWERS, base=str(mamba), peft={"method": kind}, quantization="none")
     assert project.train() == 4
     assert "or choose another peft.method" in capsys.readouterr().err
+
+
+def test_mamba_in_4_bits_is_refused(make_project, mamba, capsys):
+    """The default quantisation: its layers read weights themselves, which then are packed."""
+    assert make_project("sft", ANSWERS, base=str(mamba)).train() == 4
+    assert "quantization: nf4: layers of" in (said := capsys.readouterr().err)
+    assert "give quantization: none" in said
+
+
+@pytest.fixture(scope="module")
+def other_bases(tiny_model_dir, tmp_path_factory):
+    """Random bases of other families with the tiny model's tokenizer, by family."""
+    import transformers as hf
+
+    tokens = {"vocab_size": 68, "pad_token_id": 0, "eos_token_id": 3}
+    heads = {"num_hidden_layers": 2, "num_attention_heads": 2, **tokens}
+    mixture = {"num_key_value_heads": 2, "num_local_experts": 4, "intermediate_size": 64}
+    t5 = {"d_model": 32, "d_ff": 64, "num_layers": 2, "num_heads": 2, "d_kv": 16}
+    made = {
+        "falcon": hf.FalconForCausalLM(hf.FalconConfig(hidden_size=32, **heads)),
+        "mixtral": hf.MixtralForCausalLM(hf.MixtralConfig(hidden_size=32, **mixture, **heads)),
+        "t5": hf.T5ForConditionalGeneration(hf.T5Config(**t5, decoder_start_token_id=0, **tokens)),
+    }
+    directories = {}
+    for family, model in made.items():
+        directories[family] = tmp_path_factory.mktemp(family)
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copy(tiny_model_dir / name, directories[family] / name)
+        model.save_pretrained(directories[family])
+    return directories
+
+
+@pytest.mark.parametrize(
+    ("family", "peft", "message"),
+    [
+        ("t5", {"r": 4}, "models of the kind t5 are no causal language models"),
+        ("t5", {"method": "full"}, "models of the kind t5 are no causal language models"),
+        ("mixtral", {"method": "prefix"}, "peft.method: the loss that balances a mixture's experts"),
+        ("mixtral", {"r": 4, "init": "orthogonal"}, "peft.init: experts of a mixture can't begin as orthog"),
+        (
+            "falcon",
+            {"method": "prefix", "virtual_tokens": 4},
+            "peft.method: prefix: Invalid `prompt_embeddings`",
+        ),
+    ],
+)
+def test_what_other_families_cannot_have_is_one_line(
+    make_project, other_bases, capsys, family, peft, message
+):
+    project = make_project(
+        "sft", ANSWERS, base=str(other_bases[family]), peft=peft, quantization="none", max_steps=1
+    )
+    assert project.train() == 4
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("family", ["falcon", "mixtral"])
+def test_weights_that_bitsandbytes_leaves_as_they_are_are_told(make_project, other_bases, capsys, family):
+    project = make_project("sft", ANSWERS, base=str(other_bases[family]), max_steps=1)
+    assert project.train() == 0
+    assert "of the base's weights are in 4 bits: bitsandbytes stores plain linear" in capsys.readouterr().err

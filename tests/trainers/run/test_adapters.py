@@ -1,12 +1,14 @@
 """Every kind of adapter trains, is saved, and loads back through the engine."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from harness.engines.base import CANDIDATE, GenerationRequest
 from harness.engines.open import check_alive, choose_plan, describe_model, open_sides
 from harness.types import GenerationSettings, Message
 from trainers.config import PeftSettings
-from trainers.run.adapters import describe_trained
+from trainers.run.adapters import adapter_config, describe_trained
 
 KINDS = {
     "lora": {"r": 4},
@@ -101,5 +103,25 @@ def test_any_number_of_trained_parameters_can_be_read(number, told):
         def numel(self):
             return number
 
-    said = describe_trained(Model(), PeftSettings(method="prompt", virtual_tokens=4))
-    assert said == f"prompt of 4 virtual tokens, {told} trainable parameters"
+        active_peft_config = adapter_config(PeftSettings(method="prompt", virtual_tokens=4))
+
+    assert describe_trained(Model()) == f"prompt of 4 virtual tokens, {told} trainable parameters"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"r": 8}, "LoRA r=8"),
+        ({"r": 8, "dora": True}, "DoRA r=8"),
+        ({"method": "loha", "r": 4}, "LoHa r=4"),
+        ({"method": "lokr", "r": 4}, "LoKr r=4"),
+        ({"method": "vera", "r": 4}, "VeRA r=4"),
+        ({"method": "oft", "block_size": 8}, "OFT with blocks of 8"),
+        ({"method": "ia3"}, "IA3"),
+        ({"method": "prefix", "virtual_tokens": 4}, "prefix of 4 virtual tokens"),
+    ],
+)
+def test_what_is_trained_is_said_of_the_adapter_itself(settings, said):
+    """One that training starts from has a kind and shape of its own, which no key of the run names."""
+    model = SimpleNamespace(parameters=list, active_peft_config=adapter_config(PeftSettings(**settings)))
+    assert describe_trained(model) == f"{said}, 0 trainable parameters"
