@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 
+_COMPLETION = {"install_completion", "show_completion"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeferredCommand:
     """A command, or a group of them, in a module that is not imported yet.
@@ -103,6 +106,8 @@ def as_command(name: str, target: Any, context_settings: Mapping[str, Any] | Non
         target.command(name, context_settings=dict(context_settings or {}))(function)
     command = typer.main.get_command(target)
     command.name = name
+    # Only tunegate itself can be completed; its parts would offer to install it for their own names.
+    command.params = [each for each in command.params if each.name not in _COMPLETION]
     return command
 
 

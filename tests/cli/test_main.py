@@ -12,7 +12,7 @@ from harness.cli.main import app
 from harness.errors import SettingsError
 
 RUNNER = CliRunner()
-GROUPS = ["model", "golden", "runs", "train", "report", "serve"]
+GROUPS = ["model", "golden", "runs", "judge", "probes", "data", "train", "estimate", "report", "serve"]
 
 
 @pytest.mark.parametrize("arguments", [[], *[[group] for group in GROUPS]])
@@ -20,6 +20,7 @@ def test_every_group_has_help(arguments):
     result = RUNNER.invoke(app, [*arguments, "--help"])
     assert result.exit_code == 0, result.output
     assert "Usage" in result.output
+    assert ("--install-completion" in result.output) is (not arguments)
 
 
 def test_version():
