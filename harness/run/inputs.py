@@ -216,7 +216,8 @@ def require_permitted(cases: Sequence[GoldenCase], allowed: Permissions) -> None
             python += [check.type] * (name == PYTHON)
             if python and not allowed.python:
                 raise SettingsError(f"{case.key}: {python[0]}: {NOT_ALLOWED}")
-            load_functions(check, case.key)
+            if python:
+                load_functions(check, case.key)
             if name == CODE and not allowed.code:
                 raise SettingsError(f"{case.key}: {check.type}: {CODE_NOT_ALLOWED}")
 
