@@ -212,8 +212,9 @@ def require_permitted(cases: Sequence[GoldenCase], allowed: Permissions) -> None
     for case in cases:
         for check in case.single_checks:
             name = base_type(check.type)
-            python = [f"transform by {step}" for step in python_steps(check.transform)]
-            python += [check.type] * (name == PYTHON)
+            python = [check.type] if name == PYTHON else []
+            if check.transform:
+                python = [f"transform by {step}" for step in python_steps(check.transform)] + python
             if python and not allowed.python:
                 raise SettingsError(f"{case.key}: {python[0]}: {NOT_ALLOWED}")
             if python:
