@@ -8,6 +8,7 @@ from rich.text import Text
 from harness.history.listing import RunLine
 from harness.presentation.console import STYLES, open_console
 from harness.types import GateVerdict
+from tunegate.printable import printable_line
 
 # From this width on a run is one line; below it, the model has a line of its own.
 _WIDE = 110
@@ -37,7 +38,14 @@ def print_runs(lines: Sequence[RunLine]) -> None:
 
 
 def _cells(line: RunLine) -> tuple[str, ...]:
-    return (line.id, _date(line), _commit(line), _passed(line), _change(line), line.verdict or "–")
+    return (
+        printable_line(line.id),
+        _date(line),
+        _commit(line),
+        _passed(line),
+        _change(line),
+        line.verdict or "–",
+    )
 
 
 def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -56,7 +64,7 @@ def _model(line: RunLine) -> str:
         if outcome not in {"passed", "failed"}
     ]
     early = f"stopped at look {line.stopped_at}" if line.stopped_at else "partial"
-    return "; ".join([line.model, *others, *([early] if line.partial else [])])
+    return "; ".join([printable_line(line.model), *others, *([early] if line.partial else [])])
 
 
 def _date(line: RunLine) -> str:

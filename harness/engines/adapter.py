@@ -13,6 +13,7 @@ from harness.errors import AdapterError, ModelError
 from harness.models.resolve import unreadable_file, with_revision
 from harness.types.storage import numbers_in, parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
+from tunegate.printable import printable_line
 from tunegate.project import user_path
 
 _CONFIG = "adapter_config.json"
@@ -265,12 +266,13 @@ def _refuse_other_tasks(directory: Path, config: Mapping[str, Any]) -> None:
         )
     if task not in {None, "CAUSAL_LM"}:
         raise AdapterError(
-            f"{directory}: an adapter for {task}: it writes no answers (allowed for task_type: CAUSAL_LM)"
+            f"{directory}: an adapter for {printable_line(str(task))}: it writes no answers "
+            f"(allowed for task_type: CAUSAL_LM)"
         )
     if kind not in SUPPORTED:
         reason = _UNSUPPORTED.get(kind, "no test holds it to a bare script")
         raise AdapterError(
-            f"{directory}: adapters of the kind {kind} can't be gated: {reason}; "
+            f"{directory}: adapters of the kind {printable_line(kind)} can't be gated: {reason}; "
             f"merge it into its base and gate the model, or see docs/compatibility.md for what can"
         )
 

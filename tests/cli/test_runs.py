@@ -118,6 +118,20 @@ def test_a_run_s_commit_is_listed_and_found(tmp_path, make_run, make_result):
     assert [line["id"] for line in json.loads(found)] == ["two"]
 
 
+def test_a_model_s_name_takes_one_line_whatever_is_in_it(tmp_path, make_run, make_result):
+    from dataclasses import replace
+
+    from harness.history.store import open_history
+    from harness.types import GateRecord
+
+    run = make_run([make_result("s/a")])
+    model = replace(run.model, label="a\x1b[31m\n::error::b")
+    with open_history(tmp_path / "history.sqlite") as history:
+        history.save(GateRecord(run=replace(run, model=model)))
+    text = RUNNER.invoke(app, ["runs", "list", "--directory", str(tmp_path)]).stdout
+    assert [line.strip() for line in text.splitlines()][2:] == ["a⟨ESC⟩[31m⟨LF⟩::error::b"]
+
+
 def test_show_prints_the_gate_and_a_case(runs):
     shown = RUNNER.invoke(app, ["runs", "show", "latest"]).stdout
     assert "REGRESS" in shown

@@ -149,6 +149,8 @@ def test_checking_an_adapter_imports_no_torch(adapter):
         ({"peft_type": "POLY"}, "kind POLY can't be gated: it needs a task's number"),
         ({"peft_type": "XLORA"}, "kind XLORA can't be gated: it mixes adapters"),
         ({"peft_type": "BRAND_NEW"}, "kind BRAND_NEW can't be gated: no test holds it"),
+        ({"peft_type": "\x1b[2J\n::error::x"}, "kind ⟨ESC⟩\\[2J⟨LF⟩::error::x can't be gated"),
+        ({"task_type": "A\nB"}, "an adapter for A⟨LF⟩B: it writes"),
         ({"task_type": "TOKEN_CLS"}, "an adapter for TOKEN_CLS: it writes no answers"),
         ({"task_type": "SEQ_CLS"}, "a reward model"),
     ],
