@@ -64,24 +64,9 @@ def load_base(
         ModelError: It can't be loaded, or a weight is missing or unknown.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    config = None
-    if quantization == "nf4":
-        try:
-            import bitsandbytes  # noqa: F401 # transformers would fail later and less clearly
-        except ImportError as error:
-            raise SettingsError(
-                "quantization: nf4 needs bitsandbytes: pip install 'tunegate[train]'"
-            ) from error
-        config = BitsAndBytesConfig(  # type: ignore[no-untyped-call] # transformers gives it no types
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-            # The new head is fully trained; the text head would stay in full precision anyway.
-            llm_int8_skip_modules=["score"] if head == "reward" else None,
-        )
+    config = _nf4(dtype, head) if quantization == "nf4" else None
     kind: Any = AutoModelForCausalLM if head == "text" else AutoModelForSequenceClassification
     refuse_damaged_files(directory)
     refuse_other_models(directory)
@@ -99,19 +84,48 @@ def load_base(
             **({"num_labels": 1} if head == "reward" else {}),
         )
     refuse_incomplete_model(directory, report if head == "text" else _without_heads(report))
-    if any(
-        name.endswith(_READ_AS_IT_IS) and type(each).__name__ == "Linear4bit"
-        for name, each in model.named_modules()
-    ):
-        raise SettingsError(
-            f"quantization: nf4: layers of {directory} read weights themselves ({_READ_AS_IT_IS[1:]}), which "
-            "isn't possible in 4 bits; give quantization: none"
-        )
+    _refuse_packed_weights(model, directory)
     model.config.use_cache = False
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     keep_gradients_right(model)
     return model
+
+
+def _nf4(dtype: "torch.dtype", head: str) -> Any:
+    """The quantisation of a base that is stored in 4 bits.
+
+    Raises:
+        SettingsError: bitsandbytes is missing.
+    """
+    from transformers import BitsAndBytesConfig
+
+    try:
+        import bitsandbytes  # noqa: F401 # transformers would fail later and less clearly
+    except ImportError as error:
+        raise SettingsError("quantization: nf4 needs bitsandbytes: pip install 'tunegate[train]'") from error
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call] # transformers gives it no types
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        # The new head is fully trained; the text head would stay in full precision anyway.
+        llm_int8_skip_modules=["score"] if head == "reward" else None,
+    )
+
+
+def _refuse_packed_weights(model: Any, directory: Path) -> None:
+    """Refuse 4 bits where layers read the packed weights themselves.
+
+    Raises:
+        SettingsError: Some do.
+    """
+    in_4_bits = [name for name, module in model.named_modules() if type(module).__name__ == "Linear4bit"]
+    if any(name.endswith(_READ_AS_IT_IS) for name in in_4_bits):
+        raise SettingsError(
+            f"quantization: nf4: layers of {directory} read weights themselves ({_READ_AS_IT_IS[1:]}), which "
+            "isn't possible in 4 bits; give quantization: none"
+        )
 
 
 def refuse_other_models(directory: Path) -> None:
