@@ -113,6 +113,7 @@ def verdict_chances(
     *,
     margin: float | None = None,
     confidence: float = CONFIDENCE,
+    passing: bool = True,
 ) -> Chances:
     """How often such a set regresses, and how often it passes.
 
@@ -122,11 +123,17 @@ def verdict_chances(
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
         confidence: Two-sided, of the interval that is compared with the margin.
+        passing: Whether passes are asked for, which takes longer; else they may be 0.
     """
     if len(sizes) > SIMULATED_UP_TO:
         return _normal_chances(sizes, flips, level, margin, confidence)
     refused, within = verdicts_of(
-        drawn_drops(sizes, flips, RUNS), sizes, level, margin=margin, confidence=confidence
+        drawn_drops(sizes, flips, RUNS),
+        sizes,
+        level,
+        margin=margin,
+        confidence=confidence,
+        passing=passing,
     )
     return Chances(regress=float(refused.mean()), passes=float(within.mean()))
 
@@ -138,6 +145,7 @@ def verdicts_of(
     *,
     margin: float | None,
     confidence: float = CONFIDENCE,
+    passing: bool = True,
 ) -> "tuple[NDArray[np.bool_], NDArray[np.bool_]]":
     """Which simulated runs regress and which pass, by the rule of :mod:`harness.statistics.clustered_drop`.
 
@@ -147,6 +155,7 @@ def verdicts_of(
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
         confidence: Two-sided, of the interval that is compared with the margin.
+        passing: Whether passes are asked for, which takes longer; else none is said to be one.
 
     Returns:
         Two arrays of one entry per run.
@@ -165,6 +174,8 @@ def verdicts_of(
         return refused, np.zeros(len(means), dtype=bool)
     high = means + float(stdtrit(freedom, (1 + confidence) / 2)) * errors
     within = high <= margin
+    if not passing:
+        return refused & ~within, np.zeros(len(means), dtype=bool)
     within[within] = [
         excludes_unseen(Units(sums=tuple(run), sizes=tuple(sizes)), margin, confidence)
         for run in drops[within].tolist()
@@ -209,8 +220,10 @@ def drawn_drops(sizes: Sequence[float], flips: Flips, runs: int) -> "NDArray[np.
     count = np.round(np.asarray(sizes)).astype(int)
     shape = (runs, len(sizes))
     lose, gain = flips.lose, flips.gain
-    single = random.binomial(count, lose, shape)
-    single = single - random.binomial(count - single, min(gain / (1 - lose), 1.0) if lose < 1 else 0.0)
+    single = np.zeros(shape)
+    if flips.alike < 1:
+        single = random.binomial(count, lose, shape)
+        single = single - random.binomial(count - single, min(gain / (1 - lose), 1.0) if lose < 1 else 0.0)
     luck = random.random(shape)
     whole = np.where(luck < lose, 1, np.where(luck < lose + gain, -1, 0)) * count
     return np.where(random.random(shape) < flips.alike, whole, single).astype(float)
@@ -245,7 +258,7 @@ def detectable_cluster_drop(
 
     def found(drop: float) -> bool:
         lossy = replace(flips, lose=min(flips.lose + drop, 1 - flips.gain))
-        chances = verdict_chances(sizes, lossy, level, margin=margin, confidence=confidence)
+        chances = verdict_chances(sizes, lossy, level, margin=margin, confidence=confidence, passing=False)
         return chances.regress >= power
 
     return least_drop(found, 1 - flips.lose - flips.gain, _PRECISION)

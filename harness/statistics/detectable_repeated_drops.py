@@ -181,7 +181,7 @@ def _simulated_chance(
 
     def found(share: float) -> float:
         drops = np.where(luck < share, whole, staying)
-        refused, _ = verdicts_of(drops, sizes, level, margin=margin, confidence=confidence)
+        refused, _ = verdicts_of(drops, sizes, level, margin=margin, confidence=confidence, passing=False)
         return float(refused.mean())
 
     return found
