@@ -15,15 +15,29 @@ _CLOSED = {errno.EPIPE, errno.EINVAL} if sys.platform == "win32" else {errno.EPI
 
 
 class _LastingFile(io.FileIO):
-    """A file whose reader may go away: what is written then is dropped."""
+    """A file whose reader may go away, or whose disk may be full: what is written then is dropped."""
+
+    # Why something was lost that has a reader.
+    problem = ""
 
     def write(self, data: "Buffer") -> int:
         try:
             return super().write(data)
         except OSError as error:
             if error.errno not in _CLOSED:
-                raise
+                self.problem = error.strerror or str(error)
             return memoryview(data).nbytes
+
+
+def lost_output() -> str:
+    """Why output of this process could not be written; empty if all was, or nobody reads it."""
+    found = ""
+    for stream in (sys.stdout, sys.stderr):
+        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        if isinstance(raw, _LastingFile):
+            stream.flush()
+            found = found or raw.problem
+    return found
 
 
 def outlive_readers() -> None:

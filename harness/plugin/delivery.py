@@ -28,6 +28,7 @@ from harness.run.trackers.kinds import send_to_sinks
 from harness.settings import Settings
 from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Outcome
 from tunegate.printable import say
+from tunegate.streams import lost_output
 
 # The session's exit status, once it is known.
 STATUS: pytest.StashKey[int] = pytest.StashKey()
@@ -284,6 +285,12 @@ class LastWord:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
         """The status of the verdict, or of what ended the session."""
+        status = yield from self._status(config)
+        if problem := lost_output():
+            say(f"ERROR: the output could not be written: {problem}", err=True)
+        return status or (pytest.ExitCode.USAGE_ERROR if problem else status)
+
+    def _status(self, config: pytest.Config) -> Generator[None, Any, Any]:
         early = early_end(config)
         try:
             status = yield

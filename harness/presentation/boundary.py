@@ -9,7 +9,7 @@ from harness.errors import InputError, TunegateError
 from tunegate.exit_status import ExitStatus
 from tunegate.interrupts import interrupt_by_sigterm
 from tunegate.printable import printable_line, say
-from tunegate.streams import outlive_readers
+from tunegate.streams import lost_output, outlive_readers
 from tunegate.thread_waits import sleep_while_waiting
 
 # The base of all faults that typer finds in a command line; it has no public name in all of typer's versions.
@@ -38,7 +38,9 @@ def run_process(work: Callable[[], object]) -> int:
         undo()
     if status == _SHELL_INTERRUPTED:
         return _told(KeyboardInterrupt())
-    return status if isinstance(status, int) else ExitStatus.OK
+    if problem := lost_output():
+        say(f"tunegate: the output could not be written: {problem}", err=True)
+    return (status if isinstance(status, int) else 0) or (ExitStatus.BAD_INPUT if problem else ExitStatus.OK)
 
 
 def _told(error: BaseException) -> int:

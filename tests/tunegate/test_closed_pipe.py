@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,22 @@ def test_what_is_written_to_a_closed_output_is_dropped(monkeypatch):
     outlive_readers()
     with sys.stdout as stdout, sys.stderr as stderr:
         assert stdout.write("x") == stderr.write("x") == 1
+
+
+def to_a_full_disk(installation, folder, *command):
+    """Run a command whose output can't be written; answers its exit status and errors."""
+    with Path("/dev/full").open("w") as full:
+        words = [str(installation.scripts / command[0]), *command[1:]]
+        done = subprocess.run(words, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_to_a_full_disk_is_one_line_and_no_regression(installation, write, tiny_adapter_dir):
+    project = write({"pyproject.toml": "[tool.tunegate]\n", "golden_sets/words.yaml": CASES})
+    line = "the output could not be written: No space left on device\n"
+    assert to_a_full_disk(installation, project, "tunegate", "model", "list") == (4, f"tunegate: {line}")
+    gate = ("pytest", f"--model={tiny_adapter_dir}", "--gate-no-forgetting")
+    assert to_a_full_disk(installation, project, *gate) == (4, f"ERROR: {line}")
+    assert len(json.loads(installation.run(project, "tunegate", "runs", "list", "--json").stdout)) == 1
