@@ -3,8 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 import harness
 
+pytestmark = pytest.mark.processes
 PROBE = """
 import sys, pytest
 status = pytest.main({arguments!r})
