@@ -155,7 +155,7 @@ def verdicts_of(
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
         confidence: Two-sided, of the interval that is compared with the margin.
-        passing: Whether passes are asked for, which takes longer; else none is said to be one.
+        passing: Whether passes are asked for, which takes longer; else no run has one.
 
     Returns:
         Two arrays of one entry per run.
@@ -220,7 +220,7 @@ def drawn_drops(sizes: Sequence[float], flips: Flips, runs: int) -> "NDArray[np.
     count = np.round(np.asarray(sizes)).astype(int)
     shape = (runs, len(sizes))
     lose, gain = flips.lose, flips.gain
-    single = np.zeros(shape)
+    single = np.zeros(shape, dtype=int)
     if flips.alike < 1:
         single = random.binomial(count, lose, shape)
         single = single - random.binomial(count - single, min(gain / (1 - lose), 1.0) if lose < 1 else 0.0)
