@@ -69,7 +69,8 @@ def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks
     metrics = "metric" if gated == 1 else "metrics"
     clustered = any(row.units < row.cases for row in found)
     clusters = ", half of them in whole clusters" if clustered else ""
-    spread_of = " (from cases that fall one by one to whole clusters)" if clustered else ""
+    ranges = any(row.detectable_cluster_drop is not None for row in found)
+    spread_of = " (from cases that fall one by one to whole clusters)" if ranges else ""
     own = "; the answers of a set that asks about its own cases reproduce"
     console.print(
         f"detects: the smallest true drop found in {POWER:.0%} of runs{spread_of}; passes: how often an "
