@@ -8,7 +8,7 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from reports.html.case_view import Answer, CaseView, CheckRow, Excerpt, Mark
@@ -21,16 +21,14 @@ _LEVEL = 6
 _ESCAPED = re.compile(r"\\(u00|b|f|r)")
 
 
-def packed(cases: CaseList) -> list[str]:
-    """The index, then the details of each 250 cases, as base64 of gzip of JSON."""
-    return [
-        pack(_index(cases)),
-        *(pack([_details(case) for case in part]) for part in _parts(cases.cases)),
-    ]
+def packed_index(cases: CaseList) -> str:
+    """What the list of all cases shows, as base64 of gzip of JSON."""
+    return pack(_index(cases))
 
 
-def _parts(cases: Sequence[CaseView]) -> Iterator[Sequence[CaseView]]:
-    return (cases[start : start + PART] for start in range(0, len(cases), PART))
+def packed_details(part: Sequence[CaseView]) -> str:
+    """The details of at most ``PART`` cases, in the same form."""
+    return pack([_details(case) for case in part])
 
 
 def pack(value: Any) -> str:

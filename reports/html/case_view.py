@@ -1,6 +1,6 @@
 """The content of one case as plain values: all figures formatted, all texts unescaped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reports.html.diff import Piece
@@ -164,3 +164,20 @@ class CaseView:
     def key(self) -> str:
         """Its name across sets."""
         return f"{self.set_name}/{self.case_id}"
+
+
+def listed(case: CaseView) -> CaseView:
+    """What the list of all cases shows of one; its details take ten times as much memory."""
+    return replace(
+        case,
+        turns=(),
+        references=(),
+        context=(),
+        baseline=None,
+        candidate=None,
+        differences=(),
+        checks=(),
+        traces=(),
+        prompts=(),
+        rerun="",
+    )

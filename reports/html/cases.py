@@ -1,6 +1,6 @@
 """Cases with both answers, word by word, and why they passed or failed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +43,8 @@ def text_limit(record: GateRecord) -> int:
     return fitting_limit((len(text) for result in results for text in _texts(result, before)), total=total)
 
 
-def case_views(record: GateRecord, limit: int, project: Path | None = None) -> list[CaseView]:
-    """All cases of the run, in its order.
+def case_views(record: GateRecord, limit: int, project: Path | None = None) -> Iterator[CaseView]:
+    """All cases of the run, in its order, one by one.
 
     Args:
         record: The gate's record.
@@ -63,10 +63,8 @@ def case_views(record: GateRecord, limit: int, project: Path | None = None) -> l
         paths={each.name: shown_path(each.path, project) for each in record.run.golden_sets},
         project=project,
     )
-    return [
-        _case_view(number, result, before.get(result.key), context)
-        for number, result in enumerate(results, start=1)
-    ]
+    for number, result in enumerate(results, start=1):
+        yield _case_view(number, result, before.get(result.key), context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,14 @@ from reports.html.view import CaseList, Choice, LostGroup
 _WORST_DROPS = 20
 
 
-def case_list(record: GateRecord, cases: Sequence[CaseView], limit: int) -> CaseList:
+def case_list(record: GateRecord, cases: Sequence[CaseView], limit: int, longest: int) -> CaseList:
     """All cases in the run's order, and the groups of the lost ones.
 
     Args:
         record: The gate's record.
         cases: The views of all its cases.
         limit: Most characters of one text.
+        longest: Characters of the longest text.
     """
     return CaseList(
         cases=tuple(cases),
@@ -32,17 +33,16 @@ def case_list(record: GateRecord, cases: Sequence[CaseView], limit: int) -> Case
         sets=_choices(case.set_name for case in cases),
         tags=_choices(tag for case in cases for tag in dict.fromkeys(case.tags)),
         limit=limit,
-        longest=max((text for case in cases for text in _lengths(case)), default=0),
+        longest=longest,
     )
 
 
-def _lengths(case: CaseView) -> Iterable[int]:
-    """The lengths of its texts, as far as they are shown."""
+def longest_text(case: CaseView) -> int:
+    """Characters of the longest of a case's texts, as far as they are shown."""
     texts = [*(turn.content for turn in case.turns), *case.references, *case.context]
-    yield from (len(text.text) for text in texts)
-    for answer in (case.baseline, case.candidate):
-        if answer is not None:
-            yield sum(len(piece.text) for piece in answer.pieces)
+    answers = [answer for answer in (case.baseline, case.candidate) if answer is not None]
+    lengths = [sum(len(piece.text) for piece in answer.pieces) for answer in answers]
+    return max([*lengths, *(len(text.text) for text in texts)], default=0)
 
 
 def _first_shown(cases: Sequence[CaseView]) -> str:

@@ -47,6 +47,21 @@ def test_whoever_has_finished_gets_the_next_batch():
     assert sorted(fakes.ended) == [1, 2]
 
 
+def test_each_batch_is_handed_on_before_its_worker_gets_another():
+    """So that whoever kills the whole run loses what the workers had, and nothing that was finished."""
+    fakes, kept = Fakes(), []
+    give = fakes.give
+
+    def noted(worker, batch):
+        finished = {row for each, rows in fakes.log if each == worker for row in rows}
+        assert finished <= {row for found in kept for row in found}
+        give(worker, batch)
+
+    fakes.give = noted
+    deal([[place] for place in range(12)], fakes, 3, KEYS, kept.append)
+    assert [list(found) for found in kept] == [[place] for place in range(12)]
+
+
 def test_no_more_workers_than_batches():
     fakes = Fakes()
     deal([[0]], fakes, 8, KEYS, {}.update)

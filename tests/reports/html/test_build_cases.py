@@ -17,8 +17,10 @@ from harness.types import (
     Score,
     ToolCall,
 )
+from reports.earlier_runs import NO_EARLIER_RUNS
 from reports.html import render_report
 from reports.html.build import build_view
+from reports.html.page_size import fitting_cases
 
 
 def one_case(result: CaseResult, before: CaseResult | None, record: GateRecord) -> Any:
@@ -140,3 +142,19 @@ def test_of_very_many_cases_none_is_left_out(invented: Callable[..., GateRecord]
     assert (view.cases.total, len(view.cases.cases)) == (2_500, 2_500)
     changes = {choice.label: choice.count for choice in view.cases.changes}
     assert changes == {"lost": 30, "gained": 5, "still fails": 20, "still passes": 2_445}
+
+
+def test_a_large_run_keeps_only_what_its_list_shows(
+    invented: Callable[..., GateRecord],
+    unpacked: Callable[[str], tuple[dict[str, Any], list[dict[str, Any]]]],
+) -> None:
+    """The details are in the page's data, part by part; together they would take more memory than the run."""
+    record = invented(orders=2_500, probes=0, lost=30, gained=5, both_fail=20)
+    cases, data = fitting_cases(record, NO_EARLIER_RUNS)
+    assert len(data) == 1 + 10
+    assert all(not case.turns and case.candidate is None and not case.checks for case in cases.cases)
+    index, details = unpacked(render_report(record))
+    assert (len(index["cases"]), len(details)) == (2_500, 2_500)
+    assert all(each["candidate"]["text"] and each["checks"] for each in details)
+    small = invented(orders=20, probes=0, lost=3, gained=0, both_fail=0)
+    assert all(case.turns and case.candidate for case in fitting_cases(small, NO_EARLIER_RUNS)[0].cases)
