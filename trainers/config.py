@@ -43,10 +43,12 @@ class StrictModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_numbers_for_numbers(cls, given: Any) -> Any:
-        """True would be read as 1, a rate of 1.0 for one; a text in quotes is no number."""
+        """True would be read as 1, a rate of 1.0 for one, 'yes' as true, and a text in quotes as a number."""
         if isinstance(given, dict):
             for key, value in given.items():
                 field = cls.model_fields.get(key)
+                if field is not None and field.annotation is bool and not isinstance(value, bool):
+                    refuse(f"{key}: found {value!r} (allowed: true or false)")
                 if field is not None and field.annotation in _NUMBERS:
                     refuse(number_problem(key, value, whole=float not in _kinds(field.annotation)))
         return given

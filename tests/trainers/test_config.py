@@ -75,6 +75,8 @@ def test_a_key_without_effect_is_refused(tmp_path, text, message):
             GOOD + "max_steps: 9\nwarmup_steps: 9\n",
             r"sft.yaml:6: warmup_steps: the rate rises for 9 of 9 steps, and never reaches its peak",
         ),
+        (GOOD + "packing: 1\n", r"sft.yaml:5: packing: found 1 \(allowed: true or false\)"),
+        (GOOD.replace("r: 8", "dora: 'yes'"), r"peft.dora: found 'yes' \(allowed: true or false\)"),
         (GOOD.replace("r: 8", "r: true"), r"sft.yaml:4: peft.r: found True \(allowed: a whole number\)"),
         (GOOD.replace("r: 8", "r: 3, init: orthogonal"), "init: orthogonal needs an even r, not 3"),
         (GOOD + "epochs: inf\n", r"sft.yaml:5: epochs: found 'inf' \(allowed: a number\)"),
