@@ -2,3 +2,7 @@
 
 PYTEST_DONT_REWRITE: see ``harness``.
 """
+
+from tunegate.shared_folders import SharedFolders
+
+__path__ = SharedFolders(__name__, __path__)

@@ -7,6 +7,7 @@ import reports.plugin
 from harness.plugin import hooks
 from harness.settings import SETTINGS, environment_variable
 from tunegate import own_packages, request, unused_options
+from tunegate.shared_folders import SharedFolders
 
 GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
 USES_OWN = """
@@ -175,6 +176,29 @@ def test_a_module_and_a_package_beside_the_tests_are_seen_before_golden_sets_are
     done = installation.run(project, "pytest")
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
+
+
+@pytest.mark.parametrize("command", PYTEST, ids=" ".join)
+def test_modules_in_folders_of_our_names_without_init_are_found(installation, write, command):
+    """Python takes an installed package before such a folder; in ours it is found behind our own modules."""
+    names = ("reports", "harness", "trainers")
+    uses = "def test_own():\n    from {name}.thing import deep\n    import {name}.inner.more\n    assert deep == 1\n"
+    files = {f"{name}/thing.py": "deep = 1\n" for name in names}
+    files |= {f"{name}/inner/more.py": "" for name in names}
+    files |= {f"tests/test_{name}.py": uses.format(name=name) for name in names}
+    done = installation.run(write({"pyproject.toml": PATH, **files}), *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
+def test_a_packages_folders_follow_pythons_path(tmp_path, monkeypatch):
+    for folder in ("one/name", "two/name", "three"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "two/name/__init__.py").touch()
+    path = SharedFolders("name", ["own"])
+    assert next(iter(path)) == "own"
+    monkeypatch.setattr("sys.path", [str(tmp_path / each) for each in ("one", "two", "three")])
+    assert [*path] == ["own", str(tmp_path / "one" / "name")]
 
 
 def test_a_folder_of_results_called_reports_is_no_package(installation, write):
