@@ -135,7 +135,7 @@ def _ranked(
     inputs = prepare(settings, command_project(Path.cwd()))
     if len(inputs.candidates) < 2:
         raise AdapterError(
-            f"{', '.join(settings.model)}: give two different models or more, or a directory of several adapters"
+            f"{', '.join(settings.model)}: give two or more different models, or a directory of adapters"
         )
     sets = load_gate_sets(golden or None, forgetting=inputs.settings.forgetting)
     directory = inputs.directory

@@ -162,7 +162,7 @@ def test_the_command_says_over_how_many_cases_a_gain_is(command):
 def test_the_command_takes_two_models_or_more(adapters, golden, tmp_path):
     result = CliRunner().invoke(app, ["rank", str(adapters / "mild"), "--golden", str(golden)])
     assert isinstance(result.exception, AdapterError)
-    assert "give two different models or more" in str(result.exception)
+    assert "give two or more different models" in str(result.exception)
 
 
 def test_the_command_asks_a_judge(command, judge_server, tmp_path, monkeypatch):
