@@ -3,11 +3,11 @@
     python -m benchmarks.performance [--quick] [--repeats 5] [--sizes 64 256] [--only PART] [--peers PYTHON]
 
 Parts: ``start`` (what starting costs), ``judge`` (the share of a judge's ideal time), ``scale`` (1 000 to
-100 000 cases with made-up answers), ``speed`` (base and adapter of SmolLM2 on 64 and 256 cases, with distinct
-prompts and with one system prompt), ``served`` (others that ask our server), ``training`` (a bare TRL script)
-and ``workers`` (a Ray cluster). PYTHON has lm-eval and inspect_ai beside torch, transformers and peft;
-without it their rows are left out. ``--quick`` measures each once and begins nothing new after 24 minutes;
-the whole takes a night.
+100 000 cases with made-up answers), ``speed`` (base and adapter of SmolLM2 on 64 and 256 cases, with
+distinct prompts and with one system prompt), ``served`` (others that ask our server), ``training`` (a bare
+TRL script), ``workers`` (a Ray cluster) and ``profile`` (where the time goes). PYTHON has lm-eval and
+inspect_ai beside torch, transformers and peft; without it their rows are left out. ``--quick`` measures each
+once and begins nothing new after 24 minutes; the whole takes a night.
 
 All ways take turns in every repetition. Each figure is kept in benchmarks/performance.json as soon as it is
 measured, and the page is written again: an interrupted run keeps what it has, and the same command goes on

@@ -18,8 +18,8 @@ time; CPU seconds are those of all processes; each figure is the median of its r
 others use too makes all ways slower, and those with several threads most.
 """
 _PRODUCTS = (
-    "all ways compute the same matrix products in float32 on all cores (81 % of the engine's processor time "
-    "by torch's profiler), and what loads the models takes the same time in all"
+    "all ways compute the same matrix products in float32 on all cores, which take most of the time (last "
+    "table), and what loads the models takes the same time in all"
 )
 _FEW = "loading both models takes the same time in all ways, and weighs most where cases are few"
 _COLLECTED = "pytest's own share grows with the cases: see the column beside it"
@@ -40,6 +40,7 @@ def page(found: Mapping[str, Any]) -> str:
         "served": _served,
         "training": _training,
         "workers": _workers,
+        "profile": _profile,
     }
     written = [_HEAD]
     for name, write in parts.items():
@@ -317,3 +318,20 @@ def _workers(rows: _Rows) -> Iterator[str]:
         reason = "the last batches leave workers idle"
         lines.append(_target(row, _value(rows, row, "efficiency"), 0.9, reason, least=True))
     yield _table(["workers", "efficiency", "target"], lines)
+
+
+def _profile(rows: _Rows) -> Iterator[str]:
+    yield "## Where the time goes"
+    for part, what in (
+        ("phase", "cases on both sides, one process and one thread, nothing stored"),
+        ("engine", "of these cases, the engine alone by torch's profiler, which slows it down"),
+    ):
+        found = {row: _value(rows, row, "s") for row in rows if f" {part}/" in row}
+        whole = sum(seconds or 0.0 for seconds in found.values())
+        if whole:
+            cases = next(iter(found)).split()[0]
+            lines = [
+                [row.partition("/")[2], _cell(each), f"{(each or 0.0) / whole:.0%}"]
+                for row, each in found.items()
+            ]
+            yield f"{cases} {what}:\n\n" + _table([part, "seconds", "share"], lines)

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import trainer_overhead
 from benchmarks.performance_judge import judging
+from benchmarks.performance_profile import profile
 from benchmarks.performance_speed import served, speed
 from benchmarks.performance_ways import GATE, GATED, Amount, FailedRun, Step, Taken, run
 from benchmarks.synthetic import FIRST, FURTHER, write_synthetic
@@ -148,4 +149,5 @@ PARTS: Mapping[str, Callable[[Amount, Mapping[str, Any]], list[Step]]] = {
     "served": served,
     "training": training,
     "workers": workers,
+    "profile": profile,
 }

@@ -144,7 +144,7 @@ def _tuning(job: Job, name: str, tried: Sequence[tuple[int, int | None]]) -> Ste
     few = replace(job, prompts=job.prompts[: max(16, len(job.prompts) // 4)])
 
     def measured() -> Iterator[tuple[str, dict[str, float]]]:
-        _make_adapter(job)
+        make_adapter(job)
         for each in tried:
             yield _tuned_row(name, *each), fresh(few, "tuning", bare_loop, *each).figures
 
@@ -153,7 +153,7 @@ def _tuning(job: Job, name: str, tried: Sequence[tuple[int, int | None]]) -> Ste
 
 def _timed(job: Job, name: str, way: str, answer: Callable[[Job], Taken], late: int) -> Step:
     def measured() -> Iterator[tuple[str, dict[str, float]]]:
-        _make_adapter(job)
+        make_adapter(job)
         taken = fresh(job, way, answer).figures
         kept = replace(job, directory=job.directory / way.replace(" ", "-"))
         alone = job.directory / "one-call.json"
@@ -186,7 +186,7 @@ def _with_cache(job: Job, name: str, late: int) -> Step:
     rows = [f"{name}/{way}" for way in ("pytest alone", "base alone", "base cached", "unchanged", "rescored")]
 
     def measured() -> Iterator[tuple[str, dict[str, float]]]:
-        _make_adapter(job)
+        make_adapter(job)
         yield rows[0], fresh(job, "plain", _plain_tests).figures
         yield rows[1], fresh(job, "cache", lambda each: gate(each, model=each.base)).figures
         for row in rows[2:4]:
@@ -212,7 +212,8 @@ def _beside_another(measured: Callable[[], Taken]) -> Taken:
             busy.kill()
 
 
-def _make_adapter(job: Job) -> None:
+def make_adapter(job: Job) -> None:
+    """Write the job's adapter, if it is not there yet."""
     if not (job.adapter / "adapter_config.json").exists():
         # In a process of its own: this one loads no torch.
         code = "import sys; from pathlib import Path; from benchmarks.generation import make_adapter; "
@@ -259,7 +260,7 @@ def served(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
     )
 
     def measured(way: str) -> Iterator[tuple[str, dict[str, float]]]:
-        _make_adapter(job)
+        make_adapter(job)
         with _serving(job.adapter) as url:
             yield f"{cases} {way}", fresh(job, way, asking[way], url).figures
 
