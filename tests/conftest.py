@@ -108,8 +108,10 @@ def pytester(gate_imports, pytester):
 
 
 @pytest.fixture
-def plain_sigterm():
-    """SIGTERM as a new process has it: libraries of other tests leave handlers, some below Python."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def plain_signals():
+    """SIGTERM and Ctrl-C as a new process has them: libraries of other tests leave handlers, some below Python."""
+    plain = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in plain.items()}
     yield
-    signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+    for number, handler in before.items():
+        signal.signal(number, plain[number] if handler is None else handler)

@@ -152,7 +152,9 @@ def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None)
             raise HistoryError(
                 f"{error}; nor can {run_directory} be written: the run is lost; make room and gate again"
             ) from error
-        where = "" if place == directory / FILE_NAME else f" --history {shlex.quote(str(place))}"
+        # A server's address has a password, and comes from the settings as a rule.
+        is_usual = place == directory / FILE_NAME or not isinstance(place, Path)
+        where = "" if is_usual else f" --history {shlex.quote(str(place))}"
         # Nothing is lost with a server that is down, as long as the file is there.
         raise type(error)(f"{error}; the run is in {kept}: tunegate runs recover{where} saves it") from error
     if kept is not None:

@@ -106,7 +106,7 @@ def test_after_an_interrupt_it_says_what_is_kept_and_goes_on_from_there(project,
     ],
     ids=["loading", "scoring", "judging", "saving"],
 )
-@pytest.mark.usefixtures("plain_sigterm")
+@pytest.mark.usefixtures("plain_signals")
 def test_an_interrupt_in_any_phase_ends_with_2_and_loses_no_answer(project, monkeypatch, phase, kept):
     def interrupted(*_, **__):
         os.kill(os.getpid(), signal.SIGTERM)  # as CI stops a job; Ctrl-C raises the same

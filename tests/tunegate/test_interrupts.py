@@ -8,7 +8,7 @@ import pytest
 from harness.presentation.boundary import run_process
 from tunegate.interrupts import interrupt_by_sigterm
 
-pytestmark = pytest.mark.usefixtures("plain_sigterm")
+pytestmark = pytest.mark.usefixtures("plain_signals")
 
 
 def terminate():

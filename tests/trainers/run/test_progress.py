@@ -13,6 +13,8 @@ from rich.console import Console
 from trainers.run.progress import Watch, output_in_log
 from tunegate.interrupts import interrupt_by_sigterm
 
+pytestmark = pytest.mark.usefixtures("plain_signals")
+
 
 def test_the_log_is_escaped(tmp_path):
     path = tmp_path / "work" / "train.log"
@@ -34,12 +36,12 @@ def test_the_first_signal_stops_after_the_step_and_the_second_at_once(number):
     undo, watch = interrupt_by_sigterm(), Watch(Console(quiet=True))
     try:
         with watch.stop_on_interrupt():
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             assert watch.interrupted
             with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)  # as before the training
+            signal.raise_signal(number)  # as before the training
     finally:
         undo()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
