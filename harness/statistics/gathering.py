@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 from harness.statistics.paired_binary import Trials, case_p, holm
 
 DRAWS = 4999
+# Above so many cases the exact fractions take longer than all else.
+_EXACT_UP_TO = 1000
 _CELLS = 4_000_000  # numbers in memory at a time
 
 
@@ -34,6 +36,10 @@ def gathering_p(
 
 def _fisher(inside: int, size: int, marked: int, n: int) -> float:
     """Probability that at least this many marked cases are in a part of this size."""
+    if n > _EXACT_UP_TO:
+        from scipy.stats import hypergeom
+
+        return float(hypergeom.sf(inside - 1, n, marked, size))
     rest = n - size
     return case_p(Trials(rest - (marked - inside), rest, size - inside, size))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
+from harness.statistics import gathering
 from harness.statistics.gathering import gathering_p
 
 
@@ -73,3 +74,16 @@ def test_the_same_runs_give_the_same_figures():
 
 def test_a_part_of_everything_stands_out_nowhere():
     assert gathering_p([True, False, False, True], [0, 0, 1, 1], [range(4)]) == [1.0]
+
+
+def test_many_cases_take_the_same_probabilities_in_no_time(monkeypatch):
+    """A tenth of 1200 cases is lost, and more of them in two parts; of 100 000 too."""
+    marked = [place % 10 == 0 for place in range(1200)]
+    parts = [range(300), [*range(0, 600, 10), *range(601, 1000)], range(1, 1200, 10)]
+    fast = gathering_p(marked, range(1200), parts)
+    monkeypatch.setattr(gathering, "_EXACT_UP_TO", 1200)
+    assert fast == pytest.approx(gathering_p(marked, range(1200), parts), rel=1e-9)
+    many = [place % 10 == 0 for place in range(100_000)]
+    few, none = gathering_p(many, range(100_000), [range(0, 100_000, 5), range(50_000)])
+    assert few < 1e-300
+    assert none > 0.4
