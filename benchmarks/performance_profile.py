@@ -14,9 +14,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from benchmarks.performance_speed import fresh, make_adapter, prompts_of
+from benchmarks.performance_speed import fresh, job_for, make_adapter
 from benchmarks.performance_ways import GATE, GATED, NEW_TOKENS, Amount, Job, Step, run, write_project
-from harness.models.resolve import resolve_model
 
 ROOT = Path(__file__).parents[1]
 PROFILED = 16
@@ -41,13 +40,7 @@ def profile(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
     """
     del rows
     cases = amount.sizes[0]
-    job = Job(
-        base=resolve_model(amount.base),
-        adapter=amount.work / "adapter",
-        prompts=prompts_of(cases, shared=False),
-        directory=amount.work / f"{cases}-profile",
-        peers=None,
-    )
+    job = job_for(amount, cases, "profile")
     phases = [f"{cases} phase/{name}" for name in (*_PHASES, _REST)]
     kinds = [f"{PROFILED} engine/{name}" for name in (*_KINDS.values(), "all else")]
     return [

@@ -47,17 +47,10 @@ def speed(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
         amount: How much is measured.
         rows: What has been measured, by row; read when a step runs.
     """
-    adapter = amount.work / "adapter"
     steps = []
     for cases in amount.sizes:
         for kind in ("distinct", "shared"):
-            job = Job(
-                base=resolve_model(amount.base),
-                adapter=adapter,
-                prompts=prompts_of(cases, shared=kind == "shared"),
-                directory=amount.work / f"{cases}-{kind}",
-                peers=amount.peers,
-            )
+            job = job_for(amount, cases, kind)
             name = f"{cases} {kind}"
             # Where time is short, the same way is tuned for both kinds, on the prompts of one.
             tuned_on = f"{cases} distinct" if amount.quick else name
@@ -212,6 +205,23 @@ def _beside_another(measured: Callable[[], Taken]) -> Taken:
             busy.kill()
 
 
+def job_for(amount: Amount, cases: int, kind: str) -> Job:
+    """The cases of a part, in a directory of their own.
+
+    Args:
+        amount: How much is measured.
+        cases: How many.
+        kind: Of the directory; ``shared`` has one system prompt before all.
+    """
+    return Job(
+        base=resolve_model(amount.base),
+        adapter=amount.work / "adapter",
+        prompts=prompts_of(cases, shared=kind == "shared"),
+        directory=amount.work / f"{cases}-{kind}",
+        peers=amount.peers,
+    )
+
+
 def make_adapter(job: Job) -> None:
     """Write the job's adapter, if it is not there yet."""
     if not (job.adapter / "adapter_config.json").exists():
@@ -251,13 +261,7 @@ def served(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
     asking: dict[str, Callable[[Job, str], Taken]] = {"client": _client, "gate": _gate_served}
     if amount.peers:
         asking["lm-eval"] = lambda job, url: lm_eval_served(job, url, _names(url))
-    job = Job(
-        base=resolve_model(amount.base),
-        adapter=amount.work / "adapter",
-        prompts=prompts_of(cases, shared=False),
-        directory=amount.work / f"{cases}-served",
-        peers=amount.peers,
-    )
+    job = job_for(amount, cases, "served")
 
     def measured(way: str) -> Iterator[tuple[str, dict[str, float]]]:
         make_adapter(job)

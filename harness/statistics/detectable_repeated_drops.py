@@ -45,11 +45,11 @@ def detectable_repeated_drop(
     def found(fall: float) -> bool:
         shift = null = true = drop = spread = 0.0
         for each in trials:
-            was = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
+            was = _rate(each)
             now, both = max(was - fall, 0.0), each.baseline + each.candidate
             pooled = (each.baseline * was + each.candidate * now) / both
             weight = each.baseline * each.candidate / both
-            noise = was * (1 - was) / each.baseline + now * (1 - now) / each.candidate
+            noise = _noise(each, was, now)
             shift += weight * (was - now)
             null += each.baseline * each.candidate / max(both - 1, 1) * pooled * (1 - pooled)
             true += weight * weight * noise
@@ -101,9 +101,9 @@ def detectable_repeated_cluster_drop(
     def found(fall: float) -> bool:
         noise = 0.0
         for each in trials:
-            was = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
+            was = _rate(each)
             now = max(was - fall, 0.0)
-            noise += was * (1 - was) / each.baseline + now * (1 - now) / each.candidate
+            noise += _noise(each, was, now)
         mean, error = _mean_fall(trials, fall), math.sqrt(max(noise / len(trials) ** 2, least))
         reaches = margin is None or mean - margin + (bound - sure) * error >= 0
         return reaches and mean > 0 and mean >= (needed + sure) * error
@@ -140,7 +140,7 @@ def detectable_repeated_clusters(
     sizes: dict[str | int, float] = dict.fromkeys(clusters, 0.0)
     passed, noise = dict(sizes), dict(sizes)
     for each, cluster in zip(trials, clusters, strict=True):
-        rate = (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate)
+        rate = _rate(each)
         sizes[cluster] += 1
         passed[cluster] += rate
         noise[cluster] += rate * (1 - rate) * (1 / each.baseline + 1 / each.candidate)
@@ -213,7 +213,20 @@ def _normal_chance(
 
 def _mean_fall(trials: Sequence[Trials], fall: float) -> float:
     """Mean drop if each case's chance falls by this much, or to 0."""
-    rates = [
-        (each.baseline_passed + each.candidate_passed) / (each.baseline + each.candidate) for each in trials
-    ]
-    return math.fsum(min(rate, fall) for rate in rates) / len(rates)
+    return math.fsum(min(_rate(each), fall) for each in trials) / len(trials)
+
+
+def _rate(trials: Trials) -> float:
+    """Share of a case's answers that passed, of both sides."""
+    return (trials.baseline_passed + trials.candidate_passed) / (trials.baseline + trials.candidate)
+
+
+def _noise(trials: Trials, was: float, now: float) -> float:
+    """Variance of a case's drop by its answers alone.
+
+    Args:
+        trials: How many answers each side has.
+        was: The baseline's chance to pass.
+        now: The candidate's.
+    """
+    return was * (1 - was) / trials.baseline + now * (1 - now) / trials.candidate
