@@ -122,7 +122,13 @@ class BaselineError(InputError):
 
 
 class HistoryError(InputError):
-    """A history file is damaged, locked, read-only or newer than this program."""
+    """A history file is damaged, locked, read-only or newer than this program.
+
+    Attributes:
+        recover: The command that saves later what could not be saved; empty if there is none.
+    """
+
+    recover = ""
 
 
 class UnreachableHistoryError(HistoryError):

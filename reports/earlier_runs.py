@@ -21,12 +21,14 @@ class EarlierRuns:
         accepted: The accepted run that is shown beside it; None if there is none besides the baseline.
         project: The project's root, to which paths are shown relative; None if it is unknown.
         problems: What could not be read, in one line each.
+        unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
     """
 
     metrics: tuple[PastMetric, ...] = ()
     accepted: Baseline | None = None
     project: Path | None = None
     problems: tuple[str, ...] = ()
+    unsaved: str | None = None
 
 
 # Whoever writes the report has waited for the history already.

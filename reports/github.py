@@ -14,12 +14,15 @@ from tunegate.printable import printable_line
 _MOST = 10
 
 
-def add_summary(record: GateRecord, environment: Mapping[str, str]) -> Path | None:
+def add_summary(
+    record: GateRecord, environment: Mapping[str, str], unsaved: str | None = None
+) -> Path | None:
     """Append the result to the job's summary, if there is one.
 
     Args:
         record: The gate's record.
         environment: The process's environment.
+        unsaved: As ``render_markdown`` takes it.
 
     Returns:
         The file; None outside GitHub Actions.
@@ -30,7 +33,7 @@ def add_summary(record: GateRecord, environment: Mapping[str, str]) -> Path | No
     if not (name := environment.get("GITHUB_STEP_SUMMARY")):
         return None
     with Path(name).open("a", encoding="utf-8", errors="replace") as file:
-        file.write(render_markdown(record) + "\n")
+        file.write(render_markdown(record, unsaved) + "\n")
     return Path(name)
 
 

@@ -64,8 +64,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory: Path, label: str) -> Path:
+def pytest_tunegate_report(
+    config: pytest.Config, record: GateRecord, directory: Path, label: str, unsaved: str | None
+) -> Path:
     """Write the HTML report."""
+    from dataclasses import replace
+
     from harness.history.server import FILE_NAME, place_of
     from harness.settings import load_settings
     from reports.earlier_runs import earlier_runs_of
@@ -79,7 +83,7 @@ def pytest_tunegate_report(config: pytest.Config, record: GateRecord, directory:
     named = load_settings(given, project, os.environ).history
     # A run's own directory is runs/ID beside the history's file.
     history = directory.parent.parent / FILE_NAME if named is None else place_of(named, project)
-    earlier = earlier_runs_of(record, history, project)
+    earlier = replace(earlier_runs_of(record, history, project), unsaved=unsaved)
     return write_report(path, render_report(record, earlier), _source(config, _REPORT))
 
 
@@ -110,28 +114,30 @@ class MarkdownReport:
     """The report of ``--gate-markdown``."""
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
-    def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord, label: str) -> Path | None:
+    def pytest_tunegate_report(
+        self, config: pytest.Config, record: GateRecord, label: str, unsaved: str | None
+    ) -> Path | None:
         """Write the Markdown file."""
         from reports.files import write_report
         from reports.markdown import render_markdown
 
         path = _path_of(config, _MARKDOWN, label)
-        return (
-            None if path is None else write_report(path, render_markdown(record), _source(config, _MARKDOWN))
-        )
+        if path is None:
+            return None
+        return write_report(path, render_markdown(record, unsaved), _source(config, _MARKDOWN))
 
 
 class GitHubReport:
     """What a step of GitHub Actions shows: the job's summary and annotations."""
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
-    def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord) -> None:
+    def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord, unsaved: str | None) -> None:
         """Add to the job's summary, and print the annotations."""
         from reports.github import add_summary, annotations
         from tunegate.printable import say_command
         from tunegate.project import session_project
 
-        add_summary(record, os.environ)
+        add_summary(record, os.environ, unsaved)
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
             terminal.ensure_newline()

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @pytest.hookspec
 def pytest_tunegate_report(
-    config: pytest.Config, record: "GateRecord", directory: Path, label: str
+    config: pytest.Config, record: "GateRecord", directory: Path, label: str, unsaved: str | None
 ) -> Path | None:
     """Show or send the result of a finished gate.
 
-    Called at the end of a ``pytest --model`` session for each model, after its run was saved. The returned
-    path is printed in the terminal section; None prints nothing.
+    Called at the end of a ``pytest --model`` session for each model, after its run was saved, or could
+    not be. The returned path is printed in the terminal section; None prints nothing.
 
     Example, in a conftest.py::
 
@@ -31,6 +31,8 @@ def pytest_tunegate_report(
         record: The run, its baseline, their comparison and the verdict.
         directory: The run's own directory; it exists.
         label: The model's name, unique in the session; empty if it is the only one.
+        unsaved: None if the history has the run. Otherwise the command that saves it later, or an empty text
+            if the run is lost to all commands.
     """
 
 

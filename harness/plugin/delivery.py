@@ -16,7 +16,7 @@ from pluggy import HookCaller
 from harness.baselines.accept import accept_run
 from harness.baselines.file import accepted_ids
 from harness.comparison.findings import must_pass_findings
-from harness.errors import BaselineError, InputError, TunegateError, UnreachableHistoryError
+from harness.errors import BaselineError, HistoryError, InputError, TunegateError, UnreachableHistoryError
 from harness.history.retention import Retention, note_accepted, removable, remove
 from harness.history.store import open_history
 from harness.plugin.progress import early_end, is_verdict
@@ -104,7 +104,13 @@ def _only_judging_failed(records: Collection[GateRecord]) -> bool:
 
 
 def accept_record(
-    record: GateRecord, name: str, settings: Settings, root: Path, *, problem: str | None
+    record: GateRecord,
+    name: str,
+    settings: Settings,
+    root: Path,
+    *,
+    problem: str | None,
+    unsaved: str | None = None,
 ) -> Path:
     """Accept a gated run as a baseline.
 
@@ -114,6 +120,7 @@ def accept_record(
         settings: The reason of accepting, and whether uncommitted changes are allowed.
         root: The project's root.
         problem: Another reason against accepting in this session, or None.
+        unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
 
     Returns:
         The baseline's file.
@@ -125,10 +132,11 @@ def accept_record(
         what = "did not pass" if record.verdict is None else f"is {record.verdict.outcome}"
         problem = f"the run {what} ({sentence_of(failing[0])})"
     if problem is not None:
-        raise BaselineError(
-            f"--gate-accept {name}: not accepted, because {problem}; to accept it anyway: "
-            f"tunegate runs accept {record.run.id} {name} --reason ..."
-        )
+        text = f"--gate-accept {name}: not accepted, because {problem}"
+        if unsaved != "":
+            first = "" if unsaved is None else f"{unsaved} && "
+            text += f"; to accept it anyway: {first}tunegate runs accept {record.run.id} {name} --reason ..."
+        raise BaselineError(text)
     return accept_run(
         record.run,
         name,
@@ -178,17 +186,24 @@ def deliver(
         not_accepted: Why this session accepts no run, whatever the verdict; None if it may.
     """
     found = Delivery()
+    unsaved: str | None = None
     for name, record in records.items():
         directory = inputs.directory / "runs" / record.run.id
         found.written[name] = []
+        unsaved = ""
         with _noted(found, "the run was not saved"):
-            save(record, inputs.directory, inputs.history)
+            try:
+                save(record, inputs.directory, inputs.history)
+            except HistoryError as error:
+                unsaved = error.recover
+                raise
+            unsaved = None
             found.saved.add(name)
         with _noted(found, "the run's directory was not made"):
             directory.mkdir(parents=True, exist_ok=True)
         for report in _reports(config):
             with _noted(found, "not every report was written"):
-                paths = report(config=config, record=record, directory=directory, label=name)
+                paths = report(config=config, record=record, directory=directory, label=name, unsaved=unsaved)
                 found.written[name] += [path for path in paths if path is not None]
         with _noted(found, "the run was not sent"):
             found.written[name] += send_to_sinks(record, directory, inputs.settings.track)
@@ -197,7 +212,12 @@ def deliver(
         ((name, record),) = records.items()
         with _noted(found, "the run was not accepted"):
             path = accept_record(
-                record, inputs.settings.accept, inputs.settings, inputs.root, problem=not_accepted
+                record,
+                inputs.settings.accept,
+                inputs.settings,
+                inputs.root,
+                problem=not_accepted,
+                unsaved=unsaved,
             )
             found.written[name].append(path)
             reason = inputs.settings.accept_reason or _REASON

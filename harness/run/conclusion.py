@@ -156,7 +156,9 @@ def save(record: GateRecord, directory: Path, place: HistoryPlace | None = None)
         is_usual = place == directory / FILE_NAME or not isinstance(place, Path)
         where = "" if is_usual else f" --history {shlex.quote(str(place))}"
         # Nothing is lost with a server that is down, as long as the file is there.
-        raise type(error)(f"{error}; the run is in {kept}: tunegate runs recover{where} saves it") from error
+        waiting = type(error)(f"{error}; the run is in {kept}: tunegate runs recover{where} saves it")
+        waiting.recover = f"tunegate runs recover{where}"
+        raise waiting from error
     if kept is not None:
         kept.unlink(missing_ok=True)
     run_directory.mkdir(parents=True, exist_ok=True)

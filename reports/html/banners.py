@@ -12,12 +12,13 @@ _MOST_ITEMS = 5
 _ITEM = 240
 
 
-def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
+def banners(record: GateRecord, problems: Sequence[str] = (), unsaved: str | None = None) -> list[Banner]:
     """The warnings, the most serious first.
 
     Args:
         record: The gate's record.
         problems: What could not be read besides it.
+        unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
     """
     run, comparison = record.run, record.comparison
     found: list[Banner | None] = [
@@ -38,6 +39,8 @@ def banners(record: GateRecord, problems: Sequence[str] = ()) -> list[Banner]:
         found.append(_tripped(record, comparison.forgetting))
     if record.baseline is not None and record.baseline.plan.lasting != run.plan.lasting:
         found.append(_other_plan(run, record.baseline))
+    if unsaved is not None:
+        found.append(_unsaved(unsaved))
     if problems:
         found.append(Banner(tone="none", title="Not everything is shown", text="", items=_some(problems)))
     return [banner for banner in found if banner is not None]
@@ -53,6 +56,14 @@ def _tripped(record: GateRecord, forgetting: Forgetting) -> Banner:
     if record.verdict is None or record.verdict.outcome is not GateVerdict.REGRESS:
         said.append("A run with such a rise can't pass.")
     return Banner(tone="inconclusive", title=f"The loss on general text rose{rise}", text=" ".join(said))
+
+
+def _unsaved(command: str) -> Banner:
+    """The verdict holds, but no command finds the run."""
+    text = "This page and the other reports are all that is left of it."
+    if command:
+        text = f"{command} saves it; until then no other command finds it."
+    return Banner(tone="inconclusive", title="The history doesn't have this run", text=text)
 
 
 def _stopped(run: Run) -> Banner:

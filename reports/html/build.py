@@ -3,6 +3,7 @@
 from harness.types import GateRecord
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html.banners import banners
+from reports.html.commands import show_command
 from reports.html.distributions import distributions, usage_view
 from reports.html.metrics import metrics_view
 from reports.html.page_size import fitting_cases
@@ -28,9 +29,10 @@ def build_view(
     return ReportView(
         title=f"{verdict.word.upper()} – {verdict.candidate} – tunegate",
         run_id=one_line(record.run.id),
+        one_case=show_command(record, earlier.unsaved),
         started=moment(record.run.started_at),
         verdict=verdict,
-        banners=tuple(banners(record, earlier.problems)),
+        banners=tuple(banners(record, earlier.problems, earlier.unsaved)),
         metrics=metrics_view(record),
         slices=slices_view(record),
         cases=fitting_cases(record, earlier)[0] if cases is None else cases,

@@ -42,6 +42,19 @@ def case_command(record: GateRecord, case: GoldenCase, path: str, project: Path 
     return again.replace("pytest ", f"pytest {_quoted(f'{path}::{case.id}')} ", 1)
 
 
+def show_command(record: GateRecord, unsaved: str | None) -> str:
+    """The command that shows one case in a terminal; empty if no command finds the run.
+
+    Args:
+        record: The gate's record.
+        unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
+    """
+    if unsaved == "":
+        return ""
+    first = "" if unsaved is None else f"{unsaved} && "
+    return f"{first}tunegate runs show {_quoted(record.run.id)} --case SET/ID"
+
+
 def accept_command(record: GateRecord) -> str:
     """The command that accepts the run as a baseline."""
     return f"tunegate runs accept {_quoted(record.run.id)} main --reason '…'"

@@ -50,7 +50,7 @@ def next_step(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) -> Nex
     if below := _below_accepted(record, earlier):
         return below
     if record.verdict.outcome is GateVerdict.PASS:
-        return _after_pass(record, again)
+        return _after_pass(record, again, earlier.unsaved)
     return _inconclusive(record, deciding, again, earlier.project)
 
 
@@ -82,9 +82,16 @@ def _below_accepted(record: GateRecord, earlier: EarlierRuns) -> NextStep | None
     )
 
 
-def _after_pass(record: GateRecord, again: str) -> NextStep:
+def _after_pass(record: GateRecord, again: str, unsaved: str | None) -> NextStep:
     if record.run.partial:
         return _whole_run(record, "Only a whole run can be accepted.", again)
+    if unsaved == "":
+        text = "This run could not be stored, and what is not stored can't be accepted."
+        return NextStep(title="Make room for the history, then gate again.", text=text, command=again)
+    if unsaved:
+        text = "This run is not stored yet, and later candidates can only be compared with a stored one:"
+        command = f"{unsaved} && {accept_command(record)}"
+        return NextStep(title="Save it, then accept it.", text=text, command=command)
     text = "Later candidates can then be compared with it:"
     return NextStep(title="Accept it.", text=text, command=accept_command(record))
 

@@ -245,10 +245,15 @@ class UsageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportView:
-    """The whole page, in order."""
+    """The whole page, in order.
+
+    Attributes:
+        one_case: The command that shows one case in a terminal; empty if no command finds the run.
+    """
 
     title: str
     run_id: str
+    one_case: str
     started: str
     verdict: VerdictView
     banners: tuple[Banner, ...]

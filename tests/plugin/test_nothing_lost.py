@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shlex
 import sqlite3
 from functools import partial
@@ -124,13 +125,18 @@ def spoiled(project):
 def test_a_history_that_breaks_during_the_session_costs_a_line_and_recover_saves_the_run(
     project, spoiled, kind
 ):
-    result = spoiled(SPOIL[kind])
+    result = spoiled(SPOIL[kind], "--gate-markdown=g.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in result.outlines if line.startswith("ERROR: ")]
     assert line.endswith("unsaved.json: tunegate runs recover saves it")
     result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "report: *report.html", "report: *g.json"])
     assert 'name="tunegate.verdict" value="inconclusive"' in (project.pytester.path / "j.xml").read_text()
     history = project.pytester.path / ".tunegate/history.sqlite"
+    (page,) = project.pytester.path.glob(".tunegate/runs/*/report.html")
+    for text in (page.read_text(), (project.pytester.path / "g.md").read_text()):
+        later = [line for line in text.splitlines() if re.search("tunegate runs (show|accept)", line)]
+        assert later
+        assert all("tunegate runs recover" in line for line in later)
     history.rename(history.with_name("broken"))
     recovered = CliRunner().invoke(app, ["runs", "recover", "--history", str(history)])
     assert recovered.output.startswith("saved run ")

@@ -22,6 +22,12 @@ def test_verdict_table_and_folded_cases(invented: Callable[..., GateRecord]) -> 
     assert f"tunegate runs show {record.run.id}" in lines[-1]
 
 
+def test_an_unstored_run_names_what_saves_it(invented: Callable[..., GateRecord]) -> None:
+    saved_later = render_markdown(invented(), "tunegate runs recover").splitlines()[-1]
+    assert "`tunegate runs recover` saves it, then `tunegate runs show" in saved_later
+    assert "no command can show it" in render_markdown(invented(), "").splitlines()[-1]
+
+
 def test_without_a_baseline_there_is_no_verdict(invented: Callable[..., GateRecord]) -> None:
     text = render_markdown(invented(compared=False))
     assert "### NO VERDICT" in text

@@ -20,7 +20,8 @@ def pytest_sessionfinish(session):
     directory.mkdir(parents=True)
     record = pickle.loads(pathlib.Path("record.pickle").read_bytes())
     paths = session.config.hook.pytest_tunegate_report(
-        config=session.config, record=record, directory=directory, label=pathlib.Path("label").read_text()
+        config=session.config, record=record, directory=directory, label=pathlib.Path("label").read_text(),
+        unsaved=None,
     )
     print("written:", *(str(path) for path in paths if path is not None))
 """

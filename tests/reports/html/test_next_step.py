@@ -87,6 +87,29 @@ def test_an_inconclusive_metric_needs_so_many_more_cases(
     assert step.command == "tunegate golden new golden_sets/orders.yaml"
 
 
+@pytest.mark.parametrize(
+    ("unsaved", "title", "command"),
+    [
+        (None, "Accept it.", "tunegate runs accept"),
+        (
+            "tunegate runs recover",
+            "Save it, then accept it.",
+            "tunegate runs recover && tunegate runs accept",
+        ),
+        ("", "Make room for the history, then gate again.", "pytest --model=adapters/orders"),
+    ],
+)
+def test_a_run_is_accepted_only_once_it_is_stored(
+    invented: Invented, unsaved: str | None, title: str, command: str
+) -> None:
+    record = judged(invented(), GateVerdict.PASS, metric(lost=0))
+    record = replace(record, run=replace(record.run, collected=len(record.run.results)))
+    step = next_step(record, EarlierRuns(unsaved=unsaved))
+    assert step.title == title
+    assert step.command.startswith(command)
+    assert ("saves it" in str(banners(record, (), unsaved))) == bool(unsaved)
+
+
 def test_losses_that_only_a_judge_sees_call_for_a_calibration(invented: Invented) -> None:
     record = judged(invented(orders=60, lost=10), GateVerdict.REGRESS, metric())
     results = tuple(
