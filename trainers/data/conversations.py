@@ -199,12 +199,14 @@ def _turns_before(path: Path, line: int, row: Row) -> list[Turn]:
 
 
 def _check_weights(path: Path, line: int, row: Row, learn: str) -> None:
-    """Refuse weights that would change nothing, and rows of which nothing is learnt."""
+    """Refuse weights that would change nothing, and rows of which nothing, or an empty answer, is learnt."""
     earlier = [turn for turn in row["prompt"] if turn.get("weight") == 1]
     if learn == "last" and earlier:
         refuse(path, line, "weight", "an earlier answer has weight 1; learn it with learn: all")
     answers = [turn for turn in [*row["prompt"], *row["completion"]] if turn["role"] == "assistant"]
     learnt = answers if learn == "all" else row["completion"]
+    if any(turn.get("weight") != 0 and not _says_something(turn) for turn in learnt):
+        refuse(path, line, "learn", "an earlier answer is empty; give it weight 0, or remove the row")
     if all(turn.get("weight") == 0 for turn in learnt):
         refuse(path, line, "weight", "every answer to learn has weight 0; remove the row")
 

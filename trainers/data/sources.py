@@ -2,9 +2,11 @@
 
 import codecs
 import csv
+import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,8 @@ _TEXTS = {
 }
 # What a turn says.
 _SAID = {"content", "value", "tool_calls"}
+# The first bytes of a file that gzip packed.
+_GZIP = b"\x1f\x8b"
 _TABLES = {".csv": ",", ".tsv": "\t"}
 
 
@@ -39,7 +43,7 @@ class Source:
     """One file or data set.
 
     Attributes:
-        content: Its bytes; of a data set of the hub its rows as JSON lines.
+        content: Its bytes as stored; of a data set of the hub its rows as JSON lines.
         rows: Line (or number, from 1) and value of each row, read one by one.
     """
 
@@ -66,14 +70,29 @@ def read_source(path: Path) -> Source:
         lines = "\n".join(json.dumps(row, sort_keys=True, default=str) for row in found)
         return Source(lines.encode(), iter(enumerate(found, start=1)))
     content = read_bytes(path)
-    ending = path.suffix.lower()
+    return Source(content, _rows_of(path, _unpacked(path, content)))
+
+
+def _rows_of(path: Path, content: bytes) -> Iterator[tuple[int, Any]]:
+    """A file's rows by its ending, without ``.gz``."""
+    ending = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
     if ending in _TABLES:
-        return Source(content, _table_rows(path, content, _TABLES[ending]))
+        return _table_rows(path, content, _TABLES[ending])
     if ending == ".parquet":
-        return Source(content, iter(enumerate(_parquet_rows(path, content), start=1)))
+        return iter(enumerate(_parquet_rows(path, content), start=1))
     if ending == ".json" and content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"[":
-        return Source(content, _list_rows(path, content))
-    return Source(content, _line_rows(path, content))
+        return _list_rows(path, content)
+    return _line_rows(path, content)
+
+
+def _unpacked(path: Path, content: bytes) -> bytes:
+    """The content, unpacked if gzip packed it."""
+    if not content.startswith(_GZIP):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(path, None, f"can't be unpacked: {error}") from error
 
 
 def read_bytes(path: Path) -> bytes:

@@ -7,6 +7,7 @@ answer that is not learnt.
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,9 +27,14 @@ _SHAREGPT = {
     "function_call": "assistant",
     "observation": "tool",
     "function_response": "tool",
+    # OpenAI's older name.
+    "function": "tool",
 }
 _REASONING = ("reasoning_content", "reasoning", "thinking")
-_READ = frozenset({"role", "content", "from", "value", "tool_calls", "tool_call_id", "name", "weight"})
+_READ = frozenset(
+    {"role", "content", "from", "value", "tool_calls", "function_call", "tool_call_id", "name", "weight"}
+)
+_OF_A_CALL = frozenset({"id", "type", "index", "function", "name", "arguments", "parameters"})
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -48,9 +54,7 @@ def turns_of(path: Path, line: int, key: str, value: Any) -> list[Turn]:
         value = parsed(path, line, key, value)
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
         refuse(path, line, key, "each needs role (system | user | assistant | tool) and content")
-    turns = [_turn(path, line, key, turn) for turn in value]
-    _name_results(turns, value)
-    return turns
+    return _with_named_results(path, line, key, [_turn(path, line, key, turn) for turn in value])
 
 
 def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
@@ -58,7 +62,8 @@ def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
     named = given.get("role", given.get("from"))
     role = _SHAREGPT.get(str(named), named)
     content = _text_of_parts(given.get("content", given.get("value")))
-    calls: Any = given.get("tool_calls") or []
+    calls: Any = given.get("tool_calls") or given.get("function_call") or []
+    calls = [calls] if isinstance(calls, dict) else calls
     if named == "function_call":
         calls, content = parsed(path, line, key, str(content)), ""
         calls = calls if isinstance(calls, list) else [calls]
@@ -73,8 +78,8 @@ def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
         refuse(path, line, key, f"a turn has {field}, which is not read (allowed: role, content, tool_calls)")
     if calls:
         turn["tool_calls"] = [_call(path, line, key, call) for call in _listed(path, line, key, calls)]
-    if role == "tool" and given.get("name"):
-        turn["name"] = str(given["name"])
+    if role == "tool":
+        turn |= {field: str(given[field]) for field in ("name", "tool_call_id") if given.get(field)}
     for field, value in ((field, given.get(field)) for field in _REASONING):
         if value:
             if not isinstance(value, str):
@@ -89,7 +94,7 @@ def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
 
 
 # Names of one and the same field in different forms of turns.
-_SAME = (("role", "from"), ("content", "value"), _REASONING)
+_SAME = (("role", "from"), ("content", "value"), ("tool_calls", "function_call"), _REASONING)
 
 
 def _refuse_doubled(path: Path, line: int, key: str, given: Mapping[str, Any]) -> None:
@@ -116,6 +121,8 @@ def _no_turn(named: Any, role: Any, content: Any) -> str:
         kinds = [part.get("type") for part in content if isinstance(part, dict)]
         other = next((kind for kind in kinds if kind != "text"), None)
         return f"a turn's content has a part of type {other!r} (allowed: text)"
+    if named is not None and content is not None:
+        return f"a turn's content: found {content!r} (allowed: a text)"
     return "each needs role (system | user | assistant | tool) and content"
 
 
@@ -147,28 +154,55 @@ def _listed(path: Path, line: int, key: str, calls: Any) -> list[Any]:
 
 
 def _call(path: Path, line: int, key: str, given: Any) -> dict[str, Any]:
+    """A call with ``name`` and ``arguments``, and its ``id`` if it has one.
+
+    Raises:
+        DataError: It is none, or has a field that is not read.
+    """
     call = given.get("function", given) if isinstance(given, dict) else given
-    arguments = call.get("arguments", call.get("parameters", {})) if isinstance(call, dict) else None
+    if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+        refuse(path, line, key, f"tool_calls: found {given!r} (allowed: a name, and arguments as an object)")
+    both = {**given, **call}
+    if unread := [name for name, value in both.items() if name not in _OF_A_CALL and value not in EMPTY]:
+        problem = f"a call has {unread[0]}, which is not read (allowed: name and arguments)"
+        refuse(path, line, key, f"tool_calls: {problem}")
+    if call.get("arguments") not in EMPTY and call.get("parameters") not in EMPTY:
+        refuse(path, line, key, "tool_calls: a call has arguments and parameters; leave one of them out")
+    given_arguments = (call[name] for name in ("arguments", "parameters") if call.get(name) is not None)
+    arguments: Any = next(given_arguments, {})
     if isinstance(arguments, str):
         arguments = parsed(path, line, key, arguments) if arguments.strip() else {}
-    if not isinstance(call, dict) or not isinstance(call.get("name"), str) or not isinstance(arguments, dict):
+    if not isinstance(arguments, dict):
         refuse(path, line, key, f"tool_calls: found {given!r} (allowed: a name, and arguments as an object)")
-    return {"name": call["name"], "arguments": arguments}
+    named = {"id": str(given["id"])} if given.get("id") else {}
+    return {"name": call["name"], "arguments": arguments, **named}
 
 
-def _name_results(turns: Sequence[Turn], given: Sequence[Mapping[str, Any]]) -> None:
-    """Give results of tools, which name a call by its id, the call's tool."""
-    names: dict[str, str] = {}
-    for turn, raw in zip(turns, given, strict=True):
-        calls = raw.get("tool_calls")
-        for call, raw_call in zip(
-            turn.get("tool_calls", []), calls if isinstance(calls, list) else [], strict=False
-        ):
-            if isinstance(raw_call, dict) and raw_call.get("id"):
-                names[str(raw_call["id"])] = call["name"]
-        known = names.get(str(raw.get("tool_call_id")))
-        if turn["role"] == "tool" and "name" not in turn and known is not None:
-            turn["name"] = known
+def _with_named_results(path: Path, line: int, key: str, turns: Sequence[Turn]) -> list[Turn]:
+    """The turns with each tool's result in the order of the calls, and with its tool's name.
+
+    Data name a call by its id; chat templates, which give ids of their own, pair results by their order.
+    """
+    numbers = count()
+    called: dict[str, tuple[int, str]] = {}
+    found: list[Turn] = []
+    for are_results, run in groupby(turns, key=lambda turn: turn["role"] == "tool"):
+        part = list(run)
+        if are_results:
+            ids = [turn.pop("tool_call_id", None) for turn in part]
+            if called and (unknown := [each for each in ids if each is not None and each not in called]):
+                refuse(path, line, key, f"tool_call_id: found {unknown[0]!r}, the id of no call before it")
+            for call_id, turn in zip(ids, part, strict=True):
+                if call_id in called:
+                    turn.setdefault("name", called[call_id][1])
+            if all(call_id in called for call_id in ids):
+                order = sorted(range(len(part)), key=lambda place: called[ids[place]][0])
+                part = [part[place] for place in order]
+        for call in (call for turn in part for call in turn.get("tool_calls", ())):
+            if call_id := call.pop("id", None):
+                called[call_id] = (next(numbers), call["name"])
+        found += part
+    return found
 
 
 def tools_of(path: Path, line: int, value: Any) -> list[dict[str, Any]]:

@@ -80,6 +80,15 @@ def test_all_forms_give_the_same_conversation(tmp_path, row):
             ],
             "tools": json.dumps(TOOLS),
         },
+        {
+            "messages": [
+                ASKED,
+                turn("assistant", None, function_call=OPENAI_CALL["function"]),
+                {"role": "function", "content": "sunny", "name": "weather"},
+                SAID,
+            ],
+            "tools": [WEATHER],
+        },
     ],
 )
 def test_calls_of_tools_are_read(tmp_path, row):
@@ -96,6 +105,26 @@ def test_tools_are_described_as_the_gate_s_are(tmp_path):
     (row,) = load(tmp_path, {"messages": [ASKED, SAID], "tools": [given]})
     ours = read_tools([ToolYaml.model_validate(given)], tmp_path)
     assert json.dumps(row["tools"]) == json.dumps(list(ours))
+
+
+def test_results_stand_in_the_order_of_their_calls(tmp_path):
+    """Chat templates pair them by their order."""
+    calls = [{"id": each, "name": "weather", "arguments": {"city": each}} for each in ("Paris", "Rome")]
+    results = [{"role": "tool", "content": f"of {each}", "tool_call_id": each} for each in ("Rome", "Paris")]
+    row = {"messages": [ASKED, turn("assistant", "", tool_calls=calls), *results, SAID]}
+    (found,) = load(tmp_path, row)
+    named = [turn("tool", f"of {each}", name="weather") for each in ("Paris", "Rome")]
+    assert found["prompt"][2:] == named
+    assert found["prompt"][1]["tool_calls"][0] == {"name": "weather", "arguments": {"city": "Paris"}}
+
+
+def test_an_empty_earlier_answer_is_not_learnt(tmp_path):
+    turns = [turn("user", "q0"), turn("assistant", ""), ASKED, SAID]
+    assert len(load(tmp_path, {"messages": turns})) == 1
+    with pytest.raises(DataError, match="learn: an earlier answer is empty; give it weight 0"):
+        load(tmp_path, {"messages": turns}, learn="all")
+    turns[1] = {**turns[1], "weight": 0}
+    assert len(load(tmp_path, {"messages": turns}, learn="all")) == 1
 
 
 def test_a_call_may_be_the_answer(tmp_path):
@@ -146,6 +175,33 @@ def test_weights_choose_the_answers_that_are_learnt(tmp_path):
             "weight: an earlier answer has weight 1; learn it with learn: all",
         ),
         ({"messages": [ASKED, {**SAID, "tool_calls": [{"id": 1}]}]}, "tool_calls: found {'id': 1}"),
+        (
+            {"messages": [ASKED, {**SAID, "tool_calls": [{"name": "f", "args": {"x": 1}}]}]},
+            "tool_calls: a call has args, which is not read",
+        ),
+        (
+            {
+                "messages": [
+                    ASKED,
+                    {**SAID, "tool_calls": [{"name": "f", "arguments": {"x": 1}, "parameters": {"y": 1}}]},
+                ]
+            },
+            "tool_calls: a call has arguments and parameters; leave one",
+        ),
+        (
+            {
+                "messages": [
+                    ASKED,
+                    turn("assistant", "", tool_calls=[OPENAI_CALL]),
+                    {**RESULT, "tool_call_id": "c2"},
+                ]
+            },
+            "tool_call_id: found 'c2', the id of no call before it",
+        ),
+        (
+            {"messages": [ASKED, CALL, turn("tool", {"t": 1}), SAID]},
+            r"a turn's content: found {'t': 1} \(allowed: a text\)",
+        ),
         ({"messages": [ASKED, SAID], "tools": [{"x": 1}]}, "tools: found {'x': 1}"),
         (
             {"messages": [SYSTEM, ASKED, SAID], "system": "t"},

@@ -1,5 +1,6 @@
 """Rows of JSON, tables, Parquet and the hub: the same rows, or one line that says what is wrong."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -33,6 +34,26 @@ def test_each_kind_of_file_gives_rows_with_their_lines(tmp_path, name, text, lin
     path = tmp_path / name
     path.write_bytes(text.encode())
     assert read(path) == list(zip(lines, ROWS, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.jsonl.gz", "\n".join(json.dumps(row) for row in ROWS)),
+        ("rows.json.gz", json.dumps(ROWS)),
+        ("rows.csv.GZ", TABLE),
+        ("rows.jsonl", "\n".join(json.dumps(row) for row in ROWS)),
+    ],
+)
+def test_a_packed_file_gives_the_rows_of_the_file_in_it(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()))
+    source = read_source(path)
+    assert [row for _, row in source.rows] == ROWS
+    assert source.content == path.read_bytes()
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match=rf"{name}: can't be unpacked: "):
+        read_source(path)
 
 
 def test_a_long_cell_is_read(tmp_path):
