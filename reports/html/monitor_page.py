@@ -243,7 +243,7 @@ def _chart(
 ) -> LineChart | None:
     """A chart by window, with times below it; a single window is in the table alone."""
     found = line_chart(title, series, unit=unit, mark=mark)
-    if found is None or len(starts) < 2:
+    if found is None or not found.lines or len(starts) < 2:
         return None
     ticks = [tick for tick in found.x_ticks if tick.label.isdecimal() and int(tick.label) < len(starts)]
     return replace(
@@ -251,6 +251,7 @@ def _chart(
         # Every other time: they are longer than numbers of steps.
         x_ticks=tuple(replace(tick, label=starts[int(tick.label)][5:10]) for tick in ticks[::2]),
         drawing=found.drawing.replace("at step", "in window"),
+        first_left_out=None,
     )
 
 

@@ -197,9 +197,9 @@ def _numbers(files: TrainingFiles, log: Sequence[Mapping[str, Any]]) -> list[Fac
             ("rows", None if manifest.data.rows is None else figures.count(manifest.data.rows)),
         ]
     for name, key in (("loss", "loss"), ("held-out loss", "eval_loss"), ("reward", "reward")):
-        values = [value for _, value in _series(log, key) if is_drawn(value)]
-        if values:
-            found.append((name, f"{figures.mean(values[0])} → {figures.mean(values[-1])}"))
+        values = [value for _, value in _series(log, key)]
+        ends = [figures.mean(value) if is_drawn(value) else "not finite" for value in values]
+        found.append((name, f"{ends[0]} → {ends[-1]}" if len(ends) > 1 else "".join(ends)))
     tokens = [value for _, value in _series(log, "num_tokens") if is_drawn(value)]
     memory = [value for _, value in _series(log, "memory_gb") if is_drawn(value)]
     if tokens:

@@ -114,6 +114,25 @@ def test_a_manifest_alone_has_its_losses(output):
     assert charts(output) == {"Loss": ["training"]}
 
 
+def test_a_loss_that_is_no_number_is_said_at_the_top(output):
+    entries = [log(step, loss=None if step > 2 else 1.0) for step in range(1, 5)]
+    for place in (output, work(output)):
+        write(place / LOG_FILE, entries)
+    facts = {fact.name: fact.value.text for fact in training_page(read_training(output)).numbers}
+    assert facts["loss"] == "1.000 → not finite"
+    assert "2 values that are not finite are left out, the first at step 3." in render_training(
+        read_training(output)
+    )
+
+
+def test_a_single_step_is_drawn(output):
+    for place in (output, work(output)):
+        write(place / LOG_FILE, [log(1)])
+    assert "Loss" in charts(output)
+    facts = {fact.name: fact.value.text for fact in training_page(read_training(output)).numbers}
+    assert facts["loss"] == "2.000"
+
+
 def test_samples_with_rewards_show_the_best_and_the_worst_of_some_steps(output):
     write(
         work(output) / SAMPLES_FILE,
