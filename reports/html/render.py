@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from reports.html.build import build_view
 from reports.html.figures import count
 from reports.html.page_size import fitting_cases
 from reports.html.text import one_line
+from reports.html.view import Choice
 from tunegate.printable import visible
 
 if TYPE_CHECKING:
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).with_name("templates")
 # One script in parts, in the order in which they need each other.
-_SCRIPTS = ("element.js", "unpack.js", "draw.js", "filter.js", "cases.js", "page.js")
+_SCRIPTS = ("element.js", "unpack.js", "draw.js", "filter.js", "cases.js", "rows.js", "page.js")
+# Rows of a table that are always drawn; a few more are no reason to draw some later.
+_FIRST_ROWS, _FEW_ROWS = 12, 20
+# Values of a filter. Each is an element of the page.
+_MOST_CHOICES = 200
 # The view cuts texts that are known to be long; this is for all others.
 _LONGEST = 20_000
 
@@ -79,9 +85,22 @@ def page_environment() -> "Environment":
     )
     environment.filters["count"] = count
     environment.filters["one_line"] = one_line
+    environment.filters["most_frequent"] = _most_frequent
+    environment.globals["first_rows"] = _first_rows
     # Base64 has no sign that could end the element it is in.
     environment.filters["base64"] = _own
     return environment
+
+
+def _first_rows(rows: Sequence[object]) -> int:
+    """Number of a table's rows that are drawn at once."""
+    return len(rows) if len(rows) <= _FEW_ROWS else _FIRST_ROWS
+
+
+def _most_frequent(choices: Sequence[Choice]) -> list[Choice]:
+    """The values that most cases have, in their order."""
+    kept = sorted(range(len(choices)), key=lambda place: -choices[place].count)[:_MOST_CHOICES]
+    return [choices[place] for place in sorted(kept)]
 
 
 def _spelled_out(value: Any) -> Any:

@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.comparison.findings import metric_findings
+from harness.types import GateRecord
+
 # Without playwright the browser fixture skips or fails; nothing below runs.
 with contextlib.suppress(ImportError):
     from axe_playwright_python.sync_playwright import Axe
@@ -164,3 +167,58 @@ def test_print_shows_what_the_screen_shows(open_report: Opener, invented: Invent
     assert any(before)
     cut = "(answers) => answers.filter((a) => a.scrollHeight > a.clientHeight + 1).length"
     assert page.locator(".card .answer").evaluate_all(cut) == 0
+
+
+def with_sets(record: GateRecord, count: int) -> GateRecord:
+    """The gate of many golden sets: the first one's row of figures, under other names."""
+    assert record.comparison is not None
+    first = record.comparison.metrics[0]
+    rows = tuple(replace(first, set_name=f"set-{number:03}") for number in range(count))
+    sets = tuple(
+        replace(record.run.golden_sets[0], name=row.set_name, path=f"{row.set_name}.yaml") for row in rows
+    )
+    comparison = replace(record.comparison, metrics=rows)
+    assert record.verdict is not None
+    verdict = replace(record.verdict, findings=tuple(metric_findings(comparison, {})))
+    return replace(record, run=replace(record.run, golden_sets=sets), comparison=comparison, verdict=verdict)
+
+
+def test_rows_of_many_sets_are_drawn_when_they_are_seen(open_report: Opener, invented: Invented) -> None:
+    """At the bottom of the page as few elements as at its top; printed, all rows."""
+    page = open_report(with_sets(invented(orders=60, lost=25), 300))
+    names = "document.querySelectorAll('#metrics table.compared tbody th').length"
+    assert page.evaluate("document.querySelectorAll('*').length") < 5_000
+    for part in ("#metrics", "#cases", "#manifest"):
+        page.evaluate(f"location.hash = '{part}'")
+        page.wait_for_timeout(60)
+        assert page.evaluate("document.querySelectorAll('*').length") < 5_000
+    assert page.evaluate(names) < 300
+    assert Axe().run(page).violations_count == 0
+    # The browser's own search finds a set that is not drawn.
+    assert page.get_by_text("set-298").count() > 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(names) == 300
+    assert page.locator(".gap").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(names) < 300
+
+
+def test_further_rows_need_no_script(open_report: Opener, invented: Invented) -> None:
+    page = open_report(with_sets(invented(orders=60, lost=25), 60), script=False)
+    assert page.locator("#metrics table.compared tbody th").count() == 60
+    assert page.locator("#verdict .sides-table tbody th").count() == 60
+    assert page.locator("#manifest tbody th").count() == 60
+
+
+def test_a_rare_tag_is_chosen_by_the_address(open_report: Opener, invented: Invented) -> None:
+    """A filter offers what many cases have; a link to another value works all the same."""
+    record = invented(orders=300, lost=5)
+    results = tuple(
+        replace(each, case=replace(each.case, tags=(f"only-{place:03}",)))
+        for place, each in enumerate(record.run.results)
+    )
+    record = replace(record, run=replace(record.run, results=results))
+    page = open_report(record, address="#show=&tag=only-299")
+    assert page.locator("[data-filter=tag] option").count() < 220
+    assert page.locator("[data-filter=tag]").input_value() == "only-299"
+    assert len(keys(page)) == 1

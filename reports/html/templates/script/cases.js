@@ -11,7 +11,7 @@ class List {
     this.status = root.querySelector("[role=status]");
     this.pager = root.querySelector("[data-pager]");
     this.fields = [...root.querySelectorAll("[data-filter]")];
-    this.state = readAddress(cases.shown, this.fields);
+    this.state = readAddress(cases.shown, this.fields, cases);
     this.asked = 0;
   }
 
@@ -39,7 +39,7 @@ class List {
 
   /** Show what the address says: a case, or a choice of cases. */
   async follow() {
-    const state = readAddress(this.cases.shown, this.fields);
+    const state = readAddress(this.cases.shown, this.fields, this.cases);
     const wanted = state.case && this.cases.all.find((one) => one.key === state.case);
     if (wanted) {
       const found = await chosen(this.cases, state);
@@ -74,7 +74,7 @@ class List {
     const groups = grouped(this.cases, found, this.state);
     const pages = Math.max(1, Math.ceil(found.length / ON_PAGE));
     this.state.page = Math.min(this.state.page, pages);
-    for (const field of this.fields) field.value = this.state[field.dataset.filter];
+    for (const field of this.fields) showChoice(field, this.state[field.dataset.filter]);
     this.rows.replaceChildren(...this.drawGroups(groups));
     this.drawPager(found.length, pages);
     const counted = found.length === this.cases.all.length ? `all ${thousands(found.length)} cases` : `${thousands(found.length)} of ${thousands(this.cases.all.length)} cases`;

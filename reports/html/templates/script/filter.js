@@ -5,14 +5,15 @@ const EMPTY = { show: "", q: "", set: "", tag: "", sort: "", page: 1, case: "" }
 /** Whether the address chooses cases, and is not the anchor of a section. */
 const choosesCases = () => Object.keys(EMPTY).some((name) => new URLSearchParams(location.hash.slice(1)).has(name));
 
-/** The state in the address; anything else in it is left out, and so is what no field offers. */
-function readAddress(first, fields) {
+/** The state in the address; anything else in it is left out, and so is what this report doesn't have. */
+function readAddress(first, fields, cases) {
   const found = new URLSearchParams(location.hash.slice(1));
   const state = { ...EMPTY, show: first };
   if (!choosesCases()) return state;
   for (const name of Object.keys(EMPTY)) state[name] = found.get(name) ?? EMPTY[name];
   for (const { options, dataset } of fields) {
-    if (options && ![...options].some((one) => one.value === state[dataset.filter])) state[dataset.filter] = EMPTY[dataset.filter];
+    const [name, value] = [dataset.filter, state[dataset.filter]];
+    if (options && ![...options].some((one) => one.value === value) && !cases.hasName(name, value)) state[name] = EMPTY[name];
   }
   state.page = Math.max(1, Number.parseInt(state.page, 10) || 1);
   return state;
@@ -25,6 +26,15 @@ function writeAddress(state) {
   if (state.page > 1) words.set("page", state.page);
   if (state.case) words.set("case", state.case);
   history.replaceState(null, "", `#${words}`);
+}
+
+/** Show a value in its field, even one that is too rare to be among the choices. */
+function showChoice(field, value) {
+  field.value = value;
+  if (field.options && field.value !== value) {
+    field.append(make("option", { value }, value));
+    field.value = value;
+  }
 }
 
 /** The number of the largest-drops group that is chosen, or -1. */

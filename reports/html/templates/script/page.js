@@ -11,6 +11,7 @@ async function start() {
   });
   for (const button of document.querySelectorAll("button[data-copies]")) button.hidden = false;
 
+  drawTablesLater();
   const problem = document.getElementById("cases-problem");
   if (typeof DecompressionStream === "undefined") {
     problem.hidden = false;

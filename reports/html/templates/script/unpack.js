@@ -31,12 +31,18 @@ function namedCase(index, row, place) {
 class Cases {
   constructor(index) {
     this.all = index.cases.map((row, place) => namedCase(index, row, place));
+    this.names = { set: new Set(index.sets), tag: new Set(index.tags) };
     this.groups = index.groups;
     this.drops = index.drops;
     this.shown = index.shown;
     this.size = index.part;
     this.unpacked = [];
     this.words = new Map();
+  }
+
+  /** Whether a case of this report has a set or tag of this name. */
+  hasName(kind, name) {
+    return this.names[kind]?.has(name) ?? false;
   }
 
   /** The details of one case. */
