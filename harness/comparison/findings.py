@@ -131,6 +131,8 @@ def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
         cases_to_settle=row.cases_to_settle,
         population=row.population,
         other_question=row.other_question,
+        missing=row.missing,
+        missing_unlimited=row.missing_unlimited,
     )
 
 

@@ -29,6 +29,7 @@ from functools import partial
 
 from harness.comparison.findings import findings_of, outcome_of
 from harness.comparison.metric_verdicts import gated_margins, judge
+from harness.comparison.missing_cases import Extremes, extremes_of
 from harness.comparison.pairing import (
     PASS_RATE,
     PairedMetric,
@@ -153,8 +154,7 @@ def judge_runs(
         alpha: Probability of either wrong verdict: one-sided level of the regression test over all gated
             metrics, and of each metric's bound that is compared with its margin.
         regress_alpha: The level of the regression test, if it differs: one of k models gets a k-th of it.
-        stability: The noise record of the baseline's model, by case key. For cases that never changed, few
-            answers can then show a regression.
+        stability: The noise record of the baseline's model, by case key.
         divergences: KL(baseline ‖ candidate) on the bundled passages, if both models are available.
 
     Raises:
@@ -168,9 +168,10 @@ def judge_runs(
     metrics = paired_metrics(pairing, stability)
     _require_something_to_forget(candidate, metrics)
     limits = regressed_limits(candidate.golden_sets)
+    margins = gated_margins(candidate.golden_sets, margin, forgetting_margin)
     rows, regressed = judge(
         metrics,
-        gated_margins(candidate.golden_sets, margin, forgetting_margin),
+        margins,
         alpha,
         regress_alpha=regress_alpha,
         limits=limits,
@@ -178,6 +179,7 @@ def judge_runs(
         fractions={each.set_name: each.fractions for each in candidate.looks},
         stability=stability or {},
         of_sets=partial(set_metric_rows, pairing),
+        extremes=_extremes(metrics, margins, pairing, stability or {}),
     )
     return Judgement(
         candidate=candidate,
@@ -191,6 +193,21 @@ def judge_runs(
         regressed=tuple(regressed),
         limits=limits,
     )
+
+
+def _extremes(
+    metrics: Sequence[PairedMetric],
+    margins: Mapping[tuple[str, str], float],
+    pairing: Pairing,
+    stability: Mapping[str, Stability],
+) -> dict[tuple[str, str], Extremes]:
+    """Of each gated metric that lacks cases on one side, what they could have been."""
+    pairs = Counter(pair[0].case.set_name for pair in pairing.pairs)
+    gated = [each for each in metrics if (each.set_name, each.metric) in margins]
+    if not pairing.undecided and all(len(each.keys) == pairs[each.set_name] for each in gated):
+        return {}
+    found = {(each.set_name, each.metric): extremes_of(each, pairing, stability) for each in gated}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def _require_something_to_forget(candidate: Run, metrics: Sequence[PairedMetric]) -> None:

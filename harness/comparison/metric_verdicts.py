@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from harness.comparison.metric_drop import (
     smallest_detectable,
     smallest_detectable_of_clusters,
 )
+from harness.comparison.missing_cases import Extremes
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, regressed_cases
 from harness.statistics.clustered_drop import detectable_drop_of_cases
@@ -76,6 +78,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     stability: Mapping[str, Stability] | None = None,
     fractions: Mapping[str, Sequence[float]] | None = None,
     of_sets: SetRows = lambda confidence: [],
+    extremes: Mapping[_Name, Extremes] | None = None,
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
     """Compare each metric, judge those with a margin, and find the regressed cases.
 
@@ -94,6 +97,8 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         fractions: For sets that are answered look by look, the share of their cases at each look so far. Both
             levels are then those of the latest look, with which all looks together have the whole level.
         of_sets: The rows of metrics of whole sets, given the confidence of each set's intervals.
+        extremes: What cases with a value on one side only could have been, by golden set and metric: a
+            verdict has to hold whatever they were.
 
     Returns:
         A comparison for each metric, then those of whole sets; and the regressed cases.
@@ -103,10 +108,9 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
     chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
     confidence = {each.set_name: 1 - 2 * _level(looked.get(each.set_name, WHOLE), alpha) for each in metrics}
-    rows = [
-        _compared(metric, confidence, chosen, populations or {}, detectable=place not in gated)
-        for place, metric in enumerate(metrics)
-    ]
+    compared = partial(_compared, confidence=confidence, limits=chosen, populations=populations or {})
+    rows = [compared(metric, detectable=place not in gated) for place, metric in enumerate(metrics)]
+    rows = [_with_missing(row, (extremes or {}).get((row.set_name, row.metric)), compared) for row in rows]
     set_rows = of_sets(confidence)
     set_gated = [place for place, row in enumerate(set_rows) if (row.set_name, row.metric) in margins]
     own = [metrics[place] for place in gated]
@@ -139,6 +143,29 @@ def _compared(
         any_case_counts=limits.get(metric.set_name, 0.0) == 0,
         population=populations.get(metric.set_name, "sample"),
         detectable=detectable,
+    )
+
+
+def _with_missing(
+    row: MetricComparison, extreme: Extremes | None, compared: Callable[..., MetricComparison]
+) -> MetricComparison:
+    """A row that allows for what is missing: a pass at its worst, a regression at its best.
+
+    Args:
+        row: The comparison of the cases with a value on both sides.
+        extreme: What is missing, if anything is.
+        compared: Compares a metric's values as the row does.
+    """
+    if extreme is None:
+        return row
+    worst, best = (compared(each, detectable=False) for each in (extreme.worst, extreme.best))
+    return replace(
+        row,
+        missing=extreme.missing,
+        missing_unlimited=not extreme.bounded,
+        high_unseen=max(_high(row), _high(worst)),
+        p_value=max(row.p_value, best.p_value),
+        drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),
     )
 
 
@@ -193,7 +220,7 @@ def _judged(
     margin = row.margin or 0.0
     verdict = _decide(row, margin, rejected=rejected)
     more = None
-    if verdict is GateVerdict.INCONCLUSIVE and row.population == "sample":
+    if verdict is GateVerdict.INCONCLUSIVE and row.population == "sample" and not row.missing:
         more = cases_to_settle(metric, level, margin, row.drop.confidence)
     able, of_clusters = _detectable(metric, row, level, churn), None
     if able is not None and row.population == "sample":
@@ -276,12 +303,17 @@ def _other_question(
     return _decide(other, margin, rejected=other.p_value <= level) if other.population == asked else None
 
 
+def _high(row: MetricComparison) -> float:
+    """The upper end that a pass needs within the margin."""
+    return row.drop.high if row.high_unseen is None else row.high_unseen
+
+
 def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
     """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone.
 
     A drop as large as the margin is within it, also where rounding has added a little.
     """
     within = margin + _ROUNDING
-    if (row.drop.high if row.high_unseen is None else row.high_unseen) <= within:
+    if _high(row) <= within and not row.missing_unlimited:
         return GateVerdict.PASS
     return GateVerdict.REGRESS if rejected and row.drop.high > within else GateVerdict.INCONCLUSIVE

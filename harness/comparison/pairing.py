@@ -10,6 +10,7 @@ from typing import Literal
 
 from harness.comparison.times import SHARED_TIMES, TIME_METRICS, batch_clusters, in_batches, share_times
 from harness.golden.schema import CHECK_TYPES, base_type
+from harness.registry.metric import compared_scale
 from harness.statistics.paired_binary import Trials
 from harness.types import (
     EXACT_DTYPES,
@@ -22,7 +23,8 @@ from harness.types import (
 )
 
 # The case's outcome is the first of these that occurs among its answers.
-_WORST_FIRST = (Outcome.ERRORED, Outcome.FAILED, Outcome.PASSED, Outcome.UNSCORED, Outcome.SKIPPED)
+# An answer without a verdict leaves the case without one: the others don't say what it would have been.
+_WORST_FIRST = (Outcome.ERRORED, Outcome.UNSCORED, Outcome.FAILED, Outcome.PASSED, Outcome.SKIPPED)
 
 
 def fold_repeats(results: Sequence[CaseResult]) -> list[CaseResult]:
@@ -88,6 +90,7 @@ class Pairing:
     Attributes:
         pairs: Candidate's and baseline's result of each case that is the same in both runs and has scores.
         unpaired: Each case that is not compared, and why.
+        undecided: Those of them that have no verdict on at least one side, as pairs.
         metrics: The metrics that can be compared, with their facts, which are the same in both runs.
         refused: Each metric with scores in both runs that can't be compared, and why.
         exact: Both runs used a precision in which greedy answers reproduce.
@@ -96,6 +99,7 @@ class Pairing:
 
     pairs: tuple[Pair, ...]
     unpaired: Mapping[str, str]
+    undecided: tuple[Pair, ...] = ()
     metrics: Mapping[str, MetricFacts] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     exact: bool = False
@@ -167,7 +171,8 @@ class PairedMetric:
 def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     """Pair the cases that are the same in both runs, and neither skipped nor errored in one.
 
-    A case without a verdict on both sides is still paired for its common graded scores, if any.
+    A case without a verdict on both sides is still paired for its common graded scores, if any. One that
+    another tool's log lacks may have been lost there and is undecided; one that our run lacks was taken out.
 
     Args:
         candidate: The run to judge.
@@ -178,12 +183,18 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     of_baseline = {result.key: result for result in baseline.results}
     out_of_turn = {key for each in candidate.looks for key in each.out_of_turn}
     pairs: list[Pair] = []
+    undecided: list[Pair] = []
+    batched = in_batches(candidate, baseline)
     unpaired: dict[str, str] = {}
     for result in candidate.results:
         other = of_baseline.pop(result.key, None)
         reason = "only in the candidate" if other is None else _obstacle(result, other, changed)
         if result.key in out_of_turn:
             reason = reason or "answered before its turn"
+        if other is None and not batched[1]:
+            undecided.append((result, _absent(result)))
+        elif other is not None and reason in {"errored", "unscored"}:
+            undecided.append((result, other))
         if other is None or reason:
             unpaired[result.key] = reason
         else:
@@ -191,16 +202,24 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     if not candidate.lacks_cases:
         # A partial run left cases out on purpose: further cases of the baseline are not reported.
         unpaired |= dict.fromkeys(of_baseline, "only in the baseline")
+    if not batched[0]:
+        undecided += [(_absent(other), other) for other in of_baseline.values()]
     if share_times(candidate, baseline, pairs):
         refused |= dict.fromkeys(TIME_METRICS & candidate.metrics.keys(), SHARED_TIMES)
     return Pairing(
         pairs=tuple(pairs),
         unpaired=unpaired,
+        undecided=tuple(undecided),
         metrics={name: facts for name, facts in candidate.metrics.items() if name not in refused},
         refused=refused,
-        batched=in_batches(candidate, baseline),
+        batched=batched,
         exact={candidate.plan.dtype, baseline.plan.dtype} <= EXACT_DTYPES,
     )
+
+
+def _absent(result: CaseResult) -> CaseResult:
+    """The result of a case that the other run has and this one hasn't."""
+    return CaseResult(case=result.case, completion=None, outcome=Outcome.UNSCORED)
 
 
 def _refused_metrics(candidate: Run, baseline: Run) -> dict[str, str]:
@@ -316,12 +335,12 @@ def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing)
     scored = [
         (pair, now, before)
         for pair in pairs
-        if (now := _mean_score(pair[0], metric, facts)) is not None
-        and (before := _mean_score(pair[1], metric, facts)) is not None
+        if (now := mean_score(pair[0], metric, facts)) is not None
+        and (before := mean_score(pair[1], metric, facts)) is not None
     ]
     if not scored:
         return None
-    least, most = _scale(facts)
+    least, most = compared_scale(facts)
     return PairedMetric(
         set_name=set_name,
         metric=metric,
@@ -348,30 +367,23 @@ def _reproducible(pairs: Sequence[Pair], pairing: Pairing) -> bool:
     return pairing.exact and all(pair[0].case.generation.temperature == 0 for pair in pairs)
 
 
-def _scale(facts: MetricFacts) -> tuple[float, float]:
-    """Both ends of the scale on which two runs are compared; infinite if there is none."""
-    if facts.logarithmic:
-        # Only values above 0 have a logarithm.
-        return (
-            math.log(facts.least) if facts.least else -math.inf,
-            math.inf if facts.most is None else math.log(facts.most),
-        )
-    return (
-        -math.inf if facts.least is None else facts.least,
-        math.inf if facts.most is None else facts.most,
-    )
+def mean_score(result: CaseResult, metric: str, facts: MetricFacts) -> float | None:
+    """The mean over the case's answers of the mean over their checks of this type, or of their logarithms.
 
-
-def _mean_score(result: CaseResult, metric: str, facts: MetricFacts) -> float | None:
-    """The mean over the case's answers of the mean over their checks of this type, or of their logarithms."""
+    Args:
+        result: The case's result.
+        metric: The check type.
+        facts: How to read its scores; the mean is None if an answer has none.
+    """
     means = []
     for answer in answers_of(result):
         values = [score.value for score in answer.scores if score.metric == metric]
         if facts.logarithmic:
             values = [math.log(value) for value in values]
-        if values:
-            means.append(math.fsum(values) / len(values))
-    return math.fsum(means) / len(means) if means else None
+        if not values:
+            return None
+        means.append(math.fsum(values) / len(values))
+    return math.fsum(means) / len(means)
 
 
 def _clusters_of(metric: str, pairs: Sequence[Pair], pairing: Pairing) -> tuple[str | int, ...]:

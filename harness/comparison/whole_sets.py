@@ -4,7 +4,7 @@ None of them is a mean over the set's cases.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.comparison.pairing import Pair, Pairing, answers_of
@@ -202,11 +202,50 @@ def set_metric_rows(pairing: Pairing, confidence: Mapping[str, float]) -> list[M
         confidence: Two-sided, of the intervals of each set.
     """
     by_set: dict[str, list[_Case]] = {}
-    for place, pair in enumerate(pairing.pairs):
+    lacking: dict[str, list[_Case]] = {}
+    for place, pair in enumerate([*pairing.pairs, *pairing.undecided]):
         case = _case(place, pair)
-        if case.candidate and case.baseline:
+        if case.candidate and case.baseline and place < len(pairing.pairs):
             by_set.setdefault(pair[0].case.set_name, []).append(case)
-    return [_row(name, cases, confidence[name]) for name, cases in by_set.items()]
+        elif case.candidate or case.baseline:
+            lacking.setdefault(pair[0].case.set_name, []).append(case)
+    return [
+        _with_lacking(_row(name, cases, confidence[name]), cases, lacking.get(name, ()))
+        for name, cases in by_set.items()
+    ]
+
+
+def _with_lacking(
+    row: MetricComparison, cases: Sequence[_Case], lacking: Sequence[_Case]
+) -> MetricComparison:
+    """The row if a pass has to hold for the worst that missing labels could be, a regression for the best."""
+    if not lacking:
+        return row
+    worst, best = (
+        _row(row.set_name, [*cases, *(_guessed(case, lost=lost) for case in lacking)], row.drop.confidence)
+        for lost in (True, False)
+    )
+    high, worst_high = (
+        each.drop.high if each.high_unseen is None else each.high_unseen for each in (row, worst)
+    )
+    return replace(
+        row,
+        missing=len(lacking),
+        high_unseen=max(high, worst_high),
+        p_value=max(row.p_value, best.p_value),
+        drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),
+    )
+
+
+def _guessed(case: _Case, *, lost: bool) -> _Case:
+    """A case whose missing side answered all right or all wrong: the case is lost by it, or it is gained."""
+    right = [(expected, expected) for expected, _ in case.candidate or case.baseline]
+    wrong = [(expected, "") for expected, _ in right]
+    return replace(
+        case,
+        candidate=case.candidate or (wrong if lost else right),
+        baseline=case.baseline or (right if lost else wrong),
+    )
 
 
 def _case(place: int, pair: Pair) -> _Case:

@@ -75,7 +75,8 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
         flips = f"; {_flips(data)}" if data.scale == "binary" else ""
         return f"{name} fell: {change}, {bounds}, p={data.p_value:.2g}{flips}"
     if finding.verdict is GateVerdict.PASS:
-        return f"{name} passes: {change}, {bounds}: {_standing(data)}"
+        hidden = "" if not data.missing else f", also if {_one_sided(data)} lost"
+        return f"{name} passes: {change}, {bounds}: {_standing(data)}{hidden}"
     able, few = data.minimum_detectable_drop, "cases" if data.clusters == data.n else "clusters"
     reach = (
         f"so few {few} can detect none"
@@ -98,6 +99,8 @@ def _by_clusters(data: MetricFinding) -> str:
 def _not_excluded(data: MetricFinding) -> str:
     """Which of the two upper ends is beyond the margin."""
     unseen = data.high_unseen
+    if data.missing and data.drop.high <= data.margin:
+        return _missing(data)
     if unseen is None or data.drop.high > data.margin:
         return f"a drop of more than {data.margin:g} is not excluded"
     cases = f"{data.n} cases" if data.clusters == data.n else f"{data.clusters} clusters"
@@ -105,6 +108,21 @@ def _not_excluded(data: MetricFinding) -> str:
         f"no drop of more than {data.margin:g} is to be seen, but {cases} can miss rare losses, of up to "
         f"{unseen:.3f} in all"
     )
+
+
+def _missing(data: MetricFinding) -> str:
+    """What cases with a value on one side only could hide."""
+    of = "1 case has" if data.missing == 1 else f"{data.missing} cases have"
+    hidden = "nothing limits how much they lost"
+    if not data.missing_unlimited:
+        hidden = f"if all of them were lost, the drop may be up to {data.high_unseen or data.drop.high:.3f}"
+    return f"no drop of more than {data.margin:g} is to be seen, but {of} a value on one side only: {hidden}"
+
+
+def _one_sided(data: MetricFinding) -> str:
+    if data.missing == 1:
+        return "the case with a value on one side only was"
+    return f"all {data.missing} cases with a value on one side only were"
 
 
 def _standing(data: MetricFinding) -> str:

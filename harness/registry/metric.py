@@ -1,5 +1,6 @@
 """The record of a metric: the keys of its checks, the meaning of its value, and its function."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -197,3 +198,17 @@ class Metric:
             logarithmic=self.logarithmic,
             version=self.version,
         )
+
+
+def compared_scale(facts: MetricFacts) -> tuple[float, float]:
+    """Both ends of the scale on which two runs are compared; infinite if there is none."""
+    if facts.logarithmic:
+        # Only values above 0 have a logarithm.
+        return (
+            math.log(facts.least) if facts.least else -math.inf,
+            math.inf if facts.most is None else math.log(facts.most),
+        )
+    return (
+        -math.inf if facts.least is None else facts.least,
+        math.inf if facts.most is None else facts.most,
+    )

@@ -43,6 +43,9 @@ class MetricComparison:
             passes and fails, in records of earlier versions, and if no drop is found at all.
         cases_to_settle: Number of cases like these with which the verdict would be pass or regress with
             probability 0.8; None if unknown or decided.
+        missing: Number of cases with a value on one side only, of a gated metric. They are in no mean, but
+            the drop's lower end and the p-value hold if none of them was lost, ``high_unseen`` if all were.
+        missing_unlimited: Whether the scale has no end, so that nothing limits what such a case lost.
         verdict: None when not gated.
     """
 
@@ -64,6 +67,8 @@ class MetricComparison:
     population: Literal["sample", "cases"] = "sample"
     other_question: GateVerdict | None = None
     cases_to_settle: int | None = None
+    missing: int = 0
+    missing_unlimited: bool = False
     verdict: GateVerdict | None = None
 
 

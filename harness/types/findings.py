@@ -53,6 +53,8 @@ class MetricFinding:
         cases_to_settle: Number of cases that would decide it with probability 0.8; None if unknown.
         population: Whether it is about further cases like these, or about exactly these cases.
         other_question: The verdict for the other of the two.
+        missing: Number of cases with a value on one side only.
+        missing_unlimited: Whether nothing limits what such a case lost.
     """
 
     kind: Literal["metric"] = "metric"
@@ -73,6 +75,8 @@ class MetricFinding:
     high_unseen: float | None = None
     population: Literal["sample", "cases"] = "sample"
     other_question: GateVerdict | None = None
+    missing: int = 0
+    missing_unlimited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,12 @@ def _not_excluded(finding: Finding) -> str:
         largest = margin_text(data.drop.high, rate=rate)
         return f"the drop may be as large as {largest}, with {margin} allowed"
     unseen = margin_text(data.high_unseen, rate=rate)
+    if data.missing:
+        without = "1 case has" if data.missing == 1 else f"{figures.count(data.missing)} cases have"
+        limit = (
+            "what was lost there has no limit" if data.missing_unlimited else f"all lost, it may be {unseen}"
+        )
+        return f"no drop beyond the allowed {margin} is seen, but {without} a value on one side only: {limit}"
     seen = figures.count(data.n) + " cases"
     if data.clusters != data.n:
         seen = f"{figures.count(data.clusters)} clusters of cases"

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from harness.comparison.gate import run_gate
-from harness.comparison.pairing import _scale, pair_runs, paired_metrics
+from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.presentation.sentences import sentences_of
+from harness.registry.metric import compared_scale
 from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score, Stability
 
 
@@ -225,7 +226,7 @@ def test_both_sides_are_named_where_neither_describes_a_metric(make_result, make
 
 def test_ends_of_a_logarithmic_scale_are_its_logarithms():
     facts = MetricFacts(kind="graded", least=None, most=8.0, logarithmic=True)
-    assert _scale(facts) == (-math.inf, pytest.approx(math.log(8)))
-    assert _scale(replace(facts, least=2.0, most=None)) == (pytest.approx(math.log(2)), math.inf)
-    assert _scale(replace(facts, least=0.0)) == (-math.inf, pytest.approx(math.log(8)))
-    assert _scale(replace(facts, least=0.0, logarithmic=False)) == (0.0, 8.0)
+    assert compared_scale(facts) == (-math.inf, pytest.approx(math.log(8)))
+    assert compared_scale(replace(facts, least=2.0, most=None)) == (pytest.approx(math.log(2)), math.inf)
+    assert compared_scale(replace(facts, least=0.0)) == (-math.inf, pytest.approx(math.log(8)))
+    assert compared_scale(replace(facts, least=0.0, logarithmic=False)) == (0.0, 8.0)

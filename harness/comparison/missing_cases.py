@@ -1,0 +1,149 @@
+"""Cases with a value on one side only: what they could have been, at worst and at best for the candidate.
+
+A model that breaks exactly where it would have lost must gain nothing by it. So a pass also has to hold if
+every such case is counted as a loss, and a regression also if none is. A case without a value on both sides
+favours neither.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.comparison.pairing import (
+    PASS_RATE,
+    Pair,
+    PairedMetric,
+    Pairing,
+    answers_of,
+    is_decided,
+    mean_score,
+    stability_of,
+)
+from harness.statistics.paired_binary import Trials
+from harness.types import CaseResult, Stability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extremes:
+    """A metric with the cases added that have a value on one side only.
+
+    Attributes:
+        missing: Number of those cases.
+        worst: Every missing value is the worst for the candidate.
+        best: Every missing value is the best for it.
+        bounded: Whether there is a worst value: a scale without an end has none.
+    """
+
+    missing: int
+    worst: PairedMetric
+    best: PairedMetric
+    bounded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """A case's values on both sides, candidate first, at worst and at best for the candidate."""
+
+    pair: Pair
+    worst: tuple[float, float]
+    best: tuple[float, float]
+    trials: tuple[Trials, Trials] | None = None
+
+
+def extremes_of(
+    metric: PairedMetric, pairing: Pairing, stability: Mapping[str, Stability] | None = None
+) -> Extremes | None:
+    """The metric with what is missing on one side added; None if nothing is.
+
+    Args:
+        metric: The values of the cases that have one on both sides.
+        pairing: The runs' cases.
+        stability: The noise record of the baseline's model, by case key.
+    """
+    compared = set(metric.keys)
+    others = [
+        pair
+        for pair in (*pairing.undecided, *pairing.pairs)
+        if pair[0].case.set_name == metric.set_name and pair[0].key not in compared
+    ]
+    if metric.metric == PASS_RATE:
+        ends = [_rates(pair) for pair in others if _has_verdict(pair[0]) != _has_verdict(pair[1])]
+    else:
+        ends = [found for pair in others if (found := _scores(pair, metric, pairing)) is not None]
+    if not ends:
+        return None
+    return Extremes(
+        missing=len(ends),
+        worst=_added(metric, ends, stability or {}, worst=True),
+        best=_added(metric, ends, stability or {}, worst=False),
+        bounded=metric.metric == PASS_RATE
+        or math.isfinite(metric.least if metric.higher_is_better else metric.most),
+    )
+
+
+def _has_verdict(result: CaseResult) -> bool:
+    return is_decided((result, result))
+
+
+def _rates(pair: Pair) -> _Ends:
+    """Passed shares of all answers: those without a verdict have all failed or all passed."""
+    (now, before), totals = (stability_of(each) for each in pair), [len(answers_of(each)) for each in pair]
+    most = [each.passed + total - each.answers for each, total in zip((now, before), totals, strict=True)]
+    worst = Trials(most[1], totals[1], now.passed, totals[0])
+    best = Trials(before.passed, totals[1], most[0], totals[0])
+    return _Ends(pair, _shares(worst), _shares(best), (worst, best))
+
+
+def _shares(trials: Trials) -> tuple[float, float]:
+    return trials.candidate_passed / trials.candidate, trials.baseline_passed / trials.baseline
+
+
+def _scores(pair: Pair, metric: PairedMetric, pairing: Pairing) -> _Ends | None:
+    """A score that one side has, and the ends of what the other could have had; None if neither has one."""
+    facts = pairing.metrics[metric.metric]
+    now, before = (mean_score(each, metric.metric, facts) for each in pair)
+    if now is None and before is None:
+        return None
+    if now is not None and before is not None:
+        # Another metric broke on this case, so it is not compared; but this value is known.
+        return _Ends(pair, (now, before), (now, before))
+    known = before if now is None else now
+    assert known is not None
+    # One unit beyond what is known where the scale has no end, as for losses that no case shows.
+    least = metric.least if math.isfinite(metric.least) else known - 1
+    most = metric.most if math.isfinite(metric.most) else known + 1
+    bad, good = (least, most) if metric.higher_is_better else (most, least)
+    if now is None:
+        return _Ends(pair, (bad, known), (good, known))
+    return _Ends(pair, (known, good), (known, bad))
+
+
+def _added(
+    metric: PairedMetric, ends: Sequence[_Ends], stability: Mapping[str, Stability], *, worst: bool
+) -> PairedMetric:
+    values = [each.worst if worst else each.best for each in ends]
+    trials = tuple(each.trials[0 if worst else 1] for each in ends if each.trials is not None)
+    unknown = Stability(passed=0, answers=0)
+    cases = [each.pair[0].case for each in ends]
+    return replace(
+        metric,
+        keys=(*metric.keys, *(each.pair[0].key for each in ends)),
+        candidate=(*metric.candidate, *(now for now, _ in values)),
+        baseline=(*metric.baseline, *(before for _, before in values)),
+        clusters=(
+            *metric.clusters,
+            # Cases without a cluster count by themselves.
+            *(
+                place if case.cluster is None else case.cluster
+                for place, case in enumerate(cases, start=_AFTER)
+            ),
+        ),
+        trials=(*metric.trials, *trials),
+        reruns=(*metric.reruns, *(stability.get(case.key, unknown) for case in cases))
+        if metric.reruns
+        else (),
+    )
+
+
+# Numbers of cases without a cluster that no compared case has.
+_AFTER = 10**9

@@ -1,0 +1,172 @@
+"""A model that breaks exactly where it would have lost gains nothing by it, and one side's gaps make no regression."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.comparison import metric_verdicts
+from harness.comparison.gate import run_gate
+from harness.comparison.missing_cases import extremes_of
+from harness.comparison.pairing import fold_repeats, pair_runs, paired_metrics
+from harness.presentation.sentences import sentences_of
+from harness.types import GateSettings, MetricFacts, Outcome
+from tests.comparison.conftest import OPEN, PASS, REGRESS, row_of, scored
+
+# Whatever is missing, its number alone refuses nothing here.
+TOLERANT = {"s": GateSettings(max_errored=1, max_unscored=1)}
+GONE = [Outcome.ERRORED, Outcome.UNSCORED]
+
+
+@pytest.fixture(name="gate")
+def _gate(make_result, make_run):
+    """The gate of two lists of outcomes."""
+
+    def run(now, then, clusters=None, gates=TOLERANT):
+        runs = [
+            make_run(
+                [
+                    make_result(f"s/{n:03}", outcome, cluster=None if clusters is None else clusters[n])
+                    for n, outcome in enumerate(outcomes)
+                ],
+                gates=gates,
+            )
+            for outcomes in (now, then)
+        ]
+        return run_gate(*runs)
+
+    return run
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_losses_that_are_hidden_stay_losses(gate, gone):
+    """Five of 200 cases lost, or left without a verdict where they would have been: the bound is the same."""
+    lost, _ = gate([n >= 5 for n in range(200)], [True] * 200)
+    hidden, verdict = gate([gone if n < 5 else True for n in range(200)], [True] * 200)
+    seen, unseen = row_of(lost, name="s"), row_of(hidden, name="s")
+    assert seen.drop.high == pytest.approx(0.0521, abs=0.0001)
+    assert unseen.high_unseen == pytest.approx(seen.drop.high)
+    assert unseen.n == 195
+    assert unseen.missing == 5
+    assert unseen.drop.estimate == 0
+    assert unseen.verdict is verdict.outcome is OPEN
+    assert sentences_of(verdict)[0].startswith(
+        "s pass-rate is inconclusive: 1.000 → 1.000, drop +0.000 [-0.016, +0.016], n=195: no drop of more than 0.05 is "
+        "to be seen, but 5 cases have a value on one side only: if all of them were lost, the drop may be up to 0.052"
+    )
+    assert sentences_of(verdict)[-1] == f"5 cases are not compared: 5 {gone}"
+
+
+def test_few_hidden_losses_still_pass(gate):
+    comparison, verdict = gate([Outcome.ERRORED if n < 2 else True for n in range(200)], [True] * 200)
+    assert verdict.outcome is PASS
+    assert sentences_of(verdict)[0].endswith("also if all 2 cases with a value on one side only were lost")
+    assert row_of(comparison, name="s").high_unseen == pytest.approx(0.0316, abs=0.0001)
+
+
+def test_a_case_without_a_verdict_on_both_sides_favours_neither(gate):
+    outcomes = [Outcome.ERRORED if n < 20 else True for n in range(200)]
+    comparison, verdict = gate(outcomes, outcomes)
+    assert row_of(comparison, name="s").missing == 0
+    assert verdict.outcome is PASS
+
+
+def test_gaps_of_the_baseline_count_where_the_candidate_fails(gate):
+    """The baseline may have passed them. Where the candidate passes, nothing can be lost."""
+    then = [Outcome.UNSCORED if n < 10 else True for n in range(200)]
+    assert gate([True] * 200, then)[1].outcome is PASS
+    assert gate([n >= 10 for n in range(200)], then)[1].outcome is OPEN
+
+
+def test_hidden_gains_make_no_regression(gate):
+    """Ten lost and ten gained of 200 are no drop; without the gains' verdicts they would be one, p=0.0005."""
+    then = [n >= 10 for n in range(200)]
+    now = [Outcome.ERRORED if n < 10 else n >= 20 for n in range(200)]
+    comparison, verdict = gate(now, then)
+    row = row_of(comparison, name="s")
+    assert row.p_value == pytest.approx(0.5, abs=0.1)
+    assert row.drop.low < 0 < row.drop.estimate
+    assert verdict.outcome is OPEN
+
+
+def test_gaps_do_not_hide_a_regression(gate):
+    """40 of 80 answers broke, and half of the others were lost."""
+    now = [Outcome.ERRORED if n < 40 else n >= 60 for n in range(80)]
+    assert gate(now, [True] * 80)[1].outcome is REGRESS
+
+
+@pytest.mark.parametrize("kind", ["alone", "clusters"])
+def test_a_model_that_errors_where_it_would_have_lost_never_passes_more_often(gate, kind, monkeypatch):
+    """A drop of the margin, half of it hidden: at most 5 % pass, three standard errors aside."""
+    # What could be detected takes most of the time, and decides nothing.
+    for name in ("smallest_detectable", "smallest_detectable_of_clusters"):
+        monkeypatch.setattr(metric_verdicts, name, lambda *_, **__: None)
+    random = np.random.default_rng(5)
+    clusters = None if kind == "alone" else [f"c{n // 2}" for n in range(200)]
+    passes = 0
+    for _ in range(25):
+        lost = random.random(200) < 0.05
+        if clusters is not None:
+            lost = np.repeat(random.random(100) < 0.05, 2)
+        hidden = lost & (random.random(200) < 0.5)
+        now = [Outcome.ERRORED if gone else not fell for gone, fell in zip(hidden, lost, strict=True)]
+        passes += gate(now, [True] * 200, clusters)[1].outcome is PASS
+    assert passes <= 25 * 0.05 + 3 * math.sqrt(25 * 0.05 * 0.95)
+
+
+def test_an_answer_without_a_verdict_leaves_its_case_without_one(make_result, make_run):
+    """Four of five answers passed; the fifth counts as failed for a pass, and as passed for a regression."""
+    now = make_run([_repeated(make_result, [True] * 4 + [Outcome.UNSCORED])], gates=TOLERANT)
+    then = make_run([_repeated(make_result, [True] * 5)], gates=TOLERANT)
+    pairing = pair_runs(now, then)
+    assert pairing.unpaired == {"s/0": "unscored"}
+    compared = paired_metrics(pair_runs(then, then))[0]
+    found = extremes_of(replace(compared, keys=("s/1",)), pairing)
+    assert found is not None
+    assert found.worst.candidate == (1, 0.8)
+    assert found.best.candidate == (1, 1)
+    assert found.worst.trials[1].candidate_passed == 4
+
+
+def _repeated(make_result, outcomes):
+    return fold_repeats([make_result("s/0", outcome) for outcome in outcomes])[0]
+
+
+def test_a_score_that_one_side_lacks_counts_as_the_worst(make_result, make_run):
+    gates = {"s": GateSettings(metric_margins={"rouge-l": 0.05}, max_unscored=1)}
+    then = make_run(scored(make_result, [0.8] * 100), gates=gates)
+    now = make_run(
+        [replace(each, scores=()) if place < 3 else each for place, each in enumerate(then.results)],
+        gates=gates,
+    )
+    comparison, _ = run_gate(now, then)
+    row = row_of(comparison, "rouge-l", "s")
+    assert (row.n, row.missing, row.missing_unlimited) == (97, 3, False)
+    assert row.high_unseen > 0.8 * 3 / 100
+    assert row.verdict is OPEN
+    assert row_of(comparison, name="s").verdict is PASS
+
+
+def test_nothing_limits_a_loss_on_a_scale_without_an_end(make_result, make_run):
+    facts = {"rouge-l": MetricFacts(kind="graded", higher_is_better=False, least=0.0, most=None)}
+    gates = {"s": GateSettings(metric_margins={"rouge-l": 0.5}, max_unscored=1)}
+    then = replace(make_run(scored(make_result, [0.8] * 200), gates=gates), metrics=facts)
+    now = replace(then, results=(replace(then.results[0], scores=()), *then.results[1:]))
+    comparison, verdict = run_gate(now, then)
+    assert row_of(comparison, "rouge-l", "s").verdict is OPEN
+    assert (
+        "1 case has a value on one side only: nothing limits how much they lost" in sentences_of(verdict)[0]
+    )
+
+
+def test_a_case_that_a_log_lacks_is_unscored_there(make_result, make_run):
+    """A log doesn't tell a lost case from one that was taken out; a run of ours has what its golden sets have."""
+    whole = make_run([make_result(f"s/{n:03}") for n in range(200)], gates=TOLERANT)
+    short = make_run(whole.results[20:], gates=TOLERANT)
+    assert run_gate(short, whole)[1].outcome is PASS
+    log = replace(short, plan=replace(short.plan, batch_tokens=0))
+    comparison, verdict = run_gate(log, whole)
+    assert row_of(comparison, name="s").missing == 20
+    assert verdict.outcome is OPEN
+    assert sentences_of(verdict)[-1] == "20 cases are not compared: 20 only in the baseline"
