@@ -1,3 +1,3 @@
 """Composition root: wires tunegate into a pytest run from a checkout."""
 
-pytest_plugins = ["tunegate.pytest_plugin"]
+pytest_plugins = ["tunegate"]

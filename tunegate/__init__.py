@@ -3,5 +3,10 @@
 The other packages are called ``harness``, ``trainers`` and ``reports``, names that a project may use too.
 They are imported only after checking that these names are our packages.
 
+To pytest it is the plugin ``tunegate``, which loads :mod:`tunegate.pytest_plugin`: so ``-p no:tunegate``
+switches all of it off, and ``-p tunegate`` loads it where plugins are not loaded by themselves.
+
 PYTEST_DONT_REWRITE: see ``harness``.
 """
+
+pytest_plugins = ["tunegate.pytest_plugin"]

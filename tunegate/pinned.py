@@ -28,6 +28,8 @@ def pytest_load_initial_conftests(
     """
     if not names_a_model(args, session_project(early_config)):
         raise pytest.UsageError("no model: give --model=DIR")
+    if not early_config.pluginmanager.has_plugin("tunegate.pytest_plugin"):
+        raise pytest.UsageError("nothing would be gated: -p no: switches the gate off")
     try:
         yield
     except ConftestImportFailure as error:

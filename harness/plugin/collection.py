@@ -117,16 +117,17 @@ class KeptReports:
 
     def __init__(self, config: pytest.Config) -> None:
         """Store pytest's own memory of failures."""
-        self._config = config
+        self._config, self.failed = config, 0
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Let ``--lf`` select missed cases again, and drop what nobody reads.
+        """Count failures, let ``--lf`` select missed cases again, and drop what nobody reads.
 
         pytest has just removed a missed case from the last failures. The terminal keeps the reports of each
         item's setup and teardown, which take more memory than a case with its answers; only a list of the
         slowest durations shows them.
         """
+        self.failed += report.failed and not hasattr(report, "wasxfail")
         last_failed = self._config.pluginmanager.get_plugin("lfplugin")
         if last_failed is not None and marked(report) in WORDS.values():
             failed = copy.copy(report)

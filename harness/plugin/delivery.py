@@ -33,6 +33,8 @@ from tunegate.streams import lost_output
 # The session's exit status, once it is known.
 STATUS: pytest.StashKey[int] = pytest.StashKey()
 _EARLY = "ended the session early, so its status is no verdict: exit status 2"
+_REPLACED = "--model: nothing was gated: a conftest.py or another plugin ended pytest before the gate"
+_CLAIMED = "another plugin failed the session at its end: it is no regression"
 _REASON = "accepted by --gate-accept"
 
 
@@ -292,15 +294,43 @@ def end_problem(error: BaseException) -> Problem:
     return _problem(f"another plugin broke at the session's end: {what}", status)
 
 
+def foreign_failure(session: pytest.Session, failed: int, uncollected: int) -> list[Problem]:
+    """What failed the session beside its tests, such as a rule of another plugin's; none if nothing did.
+
+    Args:
+        session: The session.
+        failed: How many reports of its tests are failures.
+        uncollected: How many of its files could not be collected.
+    """
+    stopped = session.shouldfail if not failed + uncollected else False
+    if session.testsfailed <= failed + uncollected and not stopped:
+        return []
+    why = f" ({stopped})" if isinstance(stopped, str) else ""
+    text = f"another plugin failed the session{why}: no test failed, and it is no regression"
+    return [_problem(text, pytest.ExitCode.USAGE_ERROR)]
+
+
+# Options of pytest's own that show something in place of a session, or of running its tests.
+_ONLY_SHOWN = ("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
+_NOT_RUN = ("collectonly", "setuponly")
+
+
 class LastWord:
-    """Keeps conftest files from making a success or a regression of a gate that was ended early.
+    """Keeps conftest files from making a success or a regression of a gate that was ended early or replaced.
 
     Registered after them, so that it is around what they do to the command line's action.
     """
 
-    def __init__(self, *, names_model: Callable[[pytest.Config], bool]) -> None:
-        """``names_model`` says whether the session is a gate."""
-        self._names_model = names_model
+    def __init__(
+        self, *, names_model: Callable[[pytest.Config], bool], is_gated: Callable[[pytest.Config], bool]
+    ) -> None:
+        """Store what says whether the session is to be a gate, and whether it was one.
+
+        Args:
+            names_model: Whether a model is named.
+            is_gated: Whether a model was gated.
+        """
+        self._names_model, self._is_gated = names_model, is_gated
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
@@ -318,10 +348,27 @@ class LastWord:
             if not self._names_model(config):
                 raise
             return _status_after(error, config.stash.get(STATUS, None))
-        if early.claims_verdict and self._names_model(config):
+        if not self._names_model(config):
+            return status
+        if early.claims_verdict:
             say(f"tunegate: pytest.exit {_EARLY}", err=True)
             return pytest.ExitCode.INTERRUPTED
-        return config.stash.get(STATUS, status) if status == pytest.ExitCode.OK else status
+        if not (status is None or is_verdict(status)) or any(
+            getattr(config.option, name, None) for name in (*_ONLY_SHOWN, *_NOT_RUN)
+        ):
+            return status
+        return self._verdict(config, status)
+
+    def _verdict(self, config: pytest.Config, claimed: int | None) -> int:
+        """The status of the gate, where pytest's claims to be that of one."""
+        if not self._is_gated(config):
+            say(f"ERROR: {_REPLACED}", err=True)
+            return pytest.ExitCode.USAGE_ERROR
+        verdict = config.stash.get(STATUS, pytest.ExitCode.OK)
+        if claimed and verdict != pytest.ExitCode.TESTS_FAILED:
+            say(f"ERROR: {_CLAIMED}", err=True)
+            return verdict or pytest.ExitCode.USAGE_ERROR
+        return verdict
 
 
 def _status_after(error: BaseException, verdict: int | None) -> int:

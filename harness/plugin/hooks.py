@@ -73,6 +73,7 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
 # The session, once it has ended.
 _ENDED: pytest.StashKey[pytest.Session] = pytest.StashKey()
 _BEFORE: pytest.StashKey[Registry | None] = pytest.StashKey()
+_END = "tunegate-end"
 
 
 def open_registry(config: pytest.Config) -> None:
@@ -114,9 +115,6 @@ _DEST = "tunegate_"
 _PATHS = ("golden", "directory")
 
 
-_GROUP, _TITLE = "tunegate", "tunegate: a regression gate for fine-tuned models"
-
-
 def add_options(parser: pytest.Parser, free: Container[str]) -> None:
     """Declare options of settings.
 
@@ -124,7 +122,7 @@ def add_options(parser: pytest.Parser, free: Container[str]) -> None:
         parser: The session's options.
         free: Which may be declared, such as ``--gate-margin``.
     """
-    group = parser.getgroup(_GROUP, _TITLE)
+    group = parser.getgroup("tunegate", "tunegate: a regression gate for fine-tuned models")
     for name, setting in SETTINGS.items():
         flags = ("--model", "--gate-model") if name == "model" else (setting.flag or "",)
         if not (declared := [flag for flag in flags if flag in free]):
@@ -179,7 +177,10 @@ __all__ = ["candidate_name", "generate", "golden", "judge", "model"]
 
 def last_word() -> LastWord:
     """What is registered after the conftest files, so that it says the session's exit status."""
-    return LastWord(names_model=lambda config: bool(settings_of(config).model))
+    return LastWord(
+        names_model=lambda config: bool(settings_of(config).model),
+        is_gated=lambda config: GATE in config.stash and bool(config.stash[GATE].records),
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -194,6 +195,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # A path that can't even be looked for: too long, or in a folder that may not be read.
         raise pytest.UsageError(f"{error.filename}: {error.strerror}") from error
     if GATE in config.stash:
+        config.pluginmanager.register(GateEnd(), _END)
         sleep_while_waiting()
         config.add_cleanup(interrupt_by_sigterm())
 
@@ -255,6 +257,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which cases are left to be answered, and check what they need."""
     config = session.config
     gate, cases = config.stash.get(GATE, None), golden_items(session.items)
+    if gate is not None:
+        config.pluginmanager.register(config.pluginmanager.unregister(name=_END), _END)
     config.stash[SELECTION].take([each for each in cases if gate is None or not is_skipped_by_others(each)])
     # Where collecting was not completed, pytest itself says which path or node id is wrong.
     if gate is not None and gate.selection.content is not None:
@@ -272,9 +276,11 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     return line and printable_line(line)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Answer all selected cases before the first item begins, unless no golden item will run.
+
+    A wrapper, so that no loop of another plugin's takes the place of it.
 
     Raises:
         pytest.UsageError: None is selected, as where a conftest file takes the place of the collection.
@@ -287,6 +293,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         gate.answer()
         gate.questions.be_ready(session.items)
         pass_over()
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -314,49 +321,49 @@ def pytest_report_teststatus(
     return status, status[0], (status.upper(), {"yellow": True})
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
-    """Compare, judge, save and report; the verdict decides the exit status, and is said in any case."""
-    gate = session.config.stash.get(GATE, None)
-    if gate is not None:
-        session.config.stash[_ENDED] = session
-        if early_end(session.config).claims_verdict:
+class GateEnd:
+    """The end of a gate; registered again once all conftest files are known, so that it is around theirs."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Compare, judge, save and report; the verdict decides the exit status, and is said in any case."""
+        config, gate = session.config, session.config.stash[GATE]
+        config.stash[_ENDED] = session
+        if early_end(config).claims_verdict:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         try:
             pass_over()
             gate.finish(session)
         except KeyboardInterrupt:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
-            session.config.hook.pytest_keyboard_interrupt(excinfo=pytest.ExceptionInfo.from_current())
+            config.hook.pytest_keyboard_interrupt(excinfo=pytest.ExceptionInfo.from_current())
         except Exception:
             # A fault of ours, which must not look like a regression.
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-            session.config.notify_exception(pytest.ExceptionInfo.from_current(), session.config.option)
-    status = session.exitstatus
-    try:
-        yield
-    except BaseException as error:
-        if gate is None:
-            raise
-        # Such as --junitxml on a full disk: what another plugin can't write takes no verdict.
-        gate.note_broken_end(session, error)
-    if gate is not None and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = status  # no other plugin makes a success of a regression
-    session.config.stash[STATUS] = session.exitstatus
-    if gate is not None and not gate.is_said:
-        # pytest has no summary after statuses that it doesn't know, or without a terminal reporter.
-        if (terminal := session.config.pluginmanager.get_plugin("terminalreporter")) is not None:
-            _summarise(terminal, gate)
-        else:
-            say_verdicts(session.config, gate)
+            config.notify_exception(pytest.ExceptionInfo.from_current(), config.option)
+        config.stash[STATUS] = session.exitstatus
+        try:
+            yield
+        except BaseException as error:
+            # Such as --junitxml on a full disk: what another plugin can't write takes no verdict.
+            problem = gate.note_broken_end(session, error)
+            config.stash[STATUS] = session.exitstatus
+            if gate.is_said:
+                say(problem.line, err=True)
+        if not gate.is_said:
+            # pytest has no summary after statuses that it doesn't know, or without a terminal reporter.
+            if (terminal := config.pluginmanager.get_plugin("terminalreporter")) is not None:
+                _summarise(terminal, gate)
+            else:
+                say_verdicts(config, gate)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the gate's section, and the warnings about plug-ins."""
     for warning in registry_warnings():
         write_line(terminalreporter, warning, yellow=True)
-    if (gate := config.stash.get(GATE, None)) is not None:
-        _summarise(terminalreporter, gate)
+    if GATE in config.stash:
+        _summarise(terminalreporter, config.stash[GATE])
 
 
 def _summarise(terminal: pytest.TerminalReporter, gate: GateSession) -> None:

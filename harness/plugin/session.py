@@ -22,6 +22,7 @@ from harness.plugin.delivery import (
     deliver,
     end_problem,
     exit_status,
+    foreign_failure,
     uncollected_problem,
 )
 from harness.plugin.missing_tests import missing_tests
@@ -69,6 +70,7 @@ class GateSession:
         questions: Answers hand-written tests.
         own_tests: Which hand-written tests belong to the gate.
         seen: What the collected files have.
+        reports: How many reports of tests are failures.
         uncollected: Node ids of files that broke while they were collected.
         left_out: Parts of the gate that are not selected, and at the end those that said nothing.
         turns: How the items ended.
@@ -86,11 +88,10 @@ class GateSession:
         self.delivery = Delivery()
         self.said_left_out: str | None = None
         self.is_said = False
-        self.turns = Turns()
-        self.own_tests = OwnTests()
+        self.turns, self.own_tests = Turns(), OwnTests()
         self.uncollected: list[str] = []
         self.left_out = LeftOut(cases={}, tests=())
-        self.seen = SeenTests(others=GoldenItem)
+        self.seen, self.reports = SeenTests(others=GoldenItem), KeptReports(config)
         self._belonging, self._items, self._config = list[pytest.Item](), list[pytest.Item](), config
         self._session: Session | None = None
         # By model and case.
@@ -213,18 +214,19 @@ class GateSession:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             self.delivery.problems.append(Problem(text=str(error), status=pytest.ExitCode.USAGE_ERROR))
             return
-        # A file that can't be collected is bad input, and no failure of the model.
-        failed = session.testsfailed > len(self.uncollected) or (session.shouldfail and not self.uncollected)
         status = exit_status(
             self.records.values(),
             fail_on=self.inputs.settings.fail_on,
-            tests_failed=bool(failed),
+            tests_failed=bool(self.reports.failed),
             only_cases=not self.turns.failed,
         )
         not_accepted = None if ended else "the session was interrupted"
         if others := self.turns.failed_others:
             not_accepted = f"{others[0]} failed"
+        if foreign := foreign_failure(session, self.reports.failed, len(self.uncollected)):
+            not_accepted = foreign[0].text
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
+        self.delivery.problems.extend(foreign)
         add_verdicts(self._config, self.records, self.delivery.written)
         if self.uncollected:
             self.delivery.problems.append(uncollected_problem(self.uncollected, "the gate is without it"))
@@ -257,14 +259,14 @@ class GateSession:
     def interrupted_line(self, session: pytest.Session | None) -> str | None:
         """After Ctrl-C in the gate: what is kept; None where the gate was not at work, or has not ended."""
         stopped = session is not None and session.exitstatus == pytest.ExitCode.INTERRUPTED
-        if self._answered is None:
-            return "interrupted before the first answer; the same command begins anew" if stopped else None
         if self._session is not None and (self._is_done or not stopped):
             return None
-        done, total = self._answered
+        if self._answered is None and self._session is None:
+            return "interrupted before the first answer; the same command begins anew" if stopped else None
+        kept = "all" if self._answered is None else "{} of {}".format(*self._answered)
         if not self.inputs.settings.cache:
-            return f"interrupted at {done} of {total} answers; nothing is kept (--gate-no-cache)"
-        return f"interrupted: {done} of {total} answers are kept; the same command continues from them"
+            return f"interrupted at {kept} answers; nothing is kept (--gate-no-cache)"
+        return f"interrupted: {kept} answers are kept; the same command continues from them"
 
     @property
     def cache_problem(self) -> str:
@@ -288,10 +290,8 @@ class GateSession:
         candidates = tuple(each for each in self.inputs.candidates if each.name in keys)
         with open_progress(self._config) as shown:
             try:
-                inputs, golden_sets = (
-                    replace(self.inputs, candidates=candidates),
-                    self.selection.golden_sets(),
-                )
+                inputs = replace(self.inputs, candidates=candidates)
+                golden_sets = self.selection.golden_sets()
                 only = {candidate.side: keys[candidate.name] for candidate in candidates}
                 on_progress = self._noting(shown.on_progress)
                 if inputs.settings.looks > 1:
@@ -394,7 +394,7 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[SELECTION] = selection
     config.stash[GATE] = config.stash[RESULTS] = gate
-    config.pluginmanager.register(KeptReports(config), "tunegate-reports")
+    config.pluginmanager.register(gate.reports, "tunegate-reports")
     config.pluginmanager.register(gate.seen, "tunegate-seen")
     gate.own_tests = own_tests(config, settings)
     collect_golden_sets(config, golden, gate.own_tests)

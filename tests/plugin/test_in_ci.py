@@ -195,6 +195,54 @@ def test_a_conftest_that_collects_nothing_is_no_gate(project):
     result.stderr.fnmatch_lines(["ERROR: --model: no golden case is selected, so nothing would be gated*"])
 
 
+FIRST = "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef {}: return {}\n"
+
+
+@pytest.mark.parametrize("status", [0, 1, "None if config.option.collectonly else 0"])
+def test_a_conftest_that_takes_the_place_of_pytest_is_no_gate(project, status):
+    project.pytester.makeconftest(FIRST.format("pytest_cmdline_main(config)", status))
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --model: nothing was gated: a conftest.py or another plugin ended*"])
+    assert project.run("--collect-only").ret == (0 if isinstance(status, str) else status)
+    assert project.run("--gate-accept=x", model=False).ret == (status if isinstance(status, int) else 0)
+
+
+@pytest.mark.parametrize("hook", ["pytest_runtestloop()", "pytest_runtest_protocol(item)"])
+def test_a_conftest_that_runs_no_items_changes_no_verdict(project, hook):
+    """The cases are judged, and the run says that the items were not run."""
+    project.pytester.makeconftest(FIRST.format(hook, True))
+    project.wrong["candidate"] = set(ANSWERS)
+    result = project.run("--gate-accept=ship")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*REGRESS*", "tunegate: partial run, left out: 10 cases (capitals 10/10)"])
+
+
+AROUND = "import pytest\n@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef {}(session):\n    {}\n    {}\n"
+FAILING = {
+    "at the end": ("pytest_sessionfinish", "yield", "session.exitstatus = 1", 4),
+    "before the end": ("pytest_sessionfinish", "session.exitstatus = 1", "yield", 4),
+    "ended after it": ("pytest_sessionfinish", "yield", "pytest.exit('enough', 1)", 3),
+    "ended before it": ("pytest_sessionfinish", "pytest.exit('enough', 1)", "yield", 3),
+    "a rule, as of coverage": ("pytest_runtestloop", "yield", "session.testsfailed += 1", 4),
+    "stopped": ("pytest_runtestloop", "session.shouldfail = 'too slow'", "yield", 4),
+}
+
+
+@pytest.mark.parametrize("kind", FAILING)
+def test_what_another_plugin_fails_is_no_regression(project, kind):
+    """The verdict is said; the status of a regression is for regressions."""
+    hook, first, then, status = FAILING[kind]
+    project.pytester.makeconftest(AROUND.format(hook, first, then))
+    result = project.run("--gate-accept=ship", "--gate-margin=0.5")
+    assert result.ret == status
+    result.stdout.fnmatch_lines(["*PASS*"])
+    lines = [line for line in (*result.outlines, *result.errlines) if "another plugin" in line]
+    assert lines
+    project.wrong["candidate"] = set(ANSWERS)
+    assert project.run("--gate-no-cache").ret == pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.mark.processes
 def test_a_conftest_that_ends_the_process_is_no_success_of_a_gate(project):
     project.pytester.makeconftest("raise SystemExit(0)\n")

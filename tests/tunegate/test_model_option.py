@@ -90,9 +90,12 @@ def test_the_option_is_found_in_files_of_arguments_and_in_the_configuration(inst
 
 
 def test_a_conftest_may_name_the_plugin_where_automatic_loading_is_off(installation, write):
-    files = {"conftest.py": 'pytest_plugins = ["tunegate.pytest_plugin"]\n', "golden_sets/sums.yaml": GOLDEN}
-    project = write({"pyproject.toml": "", **files})
-    for variables in ({}, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}):
+    project = write({"pyproject.toml": "", "golden_sets/sums.yaml": GOLDEN})
+    for variables, name in (
+        ({}, "tunegate.pytest_plugin"),
+        ({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, "tunegate"),
+    ):
+        (project / "conftest.py").write_text(f"pytest_plugins = [{name!r}]\n")
         done = installation.run(project, "pytest", "--model=nowhere", **variables)
         assert done.returncode == 4
         assert "nowhere" in done.stderr
@@ -151,4 +154,17 @@ def test_the_line_about_several_options_names_what_sets_each():
     assert own_options_line({"--gate-no-forgetting", "--model"}) == (
         "--gate-no-forgetting and --model are this project's own options here; the gate's are "
         "TUNEGATE_FORGETTING and --gate-model"
+    )
+
+
+def test_pytest_s_own_option_switches_all_of_it_off(installation, write):
+    """No option, no golden set and no fixture is ours then, and no command takes it for a gate."""
+    test = "import pytest\n@pytest.mark.xfail(raises=LookupError, strict=True)\ndef test_a(request): request.getfixturevalue('golden')\n"
+    project = write({"pyproject.toml": "", "golden_sets/sums.yaml": GOLDEN, "tests/test_a.py": test})
+    off = ("-p", "no:tunegate")
+    assert "1 xfailed in" in installation.run(project, "pytest", *off, TUNEGATE_MODEL="nowhere").stdout
+    done = installation.run(project, "tunegate", "gate", *off, TUNEGATE_MODEL="nowhere")
+    assert (done.returncode, done.stderr) == (
+        4,
+        "ERROR: nothing would be gated: -p no: switches the gate off\n\n",
     )
