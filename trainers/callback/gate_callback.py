@@ -22,6 +22,7 @@ from trainers.callback.live_answers import (
     check_model,
     check_room,
     checkpoint_reference,
+    has_finite_weights,
     has_plain_base,
 )
 from trainers.callback.looks import (
@@ -176,13 +177,19 @@ class GateCallback(TrainerCallback):
             record = self._judged(checkpoint, model, tokenizer, args, level)
         except Exception as error:
             # A look that failed says nothing of the model: training goes on, and the next one may work. A
-            # fault of ours, of a metric or of a disk costs no training either.
+            # fault of ours, of a metric or of a disk costs no training either. But weights that are no
+            # numbers stay so.
             said = str(error) if isinstance(error, TunegateError) else f"{type(error).__name__}: {error}"
             _say(state, f"the look failed: {printable_line(said)}")
             failure: dict[str, Any] = {"gate/error": said, "step": state.global_step}
             state.log_history.append(failure)
             _rewrite_state(checkpoint, state)
-            return False
+            lost = not has_finite_weights(model)
+            if lost:
+                _say(
+                    state, f"{'stopping: ' if self._stop else ''}the trained weights are not finite any more"
+                )
+            return lost
         look = look_of(record, state.global_step, level)
         self.looks.append(look)
         self._note(look, args, state)

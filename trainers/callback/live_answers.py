@@ -104,6 +104,11 @@ def has_plain_base(model: Any) -> bool:
     return start in _PLAIN_STARTS and getattr(config, "bias", "none") == "none"
 
 
+def has_finite_weights(model: Any) -> bool:
+    """Whether all weights that are trained are numbers; after a loss of NaN they are not."""
+    return all(bool(each.isfinite().all()) for each in model.parameters() if each.requires_grad)
+
+
 def base_reference(model: Any) -> ModelRef:
     """The model that training starts from, by the content of its files, or else by its weights.
 

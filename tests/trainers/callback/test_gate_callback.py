@@ -156,6 +156,26 @@ def test_a_look_that_fails_is_told_and_ends_no_training(
     assert errors[0].startswith(told)
 
 
+class LosesItsNumbers(TrainerCallback):
+    def on_step_end(self, args, state, control, model=None, **_):
+        if state.global_step == 2:
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.data.fill_(float("nan"))
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_weights_that_are_no_numbers_end_a_training(place, make_trainer, capsys, stop):
+    """They don't recover, and no look can answer with them."""
+    gate = GateCallback(place.golden, forgetting=False, stop=stop)
+    trainer = make_trainer(LosesItsNumbers(), gate, max_steps=3, save_steps=1)
+    trainer.train()
+    assert trainer.state.global_step == (2 if stop else 3)
+    assert [look.step for look in gate.looks] == [1]
+    said = "stopping: the trained weights are" if stop else "step 2/3: the trained weights are"
+    assert f"{said} not finite any more" in capsys.readouterr().out
+
+
 def test_a_look_that_no_disk_takes_still_judges(place, make_trainer, monkeypatch, capsys):
     from trainers.callback import gate_callback
 
