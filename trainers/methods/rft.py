@@ -150,7 +150,7 @@ def _train_rounds(
         shown = one if number == done + 1 else replace(one, console=open_console(quiet=True))
         # One log for all rounds: each goes on where the one before it ended.
         log = TrainingLog(run.work, _steps_of(state), {"reward": noted["mean_reward"]})
-        make_ready(shown, trainer, tokenizer, prompts.title, log)
+        make_ready(shown, trainer, tokenizer, prompts.title, log, begun=number > 1)
         if not fit(one, trainer):
             return None
         state.rounds.append({"round": number, **noted, "losses": plain(one.watch.losses)})

@@ -70,7 +70,13 @@ def _blamed(run: TrainingRun[TrainingConfig]) -> Iterator[None]:
 
 
 def make_ready(
-    run: TrainingRun[TrainingConfig], trainer: Any, tokenizer: Any, data: str, log: Any = None
+    run: TrainingRun[TrainingConfig],
+    trainer: Any,
+    tokenizer: Any,
+    data: str,
+    log: Any = None,
+    *,
+    begun: bool = False,
 ) -> None:
     """Correct some settings of TRL, and print a summary of the training.
 
@@ -80,6 +86,7 @@ def make_ready(
         tokenizer: The base's, with its own chat template.
         data: The number of rows and the files.
         log: The training's log, where it is not that of a single training from the first step.
+        begun: The model has learnt already, such as in a round before: it keeps its weights.
     """
     import torch
     from transformers.trainer_callback import PrinterCallback
@@ -88,7 +95,7 @@ def make_ready(
 
     # It prints every log as a dictionary; the watch shows the same.
     trainer.remove_callback(PrinterCallback)
-    if run.config.peft.method in {"prefix", "prompt"}:
+    if run.config.peft.method in {"prefix", "prompt"} and not begun:
         try:
             begin_as_text(trainer.model, tokenizer, run.config.peft.init_text)
         except ValueError as error:
@@ -96,7 +103,7 @@ def make_ready(
             problem = f"{' '.join(str(error).split())}; choose another kind for this base"
             raise SettingsError(f"peft.method: {run.config.peft.method}: {problem}") from error
     if run.dtype != torch.bfloat16:
-        _train_in_float32(run, trainer.model)
+        _train_in_float32(run, trainer.model, begun=begun)
     if run.config.early_stop.golden:
         from trainers.measure.early_stop import GoldenStop
 
@@ -105,7 +112,7 @@ def make_ready(
     _print_plan(run, trainer, data)
 
 
-def _train_in_float32(run: TrainingRun[TrainingConfig], model: Any) -> None:
+def _train_in_float32(run: TrainingRun[TrainingConfig], model: Any, *, begun: bool) -> None:
     """Store the trained weights in 32 bits.
 
     On a 4-bit base TRL stores them in bfloat16, even if everything else is float32: small updates would be
@@ -115,7 +122,7 @@ def _train_in_float32(run: TrainingRun[TrainingConfig], model: Any) -> None:
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    if run.config.adapter is not None:
+    if run.config.adapter is not None and not begun:
         # The starting weights were rounded before.
         from peft import load_peft_weights, set_peft_model_state_dict
 

@@ -8,6 +8,7 @@ from harness.engines.open import describe_model
 from harness.types.training import LOG_FILE
 from trainers.measure.samples import read_samples
 from trainers.measure.training_log import read_log
+from trainers.methods import rft
 from trainers.methods.rft import RftConfig, best
 
 pytestmark = pytest.mark.training
@@ -98,6 +99,37 @@ def test_finished_rounds_are_not_repeated(project, tmp_path, capsys):
     assert run.manifest["adapter_sha256"] == third
     steps = [entry["step"] for entry in read_log(run.output / LOG_FILE) if "loss" in entry]
     assert steps == list(range(1, 25))
+
+
+def test_each_round_goes_on_where_the_one_before_ended(
+    make_project, make_tiny_adapter, tiny_model_dir, tmp_path, monkeypatch
+):
+    """Also from an adapter, whose weights are read only once, and where a run was resumed."""
+    make_tiny_adapter(tiny_model_dir, tmp_path / "start", spread=0.5)
+    ends, fit = [], rft.fit
+
+    def weights(trainer):
+        return next(
+            each.detach().clone() for name, each in trainer.model.named_parameters() if "lora_B" in name
+        )
+
+    def watched(run, trainer):
+        before = weights(trainer)
+        finished = fit(run, trainer)
+        ends.append((before, weights(trainer)))
+        return finished
+
+    monkeypatch.setattr(rft, "fit", watched)
+    (tmp_path / "mine.py").write_text(CAT)
+    settings = {"adapter": "start", "rounds": 2, "threshold": 0, "num_generations": 2, "max_steps": 1}
+    run = make_project("rft", PROMPTS[:2], **{**SETTINGS, **settings})
+    assert run.train() == 0
+    assert not ends[0][0].equal(ends[0][1])
+    assert ends[1][0].equal(ends[0][1])
+    for file in (tmp_path / "out.work" / "checkpoints" / "checkpoint-2").iterdir():
+        file.unlink()
+    assert run.train("--resume") == 0
+    assert ends[2][0].equal(ends[0][1])
 
 
 def test_no_answer_worth_learning_is_one_line(project, capsys):
