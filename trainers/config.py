@@ -226,7 +226,13 @@ RATE_FACTORS = {
 
 
 class TrainingConfig(RunConfig):
-    """Keys of every trainer of a causal language model."""
+    """Keys of every trainer of a causal language model.
+
+    Attributes:
+        reference: Whether the loss compares with the model that training started from.
+    """
+
+    reference: ClassVar[bool] = False
 
     data: Annotated[
         tuple[Path, ...],

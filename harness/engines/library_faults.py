@@ -69,9 +69,16 @@ def loading_failures(
             ) from error
         if problem := own_code_problem(error):
             raise kind(f"{doing} can't be {verb}: {problem}") from error
-        versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("transformers", "peft"))
-        remedy = hint() or f"is it whole, and made for {versions}?"
+        remedy = hint() or _remedy_of(error)
         raise kind(f"{doing} can't be {verb}: {first_line(error)}; {remedy}") from error
+
+
+def _remedy_of(error: Exception) -> str:
+    """What to do about a library's exception of which no more is known."""
+    if isinstance(error, ImportError):
+        return "install it, or give the model that this one was made from"
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("transformers", "peft"))
+    return f"is it whole, and made for {versions}?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -216,6 +216,23 @@ def _refuse_not_finite_tensors(directory: Path) -> None:
     refuse_not_finite(str(directory), broken, AdapterError)
 
 
+# Where bitsandbytes says at its import, on some CPUs, that a kernel of the hub is missing; it has one itself.
+_KERNEL_LOG, _KERNEL_NOTICE = "bitsandbytes.backends.cpu.ops", "Failed to load CPU gemm_4bit_forward"
+
+
+def hush_missing_kernel() -> None:
+    """Make bitsandbytes' notice of a missing kernel one for debugging; all its other warnings stay."""
+    logging.getLogger(_KERNEL_LOG).addFilter(_kernel_for_debugging)
+
+
+def _kernel_for_debugging(record: logging.LogRecord) -> bool:
+    """A filter of logging; a logger has the same one only once."""
+    if not str(record.msg).startswith(_KERNEL_NOTICE):
+        return True
+    record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
 @contextmanager
 def quiet_load() -> Iterator[None]:
     """Allow one load at a time, without the libraries' bars and notices; import the libraries inside too.

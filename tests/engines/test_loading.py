@@ -201,3 +201,30 @@ def test_functions_decorated_while_libraries_load_are_compiled_when_they_are_cal
     assert (double(2), triple(2), triple(3)) == (4, 6, 9)
     assert [settings for _, settings in compiled] == [{"fullgraph": True}, {}, {"dynamic": False}]
     assert double.__name__ == "double"
+
+
+def test_a_missing_kernel_is_for_debugging_and_other_warnings_stay(caplog):
+    """The notice is bitsandbytes' own, at its import; a second call adds nothing."""
+    import logging
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    from harness.engines import loading
+
+    place = find_spec("bitsandbytes")
+    if place is not None:
+        own = Path(place.origin).parent / "backends" / "cpu" / "ops.py"
+        assert loading._KERNEL_NOTICE in own.read_text(encoding="utf-8")
+    log = logging.getLogger(loading._KERNEL_LOG)
+    before = list(log.filters)
+    try:
+        loading.hush_missing_kernel()
+        loading.hush_missing_kernel()
+        log.warning(f"{loading._KERNEL_NOTICE} from a hub: %s", "none")
+        log.warning("weights are damaged")
+        assert caplog.messages == ["weights are damaged"]
+        with caplog.at_level(logging.DEBUG):
+            log.warning(f"{loading._KERNEL_NOTICE} from a hub: %s", "none")
+        assert caplog.records[-1].levelno == logging.DEBUG
+    finally:
+        log.filters[:] = before

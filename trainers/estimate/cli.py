@@ -111,6 +111,7 @@ def run(
         title = f"{params}, with the dimensions of {like}"
     else:
         shape, title = shape_of_model(str(model)), str(model)
+        title += "" if shape.counts else " (transformers doesn't have its class: by its dimensions)"
     parts = estimate(shape, setup)
     how = f"{method}, {setup.dtype}, {setup.optimizer}, batches of {batch_size} × {length} tokens"
     _print(f"{title}: {shape.parameters / 1e9:.2f} billion parameters\n{how}, on one {device} device", parts)

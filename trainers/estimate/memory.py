@@ -115,11 +115,13 @@ def lora_parameters(shape: Shape, r: int) -> int:
         shape: The base's dimensions.
         r: LoRA rank.
     """
+    if shape.counts is not None:
+        return shape.counts.lora_a_rank * r
     if shape.experts == 1:
         return shape.layers * sum(r * (inputs + outputs) for inputs, outputs in shape.linears)
     # PEFT adapts a mixture's two matrices into the middle as one, with twice the rank, and the router.
     hidden, middle = shape.hidden, shape.intermediate
-    attention = sum(inputs + outputs for inputs, outputs in shape.attention)
+    attention = sum(inputs + outputs for inputs, outputs in (*shape.attention, *shape.shared_expert))
     expert = 2 * (hidden + 2 * middle) + (middle + hidden)
     return shape.layers * r * (attention + shape.experts * expert + hidden + shape.experts)
 
@@ -227,8 +229,9 @@ def kept_per_token(shape: Shape, setup: Setup) -> float:
     """
     width = FLOAT_BYTES[setup.dtype]
     attention = 5 * shape.heads * shape.head_dim
-    feed_forward = (4 if shape.gated else 2) * shape.intermediate * shape.active_experts
-    inner = 0 if setup.weights == "full" else setup.r * len(shape.linears)
+    wide = shape.intermediate * shape.active_experts + shape.shared
+    feed_forward = (4 if shape.gated else 2) * wide
+    inner = 0 if setup.weights == "full" else setup.r * shape.passed_linears
     norms = 2 * shape.hidden * 4 if width == 2 else 0
     if setup.weights == "full":
         norms += 2 * shape.hidden * width

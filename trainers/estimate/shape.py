@@ -1,4 +1,8 @@
-"""The size of a causal language model, from its config.json only."""
+"""The size of a causal language model, from its config.json only.
+
+Its dimensions tell what a token keeps in memory; parameters are counted on the model's own class, where
+transformers has it, and computed from the dimensions otherwise.
+"""
 
 import math
 from collections.abc import Mapping
@@ -10,6 +14,8 @@ from harness.errors import ModelError, SettingsError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
 from harness.types.storage import parse_json
+from trainers.estimate.counts import Counts, counted
+from trainers.run.base_model import stored_problem
 from tunegate.project import user_path
 
 # Families whose feed-forward layer has two matrices; the others have a gate as the third.
@@ -42,6 +48,8 @@ class Shape:
         gated: Whether the feed-forward layer has a gate (three matrices instead of two).
         experts: Parallel feed-forward layers; 1 in a dense model.
         active_experts: The number of experts per token.
+        shared: Width of the feed-forward layer that all tokens share beside the experts; 0 without one.
+        counts: The parameters, counted; None: computed from the dimensions.
     """
 
     layers: int
@@ -55,6 +63,8 @@ class Shape:
     gated: bool = True
     experts: int = 1
     active_experts: int = 1
+    shared: int = 0
+    counts: Counts | None = None
 
     @property
     def attention(self) -> tuple[tuple[int, int], ...]:
@@ -63,10 +73,22 @@ class Shape:
         return ((self.hidden, queries), (self.hidden, keys), (self.hidden, keys), (queries, self.hidden))
 
     @property
+    def shared_expert(self) -> tuple[tuple[int, int], ...]:
+        """Inputs and outputs of the linear layers that all tokens share beside the experts."""
+        return self._feed_forward(self.shared) if self.shared else ()
+
+    @property
     def linears(self) -> tuple[tuple[int, int], ...]:
         """Inputs and outputs of every linear layer in one decoder layer."""
-        into = ((self.hidden, self.intermediate),) * (2 if self.gated else 1)
-        return (*self.attention, *((*into, (self.intermediate, self.hidden)) * self.experts))
+        return (*self.attention, *self.shared_expert, *(self._feed_forward(self.intermediate) * self.experts))
+
+    @property
+    def passed_linears(self) -> int:
+        """The number of linear layers of one decoder layer that a token passes."""
+        return len(self.linears) - len(self._feed_forward(1)) * (self.experts - self.active_experts)
+
+    def _feed_forward(self, width: int) -> tuple[tuple[int, int], ...]:
+        return (*((self.hidden, width),) * (2 if self.gated else 1), (width, self.hidden))
 
     @property
     def linear_parameters(self) -> int:
@@ -79,7 +101,9 @@ class Shape:
 
         A mixture's experts are one tensor of three dimensions each, which bitsandbytes leaves as it is.
         """
-        stored = self.linears if self.experts == 1 else self.attention
+        if self.counts is not None:
+            return self.counts.in_4_bits
+        stored = self.linears if self.experts == 1 else (*self.attention, *self.shared_expert)
         return self.layers * sum(inputs * outputs for inputs, outputs in stored)
 
     @property
@@ -91,6 +115,8 @@ class Shape:
     @property
     def parameters(self) -> int:
         """All parameters."""
+        if self.counts is not None:
+            return self.counts.parameters
         return self.linear_parameters + self.other_parameters
 
 
@@ -164,7 +190,7 @@ def shape_of_model(reference: str) -> Shape:
         config = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{path}: not JSON: {error}") from error
-    return read_shape(config, str(path))
+    return replace(read_shape(config, str(path)), counts=counted(path.parent))
 
 
 def read_shape(config: Mapping[str, Any], path: str) -> Shape:
@@ -175,8 +201,11 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
         path: Its file, for messages.
 
     Raises:
-        ModelError: A dimension is missing; the message says which.
+        ModelError: A dimension is missing, and the message says which; or the weights are stored in numbers
+            that can't be trained on.
     """
+    if isinstance(config, dict) and (problem := stored_problem(config, path)):
+        raise ModelError(problem)
     config = config.get("text_config", config) if isinstance(config, dict) else config
     if not isinstance(config, dict):
         raise ModelError(f"{path}: not a model's configuration (expected a JSON object)")
@@ -185,7 +214,7 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
 
     def dimension(*names: str, default: int | None = None, least: int = 1) -> int:
         name = next((name for name in names if config.get(name) is not None), names[0])
-        found = config.get(name, default)
+        found = default if config.get(name) is None else config[name]
         if found is None:
             raise ModelError(
                 f"{path}: {name} is missing: the estimate is for causal language models with attention"
@@ -195,26 +224,32 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
         return found
 
     hidden = dimension("hidden_size", "n_embd", "d_model")
-    heads = dimension("num_attention_heads", "n_head")
+    heads = dimension("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads")
     experts = max(dimension("num_local_experts", "num_experts", "n_routed_experts", default=1, least=0), 1)
+    intermediate = dimension(
+        *(("moe_intermediate_size",) if experts > 1 else ()),
+        *("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"),
+        default=4 * hidden,
+    )
+    # Falcon's older files also give a number of heads of keys, which is not read then.
+    one_key = bool(config.get("multi_query")) and not config.get("new_decoder_architecture")
     return Shape(
-        layers=dimension("num_hidden_layers", "n_layer"),
+        layers=dimension("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
         hidden=hidden,
-        intermediate=dimension(
-            *(("moe_intermediate_size",) if experts > 1 else ()),
-            *("intermediate_size", "n_inner", "ffn_dim"),
-            default=4 * hidden,
-        ),
+        intermediate=intermediate,
         heads=heads,
-        kv_heads=dimension(
-            "num_key_value_heads", "num_kv_heads", default=1 if config.get("multi_query") else heads
-        ),
+        kv_heads=1 if one_key else dimension("num_key_value_heads", "num_kv_heads", default=heads),
         head_dim=dimension("head_dim", default=max(hidden // heads, 1)),
         vocabulary=dimension("vocab_size"),
         tied=bool(config.get("tie_word_embeddings", kind in _TIED_BY_DEFAULT)),
         gated=kind not in _WITHOUT_GATE,
         experts=experts,
-        active_experts=max(dimension("num_experts_per_tok", default=1, least=0), 1),
+        active_experts=min(max(dimension("num_experts_per_tok", default=1, least=0), 1), experts),
+        shared=dimension(
+            *("shared_expert_intermediate_size", "shared_intermediate_size"),
+            default=intermediate * dimension("n_shared_experts", "num_shared_experts", default=0, least=0),
+            least=0,
+        ),
     )
 
 

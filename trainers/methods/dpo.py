@@ -16,7 +16,7 @@ from an adapter, a frozen copy of that adapter.
 
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -30,6 +30,8 @@ from trainers.shared.preference_run import train_preferences
 
 class DpoConfig(PreferenceConfig):
     """Direct preference optimisation."""
+
+    reference: ClassVar[bool] = True
 
     beta: Annotated[float, Field(gt=0, description="Strength of the pull towards the reference.")] = 0.1
     label_smoothing: Annotated[

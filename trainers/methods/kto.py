@@ -12,7 +12,7 @@ loss ``kto``.
 """
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -26,6 +26,8 @@ from trainers.shared.preference_run import train_preferences
 
 class KtoConfig(PreferenceConfig):
     """Kahneman-Tversky optimisation."""
+
+    reference: ClassVar[bool] = True
 
     batch_size: Annotated[
         int, Field(ge=2, description="Examples of one forward pass; the KL term needs two.")

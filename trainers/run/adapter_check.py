@@ -27,12 +27,12 @@ def fitting_adapter(adapter: Any, base_dir: Path) -> Any:
         ModelError: The configuration can't be read.
         SettingsError: The adapter doesn't fit.
     """
-    model = _without_weights(base_dir, reward=adapter.task_type == "SEQ_CLS")
+    model = empty_model(base_dir, reward=adapter.task_type == "SEQ_CLS")
     problem = _problem(model, adapter)
     if problem is not None and getattr(adapter, "target_modules", None) == "all-linear":
         narrower = copy.copy(adapter)
         narrower.exclude_modules = list(_READ_DIRECTLY)
-        if _problem(_without_weights(base_dir, reward=adapter.task_type == "SEQ_CLS"), narrower) is None:
+        if _problem(empty_model(base_dir, reward=adapter.task_type == "SEQ_CLS"), narrower) is None:
             return narrower
     if problem is not None:
         # The problem may begin with a key.
@@ -42,13 +42,22 @@ def fitting_adapter(adapter: Any, base_dir: Path) -> Any:
     return adapter
 
 
-def _without_weights(base_dir: Path, *, reward: bool) -> Any:
-    from accelerate import init_empty_weights
+def empty_model(base_dir: Path, *, reward: bool = False) -> Any:
+    """A base of its own class, as a trainer loads it, without weights: nothing is allocated.
+
+    Args:
+        base_dir: The base's directory; only its ``config.json`` is read.
+        reward: With a head that gives a conversation one number.
+
+    Raises:
+        ModelError: It is no causal language model, or transformers doesn't have its class.
+    """
+    import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     kind: Any = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
     refuse_other_models(base_dir)
-    with loading_failures(str(base_dir), ModelError), init_empty_weights():
+    with loading_failures(str(base_dir), ModelError), torch.device("meta"):
         config = AutoConfig.from_pretrained(base_dir, trust_remote_code=False, local_files_only=True)
         # The base's own quantisation replaces layers when weights are loaded.
         config.quantization_config = None
@@ -57,7 +66,7 @@ def _without_weights(base_dir: Path, *, reward: bool) -> Any:
 
 def _problem(model: Any, adapter: Any) -> str | None:
     """Why the adapter doesn't fit, or None."""
-    from accelerate import init_empty_weights
+    import torch
     from peft import get_peft_model
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -65,7 +74,7 @@ def _problem(model: Any, adapter: Any) -> str | None:
     if hasattr(tried, "init_lora_weights"):
         tried.init_lora_weights = False  # there are no weights to begin from
     try:
-        with init_empty_weights():
+        with torch.device("meta"):
             made = get_peft_model(model, tried)
     except Exception as error:  # PEFT raises exceptions of many kinds
         line = str(error).strip().partition("\n")[0] or type(error).__name__

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.adapter import check_base, read_adapter
+from harness.engines.adapter import check_base, read_adapter, read_json
 from harness.engines.loading import attach
 from harness.errors import SettingsError
 from harness.models.resolve import adapter_sha256, model_sha256, plain_reference
@@ -29,8 +29,8 @@ def load_trainable(config: TrainingConfig, base_dir: Path, dtype: "torch.dtype")
         complete: it has the adapter that training starts from, or all its weights are trained.
 
     Raises:
-        InputError: A new adapter doesn't fit the base, or the one to start from is no adapter or has another
-            base.
+        InputError: A new adapter doesn't fit the base, or the one to start from is no adapter, has another
+            base, or can't be trained further by this method.
     """
     fresh = config.peft.method != "full" and config.adapter is None
     new = fitting_adapter(adapter_config(config.peft), base_dir) if fresh else None
@@ -41,7 +41,43 @@ def load_trainable(config: TrainingConfig, base_dir: Path, dtype: "torch.dtype")
         return model, new
     adapter = read_adapter(config.adapter)
     check_base(adapter, base_dir, model_sha256(base_dir))
-    return attach(model, "default", str(config.adapter), trainable=True), None
+    _refuse_second_biases(config)
+    model = attach(model, "default", str(config.adapter), trainable=True)
+    _refuse_adapted_output(model, config.adapter)
+    return model, None
+
+
+def _refuse_second_biases(config: TrainingConfig) -> None:
+    """Refuse an adapter with biases where the losses compare with a copy of it: PEFT has one at a time.
+
+    Raises:
+        SettingsError: It has trained biases.
+    """
+    if not config.reference or config.adapter is None:
+        return
+    if read_json(config.adapter / "adapter_config.json").get("bias", "none") != "none":
+        raise SettingsError(
+            f"adapter: {config.adapter} has biases, of which PEFT allows no second copy to compare with; "
+            "merge it into its base and train from that, or start from an adapter with bias: none"
+        )
+
+
+def _refuse_adapted_output(model: Any, adapter_dir: Path) -> None:
+    """Refuse an adapter that changes the output layer by its own computation: the losses read its weights.
+
+    A layer that the adapter holds whole (``modules_to_save``) has weights of its own, and is trained.
+
+    Raises:
+        SettingsError: It does.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import TrainableTokensWrapper
+
+    if isinstance(model.get_output_embeddings(), BaseTunerLayer | TrainableTokensWrapper):
+        raise SettingsError(
+            f"adapter: {adapter_dir} adapts the output layer, whose weights the losses read directly, so "
+            "that it would not be trained; merge it into its base and train from that, or start from another"
+        )
 
 
 def starting_adapter(config: TrainingConfig) -> StartingAdapter | None:

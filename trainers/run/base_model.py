@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.engines.adapter import read_json
 from harness.engines.library_faults import loading_failures, refuse_incomplete_model
 from harness.engines.precision import gpu_dtype
 from harness.engines.weights import refuse_damaged_files
@@ -60,12 +61,14 @@ def load_base(
         head: ``text``: the next token's; ``reward``: a new one that gives a conversation one number.
 
     Raises:
-        SettingsError: bitsandbytes is missing.
-        ModelError: It can't be loaded, or a weight is missing or unknown.
+        SettingsError: bitsandbytes is missing, or the base is stored in 4 bits and is to be trained whole.
+        ModelError: It can't be loaded, a weight is missing or unknown, or it is stored in numbers that can't
+            be trained on.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
+    refuse_stored_quantization(directory, quantization)
     config = _nf4(dtype, head) if quantization == "nf4" else None
     kind: Any = AutoModelForCausalLM if head == "text" else AutoModelForSequenceClassification
     refuse_damaged_files(directory)
@@ -84,6 +87,10 @@ def load_base(
             **({"num_labels": 1} if head == "reward" else {}),
         )
     refuse_incomplete_model(directory, report if head == "text" else _without_heads(report))
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            # A base that is stored in 4 bits has a type of its own.
+            module.compute_dtype = dtype
     _refuse_packed_weights(model, directory)
     model.config.use_cache = False
     for parameter in model.parameters():
@@ -112,6 +119,72 @@ def _nf4(dtype: "torch.dtype", head: str) -> Any:
         # The new head is fully trained; the text head would stay in full precision anyway.
         llm_int8_skip_modules=["score"] if head == "reward" else None,
     )
+
+
+# bitsandbytes' own 4 bits, in which a base may be stored already.
+_FOUR_BITS = "bitsandbytes in 4 bits"
+
+
+def stored_in(config: Mapping[str, Any]) -> str | None:
+    """The numbers that a model's weights are stored in, such as ``gptq``, by its config.json.
+
+    Args:
+        config: Content of the file.
+
+    Returns:
+        The name that the file gives; None for weights that are stored as they are.
+    """
+    text = config.get("text_config")
+    inner = text.get("quantization_config") if isinstance(text, dict) else None
+    found = config.get("quantization_config") or config.get("compression_config") or inner
+    if not found:
+        return None
+    if not isinstance(found, dict):
+        return "an unknown form"
+    if found.get("load_in_4bit"):
+        return _FOUR_BITS
+    bits = found.get("load_in_8bit") is True
+    return f"{found.get('quant_method') or 'an unknown form'}{' in 8 bits' if bits else ''}"
+
+
+def stored_problem(config: Mapping[str, Any], path: str) -> str | None:
+    """Why a base can't be trained as it is stored; None if it can.
+
+    A library that packs weights in another way has to be there, and what it computes by is not tested here;
+    some are turned into plain numbers where there is no GPU, without a word.
+
+    Args:
+        config: Content of its config.json.
+        path: The model, for the message.
+    """
+    found = stored_in(config)
+    if found in {None, _FOUR_BITS}:
+        return None
+    return (
+        f"{path}: its weights are stored in {found} (quantization_config), and a base is trained that is "
+        f"stored whole, or in {_FOUR_BITS}; give the model that it was made from"
+    )
+
+
+def refuse_stored_quantization(directory: Path, quantization: str) -> None:
+    """Refuse a base whose stored weights aren't those that the configuration asks for.
+
+    Args:
+        directory: The model's directory; only its config.json is read.
+        quantization: ``nf4`` or ``none``.
+
+    Raises:
+        ModelError: They are stored in numbers that can't be trained on.
+        SettingsError: They are stored in 4 bits, and are asked for whole.
+    """
+    config = read_json(directory / "config.json")
+    if problem := stored_problem(config, f"base: {directory}"):
+        raise ModelError(problem)
+    if quantization == "none" and stored_in(config) == _FOUR_BITS:
+        raise SettingsError(
+            f"quantization: none: {directory} is stored in 4 bits; give quantization: nf4, or the model that "
+            "it was made from"
+        )
 
 
 def _refuse_packed_weights(model: Any, directory: Path) -> None:

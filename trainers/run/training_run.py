@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from harness.engines.loading import hush_missing_kernel
 from harness.models.resolve import resolve_model
 from harness.presentation.console import open_console
 from trainers.config import DtypeName, RunConfig, RunConfigT
@@ -74,6 +75,7 @@ def prepared_run(
     with main_process_first():
         checkpoint = prepare_work(work, config, data_sha256, resume=resume)
 
+    hush_missing_kernel()
     from datasets.utils.logging import disable_progress_bar
     from transformers import set_seed
 

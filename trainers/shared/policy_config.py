@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -76,6 +76,8 @@ class SamplingConfig(TrainingConfig):
 
 class PolicyConfig(SamplingConfig):
     """Online policy optimisation."""
+
+    reference: ClassVar[bool] = True
 
     beta: Annotated[
         float, Field(ge=0, description="Weight of the KL divergence from the starting model.")

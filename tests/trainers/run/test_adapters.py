@@ -125,3 +125,69 @@ def test_what_is_trained_is_said_of_the_adapter_itself(settings, said):
     """One that training starts from has a kind and shape of its own, which no key of the run names."""
     model = SimpleNamespace(parameters=list, active_peft_config=adapter_config(PeftSettings(**settings)))
     assert describe_trained(model) == f"{said}, 0 trainable parameters"
+
+
+@pytest.fixture
+def start_from(tiny_model_dir, tmp_path):
+    """Makes an adapter of the tiny model, as another program would: ``start_from(tied=…, bias=…)``."""
+    import json
+    import shutil
+
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    def make(tied=False, **settings):
+        base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+        config = json.loads((base / "config.json").read_text())
+        (base / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": tied}))
+        model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32)
+        model.config.tie_word_embeddings = tied
+        if not tied:
+            model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+        model.tie_weights()
+        model.save_pretrained(base)
+        settings = {"target_modules": ["q_proj", "v_proj"], "init_lora_weights": False, **settings}
+        made = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=4, **settings))
+        made.save_pretrained(tmp_path / "start")
+        stored = json.loads((tmp_path / "start" / "adapter_config.json").read_text())
+        stored["base_model_name_or_path"] = str(base)
+        (tmp_path / "start" / "adapter_config.json").write_text(json.dumps(stored))
+        return {"base": str(base), "adapter": "start", "quantization": "none", "max_steps": 2}
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "said"),
+    [
+        ("sft", {"target_modules": ["q_proj", "lm_head"]}, "adapts the output layer"),
+        ("dpo", {"tied": True, "trainable_token_indices": {"embed_tokens": [5]}}, "adapts the output layer"),
+        ("dpo", {"bias": "lora_only"}, "has biases, of which PEFT allows no second copy to compare with"),
+    ],
+)
+def test_an_adapter_that_cannot_be_trained_further_is_one_line(
+    make_project, start_from, pairs, capsys, method, settings, said
+):
+    rows = [{"prompt": "what is w1", "completion": "one"}] if method == "sft" else pairs
+    assert make_project(method, rows, **start_from(**settings)).train() == 4
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"start {said}" in line
+    assert "merge it into its base" in line
+
+
+@pytest.mark.parametrize("saved", [["lm_head"], ["embed_tokens"]])
+def test_layers_that_an_adapter_holds_whole_are_learnt_from_there(make_project, start_from, pairs, saved):
+    """Their copy is the reference too: the first loss is that of equal models, ln 2."""
+    import math
+
+    from safetensors.torch import load_file
+
+    project = make_project("dpo", pairs, **start_from(modules_to_save=saved))
+    before = load_file(project.path / "start" / "adapter_model.safetensors")
+    assert project.train() == 0
+    after = load_file(project.output / "adapter_model.safetensors")
+    assert project.manifest["losses"][0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
+    held = [name for name in before if saved[0] in name]
+    assert held
+    assert all((before[name] != after[name]).any() for name in held)

@@ -145,3 +145,42 @@ def test_virtual_tokens_are_not_continued(make_project, capsys):
     project.output.rename(project.path / "first")
     assert project.train(adapter="first", peft={"r": 4}) == 4
     assert "first: virtual tokens can't be trained further" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stored", "quantization", "said"),
+    [
+        ({"quant_method": "gptq", "bits": 4}, "nf4", "weights are stored in gptq"),
+        ({"quant_method": "awq", "bits": 4}, "none", "weights are stored in awq"),
+        ({"quant_method": "fp8"}, "none", "weights are stored in fp8"),
+        ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "nf4", "bitsandbytes in 8 bits"),
+        (
+            {"load_in_4bit": True},
+            "none",
+            "quantization: none: .* is stored in 4 bits; give quantization: nf4",
+        ),
+    ],
+)
+def test_a_base_in_other_numbers_is_refused_before_it_loads(tmp_path, stored, quantization, said):
+    """Libraries would turn some into plain numbers without a word, and fail on others in the middle."""
+    from harness.errors import InputError
+    from trainers.run.base_model import refuse_stored_quantization
+
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": stored}))
+    with pytest.raises(InputError, match=said):
+        refuse_stored_quantization(tmp_path, quantization)
+
+
+def test_a_base_that_is_stored_in_4_bits_computes_in_the_runs_numbers(tiny_model_dir, tmp_path):
+    """Its own file names another type."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )
+    AutoModelForCausalLM.from_pretrained(tiny_model_dir, quantization_config=config).save_pretrained(tmp_path)
+    model = load_base(tmp_path, "nf4", torch.float32)
+    small = [module for module in model.modules() if type(module).__name__ == "Linear4bit"]
+    assert small
+    assert {module.compute_dtype for module in small} == {torch.float32}
