@@ -61,10 +61,7 @@ class PostgresDatabase:
     def writing(self) -> Iterator[None]:
         """A transaction that no other writer is in; all of it is stored, or nothing."""
         with self._connection.transaction():
-            # Of the schema: other histories on the server have theirs.
-            self._connection.execute(
-                "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, self._server.schema)
-            )
+            _lock(self._connection, self._server)
             yield
 
     def version(self) -> int:
@@ -139,6 +136,11 @@ def open_server(server: HistoryServer, wait_s: float, *, to_read: bool = False) 
         raise kind(f"{server}: {_explained(error, server, wait_s)}") from None
 
 
+def _lock(connection: "psycopg.Connection[Any]", server: HistoryServer) -> None:
+    """Keep other writers of this schema out, until the transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, server.schema))
+
+
 def _is_unreachable(error: "psycopg.Error") -> bool:
     """Whether the server is down, goes down or is out of reach, and not the name, role or password wrong."""
     from psycopg import InterfaceError, OperationalError
@@ -169,7 +171,10 @@ def _prepare(
     if found is None:
         if to_read:
             raise HistoryError(f"{server}: no history here: pytest --model=DIR makes one")
-        connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{server.schema}"'.encode())
+        # Of two that create it at once the second would fail, although it says IF NOT EXISTS.
+        with connection.transaction():
+            _lock(connection, server)
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{server.schema}"'.encode())
     connection.execute(f'SET search_path = "{server.schema}"'.encode())
 
 

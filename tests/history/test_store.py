@@ -178,10 +178,11 @@ def test_a_crash_while_saving_leaves_nothing_of_the_run(anywhere, make_record):
 
 
 def test_many_writers_may_begin_at_once(anywhere, make_record):
-    errors = []
+    errors, start = [], threading.Barrier(5)
 
     def work(number):
         try:
+            start.wait()
             with open_history(anywhere) as history:
                 history.save(make_record(run_id=f"20260101-00000{number}-aaaa"))
         except Exception as error:
