@@ -16,6 +16,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from harness.engines.workers.functions import Dealer
 from harness.errors import JudgeError
 from harness.judge.base import JudgeEngine
 from harness.judge.replies import is_bare_object, prepare_reading, read_reply
@@ -117,6 +118,16 @@ class Judge:
         """Import what the engine needs, if it can say so; nothing is sent."""
         if (prepare := getattr(self._engine, "prepare", None)) is not None:
             prepare()
+
+    def deal_by(self, dealer: Dealer) -> None:
+        """Let workers compute the replies, if the engine computes them on this machine.
+
+        Args:
+            dealer: Deals the questions to them.
+        """
+        if (deal_by := getattr(self._engine, "deal_by", None)) is not None:
+            # How many questions wait is then the workers' affair.
+            self._concurrency = max(self._concurrency, deal_by(dealer))
 
     def submit(self, request: JudgeRequest) -> "Future[JudgeReply]":
         """Ask without waiting; the same question is asked once.

@@ -9,12 +9,15 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.gather import Gatherer
 from harness.engines.open import describe_model, open_engine
+from harness.engines.workers.functions import Dealer
 from harness.errors import CasesFailedError, EngineError, JudgeError, PromptError
+from harness.judge.dealing import DEALT, absolute_spec, dealt_replies
 from harness.judge.spec import JudgeSpec
 from harness.types import (
     Completion,
@@ -29,6 +32,8 @@ from harness.types import (
 _MOST = 32
 # Tokens of the shortest reply, such as {"pass": true}, with some to spare.
 _LEAST_REPLY = 16
+# Batches change a reply's cross-entropy, in nats, by less.
+_NOISE = 1e-4
 # Templates that don't know the value ignore it.
 _WITHOUT_REASONING = GenerationSettings(chat_template_kwargs={"enable_thinking": False})
 
@@ -56,13 +61,24 @@ class LocalEngine:
         Raises:
             InputError: There is no such model.
         """
-        model = describe_model(spec.model)
+        model, self._spec = describe_model(spec.model), spec
         sha256 = f"{model.base_sha256[:12]}{'-' + model.adapter_sha256[:12] if model.adapter_sha256 else ''}"
         self._name, self._identity = spec.model, f"{spec}#{sha256}"
         self._engine: Any = None
         self._known: dict[tuple[tuple[Message, ...], str, int], JudgeReply | JudgeError] = {}
         self._gatherer: Gatherer[JudgeRequest, JudgeReply | JudgeError] = Gatherer(self._answer, _MOST)
         self.requests = 0
+        self._dealer: Dealer | None = None
+
+    def deal_by(self, dealer: Dealer) -> int:
+        """Let workers compute the replies; returns how many questions they get at a time.
+
+        Args:
+            dealer: Deals the questions to them.
+        """
+        self._dealer = dealer
+        self._gatherer = Gatherer(self._answer, DEALT)
+        return DEALT
 
     @property
     def identity(self) -> str:
@@ -88,13 +104,23 @@ class LocalEngine:
         """A repeated question is not computed twice: nothing here is random."""
         keys = [(one.messages, json.dumps(one.reply_schema), one.max_tokens) for one in requests]
         new = {key: one for key, one in zip(keys, requests, strict=True) if key not in self._known}
-        self._known.update(zip(new, self._computed(list(new.values())), strict=True))
+        compute = self.computed if self._dealer is None else partial(dealt_replies, self, self._dealer)
+        self._known.update(zip(new, compute(list(new.values())), strict=True))
         return [self._known[key] for key in keys]
 
-    def _computed(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply | JudgeError]:
+    @property
+    def name(self) -> str:
+        """The judge's name in its replies."""
+        return self._name
+
+    @property
+    def sent(self) -> JudgeSpec:
+        """The spec as other processes understand it."""
+        return absolute_spec(self._spec)
+
+    def computed(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply | JudgeError]:
         """A reply for each question, or why there is none; one bad question doesn't hinder the others."""
-        if self._engine is None:
-            self._engine = open_engine(self._name)
+        self.load()
         replies: dict[int, JudgeReply | JudgeError] = {}
         prompts: dict[int, Any] = {}
         choices = [choices_of(request.reply_schema) for request in requests]
@@ -108,6 +134,11 @@ class LocalEngine:
         rest = [place for place in prompts if place not in scored]
         replies |= self._generated(requests, prompts, rest)
         return [replies[place] for place in range(len(requests))]
+
+    def load(self) -> None:
+        """Load the model, unless it is."""
+        if self._engine is None:
+            self._engine = open_engine(self._name)
 
     def _prompt(self, request: JudgeRequest) -> Any:
         """The question, behind which the reply comes next: a reasoning has no room in a few tokens.
@@ -163,7 +194,8 @@ class LocalEngine:
         least = min(losses)
         weights = [math.exp(least - loss) for loss in losses]
         shares = [weight / math.fsum(weights) for weight in weights]
-        best = losses.index(least)
+        # Of equally likely ones the first, whatever the last digits are, which depend on the batch.
+        best = next(place for place, loss in enumerate(losses) if loss - least < _NOISE)
         told = ", ".join(
             f"{_bare(option)} {share:.2f}" for option, share in zip(options, shares, strict=True)
         )

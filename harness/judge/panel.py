@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from harness.engines.workers.functions import Dealer
 from harness.errors import JudgeError, SettingsError
 from harness.judge.questions import VALUES, pair_verdict, preference, single_verdict, swapped
 from harness.statistics.agreement import krippendorff_alpha
@@ -23,10 +24,15 @@ class Panel:
 
     Attributes:
         votes: Each judge's value for each question so far, by task; None where it gave no verdict.
+        dealer: Deals the work of judges and encoders on this machine to workers; None without any.
     """
 
-    def __init__(self, judges: "Sequence[Judge]") -> None:
+    def __init__(self, judges: "Sequence[Judge]", dealer: Dealer | None = None) -> None:
         """Store the judges.
+
+        Args:
+            judges: The judges.
+            dealer: Deals work to workers.
 
         Raises:
             SettingsError: Their number is even, so a vote could be a tie.
@@ -35,7 +41,10 @@ class Panel:
             raise SettingsError(
                 f"{len(judges)} judges: a panel needs an odd number, so that a vote is never a tie"
             )
-        self.judges = tuple(judges)
+        self.judges, self.dealer = tuple(judges), dealer
+        if dealer is not None:
+            for judge in self.judges:
+                judge.deal_by(dealer)
         self.votes: dict[str, list[tuple[float | None, ...]]] = {}
 
     @property

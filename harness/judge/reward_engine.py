@@ -15,7 +15,9 @@ from typing import Any, cast
 
 from harness.engines.adapter import read_json, read_training
 from harness.engines.gather import Gatherer
+from harness.engines.workers.functions import Dealer
 from harness.errors import AdapterError, JudgeError, PromptError
+from harness.judge.dealing import DEALT, absolute_spec, dealt_replies
 from harness.judge.spec import JudgeSpec
 from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
@@ -65,8 +67,29 @@ class RewardEngine:
         self._model: Any = None
         self._tokenizer: Any = None
         self._known: dict[str, float] = {}
-        self._gatherer: Gatherer[JudgeRequest, JudgeReply] = Gatherer(self._answer, _MOST)
+        self._spec, self._dealer = spec, cast("Dealer | None", None)
+        self._gatherer: Gatherer[JudgeRequest, JudgeReply | JudgeError] = Gatherer(self._answer, _MOST)
         self.requests = 0
+
+    def deal_by(self, dealer: Dealer) -> int:
+        """Let workers compute the rewards; returns how many questions they get at a time.
+
+        Args:
+            dealer: Deals the questions to them.
+        """
+        self._dealer = dealer
+        self._gatherer = Gatherer(self._answer, DEALT)
+        return DEALT
+
+    @property
+    def name(self) -> str:
+        """The judge's name in its replies."""
+        return self._name
+
+    @property
+    def sent(self) -> JudgeSpec:
+        """The spec as other processes understand it."""
+        return absolute_spec(self._spec)
 
     @property
     def identity(self) -> str:
@@ -89,13 +112,21 @@ class RewardEngine:
             raise JudgeError(f"a reward model can't answer {request.task}: it only scores answers")
         self.requests += 1
         try:
-            return await self._gatherer.ask(request)
+            reply = await self._gatherer.ask(request)
         except (PromptError, RuntimeError, ValueError, MemoryError, OSError) as error:
             raise JudgeError(f"{type(error).__name__}: {error}") from error
+        if isinstance(reply, JudgeError):
+            raise reply
+        return reply
 
-    def _answer(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
-        if self._model is None:
-            self._load()
+    def _answer(self, requests: Sequence[JudgeRequest]) -> Sequence[JudgeReply | JudgeError]:
+        return (
+            self.computed(requests) if self._dealer is None else dealt_replies(self, self._dealer, requests)
+        )
+
+    def computed(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        """A reply for each question, computed in this process."""
+        self.load()
         rewards = self._rewards(
             [turns_of(request, answer) for request in requests for answer in request.answers]
         )
@@ -121,7 +152,10 @@ class RewardEngine:
             return {"reason": reason, "grade": 1 + round(_GRADES / (1 + math.exp(-above)))}
         return {"reason": reason, "pass": above > 0}
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Load the model, unless it is."""
+        if self._model is not None:
+            return
         import torch
 
         from harness.engines.loading import quiet_load

@@ -4,10 +4,12 @@ A group of checks is combined from its members' results.
 """
 
 import math
+import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from harness.errors import TunegateError
 from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.registry import load_function
 from harness.registry.builtin_metrics import BUILTIN_METRICS
@@ -318,3 +320,41 @@ def _explained(scores: Sequence[Score]) -> str:
     failed = [score for score in scores if not score.passed]
     reasons = "; ".join(f"{score.metric}: {score.explanation}" for score in (failed or scores)[:_REASONS])
     return f"{len(scores) - len(failed)} of {len(scores)} pass; {'failed' if failed else 'passed'}: {reasons}"
+
+
+def computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> list[Result]:
+    """Score as one batch; if it breaks, halve it until only the answers that break it are errors.
+
+    Args:
+        function: The metric's.
+        requests: The checks and their answers.
+    """
+    if not requests:
+        return []
+    try:
+        return sound_results(requests, function(requests))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a metric's fault is the case's error: sys.exit and pytest.skip, too
+        # A missing library is missing for all of them.
+        if len(requests) == 1 or isinstance(error, ImportError):
+            return [error_of(request, error) for request in requests]
+        middle = len(requests) // 2
+        return computed(function, requests[:middle]) + computed(function, requests[middle:])
+
+
+def error_of(request: ScoringRequest, error: BaseException) -> MetricError:
+    """The result of a check that could not be computed.
+
+    Args:
+        request: The check and its answer.
+        error: Why.
+    """
+    name = request.check.type
+    line = str(error).strip().partition("\n")[0]
+    if isinstance(error, ImportError):
+        extra = CHECK_TYPES[base_type(name)].extra
+        line = f"{line}. Install its libraries with: pip install 'tunegate[{extra}]'" if extra else line
+    elif not isinstance(error, TunegateError | ValueError):
+        line = f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return MetricError(metric=name, error=line, traceback="".join(traceback.format_exception(error)))

@@ -34,6 +34,20 @@ def encoder_name(check: Check) -> str:
     return str(check.options.get("model", "minilm"))
 
 
+# Directories of encoders that another machine names by a path of its own.
+_PLACES: dict[str, str] = {}
+
+
+def place_encoder(name: str, directory: str) -> None:
+    """Note where an encoder is.
+
+    Args:
+        name: Its name in the golden set.
+        directory: Its directory.
+    """
+    _PLACES[name] = directory
+
+
 @cache
 def find_encoder(name: str) -> Encoder:
     """Find and hash an encoder without loading it; once per process, because hashing reads the weights.
@@ -42,7 +56,7 @@ def find_encoder(name: str) -> Encoder:
         ModelError: It is missing, or its weights are not safetensors.
     """
     # Never downloaded: a golden set comes with somebody's change, and is no word of the user's.
-    directory = resolve_model(name, download=False)
+    directory = resolve_model(_PLACES.get(name, name), download=False)
     digest = hashlib.sha256(model_sha256(directory).encode())
     for file in sorted({file for pattern in _SENTENCE_PARTS for file in directory.glob(pattern)}):
         digest.update(file.relative_to(directory).as_posix().encode() + b"\0" + file.read_bytes())

@@ -106,7 +106,7 @@ def prepare_judging(panel: Panel, checks: Iterable[Check]) -> None:
     panel.prepare()
     passages = [check for check in checks if base_type(check.type) in rag.RAG_METRICS]
     if passages:
-        prepare_ragas(passages)
+        prepare_ragas(passages, panel.dealer)
 
 
 def passes_so_far(panel: Panel, request: ScoringRequest) -> bool | None:

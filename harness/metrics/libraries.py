@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
 
 from harness.errors import ModelError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.metrics.definition import ScoringRequest, score_function
 from harness.registry.builtin_metrics import BUILTIN_METRICS
-from harness.types import GoldenCase
+from harness.types import GoldenCase, Score
 
 
 def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
@@ -98,6 +99,21 @@ def _versions(distributions: tuple[str, ...]) -> dict[str, str] | None:
 
 # Raise it when a change here changes a metric's values or explanations.
 _REVISION = 2
+
+
+class ScoreCache(Protocol):
+    """Stores the scores of expensive metrics by content. Thresholds are applied afterwards."""
+
+    def get(self, key: str) -> Score | None:
+        """The score stored under a key, or None."""
+
+    def put(self, key: str, score: Score, /) -> None:
+        """Store a score.
+
+        Args:
+            key: Hash of the check and of everything that it reads.
+            score: The score.
+        """
 
 
 def cache_key(request: ScoringRequest) -> str | None:

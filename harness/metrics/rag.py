@@ -142,7 +142,7 @@ async def _context_precision(model: Any, request: ScoringRequest) -> Any:
 async def _answer_relevancy(model: Any, request: ScoringRequest) -> Any:
     from ragas.metrics.collections import AnswerRelevancy
 
-    embeddings = encoder_embeddings(request.check)
+    embeddings = encoder_embeddings(request.check, None if request.panel is None else request.panel.dealer)
     questions = int(str(request.check.options.get("questions", 3)))
     metric = AnswerRelevancy(llm=model, embeddings=embeddings, strictness=questions)
     found = await metric.ascore(user_input=question_of(request), response=request.text)

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
+from harness.engines.gather import Gatherer
+from harness.engines.workers.functions import Dealer, Item
 from harness.judge.client import Judge
-from harness.metrics.encoded_text import encoded, unreadable
+from harness.metrics.encoder_work import text_vectors, vector_kind
 from harness.metrics.encoders import encoder_name, find_encoder
 from harness.types import Check, JsonValue, JudgeRequest, Message
 
@@ -141,9 +144,9 @@ def _embeddings_class() -> type[Any]:
     class EncoderEmbeddings(BaseRagasEmbedding):  # type: ignore[misc] # as above
         """Our text encoder as ragas' embeddings."""
 
-        def __init__(self, name: str) -> None:
+        def __init__(self, name: str, dealer: Dealer | None) -> None:
             super().__init__()
-            self._name = name
+            self._name, self._dealer = name, dealer
 
         def embed_text(self, text: str, **kwargs: Any) -> list[float]:
             """The vector of one text."""
@@ -153,33 +156,71 @@ def _embeddings_class() -> type[Any]:
             """The same, without blocking other answers' questions."""
             import asyncio
 
-            return await asyncio.to_thread(self.embed_text, text)
+            if self._dealer is None:
+                return await asyncio.to_thread(self.embed_text, text)
+            found = await _gatherer(asyncio.get_running_loop(), self._name, self._dealer).ask(text)
+            if isinstance(found, ValueError):
+                raise found
+            return list(found)
 
         async def aembed_texts(self, texts: Sequence[str], **kwargs: Any) -> list[list[float]]:
             """The vectors of several texts."""
-            return [await self.aembed_text(text) for text in texts]
+            import asyncio
+
+            if self._dealer is None:
+                return [await self.aembed_text(text) for text in texts]
+            return list(await asyncio.gather(*map(self.aembed_text, texts)))
 
     return EncoderEmbeddings
 
 
-def prepare_ragas(checks: Iterable[Check]) -> None:
+def prepare_ragas(checks: Iterable[Check], dealer: Dealer | None = None) -> None:
     """Import what ragas' metrics need, and load the encoders of those that compare texts.
 
     Args:
         checks: Checks of passages.
+        dealer: Deals the encoders' work to workers, which then load them.
     """
     _model_class()
     import ragas.metrics.collections  # noqa: F401 # so that the first question doesn't wait for it
 
-    for name in dict.fromkeys(encoder_name(each) for each in checks if each.type == "answer-relevancy"):
+    compared = [each for each in checks if each.type == "answer-relevancy" and dealer is None]
+    for name in dict.fromkeys(map(encoder_name, compared)):
         from harness.metrics.similar import load_encoder
 
         load_encoder(find_encoder(name))
 
 
-def encoder_embeddings(check: Check) -> Any:
-    """The encoder that a check names, as ragas' embeddings."""
-    return _embeddings_class()(encoder_name(check))
+def encoder_embeddings(check: Check, dealer: Dealer | None = None) -> Any:
+    """The encoder that a check names, as ragas' embeddings.
+
+    Args:
+        check: The check.
+        dealer: Deals the texts to workers; None computes their vectors in this process.
+    """
+    return _embeddings_class()(encoder_name(check), dealer)
+
+
+# Texts that wait together are one job of the workers.
+_GATHERED = 512
+_GATHERERS: WeakKeyDictionary[Any, dict[str, Gatherer[str, Any]]] = WeakKeyDictionary()
+
+
+def _gatherer(loop: Any, name: str, dealer: Dealer) -> Gatherer[str, Any]:
+    """Gathers the texts of an event loop's answers for one encoder."""
+    gatherers = _GATHERERS.setdefault(loop, {})
+    if name not in gatherers:
+        gatherers[name] = Gatherer(lambda texts: _dealt_vectors(name, texts, dealer), _GATHERED)
+    return gatherers[name]
+
+
+def _dealt_vectors(name: str, texts: Sequence[str], dealer: Dealer) -> list[Any]:
+    different, found = list(dict.fromkeys(texts)), dict[int, Any]()
+    items = [Item(key=f"{name}: {text[:40]!r}", value=text) for text in different]
+    failed = dealer.compute(vector_kind(name), items, found.update)
+    found.update({place: ValueError(reason) for place, reason in failed.items()})
+    by_text = {text: found[place] for place, text in enumerate(different)}
+    return [by_text[text] for text in texts]
 
 
 @cache
@@ -189,10 +230,7 @@ def _vector(name: str, text: str) -> tuple[float, ...]:
     Raises:
         ValueError: The encoder can't read the text.
     """
-    from harness.metrics.similar import load_encoder
-
-    encoder = load_encoder(find_encoder(name))
-    if problem := unreadable(encoded(encoder.tokenizer, text, encoder.max_seq_length), "the question"):
-        raise ValueError(f"{name} {problem}")
-    vector = encoder.encode(text, normalize_embeddings=True, show_progress_bar=False)
-    return tuple(vector.tolist())
+    (found,) = text_vectors(name, [text])
+    if isinstance(found, ValueError):
+        raise found
+    return found

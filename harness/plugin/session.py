@@ -48,7 +48,7 @@ from harness.run.looks import run_looks
 from harness.run.prompting import check_prompts
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
-from harness.run.session import Session, run_session
+from harness.run.session import Session, run_session, session_dealer
 from harness.settings import Settings
 from harness.types import CaseResult, GateRecord, GoldenCase
 from tunegate.project import name_of, session_project
@@ -103,7 +103,8 @@ class GateSession:
         path = inputs.directory / "cache.sqlite" if inputs.settings.cache else None
         # A session that is refused makes no directory.
         self._cache = Cache(path, lazily=not inputs.directory.is_dir())
-        self.judging = Judging(panel=open_panel(inputs.settings, self._cache))
+        dealer = session_dealer(inputs.settings)
+        self.judging = Judging(panel=open_panel(inputs.settings, self._cache, dealer), dealer=dealer)
         self.judge_note = ""
         self.questions = Questions(config, inputs, self._cache)
 
@@ -275,8 +276,7 @@ class GateSession:
 
     def close(self) -> None:
         """Close the judges and the cache."""
-        if self.judging.panel is not None:
-            self.judging.panel.close()
+        self.judging.close()
         self._end_telemetry()
         self._cache.close()
 

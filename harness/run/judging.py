@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from harness.comparison.pairing import answers_of
 from harness.engines.base import BASE, BASELINE, Engine
+from harness.engines.workers.functions import Dealer
 from harness.errors import SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.judge.calibration import AGREEMENT, Calibration
@@ -137,12 +138,13 @@ def _is_quick(check: Check) -> bool:
     )
 
 
-def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:
+def open_panel(settings: Settings, store: ReplyStore, dealer: Dealer | None = None) -> Panel | None:
     """The judge or judges in the settings; None if there are none. Nothing is loaded or sent.
 
     Args:
         settings: The session's settings.
         store: Where replies are stored.
+        dealer: Deals the work of judges and encoders on this machine to workers.
 
     Raises:
         SettingsError: A spec can't be read, a key is missing, or the number of judges is even.
@@ -159,7 +161,8 @@ def open_panel(settings: Settings, store: ReplyStore) -> Panel | None:
                 prices=settings.judge_prices,
             )
             for spec in settings.judge
-        ]
+        ],
+        dealer,
     )
 
 
@@ -310,6 +313,16 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
     return on_answers
 
 
+def lending(judging: Judging, open_engine: OpenEngine) -> OpenEngine:
+    """Opens models as before; where work is dealt, their workers also judge and score.
+
+    Args:
+        judging: Has what deals it.
+        open_engine: Loads the models.
+    """
+    return open_engine if judging.dealer is None else judging.dealer.lending(open_engine)
+
+
 def preparing(open_engine: OpenEngine, judging: Judging, cases: Sequence[GoldenCase]) -> OpenEngine:
     """Opens the models, then imports what judging needs in another thread, while they answer.
 
@@ -321,7 +334,7 @@ def preparing(open_engine: OpenEngine, judging: Judging, cases: Sequence[GoldenC
         judging: The judges.
         cases: The cases that are answered.
     """
-    panel = judging.panel
+    panel, open_engine = judging.panel, lending(judging, open_engine)
     checks = [check for case in cases for check in judged_checks(case)]
     if panel is None or not panel.overlaps or not checks:
         return open_engine

@@ -9,6 +9,7 @@ from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASELINE, CANDIDATE
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
+from harness.run.judging import lending
 from harness.run.scoring import Judging
 from harness.run.session import Session, score_sides, session_opener
 from harness.statistics.paired_binary import Trials
@@ -50,7 +51,9 @@ def resample(
         cases,
         cache,
         lambda stage, done, total: on_progress(f"confirming: {stage}", done, total),
-        open_engine=open_engine or session_opener(session.inputs, session.golden_sets, cases),
+        open_engine=lending(
+            judging, open_engine or session_opener(session.inputs, session.golden_sets, cases)
+        ),
     )
     results = score_sides(answers, cases, cache, on_progress, replace(judging, fresh=True))
     stability = {

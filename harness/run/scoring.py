@@ -5,13 +5,13 @@ not affect the others.
 """
 
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.comparison.pairing import fold_repeats
+from harness.engines.workers.functions import Dealer
 from harness.errors import TunegateError
 from harness.golden.schema import CHECK_TYPES, base_type, decides, is_binary
 from harness.golden.value_rules import choices_key, likelihood_texts
@@ -21,11 +21,13 @@ from harness.metrics.definition import (
     ScoreFunction,
     ScoringRequest,
     combined,
+    computed,
+    error_of,
     score_function,
     single_checks,
-    sound_results,
 )
-from harness.metrics.libraries import cache_key
+from harness.metrics.encoder_work import ENCODED, dealt_scores
+from harness.metrics.libraries import ScoreCache, cache_key
 from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
 from harness.registry.listeners import LISTENERS, tell_scored
@@ -58,21 +60,6 @@ _ROUNDING = 1e-9
 _Place: TypeAlias = tuple[int, Path]
 
 
-class ScoreCache(Protocol):
-    """Stores the scores of expensive metrics by content. Thresholds are applied afterwards."""
-
-    def get(self, key: str) -> Score | None:
-        """The score stored under a key, or None."""
-
-    def put(self, key: str, score: Score, /) -> None:
-        """Store a score.
-
-        Args:
-            key: Hash of the check and of everything that it reads.
-            score: The score.
-        """
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
     """The judges of a session, and permissions for checks.
@@ -83,6 +70,7 @@ class Judging:
         baseline_texts: The baseline's answers by answer key, for ``pairwise``.
         distrust: For what this judge is unreliable: such checks are unscored.
         allowed: What checks may run; a check that needs more is errored.
+        dealer: Deals encoders' work to workers; None computes it in this process.
     """
 
     panel: "Panel | None" = None
@@ -90,6 +78,14 @@ class Judging:
     baseline_texts: Mapping[str, str] = field(default_factory=dict)
     distrust: Distrust = NOTHING
     allowed: Permissions = NOTHING_ALLOWED
+    dealer: Dealer | None = None
+
+    def close(self) -> None:
+        """Close the judges, and let the workers go."""
+        if self.panel is not None:
+            self.panel.close()
+        if self.dealer is not None:
+            self.dealer.close()
 
 
 def score_cases(
@@ -134,9 +130,10 @@ def score_cases(
     for (row, path), fault in faults.items():
         results[row][path] = fault
     for metric, places in by_metric.items():
-        scored = _score_metric(metric, [requests[place] for place in places], cache, on_progress)
-        for (row, path), result in zip(places, scored, strict=True):
-            results[row][path] = result
+        asked = [requests[place] for place in places]
+        scored = _score_metric(metric, asked, cache, on_progress, judging.dealer)
+        for (row, path), request, result in zip(places, asked, scored, strict=True):
+            results[row][path] = _of_request(request, result)
     single = [
         _case_result(
             case,
@@ -207,7 +204,7 @@ def _requests(
             try:
                 requests[row, place] = _transformed(request)
             except TunegateError as error:
-                faults[row, place] = _error(request, error)
+                faults[row, place] = error_of(request, error)
     return requests, faults
 
 
@@ -245,18 +242,20 @@ def _score_metric(
     requests: Sequence[ScoringRequest],
     cache: ScoreCache | None,
     on_progress: Callable[[str, int, int], None] | None,
+    dealer: Dealer | None = None,
 ) -> list[Result]:
-    """Score one metric's requests, chunk by chunk, and decide each check."""
+    """The metric's own results, chunk by chunk, or by workers."""
     started, total = time.time_ns(), len(requests)
     kind = CHECK_TYPES[metric]
     chunk = _JUDGED_CHUNK if kind.judged else _CHUNK if kind.extra is not None else total
     show = on_progress or (lambda metric, done, total: None)
     results: list[Result] = []
-    for start in range(0, total, chunk):
-        show(metric, start, total)
-        some = requests[start : start + chunk]
-        raw = _remembered(score_function(metric), some, cache)
-        results += [_of_request(request, result) for request, result in zip(some, raw, strict=True)]
+    if dealer is not None and metric in ENCODED:
+        results = dealt_scores(metric, requests, cache, lambda done: show(metric, done, total), dealer)
+    while len(results) < total:
+        show(metric, len(results), total)
+        some = requests[len(results) : len(results) + chunk]
+        results += _remembered(score_function(metric), some, cache)
     show(metric, total, total)
     if LISTENERS:
         tell_scored(metric, started, [isinstance(each, MetricError) for each in results])
@@ -269,43 +268,14 @@ def _remembered(
     """Take cached scores and compute the rest in one batch."""
     keys = [cache_key(request) if cache is not None else None for request in requests]
     known = [cache.get(key) if cache is not None and key is not None else None for key in keys]
-    computed = iter(
-        _computed(function, [r for r, score in zip(requests, known, strict=True) if score is None])
-    )
+    new = iter(computed(function, [r for r, score in zip(requests, known, strict=True) if score is None]))
     results: list[Result] = []
     for key, score in zip(keys, known, strict=True):
-        result = score if score is not None else next(computed)
+        result = score if score is not None else next(new)
         if score is None and cache is not None and key is not None and isinstance(result, Score):
             cache.put(key, result)
         results.append(result)
     return results
-
-
-def _computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> list[Result]:
-    """Score as one batch; if it breaks, halve it until only the answers that break it are errors."""
-    if not requests:
-        return []
-    try:
-        return sound_results(requests, function(requests))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a metric's fault is the case's error: sys.exit and pytest.skip, too
-        # A missing library is missing for all of them.
-        if len(requests) == 1 or isinstance(error, ImportError):
-            return [_error(request, error) for request in requests]
-        middle = len(requests) // 2
-        return _computed(function, requests[:middle]) + _computed(function, requests[middle:])
-
-
-def _error(request: ScoringRequest, error: BaseException) -> MetricError:
-    name = request.check.type
-    line = str(error).strip().partition("\n")[0]
-    if isinstance(error, ImportError):
-        extra = CHECK_TYPES[base_type(name)].extra
-        line = f"{line}. Install its libraries with: pip install 'tunegate[{extra}]'" if extra else line
-    elif not isinstance(error, TunegateError | ValueError):
-        line = f"{type(error).__name__}: {line}" if line else type(error).__name__
-    return MetricError(metric=name, error=line, traceback="".join(traceback.format_exception(error)))
 
 
 def _of_request(request: ScoringRequest, result: Result) -> Result:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from harness.baselines.target import stored_run
 from harness.comparison.times import TIME_METRICS
 from harness.engines.base import BASE, BASELINE
-from harness.engines.open import engine_kinds
+from harness.engines.open import choose_plan, engine_kinds
+from harness.engines.workers.functions import Dealer, Workers
 from harness.errors import SettingsError
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener, ray_opener
@@ -16,6 +17,7 @@ from harness.run.inputs import Inputs, ray_address
 from harness.run.judging import ask_ahead, both, count_lost, preparing, texts_of
 from harness.run.scoring import Judging, score_cases
 from harness.run.workload import Answers
+from harness.settings import Settings
 from harness.types import CaseResult, ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Run, SetLooks
 
 
@@ -137,6 +139,26 @@ def session_opener(
             "can't be compared"
         )
     return ray_opener(address, inputs.settings.workers)
+
+
+def session_dealer(settings: Settings) -> Dealer | None:
+    """What deals the work of encoders and of judges on this machine; None where this process does it.
+
+    Args:
+        settings: The session's settings.
+    """
+    address = ray_address(settings)
+    if address is None:
+        return None
+    # The device is chosen as for models.
+    plan = choose_plan("float32", settings.device, 1, ())
+
+    def open_nodes() -> Workers:
+        from harness.engines.workers.ray_cluster import open_ray
+
+        return open_ray({}, plan, address, settings.workers, 0)
+
+    return Dealer(open_nodes)
 
 
 def score_sides(

@@ -88,13 +88,13 @@ def test_a_question_asked_again_is_not_computed_again(tiny_model_dir, judge_of, 
     from harness.judge.local_engine import LocalEngine
 
     computed = []
-    compute = LocalEngine._computed
+    compute = LocalEngine.computed
 
     def counted(self, requests):
         computed.extend(requests)
         return compute(self, requests)
 
-    monkeypatch.setattr(LocalEngine, "_computed", counted)
+    monkeypatch.setattr(LocalEngine, "computed", counted)
     asked = [
         single_request("rubric", "s/c", QUESTION, "the cat", rubric="a mat", repeat=repeat)
         for repeat in range(3)
@@ -180,7 +180,7 @@ def test_an_answer_is_scored_once_whatever_its_place_and_however_often_it_is_ask
     from harness.judge.reward_engine import RewardEngine
 
     rows = []
-    load = RewardEngine._load
+    load = RewardEngine.load
 
     def counted(self):
         load(self)
@@ -188,7 +188,7 @@ def test_an_answer_is_scored_once_whatever_its_place_and_however_often_it_is_ask
             lambda module, args, inputs: rows.extend(inputs["input_ids"]), with_kwargs=True
         )
 
-    monkeypatch.setattr(RewardEngine, "_load", counted)
+    monkeypatch.setattr(RewardEngine, "load", counted)
     asked = [
         request
         for repeat in range(3)

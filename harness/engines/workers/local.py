@@ -19,6 +19,7 @@ from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.library_faults import raise_failures
 from harness.engines.transformers_engine import late_answers_apart
 from harness.engines.workers.deal import Done, Event, Lost, Transport, deal, evened
+from harness.engines.workers.functions import FunctionKind
 from harness.errors import EngineError
 from harness.types import EXACT_DTYPES, Completion, ExecutionPlan, ModelRef, TextLoss
 
@@ -82,6 +83,7 @@ class WorkersEngine:
             cores: Processor cores.
         """
         self._template, self._most, self._cores = template, most, cores
+        self._one_job = threading.Lock()
         # Kept from look to look, and ended with the engine.
         self._end = weakref.finalize(self, template.end)
         try:
@@ -99,20 +101,43 @@ class WorkersEngine:
         """As an Engine's; texts are not shown during generation."""
         del on_text
         with late_answers_apart(on_batch) as split:
-            self._compute("answers", requests, split)
+            self.compute("answers", requests, split)
 
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
     ) -> None:
         """As an Engine's."""
-        self._compute("losses", requests, on_batch)
+        self.compute("losses", requests, on_batch)
 
     def largest_logit_change(self, side: str) -> float:
         """Largest absolute change of the base's logits or embeddings by a side's adapter."""
         return float(self._changes[side])
 
+    def compute(
+        self,
+        kind: str | FunctionKind,
+        requests: Sequence[Any],
+        on_batch: Callable[[Mapping[int, Any]], None],
+    ) -> None:
+        """Compute one job; another thread's waits for it.
+
+        Args:
+            kind: ``answers``, ``losses``, or a function.
+            requests: The requests, or the function's items.
+            on_batch: Called with each batch's results by index.
+
+        Raises:
+            CasesFailedError: Some requests failed on their own.
+            EngineError: All failed, or no worker is left.
+        """
+        with self._one_job:
+            self._compute(kind, requests, on_batch)
+
     def _compute(
-        self, kind: str, requests: Sequence[Any], on_batch: Callable[[Mapping[int, Any]], None]
+        self,
+        kind: str | FunctionKind,
+        requests: Sequence[Any],
+        on_batch: Callable[[Mapping[int, Any]], None],
     ) -> None:
         batches = self._template.call("prepare", kind, list(requests), self._most)
         self._deal(batches, self._most, requests, on_batch, self._transport)

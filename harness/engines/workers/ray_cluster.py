@@ -5,6 +5,7 @@ comes, so that a preempted node costs its batches alone.
 """
 
 import socket
+import threading
 import time
 import warnings
 import weakref
@@ -16,6 +17,7 @@ from itertools import count
 from typing import Any
 
 from harness.engines.workers.deal import Event, Lost
+from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import WorkersEngine
 from harness.engines.workers.ray_nodes import Loaded, Node, Work, absolute, versions
 from harness.errors import EngineError, SettingsError, TunegateError, first_line
@@ -54,7 +56,7 @@ def open_ray(
     """Load the models of all sides on the nodes of a cluster.
 
     Args:
-        sides: The models by side.
+        sides: The models by side; none where the nodes compute functions alone.
         plan: How to compute.
         address: The cluster's; empty joins the one of RAY_ADDRESS, or starts one on this machine.
         wanted: Workers on each node without a GPU; None chooses the number.
@@ -118,11 +120,15 @@ class RayEngine(WorkersEngine):
             started: End the connection to Ray with the engine.
         """
         self._cluster = cluster
+        self._one_job = threading.Lock()
         self.plan, self._changes = cluster.loaded.plan, cluster.loaded.changes
         self._end = weakref.finalize(self, partial(cluster.end, started=started))
 
     def _compute(
-        self, kind: str, requests: Sequence[Any], on_batch: Callable[[Mapping[int, Any]], None]
+        self,
+        kind: str | FunctionKind,
+        requests: Sequence[Any],
+        on_batch: Callable[[Mapping[int, Any]], None],
     ) -> None:
         transport = _Transport(self._cluster, kind, list(requests))
         batches, most = transport.prepare()
@@ -235,7 +241,7 @@ class _Cluster:
 class _Transport:
     """The transport to the workers of all nodes for one job."""
 
-    def __init__(self, cluster: _Cluster, kind: str, requests: list[Any]) -> None:
+    def __init__(self, cluster: _Cluster, kind: str | FunctionKind, requests: list[Any]) -> None:
         import ray
 
         self._cluster = cluster

@@ -6,7 +6,7 @@ machine. Batches, keys and texts are those of one process.
 
 import platform
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from harness.engines.open import describe_own
 from harness.engines.workers.choose import available_bytes, chosen_workers
 from harness.engines.workers.deal import Done, Lost
+from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import LocalTransport, Template
 from harness.engines.workers.template import Models
 from harness.errors import ModelError, SettingsError
@@ -105,13 +106,13 @@ class Node:
         return Loaded(plan=plan, changes=changes, workers=1)
 
     def prepare(
-        self, work: Work, kind: str, requests: Sequence[Any], workers: int
+        self, work: Work, kind: str | FunctionKind, requests: Sequence[Any], workers: int
     ) -> tuple[Sequence[Sequence[int]], int]:
         """Load the models, unless they are, and divide requests into batches.
 
         Args:
             work: What to load.
-            kind: ``answers`` or ``losses``.
+            kind: ``answers`` or ``losses``, or a function, whose requests are its items.
             requests: All requests.
             workers: Number of all nodes' workers.
 
@@ -119,6 +120,8 @@ class Node:
             The indices of each batch's requests, and the number of workers here.
         """
         loaded = self.load(work)
+        if isinstance(kind, FunctionKind):
+            refuse_other_versions(kind.versions, versions(kind.versions))
         with self._lock:
             if self._models is not None:
                 return self._models.prepare(kind, requests, workers), loaded.workers
@@ -158,10 +161,13 @@ class Node:
         return event
 
 
-def versions() -> dict[str, str]:
-    """The installed versions that decide texts, and Python's."""
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for library in _LIBRARIES:
+def versions(libraries: Iterable[str] = ("python", *_LIBRARIES)) -> dict[str, str]:
+    """The installed versions of libraries, by default of those that decide texts, and Python's."""
+    found: dict[str, str] = {}
+    for library in libraries:
+        if library == "python":
+            found[library] = ".".join(platform.python_version_tuple()[:2])
+            continue
         try:
             found[library] = metadata.version(library).partition("+")[0]
         except metadata.PackageNotFoundError:

@@ -16,6 +16,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from typing import TYPE_CHECKING, Any
 
+from harness.engines.workers.functions import (
+    BatchFunction,
+    FunctionKind,
+    function_batches,
+    load_batch_function,
+)
 from harness.errors import EngineError, TunegateError, first_line
 
 if TYPE_CHECKING:
@@ -51,39 +57,55 @@ class Models:
         """Nothing is loaded yet."""
         self._engine: Any = None
         self._batches: Batches[Any] | None = None
+        self._functions: list[tuple[FunctionKind, BatchFunction]] = []
 
     def load(self, sides: Any, plan: Any) -> tuple[Any, dict[str, float]]:
         """Load models.
 
         Args:
-            sides: The models by side.
+            sides: The models by side; none for functions alone.
             plan: How to compute.
 
         Returns:
             The plan as it is followed, and each side's change of its base.
         """
+        if not sides:
+            return plan, {}
         from harness.engines.open import open_own
 
         self._engine = open_own(sides, plan)
         return self._engine.plan, {side: self._engine.largest_logit_change(side) for side in sides}
 
-    def prepare(self, kind: str, requests: Sequence[Any], workers: int) -> Sequence[Sequence[int]]:
+    def prepare(
+        self, kind: str | FunctionKind, requests: Sequence[Any], workers: int
+    ) -> Sequence[Sequence[int]]:
         """The batches of requests.
 
         Args:
-            kind: ``answers`` or ``losses``.
+            kind: ``answers`` or ``losses``, or a function, whose requests are its items.
             requests: The requests.
             workers: How many compute them.
 
         Returns:
             The indices of each batch's requests.
         """
-        if kind == "answers":
+        if isinstance(kind, FunctionKind):
+            self._batches = function_batches(kind, self._loaded(kind), requests)
+        elif kind == "answers":
             self._batches = self._engine.answer_batches(requests, workers=workers)
         else:
             self._batches = self._engine.loss_batches(requests)
         rows: Sequence[Sequence[int]] = self._batches.rows
         return rows
+
+    def _loaded(self, kind: FunctionKind) -> BatchFunction:
+        """A function, loaded once."""
+        for known, made in self._functions:
+            if known == kind:
+                return made
+        made = load_batch_function(kind)
+        self._functions.append((kind, made))
+        return made
 
     def answer(self, batch: Sequence[int]) -> tuple[dict[int, Any], dict[int, str]]:
         """What a batch gives by index, and why other rows of it have no answer."""
@@ -104,7 +126,9 @@ class _Template(Models):
         self._connection = connection
         self._children: set[int] = set()
 
-    def prepare(self, kind: str, requests: Sequence[Any], workers: int) -> Sequence[Sequence[int]]:
+    def prepare(
+        self, kind: str | FunctionKind, requests: Sequence[Any], workers: int
+    ) -> Sequence[Sequence[int]]:
         """The batches of requests; workers that are forked from now on compute these.
 
         Those of the batches before have been ended.

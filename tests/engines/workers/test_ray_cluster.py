@@ -13,6 +13,7 @@ ray = pytest.importorskip("ray", reason="pip install 'tunegate[ray]'")
 from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest, LossRequest  # noqa: E402
 from harness.engines.open import choose_plan, describe_model, open_sides  # noqa: E402
 from harness.engines.workers import ray_cluster, ray_nodes  # noqa: E402
+from harness.engines.workers.functions import Dealer, FunctionKind, Item  # noqa: E402
 from harness.engines.workers.ray_cluster import open_ray  # noqa: E402
 from harness.errors import EngineError, ModelError, SettingsError  # noqa: E402
 from harness.types import GenerationSettings, Message  # noqa: E402
@@ -120,6 +121,38 @@ def test_a_node_that_is_killed_is_replaced_and_its_batches_are_computed_again(en
     again = {}
     engine.generate(ASKED, again.update)
     assert texts(again) == expected
+
+
+DOUBLED = FunctionKind(path="tests.engines.workers.in_process:Doubled", argument=2, together=3)
+NUMBERS = [Item(key=str(number), value=number) for number in range(40)]
+
+
+def test_the_nodes_that_answer_also_compute_functions(engine):
+    dealer, found = Dealer(lambda: pytest.fail("opened anew")), {}
+    dealer.lending(lambda sides, plan: engine)({}, None)
+    assert dealer.compute(DOUBLED, NUMBERS, found.update) == {}
+    assert found == {number: 2 * number for number in range(40)}
+
+
+def test_a_node_that_is_killed_costs_a_function_its_batches_alone(engine):
+    found, victims = {}, processes_of(engine)
+
+    def kill_one(results):
+        assert not found.keys() & results.keys()
+        found.update(results)
+        while victims:
+            os.kill(victims.pop(), signal.SIGKILL)
+            victims.clear()
+
+    with pytest.warns(RuntimeWarning, match="are computed again"):
+        engine.compute(DOUBLED, NUMBERS, kill_one)
+    assert found == {number: 2 * number for number in range(40)}
+
+
+def test_a_function_s_libraries_are_compared_too(engine):
+    kind = replace(DOUBLED, versions={"tokenizers": "0.1"})
+    with pytest.raises(SettingsError, match=r"of the Ray cluster has tokenizers .* instead of 0\.1"):
+        engine.compute(kind, NUMBERS, print)
 
 
 def test_a_node_with_other_libraries_is_refused():

@@ -1,0 +1,104 @@
+"""Questions to a judge on this machine, dealt to workers that have its weights."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from harness.engines.workers.functions import Dealer, FunctionKind, Item
+from harness.errors import EngineError, JudgeError, ModelError
+from harness.judge.kinds import judge_kinds
+from harness.judge.spec import JudgeSpec
+from harness.registry import load_function
+from harness.types import JudgeReply, JudgeRequest
+from tunegate.project import user_path
+
+# Questions that the workers get at a time, and those of one batch.
+DEALT, _TOGETHER = 512, 32
+
+
+class ComputingEngine(Protocol):
+    """A judge's engine that computes on this machine."""
+
+    @property
+    def identity(self) -> str:
+        """The spec and the start of the weights' hash."""
+
+    @property
+    def name(self) -> str:
+        """The judge's name in its replies."""
+
+    @property
+    def sent(self) -> JudgeSpec:
+        """The spec as other processes understand it."""
+
+    def load(self) -> None:
+        """Load the model, unless it is."""
+
+    def computed(self, requests: Sequence[JudgeRequest]) -> Sequence[JudgeReply | JudgeError]:
+        """A reply for each question, computed in this process."""
+
+
+def absolute_spec(spec: JudgeSpec) -> JudgeSpec:
+    """The same judge, with a path that other directories understand."""
+    directory = user_path(spec.model)
+    return replace(spec, model=str(directory.resolve())) if directory.is_dir() else spec
+
+
+def dealt_replies(
+    engine: ComputingEngine, dealer: Dealer, requests: Sequence[JudgeRequest]
+) -> list[JudgeReply | JudgeError]:
+    """A reply for each question, computed by workers.
+
+    Args:
+        engine: The judge's engine, which loads nothing here.
+        dealer: Deals the questions.
+        requests: The questions.
+    """
+    if not requests:
+        return []
+    kind = FunctionKind(
+        path="harness.judge.dealing:JudgeReplies",
+        argument=(engine.sent, _weights(engine)),
+        together=_TOGETHER,
+    )
+    found: dict[int, JudgeReply | JudgeError] = {}
+    items = [Item(key=request.key, value=request) for request in requests]
+    try:
+        failed = dealer.compute(kind, items, found.update)
+    except EngineError as error:
+        failed = dict.fromkeys(range(len(requests)), str(error))
+    found |= {place: JudgeError(reason) for place, reason in failed.items() if place not in found}
+    replies = [found[place] for place in range(len(requests))]
+    return [each if isinstance(each, JudgeError) else replace(each, model=engine.name) for each in replies]
+
+
+def _weights(engine: ComputingEngine) -> str:
+    """The hash in the engine's identity."""
+    return engine.identity.rpartition("#")[2]
+
+
+class JudgeReplies:
+    """A judge's replies, on a worker."""
+
+    def __init__(self, argument: Any) -> None:
+        """Load the judge.
+
+        Args:
+            argument: Its spec, and the start of its weights' hash.
+
+        Raises:
+            ModelError: Its files are others here.
+        """
+        spec, weights = argument
+        self._engine: ComputingEngine = load_function(judge_kinds()[spec.kind].open, "judge")(spec, 60.0, {})
+        if _weights(self._engine) != weights:
+            raise ModelError(
+                f"node {platform.node()}: the judge {spec} has other files there than here; share its "
+                f"directory with all nodes"
+            )
+        self._engine.load()
+
+    def compute(self, items: Sequence[JudgeRequest]) -> list[JudgeReply | JudgeError]:
+        """A reply for each question."""
+        return list(self._engine.computed(items))
