@@ -4,7 +4,13 @@ import re
 from collections.abc import Iterator
 
 from harness.comparison.pairing import PASS_RATE
-from harness.presentation.sentences import sentence_of, verdict_line
+from harness.presentation.sentences import (
+    empty_sets,
+    instead_of_verdict,
+    rows_without_value,
+    sentence_of,
+    verdict_line,
+)
 from harness.presentation.terminal import detectable, interval, outcome_counts, pairs
 from harness.types import CaseResult, GateRecord, GateVerdict, MetricComparison, MetricFinding
 from harness.types.run import conversation
@@ -64,15 +70,17 @@ def _table(record: GateRecord) -> Iterator[str]:
     rows = record.comparison.metrics
     gated = [row for row in rows if row.verdict is not None]
     graded = [row for row in rows if row.verdict is None and row.kind == "graded"]
+    lacking, empty = rows_without_value(record), empty_sets(record)
     for row in (*gated, *graded):
+        told = lacking.get((row.set_name, row.metric))
         means = f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}"
         cells = [
             _plain(f"{row.set_name} {row.metric}"),
             pairs(row, record.comparison),
-            means,
+            told or means,
             interval(row.drop),
             detectable(row),
-            _verdict(row),
+            instead_of_verdict(record, row, told, empty) or _verdict(row),
         ]
         yield f"| {' | '.join(cells)} |"
 

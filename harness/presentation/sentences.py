@@ -1,9 +1,12 @@
 """Findings as plain English sentences. All text about a verdict is written here."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from harness.comparison.pairing import PASS_RATE
 from harness.types import (
+    CaseResult,
     ConfirmationFinding,
     DriverFinding,
     FailedTestsFinding,
@@ -11,6 +14,7 @@ from harness.types import (
     GateRecord,
     GateVerdict,
     Interval,
+    MetricComparison,
     MetricFinding,
     MustPassFinding,
     NotComparedFinding,
@@ -216,6 +220,60 @@ def empty_sets(record: GateRecord) -> frozenset[str]:
     return frozenset(
         finding.set_name or "" for finding in findings if isinstance(finding.data, NothingToLoseFinding)
     )
+
+
+def rows_without_value(record: GateRecord) -> dict[tuple[str, str], str]:
+    """What most cases of a compared row are instead of having a value: ``25/30 errored``, by set and metric.
+
+    The mean of the few others would be taken for the set's.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for run in (record.baseline, record.run):
+        if record.comparison is None or run is None:
+            return {}
+        for row in record.comparison.metrics:
+            taken = [result for result in run.results if result.case.set_name == row.set_name]
+            causes = [each for result in taken if (each := _state(result, row.metric)) is not None]
+            without = Counter(cause for cause in causes if cause)
+            if 2 * without.total() > len(causes):
+                cause = without.most_common(1)[0][0]
+                found[row.set_name, row.metric] = f"{without.total()}/{len(causes)} {cause}"
+    return found
+
+
+def _state(result: CaseResult, metric: str) -> str | None:
+    """Why a metric has no value in a case; empty if it has one, None if the case doesn't have the metric."""
+    if metric == PASS_RATE:
+        if result.outcome is Outcome.SKIPPED:
+            return None
+        return str(result.outcome) if result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} else ""
+    if any(score.metric == metric for score in result.scores):
+        return ""
+    if any(error.metric == metric for error in result.errors):
+        return str(Outcome.ERRORED)
+    return str(Outcome.UNSCORED) if any(each.metric == metric for each in result.unscored) else None
+
+
+NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
+
+
+def instead_of_verdict(
+    record: GateRecord, row: MetricComparison, told: str | None, empty: Collection[str]
+) -> str | None:
+    """The word for a row whose pass is none; None where the row's own verdict holds.
+
+    Args:
+        record: The gate's record.
+        row: One of its rows.
+        told: What most of its cases are instead of having a value.
+        empty: The sets in which nothing could be lost.
+    """
+    if row.verdict is not GateVerdict.PASS:
+        return None
+    gate = None if record.verdict is None else record.verdict.outcome
+    if told and gate is not GateVerdict.PASS:
+        return NOT_SCORED
+    return NOT_TESTABLE if row.metric == PASS_RATE and row.set_name in empty else None
 
 
 def _nothing_to_lose(finding: Finding, data: NothingToLoseFinding) -> str:

@@ -8,9 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.comparison.metric_drop import standing
-from harness.comparison.pairing import PASS_RATE
 from harness.presentation.console import STYLES
-from harness.presentation.sentences import empty_sets, sentence_of
+from harness.presentation.sentences import (
+    empty_sets,
+    instead_of_verdict,
+    rows_without_value,
+    sentence_of,
+)
 from harness.types import (
     CaseResult,
     Comparison,
@@ -74,7 +78,7 @@ def render_gate(record: GateRecord, width: int = 80) -> RenderableType:
     """
     parts: list[RenderableType] = [_headline(record)]
     if record.comparison is not None and record.baseline is not None:
-        parts.append(metric_table(record.comparison, empty_sets(record)))
+        parts.append(metric_table(record.comparison, record))
         parts += _reasons(record)
         comparison = record.comparison
         if comparison.forgetting is not None:
@@ -101,15 +105,18 @@ def _headline(record: GateRecord) -> Text:
     return line
 
 
-def metric_table(comparison: Comparison, empty: frozenset[str] = frozenset()) -> Table:
+def metric_table(comparison: Comparison, record: GateRecord | None = None) -> Table:
     """Gated metrics first, then graded scores; each mean is over the n pairs in its row.
 
-    Binary checks that aren't gated are only in the report: they are part of the pass rate.
+    Binary checks that aren't gated are only in the report: they are part of the pass rate. Where most cases
+    have no value, that is said in place of a mean.
 
     Args:
         comparison: The comparison, its gated rows judged.
-        empty: Sets of which the baseline passes too little for a drop: a pass of theirs is none.
+        record: Its record, which says of which rows a pass is none.
     """
+    empty = frozenset[str]() if record is None else empty_sets(record)
+    lacking = {} if record is None else rows_without_value(record)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     # The only column that may wrap: figures and verdicts are never cut.
     table.add_column("metric", overflow="fold")
@@ -125,12 +132,14 @@ def metric_table(comparison: Comparison, empty: frozenset[str] = frozenset()) ->
         verdict = Text("–", style="dim")
         if row.verdict is not None:
             verdict = Text(", ".join(_words(row)), style=STYLES[row.verdict])
-        if row.verdict is GateVerdict.PASS and row.metric == PASS_RATE and row.set_name in empty:
-            verdict = Text("not testable", style=STYLES[GateVerdict.INCONCLUSIVE])
+        told = lacking.get((row.set_name, row.metric))
+        if record is not None and (word := instead_of_verdict(record, row, told, empty)):
+            verdict = Text(word, style=STYLES[GateVerdict.INCONCLUSIVE])
+        means = f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}"
         table.add_row(
             f"{row.set_name} {row.metric}",
             pairs(row, comparison),
-            f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}",
+            told or means,
             interval(row.drop),
             detectable(row),
             verdict,

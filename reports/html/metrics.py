@@ -1,11 +1,11 @@
 """The metric table: every mean with its n and interval, every drop with its margin."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from harness.presentation.sentences import empty_sets
+from harness.presentation.sentences import empty_sets, instead_of_verdict, rows_without_value
 from harness.statistics.clusters import mean_interval, wilson
 from harness.types import (
     CaseResult,
@@ -24,7 +24,6 @@ from reports.html.first_screen import Tone
 from reports.html.names import PASS_RATE, metric_name
 from reports.html.view import Estimate, MetricRow, MetricsView
 
-NOT_TESTABLE = "not testable"
 TONES: dict[GateVerdict, Tone] = {
     GateVerdict.PASS: "pass",
     GateVerdict.REGRESS: "regress",
@@ -56,11 +55,16 @@ def metrics_view(record: GateRecord) -> MetricsView:
     # others.
     axes = [_axis(rows) for rows in (gated, informing)]
     drops = [row.drop for row in metrics]
-    empty = empty_sets(record)
+    empty, lacking = empty_sets(record), rows_without_value(record)
+
+    def judged(row: MetricComparison, axis: Axis) -> MetricRow:
+        told = lacking.get((row.set_name, row.metric))
+        return _judged_row(record, row, _row(row, axis, facts), told, empty)
+
     means = [side.mean for row in metrics for side in (row.baseline, row.candidate)]
     return MetricsView(
-        gated=tuple(_with_nothing_to_lose(row, _row(row, axes[0], facts), empty) for row in gated),
-        informing=tuple(_row(row, axes[1], facts) for row in informing),
+        gated=tuple(judged(row, axes[0]) for row in gated),
+        informing=tuple(judged(row, axes[1]) for row in informing),
         axis=axes[0],
         informing_axis=axes[1],
         confidence=_confidence(means),
@@ -70,11 +74,14 @@ def metrics_view(record: GateRecord) -> MetricsView:
     )
 
 
-def _with_nothing_to_lose(row: MetricComparison, shown: MetricRow, empty: frozenset[str]) -> MetricRow:
-    """The row; a pass of a set in which no drop was possible is no pass."""
-    if row.metric != PASS_RATE or row.verdict is not GateVerdict.PASS or row.set_name not in empty:
-        return shown
-    return replace(shown, tone="inconclusive", verdict=NOT_TESTABLE)
+def _judged_row(
+    record: GateRecord, row: MetricComparison, shown: MetricRow, told: str | None, empty: Collection[str]
+) -> MetricRow:
+    """The row with what most of its cases are instead of having a value; a pass that is none says so."""
+    if told:
+        shown = replace(shown, note="; ".join(filter(None, (told, shown.note))))
+    word = instead_of_verdict(record, row, told, empty)
+    return shown if word is None else replace(shown, tone="inconclusive", verdict=word)
 
 
 def _axis(rows: Sequence[MetricComparison]) -> Axis:

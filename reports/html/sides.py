@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from harness.presentation.sentences import empty_sets
+from harness.presentation.sentences import NOT_SCORED, NOT_TESTABLE, empty_sets, rows_without_value
 from harness.types import (
     Environment,
     Finding,
@@ -22,7 +22,6 @@ from reports.html.accepted import accepted_drop, accepted_mean
 from reports.html.charts import SPARK_MOST, Sparkline, is_drawn, sparkline
 from reports.html.first_screen import Side, SideRow, Tone
 from reports.html.metrics import (
-    NOT_TESTABLE,
     TONES,
     change_text,
     drops_text,
@@ -115,10 +114,16 @@ def side_rows(record: GateRecord, earlier: EarlierRuns) -> Iterable[SideRow]:
     ]
     ranks = {name: place for place, name in enumerate(order)}
     found.sort(key=lambda entry: ranks.get((entry[0].set_name or "", entry[0].metric or ""), len(ranks)))
+    lacking = rows_without_value(record)
     rates = {(row.set_name, row.metric): is_rate(row) for row in record.comparison.metrics}
     for finding, data in found:
         rate = rates.get((finding.set_name or "", finding.metric or ""), data.scale == "binary")
-        yield _row(record, earlier, finding, data, rate=rate)
+        row = _row(record, earlier, finding, data, rate=rate)
+        if told := lacking.get((finding.set_name or "", finding.metric or "")):
+            row = replace(row, counts=f"{told}; {row.counts}")
+            if finding.verdict is GateVerdict.PASS and record.verdict.outcome is not GateVerdict.PASS:
+                row = replace(row, tone="inconclusive", word=NOT_SCORED)
+        yield row
 
 
 def _row(

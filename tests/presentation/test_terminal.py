@@ -18,10 +18,12 @@ from harness.types import (
     Environment,
     ExecutionPlan,
     GateRecord,
+    GateVerdict,
     GoldenCase,
     GoldenSet,
     Interval,
     Message,
+    MetricError,
     ModelRef,
     Outcome,
     Run,
@@ -181,3 +183,27 @@ def test_what_clusters_detect_is_a_range():
     assert detectable_range(None, None) == "none"
     assert detectable_range(0.084, None) == "≥ 0.08"
     assert detectable_range(0.084, 0.406) == "≥ 0.08 to 0.41"
+
+
+def test_a_row_of_which_most_cases_errored_shows_no_mean_and_no_pass():
+    """The mean of the few others would be taken for the set's."""
+    record = gated(60)
+    broken = MetricError(metric="contains", error="service down")
+    results = [
+        result if number < 20 else replace(result, outcome=Outcome.ERRORED, errors=(broken,))
+        for number, result in enumerate(record.run.results)
+    ]
+    run = replace(record.run, results=tuple(results))
+    comparison, verdict = run_gate(run, record.baseline)
+    # As with a wide margin.
+    rows = tuple(replace(row, verdict=GateVerdict.PASS) for row in comparison.metrics)
+    comparison = replace(comparison, metrics=rows)
+    text = shown(GateRecord(run=run, baseline=record.baseline, comparison=comparison, verdict=verdict))
+    (line,) = [each for each in text.splitlines() if each.startswith("general") and "/60" in each]
+    assert line.split()[1:4] == ["20/60", "40/60", "errored"]
+    assert "1.00 → 1.00" not in text
+    assert "not scored" in line
+    few = replace(record.run, results=tuple(results[:35]))
+    assert "1.00 → 1.00" in shown(
+        GateRecord(run=few, baseline=record.baseline, comparison=comparison, verdict=verdict)
+    )
