@@ -64,7 +64,8 @@ def find_calibration(directory: Path, identity: str) -> Calibration | None:
     try:
         found = _ADAPTER.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise SettingsError(f"{path}: not a calibration: {error}; repeat tunegate judge calibrate") from error
+        first = error if isinstance(error, OSError) else error.errors()[0]["msg"]
+        raise SettingsError(f"{path}: not a calibration: {first}; repeat tunegate judge calibrate") from error
     # The name of a question in the user's own wording has its version.
     ours = {task: version for task, version in found.prompts.items() if task in CURRENT}
     return found if ours == {task: load_prompt(task).version for task in ours} else None

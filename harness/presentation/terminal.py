@@ -31,6 +31,7 @@ from harness.types import (
     Standing,
 )
 from harness.types.training import TrainingManifest
+from tunegate.printable import printable_line
 
 
 def server_lines(use: ServerUse) -> list[str]:
@@ -96,12 +97,12 @@ def render_gate(record: GateRecord, width: int = 80) -> RenderableType:
 
 def _headline(record: GateRecord) -> Text:
     if record.verdict is None:
-        return Text(record.run.model.label, style="bold")
+        return Text(printable_line(record.run.model.label), style="bold")
     word = record.verdict.outcome
     against = record.baseline.model.label if record.baseline else "no baseline"
     line = Text()
     line.append(f" {word.upper()} ", style=f"bold reverse {STYLES[word]}")
-    line.append(f"  {record.run.model.label} against {against}")
+    line.append(printable_line(f"  {record.run.model.label} against {against}"))
     return line
 
 

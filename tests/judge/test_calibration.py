@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from harness.errors import GoldenError
+from harness.errors import GoldenError, SettingsError
 from harness.judge.calibration import calibrate
 from harness.judge.client import Judge
 from harness.judge.labelled import LabelledItem, load_labelled_set
@@ -184,6 +184,16 @@ def test_a_calibration_is_kept_and_found(measure, tmp_path):
     save_calibration(found, tmp_path)
     assert find_calibration(tmp_path, found.judge) == found
     assert find_calibration(tmp_path, "another judge") is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[" * 10_000, '{"judge": ' + "1" * 5_000 + "}"])
+def test_a_damaged_calibration_is_one_line(measure, tmp_path, text):
+    found = measure(honest)
+    save_calibration(found, tmp_path).write_text(text)
+    with pytest.raises(
+        SettingsError, match=r"^[^\n]*not a calibration: [^\n]*; repeat tunegate judge calibrate$"
+    ):
+        find_calibration(tmp_path, found.judge)
 
 
 def test_a_calibration_of_older_wordings_is_none(measure, tmp_path, monkeypatch):

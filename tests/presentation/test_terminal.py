@@ -86,6 +86,14 @@ def test_the_verdict_stands_first(passed, word):
     assert shown(gated(passed)).startswith(f" {word} ")
 
 
+def test_a_name_of_several_lines_is_one_line_of_the_headline():
+    record = gated(60)
+    model = replace(record.run.model, label="a\n::error::b\a")
+    first, second, *_ = shown(replace(record, run=replace(record.run, model=model))).splitlines()
+    assert "a⟨LF⟩::error::b⟨BEL⟩ against base" in first
+    assert second.startswith("metric")
+
+
 def test_a_regression_shows_its_figures_and_first_cases():
     text = shown(gated(20, loss=3.0))
     assert "1.00 → 0.33" in text
