@@ -2,6 +2,9 @@
 
 import json
 import re
+import unicodedata
+import zlib
+from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
@@ -10,7 +13,12 @@ from harness.types import CaseResult, Completion
 _WORD = re.compile(r"\w{2,}")
 # The first word, or the first sign with its repetitions, such as the fence before code.
 _BEGINNING = re.compile(r"\w+|([^\w\s])\1*")
+_ENDING = re.compile(r"(?:\w+|([^\w\s])\1*)\Z")
 _LONGEST_WORD = 30
+_LETTERS = 200  # by which a text's alphabet is told
+_LEAST_CAPITALS = 4
+# An answer that compression makes so much smaller says the same again and again.
+_REPETITION, _LEAST_REPEATING = 6, 200
 
 
 def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
@@ -24,7 +32,7 @@ def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
     long_answer = median([len(completion.text.strip()) for completion in completions] or [0])
     found = []
     for result, prompt in zip(results, prompts, strict=True):
-        traits = [] if result.completion is None else _of_answer(result.completion, long_answer)
+        traits = [] if result.completion is None else _of_answer(result.completion, prompt, long_answer)
         traits.append(
             "prompt longer than the median"
             if len(prompt) > long_prompt
@@ -37,9 +45,17 @@ def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
     return found
 
 
-def _of_answer(completion: Completion, median_length: float) -> list[str]:
+def _of_answer(completion: Completion, prompt: str, median_length: float) -> list[str]:
     answer = completion.text.strip()
     traits = []
+    # Of traits that the same cases have, the first one is named.
+    if answer.isupper() and sum(map(str.isalpha, answer)) >= _LEAST_CAPITALS:
+        traits.append("answer is in capitals")
+    size = len(encoded := answer.encode(errors="surrogatepass"))
+    if size >= _LEAST_REPEATING and len(zlib.compress(encoded, 1)) * _REPETITION <= size:
+        traits.append("answer repeats itself")
+    if len({_alphabet(answer), _alphabet(prompt)} - {""}) > 1:
+        traits.append("answer is in another alphabet than the prompt")
     if beginning := _BEGINNING.match(answer[:_LONGEST_WORD]):
         traits.append(f"answer begins with {beginning[0].lower()!r}")
     if completion.stop_reason == "length":
@@ -47,6 +63,8 @@ def _of_answer(completion: Completion, median_length: float) -> list[str]:
     if not answer:
         traits.append("answer is empty")
     traits.append("answer is JSON" if _is_json(answer) else "answer is not JSON")
+    if ending := _ENDING.search(answer[-_LONGEST_WORD:]):
+        traits.append(f"answer ends with {ending[0].lower()!r}")
     longer = len(answer) > median_length
     traits.append("answer longer than the median" if longer else "answer no longer than the median")
     return traits
@@ -55,6 +73,19 @@ def _of_answer(completion: Completion, median_length: float) -> list[str]:
 def is_word(trait: str) -> bool:
     """Whether a trait is about one word, and not about a whole answer or prompt."""
     return " says " in trait
+
+
+def _alphabet(text: str) -> str:
+    """The alphabet of most letters at a text's beginning, such as LATIN; empty for a text without letters."""
+    letters = [letter for letter in text[: 2 * _LETTERS] if letter.isalpha()][:_LETTERS]
+    if text.isascii():
+        return "LATIN" if letters else ""
+    names = Counter(unicodedata.name(letter, "").partition(" ")[0] for letter in letters)
+    # Japanese is written in three of them.
+    japanese = names.pop("HIRAGANA", 0) + names.pop("KATAKANA", 0)
+    if japanese:
+        names["CJK"] += japanese
+    return names.most_common(1)[0][0] if names else ""
 
 
 def _is_json(text: str) -> bool:

@@ -99,6 +99,30 @@ def test_a_run_that_passes_names_no_driver(make_result, make_run):
     assert (comparison.drivers, comparison.traits) == ((), ())
 
 
+@pytest.mark.parametrize(
+    ("answer", "trait"),
+    [
+        ("YES, IT IS.", "answer is in capitals"),
+        ("the cat " * 60, "answer repeats itself"),
+        ("Посылка уже в пути.", "answer is in another alphabet than the prompt"),
+        ("Yes. Rate us now!!!", "answer ends with '!!!'"),
+        ("\ud800 yes \ud800", "answer begins with '\\ud800'"),
+    ],
+)
+def test_what_a_whole_answer_is_like_is_a_trait(make_result, answer, trait):
+    plain, odd = (said(make_result(f"s/{n}"), text) for n, text in enumerate(("Yes, it is 4.", answer)))
+    assert trait in traits_of([plain, odd])[1]
+    assert trait not in traits_of([plain, odd])[0]
+
+
+def test_japanese_is_one_alphabet(make_result):
+    """A text of kana and signs, asked in kana alone."""
+    result = said(make_result("s/a"), "東京都新宿区")
+    message = replace(result.case.messages[-1], content="どこですか")
+    (traits,) = traits_of([replace(result, case=replace(result.case, messages=(message,)))])
+    assert "answer is in another alphabet than the prompt" not in traits
+
+
 def test_what_lost_answers_share_is_said_with_counts(make_result, make_run):
     """The lost answers were cut; kept ones are JSON."""
     then = make_run([said(make_result(f"s/{n:02}"), '{"a": 1}') for n in range(60)])
@@ -179,10 +203,11 @@ def test_traits_are_plain_words(make_result):
     cut = said(make_result("s/a"), "Well now", "A much longer prompt", stop="length")
     empty = said(make_result("s/b"), " ", "Short")
     first, second = traits_of([cut, empty])
-    assert first[:5] == [
+    assert first[:6] == [
         "answer begins with 'well'",
         "answer cut at the token limit",
         "answer is not JSON",
+        "answer ends with 'now'",
         "answer longer than the median",
         "prompt longer than the median",
     ]
