@@ -59,6 +59,7 @@ SUITES = (
     *(suite(12, 4, 4, answers) for answers in (1, 3, 5, 10)),
     *(suite(180, 10, 10, answers) for answers in (1, 5)),
     replace(suite(20, 0, 0, 1), name="20 stable cases × 1"),
+    replace(suite(4, 4, 12, 5), name="20 unsteady cases × 5"),
 )
 
 
@@ -95,15 +96,16 @@ def scenarios(runs: int, only: str | None, size: int | None) -> Iterator[tuple[s
             before = random.binomial(each.answers, each.rates, (runs, each.rates.size))
             now = random.binomial(each.answers, changed(each.rates), (runs, each.rates.size))
             yield change, each.name, each.answers, np.stack([before, now])
-    for cases in (20, 100, 200) if only in {None, "churn"} else ():
-        if size not in {None, cases}:
-            continue
-        random = np.random.default_rng(cases)
-        # One greedy answer a case: 5 % of all cases are lost and 5 % gained by chance.
-        drawn = random.random((runs, cases))
-        before = np.where(drawn < 0.05, 1, np.where(drawn > 0.95, 0, 1))
-        now = np.where(drawn < 0.05, 0, 1)
-        yield "churn", f"{cases} cases × 1, 5 % flip each way", 1, np.stack([before, now])
+    for change, lost in (("churn", 0.05), ("churn, −5 points", 0.1)):
+        for cases in (20, 100, 200) if only in {None, change} else ():
+            if size not in {None, cases}:
+                continue
+            random = np.random.default_rng(cases)
+            # One greedy answer a case: 5 % of all cases are lost and 5 % gained by chance.
+            drawn = random.random((runs, cases))
+            before = np.where(drawn < lost, 1, np.where(drawn > 0.95, 0, 1))
+            now = np.where(drawn < lost, 0, 1)
+            yield change, f"{cases} cases × 1, 5 % flip each way", 1, np.stack([before, now])
 
 
 def shaken(random: np.random.Generator, n: int, drop: float) -> Rates:
@@ -111,10 +113,15 @@ def shaken(random: np.random.Generator, n: int, drop: float) -> Rates:
     return np.clip(random.normal(drop, 0.1, n), -0.4, 0.6)
 
 
+def much_shaken(random: np.random.Generator, n: int, drop: float) -> Rates:
+    """The same by three times as much."""
+    return np.clip(random.normal(drop, 0.3, n), -0.4, 0.6)
+
+
 def one_sided(random: np.random.Generator, n: int, drop: float) -> Rates:
-    """Drops of cases that lose the same or nothing, 80 and 20 %; without a drop, as many gain as lose."""
-    lost, gained = (0.8, 0.0) if drop else (0.3, 0.3)
-    return random.choice([0.1, -0.1, 0.0], n, p=[lost, gained, 1 - lost - gained])
+    """Drops of cases that lose the same or nothing, 80 and 20 %; of a smaller drop, some gain."""
+    lost, gained = (0.3 + 5 * drop, 0.3 - 3 * drop)
+    return random.choice([0.125, -0.125, 0.0], n, p=[lost, gained, 1 - lost - gained])
 
 
 def rarely_gained(random: np.random.Generator, n: int, drop: float) -> Rates:
@@ -131,9 +138,10 @@ def few_lost(random: np.random.Generator, n: int, drop: float) -> Rates:
 # Drops of a baseline of 0.6 everywhere.
 SHAPES = {
     "all change by 0.1 at random": shaken,
-    "four of five lose 0.1, none gains": one_sided,
+    "four of five lose 0.125, none gains": one_sided,
     "5 % gain 0.38, the others lose": rarely_gained,
     "a few are lost completely": few_lost,
+    "all change by 0.3 at random": much_shaken,
 }
 
 
@@ -141,7 +149,8 @@ def score_scenarios(runs: int) -> Iterator[tuple[str, str, int, Rates]]:
     """As :func:`scenarios`, of scores: shape, change and number of cases, 0 answers, and the scores."""
     for place, (shape, drops) in enumerate(SHAPES.items()):
         for cases in (20, 40):
-            for drop in (0.0, 0.1):
+            # A drop of the margin may pass in 5 %.
+            for drop in (0.0, MARGIN, 0.1) if cases == 20 else (0.0, 0.1):
                 random = np.random.default_rng([place, cases, int(100 * drop)])
                 then = np.full((runs, cases), 0.6)
                 now = np.stack([0.6 - drops(random, cases, drop) for _ in range(runs)])
@@ -256,7 +265,7 @@ def main() -> None:
     )
     parser.add_argument("--peers", type=Path, required=True, help="environment of the other gates")
     parser.add_argument("--runs", type=int, default=400, help="simulated runs a figure")
-    parser.add_argument("--change", choices=[*CHANGES, "churn"], help="this change alone")
+    parser.add_argument("--change", choices=[*CHANGES, "churn", "churn, −5 points"], help="this change alone")
     parser.add_argument("--cases", type=int, choices=[20, 100, 200], help="sets of this size alone")
     parser.add_argument("--scores", action="store_true", help="graded scores instead of verdicts")
     chosen = parser.parse_args()

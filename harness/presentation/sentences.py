@@ -277,9 +277,10 @@ def instead_of_verdict(
 
 
 def _nothing_to_lose(finding: Finding, data: NothingToLoseFinding) -> str:
+    remedy = "choose a smaller margin" if data.passed == data.n else "choose cases that it passes"
     return (
         f"{finding.set_name}: the baseline passes {data.passed:g} of {data.n} cases, so no drop can be "
-        f"beyond the margin of {data.margin:g}: choose cases that it passes"
+        f"beyond the margin of {data.margin:g}: {remedy}"
     )
 
 

@@ -254,11 +254,16 @@ def detectable_averaged_drop(  # the cases, their noise and the gate's own setti
     return min(max(found, reaching), 1.0)
 
 
-# Effective number of moved units from which their spread says how scores move; below, few of them decide.
+# Number of moved units from which their spread says how scores move; below, few of them decide. The normal
+# approximation needs an effective number.
 _SPREAD_FROM = 5
-# Below this number of units the normal approximation is replaced by the rule itself.
+# Below this number of units the normal approximation is replaced by the rule itself, on samples of the units.
 _BY_RULE_BELOW = 30
-_RESAMPLES = 999
+# Samples of them; the first few suffice where nearly all, or many too few, are found.
+_SAMPLES, _FIRST = 200, 40
+_RESAMPLES = 299
+_COARSE = 2e-3
+_BY_CHANCE = 1e-9  # smaller moves are rounding
 _ALL_FLIP = 0.5
 
 
@@ -299,13 +304,12 @@ def detectable_mean_drop(
     z_power = float(ndtri(power))
     z = float(ndtri(1 - level)) + z_power
     counted = few_moved_from(units) is not None
+    moved = sum(abs(total) > _BY_CHANCE for total in units.sums)
+    if moved >= _SPREAD_FROM and z * z < units.count < _BY_RULE_BELOW:
+        return _detectable_fall(units, level, margin, confidence, rise, power, light_tails=light_tails)
     if counted and (moved_units(units) < _SPREAD_FROM or units.count <= z * z):
         return _detectable_losses(units, level, margin, confidence, reach, rise, power)
     error = standard_error(units)
-    if units.count < _BY_RULE_BELOW:
-        return _detectable_fall(
-            units, level, margin, confidence, rise, z_power * error, light_tails=light_tails
-        )
     # Compared with the spread alone, counting needs more by the drop's own part of the variance.
     own = math.sqrt(1 - z * z / units.count) if counted else 1.0
     unseen = -math.inf if rise is None else rise * (level ** (-1 / units.effective) - 1) + z_power * error
@@ -318,24 +322,36 @@ def _detectable_fall(
     margin: float | None,
     confidence: float,
     rise: float | None,
-    luck: float,
+    power: float,
     *,
     light_tails: bool,
 ) -> float | None:
-    """The drop that the rule calls a regression even where the mean of the sample is by ``luck`` smaller."""
-    mean = units.mean
+    """The fall of all units that the rule calls a regression in that share of samples drawn from these units.
+
+    Each sample is drawn with replacement. The moves are spread by as much as so few understate their spread.
+    """
+    import numpy as np
+
+    mean, wider = units.mean, math.sqrt(units.count / (units.count - 1))
+    moves = np.array(units.sums) / units.sizes
+    moves, sizes = (moves - mean) * wider, np.array(units.sizes)
+    samples = np.random.default_rng(0).integers(0, units.count, (_SAMPLES, units.count))
 
     def found(fall: float) -> bool:
-        shift = fall - luck - mean
-        fallen = Units(
-            sums=tuple(total + shift * size for total, size in zip(units.sums, units.sizes, strict=True)),
-            sizes=units.sizes,
-        )
+        fallen = (moves + fall) * sizes
+        first = sum(regresses(fallen[sample], sizes[sample]) for sample in samples[:_FIRST])
+        if not (power - 0.2) * _FIRST < first < _FIRST:
+            return first == _FIRST
+        return first + sum(
+            regresses(fallen[sample], sizes[sample]) for sample in samples[_FIRST:]
+        ) >= power * len(samples)
+
+    def regresses(sums: "np.ndarray", each: "np.ndarray") -> bool:
+        fallen = Units(sums=tuple(sums.tolist()), sizes=tuple(each.tolist()))
         result = mean_drop(fallen, confidence, rise=rise, light_tails=light_tails, resamples=_RESAMPLES)
         return result.p_value <= level and (margin is None or result.high > margin)
 
-    most = max(abs(total) / size for total, size in zip(units.sums, units.sizes, strict=True))
-    return least_drop(found, luck + 1 + most, _PRECISION)
+    return least_drop(found, 1 + 2 * float(np.abs(moves).max()) + (margin or 0.0), _COARSE)
 
 
 def _detectable_losses(

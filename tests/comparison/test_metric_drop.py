@@ -64,6 +64,18 @@ def test_a_pass_rate_is_counted():
     assert (row.margin, row.p_adjusted, row.verdict) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("lost", "gained", "n"), [(4, 0, 4), (12, 5, 17), (12, 5, 40), (19, 10, 29), (3, 0, 4)]
+)
+def test_p_and_the_interval_agree(lost, gained, n):
+    """The score test alone would end at -0.054 beside p = 0.03 of four lost cases, and at -0.002 of 12 and 5."""
+    row = compare_metric(
+        paired([0] * lost + [1] * (n - lost), [1] * lost + [0] * gained + [1] * (n - lost - gained)),
+        detectable=False,
+    )
+    assert (row.p_value <= 0.05) == (row.drop.low >= 0)
+
+
 def test_clusters_widen_the_interval_and_weaken_the_test():
     """Six lost cases are six independent ones, or two of 14 clusters: Student's t over those, 1.474."""
     now, then = [0] * 6 + [1] * 34, [1] * 40
