@@ -318,7 +318,8 @@ class TrainingConfig(RunConfig):
         method = peft.get("method") if isinstance(peft, dict) else getattr(peft, "method", None)
         if not isinstance(method, str) or RATE_FACTORS.get(method, 1.0) == 1.0:
             return given
-        return {**given, "learning_rate": cls.model_fields["learning_rate"].default * RATE_FACTORS[method]}
+        rate = cls.model_fields["learning_rate"].default * RATE_FACTORS[method]
+        return {**given, "learning_rate": float(f"{rate:.6g}")}
 
     @model_validator(mode="after")
     def _renders(self) -> Self:

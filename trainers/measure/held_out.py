@@ -37,8 +37,10 @@ def mean_logps(model: Any, tokenizer: Any, rows: Sequence[Row], key: str) -> lis
     found: list[float] = []
     for start, batch in padded_batches(tokenizer, whole, model.device, _BATCH, side="right"):
         with torch.inference_mode():
-            logits = model(**batch).logits[:, :-1].float()  # (rows, tokens - 1, vocabulary)
+            logits = model(**batch).logits
         targets = batch["input_ids"][:, 1:]
+        # Virtual tokens come before the rows, with logits of their own.
+        logits = logits[:, -targets.shape[1] - 1 : -1].float()  # (rows, tokens - 1, vocabulary)
         logps = torch.log_softmax(logits, dim=-1).gather(-1, targets[..., None])[..., 0]  # (rows, tokens - 1)
         for place, row in enumerate(logps):
             begin = lengths[start + place] - 1

@@ -134,11 +134,11 @@ def _why_not_packed(model: Any, adapter: Any) -> str | None:
     """
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    from trainers.run.packing import why_not_packed
+    from trainers.run.packing import VIRTUAL, why_not_packed
 
     learnt = adapter if adapter is not None else getattr(model, "active_peft_config", None)
     if learnt is not None and learnt.is_prompt_learning:
-        return "virtual tokens come before a row, not before each of its documents"
+        return VIRTUAL
     return why_not_packed(model, DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True))
 
 

@@ -58,17 +58,23 @@ def _trainer(run: TrainingRun[OrpoConfig], **parts: Any) -> Any:
     from trainers.run.arguments import trl_arguments
 
     class Trainer(ORPOTrainer):
-        """TRL's, but for two things.
+        """TRL's, but for three things.
 
-        Its own tokenize_row adds a BOS and an end token that the chat template does not write, and its
-        likelihood of the chosen answer is that of the prompt as well.
+        Its own tokenize_row adds a BOS and an end token that the chat template does not write, its
+        likelihood of the chosen answer is that of the prompt as well, and it knows no virtual tokens.
         """
 
         def tokenize_row(self, feature: Row, model: Any = None) -> Row:
             return answer_tokens(self.processing_class, feature)
 
         def concatenated_forward(self, model: Any, batch: Row) -> tuple[Any, ...]:
-            found = super().concatenated_forward(model, batch)
+            def answered(ids: Any, **options: Any) -> Any:
+                outputs = model(ids, **options)
+                # Virtual tokens come before the rows, with logits of their own.
+                outputs.logits = outputs.logits[:, -ids.shape[1] :]
+                return outputs
+
+            found = super().concatenated_forward(answered, batch)
             chosen_logits, learnt = found[2], batch["chosen_labels"]
             return (*found[:4], answer_loss(chosen_logits, learnt), *found[5:])
 

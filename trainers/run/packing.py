@@ -5,6 +5,8 @@ from typing import Any
 
 from harness.errors import SettingsError
 
+# Why rows behind learnt virtual tokens can't share a sequence.
+VIRTUAL = "virtual tokens come before a sequence, not before each of its rows"
 _TOKENS = 16
 # Of the largest logit. The first compares equal shapes, where a masked row has no influence; the second
 # compares different ones, whose last digits differ in low precision.
@@ -20,6 +22,9 @@ def refuse_mixed_rows(trainer: Any) -> None:
     Raises:
         SettingsError: The model's answer to the second row depends on the first, or it can't be packed.
     """
+    learnt = getattr(trainer.model, "active_peft_config", None)
+    if learnt is not None and learnt.is_prompt_learning:
+        raise SettingsError(f"packing: {VIRTUAL}; leave it out")
     if (reason := why_not_packed(trainer.model, trainer.data_collator)) is not None:
         raise SettingsError(f"packing: {reason}; leave it out")
 

@@ -85,4 +85,4 @@ def test_a_document_does_not_see_the_one_before_it(make_project, monkeypatch, ca
 def test_virtual_tokens_come_before_each_document(kind, make_project, capsys):
     project = make_project("continual", DOCUMENTS, peft={"method": kind, "virtual_tokens": 4})
     assert losses(project, max_length=24)
-    assert "packing   none: virtual tokens come before a row" in capsys.readouterr().err
+    assert "packing   none: virtual tokens come before a sequence" in capsys.readouterr().err

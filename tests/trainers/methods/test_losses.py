@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
+from trainers.measure.held_out import mean_logps
+
 # Answers of two lengths: what a batch pads must not count.
 PAIRS = [
     {"prompt": "what is w3", "chosen": "one two w3 the cat", "rejected": "cat sat"},
@@ -46,6 +48,23 @@ def log_probabilities(model, prompt, answer):
     with torch.no_grad():
         logits = model(input_ids=ids).logits[0, :-1].log_softmax(-1)
     return logits.gather(1, ids[0, 1:, None])[len(prompt) - 1 :, 0]
+
+
+@pytest.mark.parametrize("method", ["orpo", "dpo"])
+def test_virtual_tokens_of_both_kinds_begin_with_the_same_loss(trainer_of, method):
+    """Both begin as one text, a prefix as its keys and values: a prompt's own logits are none of an answer's."""
+    losses, held_out = [], []
+    for kind in ("prefix", "prompt"):
+        trainer = trainer_of(method, peft={"method": kind, "virtual_tokens": 3, "init_text": "the cat sat"})
+        losses.append(loss_of(trainer))
+        rows = [
+            {key: [{"role": "user", "content": row[key]}] for key in ("prompt", "chosen", "rejected")}
+            for row in PAIRS
+        ]
+        trainer.model.eval()
+        held_out.append(mean_logps(trainer.model, trainer.processing_class, rows, "chosen"))
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert held_out[0] == pytest.approx(held_out[1], abs=1e-4)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2, 0.45])

@@ -63,3 +63,11 @@ def test_a_refusal_is_one_line_before_the_first_step(make_project, capsys, monke
     monkeypatch.setattr(packing, "_ROUNDING", -1.0)
     assert make_project("sft", ROWS, quantization="none", packing=True).train() == 4
     assert "packing: llama models let packed rows see each other" in capsys.readouterr().err
+
+
+def test_virtual_tokens_come_before_one_row_only():
+    model = SimpleNamespace(active_peft_config=SimpleNamespace(is_prompt_learning=True))
+    with pytest.raises(
+        SettingsError, match="packing: virtual tokens come before a sequence, not before each"
+    ):
+        refuse_mixed_rows(SimpleNamespace(model=model, data_collator=None))
