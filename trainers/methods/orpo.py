@@ -14,7 +14,7 @@ prompt's own tokens are not learnt. There is no reference model, so it starts we
 """
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
@@ -74,7 +74,8 @@ def _trainer(run: TrainingRun[OrpoConfig], **parts: Any) -> Any:
                 outputs.logits = outputs.logits[:, -ids.shape[1] :]
                 return outputs
 
-            found = super().concatenated_forward(answered, batch)
+            # TRL only calls it.
+            found = super().concatenated_forward(cast(Any, answered), batch)
             chosen_logits, learnt = found[2], batch["chosen_labels"]
             return (*found[:4], answer_loss(chosen_logits, learnt), *found[5:])
 
