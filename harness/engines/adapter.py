@@ -174,9 +174,7 @@ def read_adapter(directory: Path) -> Adapter:
         raise AdapterError(f"{weights}: {error}; copy or save the adapter again") from error
     if not tensors:
         raise AdapterError(f"{weights}: contains no tensor; save the adapter again")
-    up_projections = [tensor for name, tensor in tensors.items() if ".lora_B." in name]
-    nothing_else = all(".lora_A." in name or ".lora_B." in name for name in tensors)
-    if up_projections and nothing_else and all(is_all_zero(weights, tensor) for tensor in up_projections):
+    if changes_nothing(weights, tensors):
         raise AdapterError(
             f"{directory}: dead adapter: every lora_B is zero, so it changes nothing; was it ever trained?"
         )
@@ -186,6 +184,18 @@ def read_adapter(directory: Path) -> Adapter:
         training=read_training(directory),
         tensors=tensors,
     )
+
+
+def changes_nothing(weights: Path, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether an adapter is LoRA alone, and every matrix that it adds is still zero.
+
+    Args:
+        weights: Its safetensors file.
+        tensors: That file's header.
+    """
+    up_projections = [tensor for name, tensor in tensors.items() if ".lora_B." in name]
+    nothing_else = all(".lora_A." in name or ".lora_B." in name for name in tensors)
+    return bool(up_projections) and nothing_else and all(is_all_zero(weights, one) for one in up_projections)
 
 
 def refuse_bad_numbers(directory: Path, config: Mapping[str, Any]) -> None:

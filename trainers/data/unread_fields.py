@@ -33,7 +33,10 @@ CONVERSATION = {
     "thinking": _REMOVE,
     "chat_template_kwargs": "give it once for all rows, in the configuration",
 }
-_LOSS = {"weight": _REMOVE, "margin": _REMOVE}
+# What other programs weigh or mask the loss by.
+_LOSS = dict.fromkeys(
+    ("weight", "weights", "sample_weight", "loss_weight", "loss_mask", "train_mask", "margin"), _REMOVE
+)
 # The fields of each form of a row.
 _FORMS = frozenset(
     {

@@ -5,8 +5,11 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.engines.adapter import changes_nothing
+from harness.engines.weights import read_header
 from harness.errors import SettingsError, TunegateError
 from harness.golden.load import load_golden_set
 from harness.models.resolve import adapter_sha256, model_sha256
@@ -235,9 +238,18 @@ def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManife
             # Not the samples: an adapter is passed on, and they are of the data.
             shutil.copy2(run.work / LOG_FILE, made / LOG_FILE)
         put_in_place(config.output, made)
+    if config.peft.method != "full" and _learnt_nothing(config.output / "adapter_model.safetensors"):
+        run.console.print(
+            "learnt    nothing: every lora_B is still zero, and the gate refuses such an adapter; "
+            "were all rewards of each prompt equal, or is learning_rate too small?"
+        )
     run.console.print(f"wrote     {config.output} in {run.elapsed_s:.0f} s")
     run.console.print(f"page      tunegate report {config.output}", soft_wrap=True)
     return 0
+
+
+def _learnt_nothing(weights: Path) -> bool:
+    return changes_nothing(weights, read_header(weights))
 
 
 def _manifest(run: TrainingRun[TrainingConfig], trainer: Any, content_sha256: str) -> TrainingManifest:

@@ -65,6 +65,7 @@ GOOD = {"prompt": "q", "completion": "a"}
         ({"instruction": "q", "output": "a", "context": "c"}, r"context: write it into the prompt"),
         ({**GOOD, "system_prompt": "s"}, r"rows.jsonl:2: system_prompt: write it into messages"),
         ({**GOOD, "weight": 0}, r"rows.jsonl:2: weight: not read here; remove it"),
+        ({**GOOD, "loss_mask": [0, 1]}, r"rows.jsonl:2: loss_mask: not read here; remove it"),
         ({**GOOD, "tool_calls": [{"name": "f"}]}, r"rows.jsonl:2: tool_calls: not read here"),
         (
             {**GOOD, "label": False},

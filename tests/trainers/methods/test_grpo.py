@@ -176,3 +176,10 @@ def test_answers_are_sampled_and_end_as_at_the_gate(project, tmp_path, tiny_mode
     words = [word for sample in read_samples(tmp_path / "out.work") for word in sample.answer.split()]
     assert not {f"w{number}" for number in range(25)}.intersection(words)
     assert len(set(words)) > 5
+
+
+def test_equal_rewards_teach_nothing_and_that_is_said(project, capsys):
+    """The gate refuses the adapter; the training says why before."""
+    run = project("def reward(completions, **columns):\n    return [1.0] * len(completions)\n", max_steps=1)
+    assert run.train() == 0
+    assert "learnt    nothing: every lora_B is still zero, and the gate refuses" in capsys.readouterr().err
