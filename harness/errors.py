@@ -24,7 +24,7 @@ from tunegate.printable import printable, printable_line
 
 # Columns of a list of allowed values; a longer one is wrapped.
 _LONGEST_ALLOWED = 96
-_MOST_FAULTS = 20
+_MOST_FAULTS = 50
 
 
 class TunegateError(Exception):

@@ -104,7 +104,7 @@ def build_golden_set(document: Document) -> GoldenSet:
 def _as_told(document: Document, faults: Sequence[GoldenError]) -> GoldenError:
     """All faults in the order of lines, one for each key: a fault of the defaults is found in each case.
 
-    What YAML reads otherwise than it looks explains other faults of its key and of those around it.
+    What YAML reads otherwise explains other faults of its key and around it, but not that a key is unknown.
     """
     spelt = [f"{fault.key}." for fault in document.faults]
     own = [
@@ -116,6 +116,7 @@ def _as_told(document: Document, faults: Sequence[GoldenError]) -> GoldenError:
     by_key: dict[tuple[str, str], GoldenError] = {}
     for fault in (*document.faults, *own):
         by_key.setdefault((str(fault.path), fault.key), fault)
+    by_key |= {(str(each.path), each.key): each for each in faults if each.problem.startswith("unknown key")}
     return as_one(sorted(by_key.values(), key=lambda fault: fault.line or 0))
 
 

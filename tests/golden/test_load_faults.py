@@ -140,10 +140,16 @@ gate:
 
 
 def test_many_faults_are_counted(tmp_path):
-    cases = "".join(f"  - {{id: c{n}, prompt: p, chcks: []}}\n" for n in range(30))
+    cases = "".join(f"  - {{id: c{n}, prompt: p, chcks: []}}\n" for n in range(60))
     lines, whole = faults_of(tmp_path, f"name: x\ncases:\n{cases}")
-    assert len(lines) == 30
+    assert len(lines) == 60
     assert whole.splitlines()[-1].endswith("set.yaml: and 10 more faults")
+
+
+def test_an_unknown_key_is_told_whatever_its_value(tmp_path):
+    """A value that YAML reads as a boolean explains other faults of its key, but not this one."""
+    lines, _ = faults_of(tmp_path, GOOD.replace("cluster: b", "clustr: yes"))
+    assert lines == ["set.yaml:19: cases[0].clustr: unknown key; did you mean cluster?"]
 
 
 def test_a_fault_of_the_defaults_is_told_once(tmp_path):
