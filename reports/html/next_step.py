@@ -64,7 +64,8 @@ def _inconclusive(
     if metric is not None and record.run.lacks_cases and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
     if metric is not None and isinstance(metric.data, MetricFinding):
-        return _more_cases(record, metric, metric.data, project)
+        others = sum(isinstance(each.data, MetricFinding) for each in deciding) - 1
+        return _more_cases(record, metric, metric.data, project, others)
     return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
 
 
@@ -170,7 +171,10 @@ def _of_clusters(data: MetricFinding, *, rate: bool) -> str:
     return "" if whole is None else f" (whole clusters: from {margin_text(whole, rate=rate)})"
 
 
-def _more_cases(record: GateRecord, finding: Finding, data: MetricFinding, project: Path | None) -> NextStep:
+def _more_cases(
+    record: GateRecord, finding: Finding, data: MetricFinding, project: Path | None, others: int
+) -> NextStep:
+    """More cases for one metric; says how many others are inconclusive too."""
     rate = data.scale == "binary"
     able = data.minimum_detectable_drop
     reach = (
@@ -180,6 +184,9 @@ def _more_cases(record: GateRecord, finding: Finding, data: MetricFinding, proje
         f"{_of_clusters(data, rate=rate)}."
     )
     wider = "Or allow a larger drop (the margin), if you can tolerate it."
+    if others:
+        rows = "one more row" if others == 1 else f"{figures.count(others)} more rows"
+        wider += f" The same goes for {rows} of the table."
     set_name = quoted(finding.set_name or "")
     title = f"Add cases to {set_name}."
     if data.cases_to_settle is not None and data.cases_to_settle > data.n:

@@ -110,6 +110,16 @@ def test_a_run_is_accepted_only_once_it_is_stored(
     assert ("saves it" in str(banners(record, (), unsaved))) == bool(unsaved)
 
 
+@pytest.mark.parametrize(("rows", "said"), [(2, "one more row"), (60, "59 more rows")])
+def test_other_inconclusive_metrics_are_counted(invented: Invented, rows: int, said: str) -> None:
+    record = judged(invented(), GateVerdict.INCONCLUSIVE, metric(cases_to_settle=160))
+    assert record.verdict is not None
+    verdict = replace(record.verdict, findings=record.verdict.findings * rows)
+    step = next_step(replace(record, verdict=verdict))
+    assert step.title == "Add about 120 cases to “orders”."
+    assert f"The same goes for {said} of the table." in step.text
+
+
 def test_losses_that_only_a_judge_sees_call_for_a_calibration(invented: Invented) -> None:
     record = judged(invented(orders=60, lost=10), GateVerdict.REGRESS, metric())
     results = tuple(
