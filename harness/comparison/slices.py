@@ -80,8 +80,9 @@ def slice_drops(
         By tag, in the order of the cases; without a detectable drop.
     """
     members = _tags(metric, pairs)
+    place_of = {key: place for place, key in enumerate(metric.keys)}
     return {
-        name: compare_metric(_part(metric, keys.__contains__), confidence, detectable=False)
+        name: compare_metric(_at(metric, sorted(place_of[key] for key in keys)), confidence, detectable=False)
         for name, keys in members.items()
     }
 
@@ -98,7 +99,11 @@ def _tags(metric: PairedMetric, pairs: Sequence[Pair]) -> dict[str, set[str]]:
 
 
 def _part(metric: PairedMetric, belongs: Callable[[str], bool]) -> PairedMetric:
-    places = [place for place, key in enumerate(metric.keys) if belongs(key)]
+    return _at(metric, [place for place, key in enumerate(metric.keys) if belongs(key)])
+
+
+def _at(metric: PairedMetric, places: Sequence[int]) -> PairedMetric:
+    """The metric on some of its cases alone."""
     return replace(
         metric,
         keys=tuple(metric.keys[place] for place in places),
