@@ -24,7 +24,7 @@ from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import Candidate, Inputs
 from harness.types import Completion, ExecutionPlan, GateRecord, GoldenCase, ModelRef
-from tunegate.printable import printable, say
+from tunegate.printable import printable, printable_line, say
 
 # Whether xdist was asked to distribute the tests of a session with a model.
 _DISTRIBUTED: pytest.StashKey[bool] = pytest.StashKey()
@@ -155,7 +155,7 @@ def print_gate(
     terminal.section("tunegate", sep="=")
     _render(terminal, render_gate(record, width=terminal._tw.fullwidth))
     for path in written:
-        write_line(terminal, f"report: {path}")
+        write_line(terminal, printable_line(f"report: {path}"))
     if is_saved:
         write_line(terminal, f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
 
@@ -180,7 +180,7 @@ def print_ranking(
     _render(terminal, render_ranking(found, terminal._tw.fullwidth))
     for ranked in found:
         for path in written.get(ranked.name, ()):
-            write_line(terminal, f"report: {ranked.name}: {path}")
+            write_line(terminal, printable_line(f"report: {ranked.name}: {path}"))
 
 
 def _render(terminal: pytest.TerminalReporter, shown: RenderableType) -> None:
