@@ -73,6 +73,13 @@ def pytest_load_initial_conftests(
         _take_conftests_of_project(early_config)
     try:
         yield
+    except KeyboardInterrupt:
+        if not names_a_model(args, session_project(early_config)):
+            raise
+        from tunegate.printable import say
+
+        say("tunegate: interrupted while conftest files were loaded", err=True)
+        raise SystemExit(2) from None
     except SystemExit as error:
         # A conftest file that ends the process with 0 would make a success of a gate that was not run.
         if error.code not in {None, 0, 1} or not names_a_model(args, session_project(early_config)):

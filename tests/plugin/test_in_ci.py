@@ -244,6 +244,14 @@ def test_what_another_plugin_fails_is_no_regression(project, kind):
 
 
 @pytest.mark.processes
+def test_ctrl_c_while_a_conftest_is_imported_is_an_interruption(project):
+    project.pytester.makeconftest("raise KeyboardInterrupt\n")
+    result = project.pytester.runpytest_subprocess(f"--model={project.adapter}")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert result.errlines == ["tunegate: interrupted while conftest files were loaded"]
+
+
+@pytest.mark.processes
 def test_a_conftest_that_ends_the_process_is_no_success_of_a_gate(project):
     project.pytester.makeconftest("raise SystemExit(0)\n")
     result = project.pytester.runpytest_subprocess(f"--model={project.adapter}")
