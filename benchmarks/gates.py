@@ -120,7 +120,7 @@ def much_shaken(random: np.random.Generator, n: int, drop: float) -> Rates:
 
 def one_sided(random: np.random.Generator, n: int, drop: float) -> Rates:
     """Drops of cases that lose the same or nothing, 80 and 20 %; of a smaller drop, some gain."""
-    lost, gained = (0.3 + 5 * drop, 0.3 - 3 * drop)
+    lost, gained = 0.3 + 5 * drop, max(0.3 - 3 * drop, 0.0)
     return random.choice([0.125, -0.125, 0.0], n, p=[lost, gained, 1 - lost - gained])
 
 
