@@ -5,6 +5,7 @@ import os
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,10 +157,16 @@ def places_of_tests(config: "pytest.Config") -> list[Path]:
     return [place for place in places if project in (place, *place.parents)]
 
 
+@lru_cache(maxsize=256)
+def _is_below(path: Path, folder: Path) -> bool:
+    """As pathlib says it, asked for each of a file's items."""
+    return path.is_relative_to(folder)
+
+
 def name_of(node: "pytest.Item | pytest.Collector") -> str:
     """The node id; for a file outside of pytest's root, to which pytest gives none, with its path."""
     root, inside = node.config.rootpath, node.nodeid.partition("::")[2]
-    if node.path.is_relative_to(root):
+    if _is_below(node.path, root):
         return node.nodeid
     path = os.path.relpath(node.path, root).replace(os.sep, "/")
     return f"{path}::{inside}" if inside else path

@@ -20,6 +20,8 @@ from harness.history.stored_reasons import with_findings, with_renamed_limit
 from harness.types.storage import DamagedFactsError, pack, parse_json, unpack
 
 # Rows that are looked up and written together; SQLite takes at least 999 values in a statement.
+# One encoder for all: json.dumps makes a new one each time.
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _CHUNK = 500
 # What the rendered prompt is, in a completion: it belongs to what was asked.
 _PROMPT = ("prompt", "prompt_sha256")
@@ -345,7 +347,7 @@ def _insert(database: Database, table: str, rows: Sequence[Sequence[Any]]) -> No
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODE(value)
 
 
 def _key(*parts: str | None) -> bytes:

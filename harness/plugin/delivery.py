@@ -27,6 +27,7 @@ from harness.run.judging import judged_checks
 from harness.run.trackers.kinds import send_to_sinks
 from harness.settings import Settings
 from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Outcome
+from tunegate.collector import making_lasting
 from tunegate.printable import say
 from tunegate.streams import lost_output
 
@@ -176,6 +177,7 @@ class Delivery:
     problems: list[Problem] = field(default_factory=list)
 
 
+@making_lasting()  # the collector would go through the whole record again and again
 def deliver(
     config: pytest.Config, inputs: Inputs, records: Mapping[str, GateRecord], *, not_accepted: str | None
 ) -> Delivery:

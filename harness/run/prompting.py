@@ -113,6 +113,8 @@ def check_prompts(
     Raises:
         InputError: As render_workload.
     """
+    if plan.engine not in _RENDERED:
+        return
     workload = plan_workload(sides, cases, only=only, chat_template_kwargs=plan.chat_template_kwargs)
     render_workload(workload, sides, plan, cache)
 

@@ -252,6 +252,8 @@ class GoldenCase(_Hashed):
     @property
     def answer_keys(self) -> tuple[str, ...]:
         """A name for each answer: the case's own, then ``orders/bob-kettles#2`` and so on."""
+        if self.repeat == 1:
+            return (self.key,)
         return (self.key, *(f"{self.key}#{number}" for number in range(2, self.repeat + 1)))
 
     @property

@@ -19,7 +19,7 @@ from reports.html.case_view import (
     Turn,
     excerpt,
 )
-from reports.html.commands import case_command
+from reports.html.commands import case_command, rerun_command
 from reports.html.diff import Piece, diff_words
 from reports.html.json_diff import json_differences
 from reports.html.names import shown_path
@@ -61,7 +61,7 @@ def case_views(record: GateRecord, limit: int, project: Path | None = None) -> I
         limit=limit,
         most_pairs=min(_MOST_PAIRS, _ALL_PAIRS // max(differing, 1)),
         paths={each.name: shown_path(each.path, project) for each in record.run.golden_sets},
-        project=project,
+        again=rerun_command(record, project),
     )
     for number, result in enumerate(results, start=1):
         yield _case_view(number, result, before.get(result.key), context)
@@ -75,6 +75,7 @@ class _Context:
         limit: Most characters of one text.
         most_pairs: Limit of the work of one word diff.
         paths: Each golden set's file, as it is shown.
+        again: The command that gates the candidate again.
     """
 
     record: GateRecord
@@ -82,7 +83,7 @@ class _Context:
     limit: int
     most_pairs: int
     paths: Mapping[str, str]
-    project: Path | None
+    again: str
 
 
 def _results_before(record: GateRecord) -> dict[str, CaseResult]:
@@ -159,7 +160,7 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
         prompts=tuple(_prompts(result, before, limit)),
         tokens=None if done is None else done.completion_tokens,
         latency_s=None if done is None else done.latency_s,
-        rerun=case_command(context.record, case, context.paths.get(case.set_name, ""), context.project),
+        rerun=case_command(context.record, case, context.paths.get(case.set_name, ""), context.again),
     )
 
 

@@ -25,16 +25,15 @@ def rerun_command(record: GateRecord, project: Path | None) -> str:
     return f"pytest {_model(record, project)}"
 
 
-def case_command(record: GateRecord, case: GoldenCase, path: str, project: Path | None) -> str:
+def case_command(record: GateRecord, case: GoldenCase, path: str, again: str) -> str:
     """The command that gates one case alone.
 
     Args:
         record: The gate's record.
         case: The case.
         path: The golden set's file as it is shown.
-        project: The project's root, to which paths are relative.
+        again: The command that gates all of them again.
     """
-    again = rerun_command(record, project)
     if record.run.model.is_logged:
         return f"tunegate runs show {_quoted(record.run.id)} --case {_quoted(case.key)}"
     if PurePath(path).is_absolute() or path.startswith("…"):

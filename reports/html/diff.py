@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import groupby
+from operator import eq
 from typing import Literal
 
 # Scripts without spaces between words are compared character by character.
@@ -12,6 +14,8 @@ _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 # difflib visits each pair of equal words at least once; this many take about a tenth of a second.
 _MOST_PAIRS = 200_000
+# Of texts of as many words, in which at most one of so many differs, words are compared by their place.
+_MOST_EXCHANGED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +77,27 @@ def diff_words(before: str, after: str, most_pairs: int = _MOST_PAIRS) -> WordDi
     if left.words == right.words:
         return WordDiff(_whole(before), _whole(after), "the same words, other white space", pairs)
     pieces: tuple[list[Piece], list[Piece]] = ([], [])
-    matcher = SequenceMatcher(None, left.words, right.words, autojunk=False)
-    for tag, left_from, left_to, right_from, right_to in matcher.get_opcodes():
-        kind: Literal["same", "only"] = "same" if tag == "equal" else "only"
+    for is_same, left_from, left_to, right_from, right_to in _parts(left.words, right.words):
+        kind: Literal["same", "only"] = "same" if is_same else "only"
         if left_to > left_from:
             pieces[0].append(left.piece(kind, left_from, left_to))
         if right_to > right_from:
             pieces[1].append(right.piece(kind, right_from, right_to))
     return WordDiff(tuple(pieces[0]), tuple(pieces[1]), "", pairs)
+
+
+def _parts(left: Sequence[str], right: Sequence[str]) -> Iterator[tuple[bool, int, int, int, int]]:
+    """Parts that are the same, or not, in order: where they begin and end on both sides."""
+    same = list(map(eq, left, right))
+    if len(left) == len(right) and sum(same) * _MOST_EXCHANGED >= len(same) * (_MOST_EXCHANGED - 1):
+        # Single words were exchanged, which needs no search.
+        for is_same, places in groupby(range(len(same)), key=same.__getitem__):
+            run = list(places)
+            yield is_same, run[0], run[-1] + 1, run[0], run[-1] + 1
+        return
+    matcher = SequenceMatcher(None, left, right, autojunk=False)
+    for tag, left_from, left_to, right_from, right_to in matcher.get_opcodes():
+        yield tag == "equal", left_from, left_to, right_from, right_to
 
 
 def _words_of(text: str) -> _Words:

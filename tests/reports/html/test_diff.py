@@ -51,3 +51,25 @@ def test_repetitive_answers_are_little_work() -> None:
     """A small model that repeats itself is difflib's worst case: what is compared stays below the limit."""
     assert diff_words("order " * 5_000 + "end", "order " * 4_000).pairs <= 200_000
     assert diff_words("a b c " * 140, "b a c " * 140 + "d").pairs <= 200_000
+
+
+def test_single_words_that_were_exchanged_are_marked_in_their_places():
+    before, after = (
+        "It is 12, as all who count know. So says old.",
+        "It is 13, as all who count know. So says new.",
+    )
+    diff = diff_words(before, after)
+    assert [(piece.kind, piece.text) for piece in diff.before] == [
+        ("same", "It is "),
+        ("only", "12"),
+        ("same", ", as all who count know. So says "),
+        ("only", "old"),
+        ("same", "."),
+    ]
+    assert "".join(piece.text for piece in diff.after) == after
+
+
+def test_a_word_that_moved_all_others_is_found_by_search():
+    diff = diff_words("a b c d e f", "x a b c d e")
+    assert [piece.text for piece in diff.before if piece.kind == "only"] == ["f"]
+    assert [piece.text.strip() for piece in diff.after if piece.kind == "only"] == ["x"]
