@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -55,20 +54,14 @@ def sources(tmp_path_factory):
 
 
 @pytest.fixture
-def project(tmp_path, sources):
+def project(tmp_path, sources, copies):
     """An empty project, and a function that runs a command there."""
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "golden_sets").mkdir()
 
     def run(*command):
-        return subprocess.run(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(sources), "PYTHONSAFEPATH": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = os.environ | {"PYTHONPATH": str(sources), "PYTHONSAFEPATH": "1"}
+        return copies(sys.executable).run(command, tmp_path, environment)
 
     return tmp_path, run
 

@@ -33,8 +33,8 @@ def installed(tmp_path_factory):
 class Guesthouse:
     """The example's project, copied, with the plug-in on its path."""
 
-    def __init__(self, path, installed):
-        self.path, self.installed = path, installed
+    def __init__(self, path, installed, process):
+        self.path, self.installed, self.process = path, installed, process
 
     def run(self, *command, returns=0):
         paths = os.pathsep.join(map(str, (self.installed, ROOT)))
@@ -43,25 +43,17 @@ class Guesthouse:
             "PYTHONPATH": paths,
             "PYTEST_ADDOPTS": "-p no:langsmith_plugin -p no:xdist",
         }
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=self.path,
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = self.process.run(("-m", *command), self.path, environment)
         assert done.returncode == returns, done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
         return done.stdout + done.stderr
 
 
 @pytest.fixture
-def guesthouse(tmp_path, installed):
+def guesthouse(tmp_path, installed, copies):
     project = tmp_path / "front-desk"
     shutil.copytree(EXAMPLE / "project", project, ignore=shutil.ignore_patterns("__pycache__", ".tunegate"))
-    return Guesthouse(project, installed)
+    return Guesthouse(project, installed, copies(sys.executable))
 
 
 @pytest.fixture

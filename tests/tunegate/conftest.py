@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sysconfig
+import tempfile
 import tomllib
 import venv
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,19 +22,29 @@ class Installation:
     """A virtual environment whose metadata is that of this checkout's pyproject.toml."""
 
     scripts: Path
+    copies: Any
 
     def run(self, cwd, *command, **variables):
-        """Run a command of the environment in a folder, with nothing on the path but what it installed."""
-        hidden = {"PYTHONPATH", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONSAFEPATH"}
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in hidden and not name.startswith(("TUNEGATE_", "PYTEST_XDIST"))
-        }
+        """Run a command in a folder, with nothing on the path but what the environment installed; libraries are loaded."""
+        with tempfile.TemporaryDirectory() as name:
+            output, errors = Path(name, "output"), Path(name, "errors")
+            wait = self.start(cwd, *command, output=output, errors=errors, **variables)
+            return subprocess.CompletedProcess(command, wait(), output.read_text(), errors.read_text())
+
+    def start(self, cwd, *command, output, errors, **variables):
+        """Start the same with given files for what it writes; answers the function that waits for its exit status."""
+        models = [word.partition("=")[2] for word in command if word.startswith("--model=")]
+        process = self.copies(self.scripts / "python", heavy=any(map(os.path.isdir, models)))
+        words = command[1:] if command[0] == "python" else (self.scripts / command[0], *command[1:])
+        process.start(words, cwd, _variables() | variables, output, errors)
+        return process.wait
+
+    def run_new(self, cwd, *command, **variables):
+        """Run the same as :meth:`run` in a new process, which has loaded nothing."""
         return subprocess.run(
             [str(self.scripts / command[0]), *command[1:]],
             cwd=cwd,
-            env=environment | variables,
+            env=_variables() | variables,
             capture_output=True,
             text=True,
             check=False,
@@ -40,8 +52,17 @@ class Installation:
         )
 
 
+def _variables():
+    hidden = {"PYTHONPATH", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONSAFEPATH", "PYTEST_CURRENT_TEST"}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in hidden and not name.startswith(("TUNEGATE_", "PYTEST_XDIST"))
+    }
+
+
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory):
+def installation(tmp_path_factory, copies):
     """The libraries are links to those installed here; an older installation of tunegate itself is left out."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True, with_pip=False)
@@ -64,7 +85,7 @@ def installation(tmp_path_factory):
             f"#!{scripts / 'python'}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
         )
         script.chmod(0o755)
-    return Installation(scripts)
+    return Installation(scripts, copies)
 
 
 def _is_plugin(entry):

@@ -1,6 +1,7 @@
 """A reader that goes away ends nothing: the exit status stays the command's own, and nothing is lost."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,19 +18,14 @@ CASES = "name: words\ngeneration: {max_new_tokens: 4}\ncases:\n" + "".join(
 
 def cut_short(installation, folder, *command, lines=1):
     """Run a command whose reader closes the pipe after some lines; answers its exit status and errors."""
-    process = subprocess.Popen(
-        [str(installation.scripts / command[0]), *command[1:]],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for _ in range(lines):
-        process.stdout.readline()
-    process.stdout.close()
-    errors = process.stderr.read()
-    process.stderr.close()
-    return process.wait(120), errors
+    pipe, errors = folder / "pipe", folder / "errors"
+    os.mkfifo(pipe)
+    wait = installation.start(folder, *command, output=pipe, errors=errors)
+    with pipe.open() as reader:
+        for _ in range(lines):
+            reader.readline()
+    pipe.unlink()
+    return wait(), errors.read_text()
 
 
 @pytest.mark.processes
@@ -59,7 +55,7 @@ def test_a_command_without_a_reader_ends_as_it_would(installation, write, comman
 
 def test_output_that_a_terminal_cant_encode_is_escaped(installation, tmp_path):
     """The list of runs has signs that ASCII lacks."""
-    done = installation.run(tmp_path, "tunegate", "--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    done = installation.run_new(tmp_path, "tunegate", "--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
 
@@ -80,10 +76,9 @@ def test_what_is_written_to_a_closed_output_is_dropped(monkeypatch):
 
 def to_a_full_disk(installation, folder, *command):
     """Run a command whose output can't be written; answers its exit status and errors."""
-    with Path("/dev/full").open("w") as full:
-        words = [str(installation.scripts / command[0]), *command[1:]]
-        done = subprocess.run(words, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    return done.returncode, done.stderr
+    errors = folder / "errors"
+    wait = installation.start(folder, *command, output="/dev/full", errors=errors)
+    return wait(), errors.read_text()
 
 
 @pytest.mark.processes

@@ -33,7 +33,7 @@ def watched(installation, write, tmp_path):
     noted = tmp_path / "sockets.txt"
 
     def run(*command):
-        done = installation.run(
+        done = installation.run_new(
             project, *command, PYTHONPATH=str(project / "hook"), SOCKETS=str(noted), **ONLINE
         )
         return done, noted.read_text() if noted.exists() else ""

@@ -22,7 +22,7 @@ GOLDEN = (
 def imported(installation, project, *command):
     """What a command imported of ours and of what is heavy; a session says so itself at its end."""
     looked_for = f"{OURS} {HEAVY}"
-    done = installation.run(project, *command, LOOKED_FOR=looked_for)
+    done = installation.run_new(project, *command, LOOKED_FOR=looked_for)
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("imported:")]
     return line.split()[1:]
@@ -66,7 +66,7 @@ def test_golden_sets_are_collected_where_the_settings_say(installation, write, v
     project = write(
         {**TABLE, "sets/a.yaml": GOLDEN.replace("sums", "a"), "other/b.yaml": GOLDEN.replace("sums", "b")}
     )
-    done = installation.run(project, "pytest", "--collect-only", "-q", **variables)
+    done = installation.run_new(project, "pytest", "--collect-only", "-q", **variables)
     found = [line for line in done.stdout.splitlines() if "::" in line]
     assert found == (["other/b.yaml::a"] if variables else ["more/one.yaml::a", "sets/a.yaml::a"]), (
         done.stdout
@@ -121,12 +121,12 @@ def test_a_command_imports_what_it_uses(installation, write, command):
         "from pathlib import Path; from harness.history.store import open_history\n"
         "Path('.tunegate').mkdir()\nwith open_history(Path('.tunegate/history.sqlite')): pass"
     )
-    installation.run(project, "python", "-c", stored)
+    installation.run_new(project, "python", "-c", stored)
     code = (
         "import sys, atexit; from tunegate.command import main\n"
         f"atexit.register(lambda: print('imported:', *sorted(sys.modules)))\nsys.argv = {['tunegate', *command.split()]}\nmain()"
     )
-    done = installation.run(project, "python", "-c", code)
+    done = installation.run_new(project, "python", "-c", code)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("imported:")]
     assert {*line.split()} & COMMANDS[command] == set()
