@@ -3,8 +3,10 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 # The imports of a gate. A pytest session does not use our ``trainers``, so a project may have its own.
 GATE_PACKAGES = ("harness", "reports")
@@ -43,6 +45,62 @@ def use_our_packages() -> None:
             importlib.import_module(name)
     finally:
         sys.path.remove(str(OUR_FOLDER))
+
+
+class ProjectFinder:
+    """Finds a project's own package of one of our names wherever Python's path has it, also behind ours.
+
+    ``--import-mode=append`` and conftest files put the project's folders behind installed packages. Without
+    tunegate the project's package is the only one of its name, so it has to be imported beside tunegate too.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        """Look in some folders.
+
+        Args:
+            folders: The project's; only what Python's path has inside them is searched.
+        """
+        self._folders = frozenset(folders)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The first of the project's own packages of a name; None for a name that isn't ours.
+
+        Args:
+            name: The module's.
+            path: The folders of its parent, if it has one.
+            target: Not used.
+        """
+        if path is not None or name not in ALL_PACKAGES:
+            return None
+        entries = [entry for entry in map(Path, sys.path) if self._is_the_projects(entry)]
+        own = next(_in_folders(name, entries), None)
+        return None if own is None else PathFinder.find_spec(name, [str(own.parent)])
+
+    def _is_the_projects(self, entry: Path) -> bool:
+        """Whether a project's code is there: no environment inside the project, and no copy of tunegate."""
+        return (
+            entry.name not in {"site-packages", "dist-packages"}
+            and not self._folders.isdisjoint({entry, *entry.parents})
+            and not (entry / "tunegate" / "own_packages.py").is_file()
+        )
+
+
+def prefer_project(folders: Iterable[Path]) -> Callable[[], None]:
+    """Let imports find a project's own packages of our names before ours; answers what ends that.
+
+    Args:
+        folders: The project's.
+    """
+    finder = ProjectFinder(folders)
+    sys.meta_path.insert(0, finder)
+
+    def end() -> None:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+
+    return end
 
 
 def _found_now(name: str) -> Path | None:

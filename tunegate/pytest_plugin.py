@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from tunegate import hookspecs
 from tunegate.markers import declare_markers, note_project_markers
-from tunegate.own_packages import foreign_package
+from tunegate.own_packages import foreign_package, prefer_project
 from tunegate.project import session_project
 from tunegate.request import (
     ALL_OPTIONS,
@@ -174,8 +175,10 @@ def _prepare(config: pytest.Config, arguments: Sequence[str]) -> bool:
     in_use = concerned or any(map(os.path.exists, golden_places(project)))
     if in_use and asks_for_gate(arguments, project, model_is_taken=False) is None:
         # Being off costs nothing, so check also folders of test files that get onto the path later.
-        folders |= dict.fromkeys(_test_folders(root))
+        folders |= dict.fromkeys(_test_folders(config))
     pinned = config.pluginmanager.has_plugin(_PINNED)
+    if not pinned:
+        config.add_cleanup(prefer_project((root, config.invocation_params.dir)))
     config.stash[_FOREIGN] = None if pinned else foreign_package(folders)
     return concerned and _load_gate(config)
 
@@ -194,11 +197,18 @@ def _take_conftests_of_project(config: pytest.Config) -> None:
         known.confcutdir = str(project)
 
 
-def _test_folders(root: Path) -> Iterator[Path]:
-    """The folders in the root from which pytest imports test files by putting them onto the path."""
-    for folder in root.iterdir():
-        if folder.is_dir() and not folder.name.startswith(".") and not (folder / "__init__.py").exists():
-            yield folder
+def _test_folders(config: pytest.Config) -> Iterator[Path]:
+    """The folders that pytest may put onto the path to import test files: those that are no package."""
+    passed = (*config.getini("norecursedirs"), "__pycache__")
+    tops = [top for each in config.getini("testpaths") for top in config.rootpath.glob(each)]
+    for top in tops or [config.rootpath]:
+        for place, folders, files in os.walk(top):
+            if "pyvenv.cfg" in files:
+                folders.clear()
+                continue
+            folders[:] = [name for name in folders if not any(fnmatch(name, each) for each in passed)]
+            if "__init__.py" not in files:
+                yield Path(place)
 
 
 def _load_gate(config: pytest.Config) -> bool:

@@ -257,6 +257,60 @@ def test_a_foreign_package_deep_in_the_tests_turns_the_gate_off_and_nothing_else
     assert "tunegate: off" in done.stdout + done.stderr
 
 
+FOLDER_OF_TESTS = {
+    "tests/harness/__init__.py": "OWN = True\n",
+    "tests/harness/helper.py": "DEEP = 1\n",
+    "tests/harness/test_in.py": "from .helper import DEEP\nimport harness.helper\n\ndef test_in():\n    assert harness.OWN and DEEP\n",
+}
+
+
+@pytest.mark.parametrize("mode", ["prepend", "append", "importlib"])
+@pytest.mark.parametrize("golden", [{}, {"golden_sets/sums.yaml": GOLDEN}], ids=["none", "golden sets"])
+def test_a_folder_of_tests_that_is_a_package_of_our_names(installation, write, mode, golden):
+    """With ``append`` its folder gets onto the path behind the installed packages."""
+    done = installation.run(
+        write({"pyproject.toml": "", **FOLDER_OF_TESTS, **golden}), "pytest", f"--import-mode={mode}"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.parametrize("add", ["insert(0, {!r})", "append({!r})"])
+def test_a_package_that_a_conftest_puts_onto_the_path(installation, write, tmp_path, add):
+    line = f"import sys\nsys.path.{add.format(str(tmp_path / 'lib'))}\n"
+    files = {
+        "conftest.py": line,
+        "lib/trainers/__init__.py": "OWN = True\n",
+        "lib/reports.py": "OWN = True\n",
+    }
+    tests = {f"tests/test_{name}.py": USES_OWN.format(name=name) for name in ("trainers", "reports")}
+    done = installation.run(write({"pyproject.toml": "", **files, **tests}), "pytest")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+def test_a_foreign_package_deep_in_the_tests_is_foreseen_before_golden_sets_are_read(installation, write):
+    files = {"tests/a/b/harness.py": "OWN = True\n", "tests/a/b/test_c.py": USES_OWN.format(name="harness")}
+    done = installation.run(write({"pyproject.toml": "", "golden_sets/sums.yaml": GOLDEN, **files}), "pytest")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_imports_find_a_projects_package_and_no_other_copy_or_environment(tmp_path, monkeypatch):
+    for place in ("p/lib", "p/.venv/site-packages", "elsewhere", "p/copy"):
+        (tmp_path / place / "trainers").mkdir(parents=True)
+        (tmp_path / place / "trainers" / "__init__.py").touch()
+    (tmp_path / "p/copy/tunegate").mkdir()
+    (tmp_path / "p/copy/tunegate/own_packages.py").touch()
+    finder = own_packages.ProjectFinder([tmp_path / "p"])
+    others = ["p/.venv/site-packages", "elsewhere", "p/copy"]
+    monkeypatch.setattr("sys.path", [str(tmp_path / each) for each in others])
+    assert finder.find_spec("trainers") is None
+    monkeypatch.setattr("sys.path", [str(tmp_path / each) for each in (*others, "p/lib")])
+    assert finder.find_spec("trainers").origin == str(tmp_path / "p/lib/trainers/__init__.py")
+    assert finder.find_spec("harness") is finder.find_spec("trainers.run", []) is None
+
+
 def test_packages_that_an_installer_links_from_its_cache_are_ours(tmp_path, monkeypatch):
     """Uv links each file on request; other installers link each package's folder."""
     cache, site = tmp_path / "cache", tmp_path / "site"
