@@ -9,4 +9,8 @@ switches all of it off, and ``-p tunegate`` loads it where plugins are not loade
 PYTEST_DONT_REWRITE: see ``harness``.
 """
 
+from tunegate.shared_folders import SharedFolders
+
 pytest_plugins = ["tunegate.pytest_plugin"]
+# A project's folder of tests called ``tunegate`` is imported as a part of this package.
+__path__ = SharedFolders(__name__, __path__, packages=True)

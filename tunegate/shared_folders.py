@@ -12,20 +12,23 @@ from pathlib import Path
 class SharedFolders(list[str]):
     """The ``__path__`` of a package: its own folder, then the folders of its name on Python's path now."""
 
-    def __init__(self, name: str, own: Iterable[str]) -> None:
+    def __init__(self, name: str, own: Iterable[str], packages: bool = False) -> None:
         """Share a name.
 
         Args:
             name: The package's, without a dot.
             own: Its own folders.
+            packages: Share it also with folders that have an ``__init__.py``, which is then not run; not with
+                copies of tunegate.
         """
         super().__init__(own)
-        self._name = name
+        self._name, self._packages = name, packages
 
     def __iter__(self) -> Iterator[str]:
         """A folder with an ``__init__.py`` is another package: a copy of ours, or what turns the gate off."""
         yield from super().__iter__()
         for entry in sys.path:
             folder = Path(entry, self._name)
-            if folder.is_dir() and not (folder / "__init__.py").is_file():
+            refused = "own_packages.py" if self._packages else "__init__.py"
+            if folder.is_dir() and not (folder / refused).is_file():
                 yield str(folder.absolute())

@@ -99,7 +99,8 @@ def _write_metadata(folder):
     (folder / "METADATA").write_text("Metadata-Version: 2.4\nName: tunegate\nVersion: 0.1.0\n")
     # pytest rewrites the assertions of the packages of a distribution with plugins.
     own = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    (folder / "RECORD").write_text("".join(f"{name}/__init__.py,,\n" for name in own))
+    files = (name if name.endswith(".py") else f"{name}/__init__.py" for name in own)
+    (folder / "RECORD").write_text("".join(f"{name},,\n" for name in files))
     groups = {"console_scripts": PROJECT["project"]["scripts"], **PROJECT["project"]["entry-points"]}
     lines = []
     for group, entries in groups.items():

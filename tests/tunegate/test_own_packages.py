@@ -311,6 +311,53 @@ def test_imports_find_a_projects_package_and_no_other_copy_or_environment(tmp_pa
     assert finder.find_spec("harness") is finder.find_spec("trainers.run", []) is None
 
 
+@pytest.mark.parametrize("command", PYTEST, ids=" ".join)
+@pytest.mark.parametrize("folder", [".", "src"])
+def test_a_project_called_tunegate_keeps_its_pytest(installation, write, command, folder):
+    """What an import finds, and what only the project's conftest.py puts onto the path."""
+    files = {
+        f"{folder}/tunegate/__init__.py": "OWN = True\n",
+        "tests/test_own.py": USES_OWN.format(name="tunegate"),
+    }
+    line = "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent / 'src'))\n"
+    project = write({"pyproject.toml": "", "conftest.py": line if folder == "src" else "", **files})
+    done = installation.run(project, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert done.stdout.count("tunegate: off: ") == 1
+    (project / "pyproject.toml").write_text(PATH.replace("'.'", f"'{folder}'"))
+    quiet = installation.run(project, *command, "-q")
+    assert quiet.returncode == 0, quiet.stdout + quiet.stderr
+    assert quiet.stderr.count("\n") == 1
+    refused = installation.run(project, *command, "--model=X")
+    assert refused.returncode == 4
+    assert refused.stderr.startswith("ERROR: --model: ")
+    assert refused.stderr.rstrip().endswith(
+        "tunegate/__init__.py has the name of tunegate's package; run the gate by: tunegate gate --model=DIR"
+    )
+    gated = installation.run(project, "tunegate", "gate", "--model=nowhere")
+    assert "no model 'nowhere'" in gated.stderr
+
+
+def test_a_project_called_tunegate_keeps_its_option(installation, write):
+    option = "def pytest_addoption(parser):\n    parser.addoption('--model')\n"
+    test = "def test_own(pytestconfig):\n    assert pytestconfig.getoption('--model') == 'X'\n"
+    project = write({"pyproject.toml": "", "tunegate.py": "", "conftest.py": option, "test_own.py": test})
+    assert installation.run(project, "pytest", "--model=X").returncode == 0
+    refused = installation.run(project, "pytest", "--model=X", TUNEGATE_MODEL="Y")
+    assert refused.stderr.startswith("ERROR: TUNEGATE_MODEL: ")
+
+
+@pytest.mark.parametrize("mode", ["prepend", "append", "importlib"])
+def test_a_folder_of_tests_called_tunegate(installation, write, mode):
+    files = {f"tests/tunegate/{name}.py": "" for name in ("__init__", "markers")}
+    test = "def test_in():\n    import tunegate\n    assert tunegate.__doc__\n"
+    project = write({"pyproject.toml": "", **files, "tests/tunegate/test_in.py": test})
+    done = installation.run(project, "pytest", f"--import-mode={mode}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 def test_packages_that_an_installer_links_from_its_cache_are_ours(tmp_path, monkeypatch):
     """Uv links each file on request; other installers link each package's folder."""
     cache, site = tmp_path / "cache", tmp_path / "site"
