@@ -318,8 +318,7 @@ class TrainingConfig(RunConfig):
         method = peft.get("method") if isinstance(peft, dict) else getattr(peft, "method", None)
         if not isinstance(method, str) or RATE_FACTORS.get(method, 1.0) == 1.0:
             return given
-        rate = cls.model_fields["learning_rate"].default * RATE_FACTORS[method]
-        return {**given, "learning_rate": float(f"{rate:.6g}")}
+        return {**given, "learning_rate": default_rate(cls, method)}
 
     @model_validator(mode="after")
     def _renders(self) -> Self:
@@ -346,6 +345,16 @@ class TrainingConfig(RunConfig):
         refuse(warmup_problem(self.warmup_steps, self.max_steps))
         refuse(adapter_shape(self, self.adapter))
         return self
+
+
+def default_rate(kind: type[TrainingConfig], method: str) -> float:
+    """The rate of a training for which none is given.
+
+    Args:
+        kind: The class of its configuration.
+        method: The kind of trained weights, as ``peft.method`` names it; of others it is LoRA's.
+    """
+    return float(f"{kind.model_fields['learning_rate'].default * RATE_FACTORS.get(method, 1.0):.6g}")
 
 
 def rendering_of(config: TrainingConfig, tools: Sequence[JsonValue] = ()) -> GenerationSettings:

@@ -1,5 +1,6 @@
 """Training configurations are strict: each fault is named with file, line, key and what is allowed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from trainers.config import PeftSettings
 from trainers.config_file import example, load_config, located_faults
 from trainers.methods.catalogue import METHODS
 from trainers.methods.dpo import DpoConfig
+from trainers.methods.rlhf import RlhfConfig
 from trainers.methods.sft import SftConfig
+from trainers.run.arguments import with_rate_of_adapter
 
 GOOD = "base: smollm2\ndata: rows.jsonl\noutput: out\npeft: {r: 8}\n"
 
@@ -184,3 +187,31 @@ def test_the_benchmarks_configurations_are_valid(path, tmp_path):
     settings.pop("gate", None)
     (tmp_path / path.name).write_text(yaml.safe_dump(settings))
     assert load_config(tmp_path / path.name, load_function(METHODS[name].config, name)).base == "smollm2"
+
+
+@pytest.mark.parametrize(("kind", "rate"), [("LORA", 5e-5), ("VERA", 5e-3), ("PREFIX_TUNING", 2.5e-3)])
+def test_an_adapter_that_is_trained_further_has_its_kind_s_rate(tmp_path, kind, rate):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": kind}))
+    usual = {"base": "b", "data": "d", "output": "o", "adapter": tmp_path}
+    assert with_rate_of_adapter(DpoConfig(**usual)).learning_rate == rate
+    given = DpoConfig(**usual, learning_rate=1e-3)
+    assert with_rate_of_adapter(given) is given
+    new = DpoConfig(**{**usual, "adapter": None})
+    assert with_rate_of_adapter(new) is new
+
+
+def test_the_last_stage_has_the_rate_of_the_first_ones_adapter():
+    stages = {
+        "sft": {"data": "d", "peft": {"method": "vera"}},
+        "reward": {"data": "d"},
+        "rloo": {"data": "d"},
+    }
+    usual = {"base": "b", "output": "o"}
+    found = RlhfConfig(**usual, **stages)
+    assert found.sft.learning_rate == pytest.approx(2e-2)
+    assert found.reward.learning_rate == 1e-4
+    assert found.rloo.learning_rate == pytest.approx(5e-3)
+    assert (
+        RlhfConfig(**usual, **{**stages, "rloo": {"data": "d", "learning_rate": 1}}).rloo.learning_rate == 1
+    )
+    assert RlhfConfig(**usual, **{**stages, "sft": {"data": "d"}}).rloo.learning_rate == 5e-5

@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 from harness.engines.adapter import read_training
 from harness.errors import SettingsError
 from harness.presentation.console import open_console
-from trainers.config import DtypeName, RunConfig, TrainingConfig, refuse, template_place
+from trainers.config import DtypeName, RunConfig, TrainingConfig, default_rate, refuse, template_place
 from trainers.config_file import begins_with_key
 from trainers.data.sources import read_source
 from trainers.methods import ppo, reward, rloo, sft
@@ -122,7 +122,14 @@ class RlhfConfig(RunConfig):
             if common := sorted(_COMMON & set(stage)):
                 refuse(f"{name}.{common[0]}: give {common[0]} once, next to base; it applies to all stages")
         passed = {key: given[key] for key in ("quantization",) if key in given}
-        return {**given, **{name: {**stage, **passed} for name, stage in stages.items()}}
+        stages = {name: {**stage, **passed} for name, stage in stages.items()}
+        peft = stages.get("sft", {}).get("peft")
+        method = str(peft.get("method", "lora")) if isinstance(peft, dict) else "lora"
+        for name, kind in (("rloo", rloo.RlooConfig), ("ppo", ppo.PpoConfig)):
+            if name in stages:
+                # The last stage trains the first one's adapter further.
+                stages[name] = {"learning_rate": default_rate(kind, method), **stages[name]}
+        return {**given, **stages}
 
     @model_validator(mode="after")
     def _last_stage_trains_the_first_ones_adapter(self) -> Self:

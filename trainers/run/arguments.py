@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.engines.adapter import read_json
 from harness.errors import SettingsError
-from trainers.config import TrainingConfig
+from trainers.config import TrainingConfig, default_rate
 from trainers.run.training_run import TrainingRun
 
 # Keys of TRL that are set by our keys of other names; those of the same name are known by it.
@@ -147,6 +147,25 @@ def _of_device(cuda: bool, recompute: bool) -> dict[str, Any]:
         "gradient_checkpointing": cuda and recompute,
         "dataloader_pin_memory": cuda,
     }
+
+
+TrainingConfigT = TypeVar("TrainingConfigT", bound=TrainingConfig)
+
+
+def with_rate_of_adapter(config: TrainingConfigT) -> TrainingConfigT:
+    """The configuration with the default rate of the kind of adapter that it starts from.
+
+    Args:
+        config: One that gives a rate, or no adapter, stays as it is.
+
+    Raises:
+        AdapterError: The adapter's configuration can't be read.
+    """
+    if config.adapter is None or "learning_rate" in config.model_fields_set:
+        return config
+    kind = str(read_json(config.adapter / "adapter_config.json").get("peft_type"))
+    method = kind.lower().removesuffix("_tuning")
+    return config.model_copy(update={"learning_rate": default_rate(type(config), method)})
 
 
 def recomputes(config: TrainingConfig) -> bool:

@@ -16,7 +16,7 @@ from harness.models.resolve import adapter_sha256, model_sha256
 from harness.prompts.tokenizers import has_own_template
 from harness.types.training import LOG_FILE, TrainingManifest
 from trainers.config import TrainingConfig
-from trainers.run.arguments import require_trackers
+from trainers.run.arguments import require_trackers, with_rate_of_adapter
 from trainers.run.manifest import merged, write_manifest
 from trainers.run.processes import is_main_process
 from trainers.run.training_run import TrainingRun, prepared_run
@@ -48,6 +48,7 @@ def method_run(
     for path in config.early_stop.golden:
         load_golden_set(path)  # a damaged set is reported now, not after a model has loaded
     require_trackers(config.report_to)
+    config = with_rate_of_adapter(config)
     with prepared_run(method, config, data_sha256, dtype=config.dtype, resume=resume) as run, _blamed(run):
         yield run
 
