@@ -28,12 +28,15 @@ def fitting_adapter(adapter: Any, base_dir: Path) -> Any:
         SettingsError: The adapter doesn't fit.
     """
     model = empty_model(base_dir, reward=adapter.task_type == "SEQ_CLS")
+    routers = _routers(model)
     problem = _problem(model, adapter)
     if problem is not None and getattr(adapter, "target_modules", None) == "all-linear":
-        narrower = copy.copy(adapter)
-        narrower.exclude_modules = list(_READ_DIRECTLY)
-        if _problem(empty_model(base_dir, reward=adapter.task_type == "SEQ_CLS"), narrower) is None:
-            return narrower
+        for left_out in filter(None, (routers, [*_READ_DIRECTLY, *routers])):
+            narrower = copy.copy(adapter)
+            narrower.exclude_modules = left_out
+            tried = empty_model(base_dir, reward=adapter.task_type == "SEQ_CLS")
+            if _problem(tried, narrower) is None:
+                return narrower
     if problem is not None:
         # The problem may begin with a key.
         raise SettingsError(
@@ -64,12 +67,29 @@ def empty_model(base_dir: Path, *, reward: bool = False) -> Any:
         return kind.from_config(config, trust_remote_code=False)
 
 
+def _routers(model: Any) -> list[str]:
+    """Last parts of the names of linear layers that give more than one tensor, to which PEFT can't add.
+
+    Llama 4's routers are such: linear layers by their class, whose result is scores and logits.
+    """
+    import torch
+
+    found = set()
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and type(module) is not torch.nn.Linear:
+            given = module(torch.zeros(1, module.in_features, dtype=module.weight.dtype, device="meta"))
+            if not isinstance(given, torch.Tensor):
+                found.add(name.rpartition(".")[2])
+    return sorted(found)
+
+
 def _problem(model: Any, adapter: Any) -> str | None:
     """Why the adapter doesn't fit, or None."""
     import torch
     from peft import get_peft_model
     from peft.tuners.tuners_utils import BaseTunerLayer
 
+    routers = _routers(model)
     tried = copy.deepcopy(adapter)
     if hasattr(tried, "init_lora_weights"):
         tried.init_lora_weights = False  # there are no weights to begin from
@@ -85,6 +105,12 @@ def _problem(model: Any, adapter: Any) -> str | None:
         return (
             "target_modules: names the output layer, whose weights the losses read directly, so an adapter "
             "on it would not be trained; leave it out"
+        )
+    adapted = {name.rpartition(".")[2] for name in getattr(made.base_model, "targeted_module_names", ())}
+    if found := sorted(adapted & set(routers)):
+        return (
+            f"target_modules: {found[0]} gives more than one tensor, to which nothing can be added; "
+            "leave it out"
         )
     return _mixture_problem(made, adapter) or _unmatched(made, adapter)
 

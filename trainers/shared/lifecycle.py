@@ -3,14 +3,15 @@
 import math
 import shutil
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.engines.adapter import changes_nothing
+from harness.engines.adapter import changes_nothing, read_json
 from harness.engines.weights import read_header
-from harness.errors import SettingsError, TunegateError
+from harness.errors import ModelError, SettingsError, TunegateError
 from harness.golden.load import load_golden_set
 from harness.models.resolve import adapter_sha256, model_sha256
 from harness.prompts.tokenizers import has_own_template
@@ -53,24 +54,41 @@ def method_run(
         yield run
 
 
+# What a library raises that looks for something a model of this kind doesn't have.
+_NOT_THERE = (AttributeError, KeyError, NotImplementedError, TypeError)
+_LIBRARIES = frozenset({"trl", "peft", "transformers"})
+
+
 @contextmanager
 def _blamed(run: TrainingRun[TrainingConfig]) -> Iterator[None]:
-    """Where libraries' own keys are given, what a library raises before the first step is about these keys.
+    """What a library raises before the first step is about its own keys, if there are some, or the base.
 
     Raises:
         SettingsError: In place of such an exception.
+        ModelError: The same, without such keys: a library looked for what the base doesn't have.
     """
     try:
         yield
     except TunegateError:
         raise
     except Exception as error:
-        if not run.config.trl or run.watch.losses:
+        if run.watch.losses or not (run.config.trl or _looks_in_vain(error)):
             raise
-        said = " ".join(str(error).split())
-        raise SettingsError(
-            f"trl: with {', '.join(run.config.trl)}: {type(error).__name__}: {said}; see TRL's documentation"
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        if run.config.trl:
+            keys = ", ".join(run.config.trl)
+            raise SettingsError(f"trl: with {keys}: {said}; see TRL's documentation") from error
+        kind = read_json(run.base_dir / "config.json").get("model_type")
+        raise ModelError(
+            f"base: {run.base_dir}: the libraries can't train a model of the kind {kind} by {run.method}: "
+            f"{said}; choose another base or method"
         ) from error
+
+
+def _looks_in_vain(error: Exception) -> bool:
+    """Whether a library's own code looked for something that isn't there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, _NOT_THERE) and bool(_LIBRARIES & set(Path(frames[-1].filename).parts))
 
 
 def make_ready(

@@ -118,3 +118,25 @@ def test_weights_that_bitsandbytes_leaves_as_they_are_are_told(make_project, oth
     project = make_project("sft", ANSWERS, base=str(other_bases[family]), max_steps=1)
     assert project.train() == 0
     assert "of the base's weights are in 4 bits: bitsandbytes stores plain linear" in capsys.readouterr().err
+
+
+def test_a_layer_that_gives_more_than_one_tensor_gets_no_adapter(tmp_path):
+    """Llama 4's router is a linear layer by its class; PEFT would add to its pair of results."""
+    import transformers as hf
+    from peft import get_peft_model
+
+    from harness.errors import SettingsError
+    from trainers.config import PeftSettings
+    from trainers.run.adapter_check import empty_model, fitting_adapter
+    from trainers.run.adapters import adapter_config
+
+    small = {"hidden_size": 32, "intermediate_size": 32, "intermediate_size_mlp": 32, "num_local_experts": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 40}
+    hf.Llama4TextConfig(num_hidden_layers=2, **small, **heads).save_pretrained(tmp_path)
+    adapter = fitting_adapter(adapter_config(PeftSettings(r=2)), tmp_path)
+    made = get_peft_model(empty_model(tmp_path), adapter)
+    adapted = {name.rpartition(".")[2] for name in made.base_model.targeted_module_names}
+    assert adapted == {f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down")}
+    named = PeftSettings(r=2, target_modules=("q_proj", "router"))
+    with pytest.raises(SettingsError, match="target_modules: router gives more than one tensor"):
+        fitting_adapter(adapter_config(named), tmp_path)

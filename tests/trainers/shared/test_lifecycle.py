@@ -1,9 +1,14 @@
 """A run of one of TRL's trainers, from its preparation to the result."""
 
 import sys
+from types import SimpleNamespace
 
+import pytest
+
+from harness.errors import ModelError
 from harness.types.training import LOG_FILE
 from trainers.measure.training_log import read_log
+from trainers.shared.lifecycle import _blamed
 
 ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
 
@@ -27,8 +32,6 @@ def test_what_was_logged_is_written_beside_the_weights(make_project, capsys):
 
 
 def test_the_manifest_names_the_run_in_the_tracker_that_followed_it(monkeypatch):
-    from types import SimpleNamespace
-
     from trainers.shared.lifecycle import _tracked
 
     run = SimpleNamespace(info=SimpleNamespace(run_id="abc"))
@@ -39,3 +42,27 @@ def test_the_manifest_names_the_run_in_the_tracker_that_followed_it(monkeypatch)
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=None))
     assert _tracked(SimpleNamespace(args=SimpleNamespace(report_to=["mlflow", "wandb"]))) == {"mlflow": "abc"}
     assert _tracked(SimpleNamespace(args=SimpleNamespace(report_to=[]))) == {}
+
+
+def run_of(path, *, losses=(), trl=None):
+    (path / "config.json").write_text('{"model_type": "new-one"}')
+    watch, config = SimpleNamespace(losses=losses), SimpleNamespace(trl=trl or {})
+    return SimpleNamespace(method="sft", base_dir=path, watch=watch, config=config)
+
+
+def test_what_a_library_misses_in_a_model_is_said_of_the_base(tmp_path):
+    """As TRL of Llama 4: before the first step, and in the library's own code."""
+    from transformers import PretrainedConfig
+
+    said = "can't train a model of the kind new-one by sft: AttributeError: .*'num_experts'; choose another"
+    with pytest.raises(ModelError, match=said), _blamed(run_of(tmp_path)):
+        PretrainedConfig().num_experts  # noqa: B018 # the library raises
+
+
+def test_our_own_faults_and_later_ones_are_not_said_of_the_base(tmp_path):
+    from transformers import PretrainedConfig
+
+    with pytest.raises(AttributeError), _blamed(run_of(tmp_path)):
+        run_of(tmp_path).nothing  # noqa: B018 # raises here
+    with pytest.raises(AttributeError), _blamed(run_of(tmp_path, losses=(1,))):
+        PretrainedConfig().num_experts  # noqa: B018 # the library raises
