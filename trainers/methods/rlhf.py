@@ -136,12 +136,16 @@ class RlhfConfig(RunConfig):
         if (self.rloo is None) == (self.ppo is None):
             refuse("the last stage is rloo or ppo: give one of them")
         peft = self.sft.peft
-        if peft.method == "full":
-            refuse("sft.peft.method: the last stage trains the adapter of sft further, and full has none")
+        why = {
+            "full": "full has none",
+            **dict.fromkeys(("prefix", "prompt"), "virtual tokens can't be trained further"),
+        }
+        if peft.method in why:
+            refuse(
+                f"sft.peft.method: the last stage trains the adapter of sft further, and {why[peft.method]}"
+            )
         if self.ppo is not None and (problem := ppo.adapter_problem(peft)):
             refuse(f"sft.{problem}")
-        if self.rloo is not None and self.rloo.generation == "vllm" and peft.method in {"prefix", "prompt"}:
-            refuse(f"rloo.generation: vllm takes merged weights, and sft.peft.method: {peft.method} has none")
         return self
 
 
