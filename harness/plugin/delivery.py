@@ -35,7 +35,6 @@ from tunegate.streams import lost_output
 STATUS: pytest.StashKey[int] = pytest.StashKey()
 _EARLY = "ended the session early, so its status is no verdict: exit status 2"
 _REPLACED = "--model: nothing was gated: a conftest.py or another plugin ended pytest before the gate"
-_CLAIMED = "another plugin failed the session at its end: it is no regression"
 _REASON = "accepted by --gate-accept"
 
 
@@ -131,6 +130,8 @@ def accept_record(
     Raises:
         BaselineError: The run failed its gate, or can't be a baseline.
     """
+    if settings.fail_on == "case":
+        problem = _failed_cases(record) or problem
     if failing := failing_findings(record, settings.fail_on):
         what = "did not pass" if record.verdict is None else f"is {record.verdict.outcome}"
         problem = f"the run {what} ({sentence_of(failing[0])})"
@@ -147,6 +148,14 @@ def accept_record(
         root,
         allow_dirty=settings.accept_dirty,
     )
+
+
+def _failed_cases(record: GateRecord) -> str | None:
+    """The cases that pytest counts as failed where each of them counts; None if there are none."""
+    counted = [each for each in record.run.results if each.case.xfail is None]
+    failed = [each.key for each in counted if each.outcome in {Outcome.FAILED, Outcome.ERRORED}]
+    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return f"{failed[0]}{more} failed (--gate-fail-on=case)" if failed else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,8 +322,8 @@ def foreign_failure(session: pytest.Session, failed: int, uncollected: int) -> l
 
 
 # Options of pytest's own that show something in place of a session, or of running its tests.
-_ONLY_SHOWN = ("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
-_NOT_RUN = ("collectonly", "setuponly")
+_SHOWN = {"help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow"}
+_NOT_RUN = {*_SHOWN, "collectonly", "setuponly"}
 
 
 class LastWord:
@@ -355,9 +364,8 @@ class LastWord:
         if early.claims_verdict:
             say(f"tunegate: pytest.exit {_EARLY}", err=True)
             return pytest.ExitCode.INTERRUPTED
-        if not (status is None or is_verdict(status)) or any(
-            getattr(config.option, name, None) for name in (*_ONLY_SHOWN, *_NOT_RUN)
-        ):
+        is_shown = any(getattr(config.option, name, None) for name in _NOT_RUN)
+        if is_shown or not (status is None or is_verdict(status)):
             return status
         return self._verdict(config, status)
 
@@ -368,7 +376,7 @@ class LastWord:
             return pytest.ExitCode.USAGE_ERROR
         verdict = config.stash.get(STATUS, pytest.ExitCode.OK)
         if claimed and verdict != pytest.ExitCode.TESTS_FAILED:
-            say(f"ERROR: {_CLAIMED}", err=True)
+            say("ERROR: another plugin failed the session at its end: it is no regression", err=True)
             return verdict or pytest.ExitCode.USAGE_ERROR
         return verdict
 

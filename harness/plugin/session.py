@@ -222,8 +222,8 @@ class GateSession:
             only_cases=not self.turns.failed,
         )
         not_accepted = None if ended else "the session was interrupted"
-        if others := self.turns.failed_others:
-            not_accepted = f"{others[0]} failed"
+        if failed := (*self.turns.failed_others, *self.turns.failed):
+            not_accepted = f"{failed[0]} failed"
         if foreign := foreign_failure(session, self.reports.failed, len(self.uncollected)):
             not_accepted = foreign[0].text
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)

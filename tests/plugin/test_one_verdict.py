@@ -148,9 +148,18 @@ def test_without_a_baseline_a_must_pass_case_that_fails_is_not_accepted(project,
     assert not accepted(project)
 
 
-def test_what_fail_on_refuses_is_not_accepted(project):
+@pytest.mark.parametrize("fail_on", ["inconclusive", "case"])
+def test_what_fail_on_refuses_is_not_accepted(project, fail_on):
     project.wrong["candidate"] = {"peru"}
-    result = project.run("--gate-accept=ship", "--gate-fail-on=inconclusive")
+    result = project.run("--gate-accept=ship", f"--gate-fail-on={fail_on}")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert not accepted(project)
+    result.stdout.fnmatch_lines(["ERROR: --gate-accept ship: not accepted, because *"])
+
+
+def test_without_a_baseline_a_test_of_the_model_that_fails_is_not_accepted(project):
+    project.pytester.makepyfile(test_hand=ASKING)
+    result = project.run("--gate-accept=ship", "--gate-baseline=none", "golden_sets", "test_hand.py")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert not accepted(project)
 
