@@ -4,8 +4,11 @@ A plug-in that breaks, or uses an existing name, causes one line of warning, nev
 never change their meaning.
 """
 
+import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -121,7 +124,7 @@ class Registry:
         self._registered.add(identity)
         registrar = Registrar()
         try:
-            function(registrar)
+            _call(function, registrar)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # pytest's skips are no Exceptions; all of them leave it out
@@ -148,7 +151,8 @@ class Registry:
             self.register(str(path), lambda registrar: hook_of(path)(registry=registrar))
         for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
             try:
-                loaded = entry.load()
+                with redirect_stdout(sys.stderr):
+                    loaded = entry.load()
                 function = loaded if callable(loaded) else getattr(loaded, HOOK)
             except KeyboardInterrupt:
                 raise
@@ -233,3 +237,16 @@ def use_registry(registry: Registry | None) -> Registry | None:
 
 def _print(warning: str) -> None:
     say(f"tunegate: warning: {warning}", err=True)
+
+
+def _call(function: Callable[[Registrar], object], registrar: Registrar) -> None:
+    """Call a plug-in; what it prints is not of the command's output, which other programs read.
+
+    Raises:
+        TypeError: The function is one that Python only prepares when it is called.
+    """
+    with redirect_stdout(sys.stderr):
+        made = function(registrar)
+    if inspect.iscoroutine(made) or inspect.isgenerator(made):
+        made.close()
+        raise TypeError(f"{HOOK} is a coroutine or a generator, not a plain function")

@@ -105,6 +105,34 @@ def test_nothing_is_loaded_before_a_name_is_looked_up(install):
     assert loaded == ["voice"]
 
 
+def test_what_a_plug_in_prints_is_no_output_of_the_command(install, capsys):
+    """Its output may be JSON that another program reads."""
+
+    def voice(registry):
+        print("registered")
+        registry.add(SHOUTS)
+
+    registry = install(voice=voice)
+    assert list(registry.merged(Metric, {})) == ["shouts"]
+    assert capsys.readouterr() == ("", "registered\n")
+
+
+async def _coroutine(registry):
+    registry.add(SHOUTS)
+
+
+def _generator(registry):
+    yield registry.add(SHOUTS)
+
+
+@pytest.mark.parametrize("function", [_coroutine, _generator])
+def test_a_function_that_would_do_nothing_is_said_in_one_line(registry, function):
+    registry.register("voice", function)
+    assert registry.warnings == [
+        "plug-in voice is left out: TypeError: pytest_tunegate_register is a coroutine or a generator, not a plain function"
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
