@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from harness.errors import BaselineError
@@ -87,6 +88,7 @@ class PastMetric:
 _EVERY_RUN = RunFilter()
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
+_LONGEST_DAMAGE = 300
 
 
 def list_lines(database: Database, limit: int, wanted: RunFilter = _EVERY_RUN) -> list[RunLine]:
@@ -121,7 +123,19 @@ def list_lines(database: Database, limit: int, wanted: RunFilter = _EVERY_RUN) -
         """,
         [value for values in conditions.values() for value in values],
     ).fetchall()
-    return [_line(database, row) for row in listed]
+    return [_undamaged_line(database, row) for row in listed]
+
+
+def _undamaged_line(database: Database, row: Sequence[Any]) -> RunLine:
+    """One run's line, whose time and verdict are ones."""
+    try:
+        line = _line(database, row)
+        datetime.fromisoformat(line.started_at)
+        if line.verdict is not None:
+            GateVerdict(line.verdict)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise DamagedFactsError(f"run {row[0]} is damaged: {error!r}"[:_LONGEST_DAMAGE]) from error
+    return line
 
 
 def _line(database: Database, row: Sequence[Any]) -> RunLine:
@@ -132,11 +146,8 @@ def _line(database: Database, row: Sequence[Any]) -> RunLine:
     outcomes: dict[str, int] = {}
     for _, outcome, count in sorted(counted):
         outcomes[outcome] = outcomes.get(outcome, 0) + count
-    try:
-        run = parse_json(facts)
-        where, looks, left_out = run["environment"], run.get("looks"), run.get("left_out")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedFactsError(f"run {run_id} is damaged: {error!r}") from error
+    run = parse_json(facts)
+    where, looks, left_out = run["environment"], run.get("looks"), run.get("left_out")
     return RunLine(
         id=run_id,
         started_at=started_at,

@@ -223,8 +223,10 @@ class History:
             BaselineError: No such run, or several.
         """
         run_id = self.resolve(reference)
-        facts = self.database.execute("SELECT facts FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
-        run = _decoded(Run, facts, run_id)
+        row = self.database.execute("SELECT facts FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise DamagedFactsError(f"run {run_id!r:.99} is damaged: only its verdict is stored")
+        run = _decoded(Run, row[0], run_id)
         with _damage_named(run_id):
             _require_file_name(run.id)
             found = tuple(decode_value(CaseResult, each) for each in read_answers(self.database, run_id))

@@ -83,6 +83,24 @@ def test_a_damaged_run_is_named(tmp_path, make_record, damage):
         history.load_run("latest")
 
 
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        ("UPDATE runs SET started_at = 'soon'", "list_runs"),
+        ("UPDATE gates SET verdict = 'splendid'", "list_runs"),
+        ("UPDATE gates SET run_id = 'another'", "load_record"),
+    ],
+)
+def test_whatever_is_damaged_of_a_record_is_one_line(tmp_path, make_record, change, read):
+    path = tmp_path / "h.sqlite"
+    with open_history(path) as history:
+        history.save(make_record())
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(change)
+    with pytest.raises(HistoryError, match=r"^[^\n]* is damaged: [^\n]*$"), open_history(path) as history:
+        history.list_runs() if read == "list_runs" else history.load_record("latest")
+
+
 @pytest.mark.parametrize("run_id", ["../../elsewhere", "/tmp/x", "a\\b", "..", "", "a\0"])
 def test_an_id_of_another_s_history_leads_to_no_other_directory(tmp_path, make_record, run_id):
     """A run's id is the name of its directory, where its report is written."""
