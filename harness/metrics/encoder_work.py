@@ -1,18 +1,22 @@
 """The work of text encoders as workers get it: which encoders they load, and vectors of texts."""
 
+from __future__ import annotations
+
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.engines.workers.functions import Dealer, FunctionKind, Item
 from harness.errors import ModelError
 from harness.metrics.definition import Result, ScoringRequest, computed, score_function
 from harness.metrics.encoded_text import encoded, unreadable
 from harness.metrics.encoders import Encoder, encoder_name, find_encoder, last_layer, place_encoder
 from harness.metrics.libraries import ScoreCache, cache_key
 from harness.types import Check, MetricError, Score
+
+if TYPE_CHECKING:
+    from harness.engines.workers.functions import Dealer, FunctionKind
 
 # The libraries that compute each metric's vectors, as they are installed.
 ENCODED = {
@@ -50,6 +54,8 @@ def encoder_kind(metric: str, checks: Iterable[Check]) -> FunctionKind:
         ModelError: An encoder is unavailable.
         ValueError: Its number of layers is unknown.
     """
+    from harness.engines.workers.functions import FunctionKind
+
     sent: dict[SentEncoder, None] = {}
     for check in checks:
         encoder, layer = find_encoder(encoder_name(check)), check.options.get("layer")
@@ -74,6 +80,8 @@ def vector_kind(name: str) -> FunctionKind:
     Raises:
         ModelError: It is unavailable.
     """
+    from harness.engines.workers.functions import FunctionKind
+
     return FunctionKind(
         path="harness.metrics.encoder_work:EncoderVectors",
         argument=_sent(find_encoder(name), None),
@@ -150,6 +158,8 @@ def dealt_scores(
         show: Called with how many are done.
         dealer: Deals the work.
     """
+    from harness.engines.workers.functions import Item
+
     kind: FunctionKind | None = None
     with suppress(Exception):
         kind = encoder_kind(metric, [request.check for request in requests])

@@ -4,6 +4,8 @@ Scoring uses no model: the same completions can be scored again, and a metric th
 not affect the others.
 """
 
+from __future__ import annotations
+
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.comparison.pairing import fold_repeats
-from harness.engines.workers.functions import Dealer
 from harness.errors import TunegateError
 from harness.golden.schema import CHECK_TYPES, base_type, decides, is_binary
 from harness.golden.value_rules import choices_key, likelihood_texts
@@ -47,6 +48,7 @@ from harness.types import (
 from harness.types.run import conversation
 
 if TYPE_CHECKING:
+    from harness.engines.workers.functions import Dealer
     from harness.judge.panel import Panel
 
 # Expensive metrics are scored, cached and reported in chunks: a crash loses one, a progress bar moves.
@@ -73,7 +75,7 @@ class Judging:
         dealer: Deals encoders' work to workers; None computes it in this process.
     """
 
-    panel: "Panel | None" = None
+    panel: Panel | None = None
     fresh: bool = False
     baseline_texts: Mapping[str, str] = field(default_factory=dict)
     distrust: Distrust = NOTHING
