@@ -8,12 +8,13 @@ from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from harness.errors import SettingsError
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
 
 # Steps of a pydantic location that are alternatives of a type, not keys.
-_INNER_STEPS = ("literal", "list[", "tuple[")
+_INNER_STEPS = ("literal", "list[", "tuple[", "lax-or-strict[")
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -105,7 +106,7 @@ def _from(directory: Path, value: ValueT, kept: frozenset[str] = frozenset()) ->
 
 def _describe(document: Document, error: ValidationError, kind: type[BaseModel]) -> SettingsError:
     problem = error.errors(include_url=False)[0]
-    key, around, held = _followed(kind, [s for s in problem["loc"] if not str(s).startswith(_INNER_STEPS)])
+    key, around, held = _followed(kind, _steps(problem))
     name = ".".join(map(str, key))
     if problem["type"] == "agreement":
         named, said = _named(problem["msg"], held)
@@ -121,8 +122,34 @@ def _describe(document: Document, error: ValidationError, kind: type[BaseModel])
     if problem["type"].startswith("union_tag"):
         tags = str(problem["ctx"].get("expected_tags", "a mapping with type")).replace("'", "")
         return SettingsError(f"{place}.type: found {problem['input']!r} (allowed: {tags})")
-    allowed = problem["msg"].removeprefix("Input should be ")
+    # Of a key with alternatives, such as a list or a word, each has its own problem.
+    same = [each for each in error.errors(include_url=False) if _steps(each) == _steps(problem)]
+    allowed = " or ".join(dict.fromkeys(_allowed(each) for each in same))
     return SettingsError(f"{place}: found {problem['input']!r} (allowed: {allowed})")
+
+
+# The types of YAML's values, by pydantic's names of problems.
+_PLAIN_TYPES = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "string_type": "a text",
+    "path_type": "a path",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+}
+
+
+def _allowed(problem: ErrorDetails) -> str:
+    said = problem["msg"].removeprefix("Input should be ")
+    return _PLAIN_TYPES.get(problem["type"], said)
+
+
+def _steps(problem: ErrorDetails) -> list[int | str]:
+    """A problem's location without the alternatives of a type."""
+    return [step for step in problem["loc"] if step != "str" and not str(step).startswith(_INNER_STEPS)]
 
 
 def _named(message: str, around: type[BaseModel]) -> tuple[KeyPath, str]:
@@ -133,7 +160,7 @@ def _named(message: str, around: type[BaseModel]) -> tuple[KeyPath, str]:
 
 
 def _followed(
-    kind: type[BaseModel], location: Sequence[str | int]
+    kind: type[BaseModel], location: Sequence[int | str]
 ) -> tuple[KeyPath, type[BaseModel], type[BaseModel]]:
     """The key of a pydantic location, the class that it is of, and the class that it holds or else that one.
 

@@ -133,6 +133,14 @@ class Host:
     packs: bool = False
 
     @property
+    def unpacked(self) -> str | None:
+        """The packed numbers that the base is stored in, where transformers turned them into plain ones."""
+        stored = read_json(self.directory / "config.json").get("quantization_config")
+        if not isinstance(stored, dict) or getattr(self.model.config, "quantization_config", None):
+            return None
+        return str(stored.get("quant_method", "packed numbers"))
+
+    @property
     def is_bare_base(self) -> bool:
         """Whether it equals the base with all adapters off."""
         return not self.changed and not self.resized and not (self.packs and self.traits)

@@ -224,14 +224,14 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> LoadedSide
         apart |= homeless
         del hosts, roads  # or both loads would be in memory
     loaded = {name: side for each in roads for name, side in each.sides.items()}
-    shared = {name: len(members) > 1 for _, members in hosts for name in members}
+    hosted = {name: (host, len(members) > 1) for host, members in hosts for name in members}
     return LoadedSides(
         sides={name: loaded[name] for name in sides},
-        placements=tuple(_placement(name, loaded, shared[name]) for name in sides),
+        placements=tuple(_placement(name, loaded, *hosted[name]) for name in sides),
     )
 
 
-def _placement(name: str, loaded: Mapping[str, Side], shared: bool) -> Placement:
+def _placement(name: str, loaded: Mapping[str, Side], host: Host, shared: bool) -> Placement:
     side = loaded[name]
     together = sum(other.group == side.group for other in loaded.values())
     return Placement(
@@ -239,6 +239,7 @@ def _placement(name: str, loaded: Mapping[str, Side], shared: bool) -> Placement
         weights="shared" if shared else "own",
         batches="single" if side.decoder == "library" else "mixed" if together > 1 else "separate",
         decoder=side.decoder,
+        unpacked=host.unpacked,
     )
 
 

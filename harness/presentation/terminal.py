@@ -27,6 +27,7 @@ from harness.types import (
     Outcome,
     RetentionFinding,
     Run,
+    ExecutionPlan,
     ServerUse,
     Standing,
 )
@@ -51,6 +52,22 @@ def server_lines(use: ServerUse) -> list[str]:
     if use.unmeasured:
         lines.append(f"        texts were not scored, and checks that need it are unscored: {use.unmeasured}")
     return lines
+
+
+def unpacked_lines(plan: ExecutionPlan) -> list[str]:
+    """Of sides whose base was not computed with as it is stored, what it is stored in.
+
+    Args:
+        plan: How the answers were computed.
+    """
+    sides: dict[str, list[str]] = {}
+    for placement in plan.placements:
+        if placement.unpacked is not None:
+            sides.setdefault(placement.unpacked, []).append(placement.side)
+    return [
+        f"weights: stored in {stored}, turned into {plan.dtype} on {plan.device}: {', '.join(names)}"
+        for stored, names in sides.items()
+    ]
 
 
 def canary_lines(training: TrainingManifest | None) -> list[str]:

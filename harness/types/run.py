@@ -205,12 +205,15 @@ class Placement:
         weights: Whether other sides shared the same copy of the base.
         batches: ``mixed`` with other sides' rows, ``separate``, or a ``single`` prompt at a time.
         decoder: Our own loop over ``batched`` rows, or the ``library``'s generate.
+        unpacked: The packed numbers that its base is stored in (such as fp8), where they were turned into plain
+            ones for this device; None for a base that computes as it is stored.
     """
 
     side: str
     weights: Literal["own", "shared"]
     batches: Literal["mixed", "separate", "single"]
     decoder: Literal["batched", "library"]
+    unpacked: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

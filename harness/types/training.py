@@ -52,7 +52,7 @@ class StepReward(_Notes):
     Attributes:
         reward: Their mean.
         n: How many answers.
-        kl: Divergence from the starting model, in nats per token, if it was computed.
+        kl: Divergence from the reference, in nats per token, if it was computed.
     """
 
     step: int

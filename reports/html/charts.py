@@ -64,7 +64,7 @@ class LossCurve:
     Attributes:
         path: SVG path data.
         points: Number of recorded losses.
-        unusable: Number of entries that were not finite, such as the NaN of a run that diverged.
+        unusable: Number of entries that can't be drawn, such as the NaN of a run that diverged.
     """
 
     path: str
@@ -122,7 +122,7 @@ def loss_curve(losses: Sequence[tuple[int, float | None]]) -> LossCurve | None:
     """The curve of a loss by step; None if there are fewer than two points.
 
     Args:
-        losses: Step and loss. Values that are not finite are counted and left out.
+        losses: Step and loss. Values that can't be drawn are counted and left out.
     """
     points = sorted((float(step), float(loss)) for step, loss in losses if is_drawn(step) and is_drawn(loss))
     if len(points) < 2 or points[0][0] == points[-1][0]:
@@ -159,7 +159,7 @@ def loss_curve(losses: Sequence[tuple[int, float | None]]) -> LossCurve | None:
 
 
 def is_drawn(value: object) -> TypeGuard[float]:
-    """Whether it is a finite number: scaling a larger one would overflow."""
+    """Whether it is a finite number below 1e15: scaling a larger one would overflow."""
     return isinstance(value, int | float) and abs(value) < _LARGEST
 
 

@@ -40,7 +40,7 @@ class LineChart:
         unit: Of the values; may be empty.
         mark: Place of the step whose checkpoint was kept; None for none.
         drawing: What it shows, in words.
-        left_out: Number of values that were not finite.
+        left_out: Number of values that can't be drawn: not finite, or too large.
         first_left_out: The step of the first of them; None for none.
     """
 
@@ -66,7 +66,7 @@ def line_chart(
 
     Args:
         title: Its heading.
-        series: Step and value, by the line's name; values that are not finite are counted and left out.
+        series: Step and value, by the line's name; values that can't be drawn are counted and left out.
         unit: Of the values.
         mark: A step to mark.
 

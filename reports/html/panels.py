@@ -255,7 +255,8 @@ def _placement(placement: Placement) -> str:
         "separate": "separate batches",
         "single": "a prompt at a time, by the library's generate",
     }
-    return f"{placement.weights} weights, {batches[placement.batches]}"
+    stored = f" (stored in {placement.unpacked}, turned into plain numbers)" if placement.unpacked else ""
+    return f"{placement.weights} weights{stored}, {batches[placement.batches]}"
 
 
 def _server_facts(use: ServerUse | None) -> Iterator[Fact]:

@@ -1,5 +1,6 @@
 """The page of a training: charts of everything that was logged, samples, canaries, settings. No script."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -198,7 +199,7 @@ def _numbers(files: TrainingFiles, log: Sequence[Mapping[str, Any]]) -> list[Fac
         ]
     for name, key in (("loss", "loss"), ("held-out loss", "eval_loss"), ("reward", "reward")):
         values = [value for _, value in _series(log, key)]
-        ends = [figures.mean(value) if is_drawn(value) else "not finite" for value in values]
+        ends = [_figure(value) for value in values]
         found.append((name, f"{ends[0]} → {ends[-1]}" if len(ends) > 1 else "".join(ends)))
     tokens = [value for _, value in _series(log, "num_tokens") if is_drawn(value)]
     memory = [value for _, value in _series(log, "memory_gb") if is_drawn(value)]
@@ -207,6 +208,11 @@ def _numbers(files: TrainingFiles, log: Sequence[Mapping[str, Any]]) -> list[Fac
     if memory:
         found.append(("memory", f"{max(memory):.1f} GB"))
     return [Fact(name=name, value=excerpt(value, _LONGEST)) for name, value in found if value]
+
+
+def _figure(value: object) -> str:
+    """A number, also one that is too large to draw."""
+    return figures.mean(value) if isinstance(value, int | float) and math.isfinite(value) else "not finite"
 
 
 def _drift(files: TrainingFiles) -> list[LineChart]:

@@ -313,7 +313,7 @@ _CURVES = {
     "loss": "Training loss, nats per token",
     "eval_loss": "Held-out loss, nats per token",
     "reward": "Mean reward of sampled answers",
-    "kl": "KL to the starting model, nats per token",
+    "kl": "KL to the reference, nats per token",
     "eval_golden_passed": "Golden cases passed, share",
 }
 

@@ -64,3 +64,31 @@ def test_copies_of_a_base_in_4_bits_store_its_weights_once(
     assert texts["baseline"] == bare_texts(four_bit_dir)
     for place, adapter in enumerate(made):
         assert texts[f"candidate-{place}"] == bare_texts(four_bit_dir, adapter)
+
+
+def test_a_base_in_fp8_is_said_to_be_turned_into_plain_numbers(tiny_model_dir, tmp_path, engine_texts):
+    """transformers does it where there is no GPU for them."""
+    import json
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_model_dir, tmp_path / "fp8")
+    weights = tmp_path / "fp8" / "model.safetensors"
+    stored = {}
+    for name, weight in load_file(weights).items():
+        if "proj" not in name:
+            stored[name] = weight
+            continue
+        scale = weight.abs().max() / 448
+        stored[name] = (weight / scale).to(torch.float8_e4m3fn)
+        stored[f"{name}_scale_inv"] = scale.float().reshape(1, 1)
+    save_file(stored, weights, metadata={"format": "pt"})
+    config = json.loads((tmp_path / "fp8" / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "fp8", "weight_block_size": None}
+    (tmp_path / "fp8" / "config.json").write_text(json.dumps(config))
+    _, placed = engine_texts(tmp_path / "fp8")
+    assert placed["candidate-0"].unpacked == "fp8"
+    _, placed = engine_texts(tiny_model_dir)
+    assert placed["candidate-0"].unpacked is None

@@ -10,7 +10,14 @@ from rich.text import Text
 
 from harness.comparison.gate import run_gate
 from harness.presentation.console import open_console, visible_text
-from harness.presentation.terminal import confidences, detectable_range, outcome_counts, pairs, render_gate
+from harness.presentation.terminal import (
+    confidences,
+    detectable_range,
+    outcome_counts,
+    pairs,
+    render_gate,
+    unpacked_lines,
+)
 from harness.types import (
     CaseResult,
     Check,
@@ -26,6 +33,7 @@ from harness.types import (
     MetricError,
     ModelRef,
     Outcome,
+    Placement,
     Run,
     TextLoss,
 )
@@ -215,3 +223,15 @@ def test_a_row_of_which_most_cases_errored_shows_no_mean_and_no_pass():
     assert "1.00 → 1.00" in shown(
         GateRecord(run=few, baseline=record.baseline, comparison=comparison, verdict=verdict)
     )
+
+
+def test_a_base_that_was_unpacked_is_said():
+    placed = [
+        Placement(side=side, weights="own", batches="mixed", decoder="batched", unpacked=stored)
+        for side, stored in (("candidate", "fp8"), ("baseline", "fp8"), ("base", None))
+    ]
+    plan = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=1)
+    assert unpacked_lines(plan) == []
+    assert unpacked_lines(replace(plan, placements=tuple(placed))) == [
+        "weights: stored in fp8, turned into float32 on cpu: candidate, baseline"
+    ]

@@ -78,6 +78,12 @@ def test_a_key_without_effect_is_refused(tmp_path, text, message):
             GOOD + "max_steps: 9\nwarmup_steps: 9\n",
             r"sft.yaml:6: warmup_steps: the rate rises for 9 of 9 steps, and never reaches its peak",
         ),
+        (
+            GOOD.replace("r: 8", "target_modules: lm_head"),
+            r"target_modules: found 'lm_head' \(allowed: a list or 'all-linear'\)",
+        ),
+        (GOOD + "early_stop: 3\n", r"sft.yaml:5: early_stop: found 3 \(allowed: a mapping\)"),
+        (GOOD + "chat_template: 3\n", r"sft.yaml:5: chat_template: found 3 \(allowed: a path or a text\)"),
         (GOOD + "packing: 1\n", r"sft.yaml:5: packing: found 1 \(allowed: true or false\)"),
         (GOOD.replace("r: 8", "dora: 'yes'"), r"peft.dora: found 'yes' \(allowed: true or false\)"),
         (GOOD.replace("r: 8", "r: true"), r"sft.yaml:4: peft.r: found True \(allowed: a whole number\)"),

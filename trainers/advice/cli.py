@@ -158,7 +158,9 @@ def trained_weights(trainers: tuple[str, ...], model: str, memory_gib: float) ->
     for choice in choices:
         said = f"{choice.keys}  {choice.when}"
         weights = _WEIGHTS_OF.get(choice.keys)
-        if weights is not None:
+        if weights is not None and shape.whole_problem is not None:
+            said += f" Not here: {shape.whole_problem}."
+        elif weights is not None:
             most = max(_gib(shape, name, 1, weights) for name in trainers)
             said += f" {most:.1f} GiB of {memory_gib:g} for one example at a time{_FITS[most <= memory_gib]}"
         lines.append(f"{'weights' if not lines else 'or':10}{said}")

@@ -1,20 +1,21 @@
 """Conversations in the forms in which people store them: messages, prompts, ShareGPT's, Alpaca's."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import DataError
-from trainers.data.rows import Examples, Row, read_rows, text_of
+from trainers.data.rows import REPEATED, Examples, Row, read_rows, text_of
 from trainers.data.turns import EMPTY, Turn, parsed, refuse, tools_of, turns_of
-from trainers.data.unread_fields import refuse_fields
+from trainers.data.unread_fields import refuse_fields, repeated_fields
 
 FORMATS = "prompt and completion | instruction, input and output | messages | conversations"
 # Fields with turns before the question, each read beside any form.
 _BEFORE = ("system", "history")
-_WHOLE = ("messages", "conversations")
+# The forms that are one list of turns.
+WHOLE = ("messages", "conversations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def question_of(path: Path, line: int, row: Row, answers: Collection[str], forms
     Raises:
         DataError: There is no question, or a field that would be dropped.
     """
-    form = next((name for name in (*_WHOLE, "prompt", "instruction") if name in row), None)
+    form = next((name for name in (*WHOLE, "prompt", "instruction") if name in row), None)
     if form is None:
         raise DataError(path, line, f"found the keys {', '.join(row) or 'none'} (allowed: {forms})")
     read = {form, *_BEFORE, "tools", *answers, *({"input"} if form == "instruction" else ())}
@@ -126,14 +127,26 @@ def answer_of(path: Path, line: int, key: str, value: Any) -> Turn:
     return {"role": "assistant", "content": text_of(path, line, {key: value}, key)}
 
 
-def with_tools(row: Row, tools: Sequence[Mapping[str, Any]]) -> Row:
-    """The row with its tools; without any it has no such key.
+def made_row(path: Path, line: int, given: Row, asked: Question, made: Row) -> Row:
+    """The row with its tools, and the fields that say once more what it says; without any it has no such keys.
 
     Args:
-        row: The row.
-        tools: Its tools.
+        path: The row's file.
+        line: Its line, from 1.
+        given: The file's row.
+        asked: Its question.
+        made: The row that was made, whose answers are all but ``prompt``.
+
+    Raises:
+        DataError: A field of a second form says something else.
     """
-    return {**row, **({"tools": list(tools)} if tools else {})}
+    answer = next(value for key, value in made.items() if key != "prompt")
+    repeated = repeated_fields(path, line, given, asked.read, [*made["prompt"], *answer])
+    return {
+        **made,
+        **({"tools": asked.tools} if asked.tools else {}),
+        **({REPEATED: repeated} if repeated else {}),
+    }
 
 
 def answer_row(path: Path, line: int, row: Row, learn: Literal["last", "all"] = "last") -> Row:
@@ -152,7 +165,7 @@ def answer_row(path: Path, line: int, row: Row, learn: Literal["last", "all"] = 
         DataError: It has none of the forms, or a field that would be dropped.
     """
     answer = "output" if "instruction" in row and "prompt" not in row else "completion"
-    whole = next((name for name in _WHOLE if name in row), None)
+    whole = next((name for name in WHOLE if name in row), None)
     if whole is None and answer not in row:
         raise DataError(path, line, f"found the keys {', '.join(row) or 'none'} (allowed: {FORMATS})")
     asked = question_of(path, line, row, () if whole else (answer,), FORMATS)
@@ -163,13 +176,13 @@ def answer_row(path: Path, line: int, row: Row, learn: Literal["last", "all"] = 
             refuse(path, line, whole, "the last must be the assistant's answer, after a question")
     else:
         turns = [*asked.turns, answer_of(path, line, answer, row[answer])]
-    found = with_tools({"prompt": turns[:-1], "completion": turns[-1:]}, asked.tools)
+    found = made_row(path, line, row, asked, {"prompt": turns[:-1], "completion": turns[-1:]})
     _check_weights(path, line, found, learn)
     return found
 
 
 def _asked(path: Path, line: int, row: Row, form: str) -> list[Turn]:
-    if form in _WHOLE:
+    if form in WHOLE:
         return turns_of(path, line, form, row[form])
     if form == "prompt":
         return prompt_of(path, line, row)

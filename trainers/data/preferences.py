@@ -5,7 +5,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from harness.errors import DataError
-from trainers.data.conversations import Question, answer_of, question_of, with_tools
+from trainers.data.conversations import WHOLE, Question, answer_of, made_row, question_of
 from trainers.data.rows import Examples, Row, read_rows
 from trainers.data.turns import Turn, turns_of
 
@@ -72,14 +72,16 @@ def pair_row(path: Path, line: int, row: Row) -> Row:
     _need(path, line, row, _PAIR, ("chosen", "rejected"))
     if all(isinstance(row[key], list) and len(row[key]) > 1 for key in ("chosen", "rejected")):
         row = _split(path, line, row)
-    asked = question_of(path, line, row, ("chosen", "rejected"), _PAIR)
+    # The hub's pairs have the whole conversation beside the prompt, with the better answer.
+    asking = {key: value for key, value in row.items() if "prompt" not in row or key not in WHOLE}
+    asked = question_of(path, line, asking, ("chosen", "rejected"), _PAIR)
     _ends_with_question(path, line, asked)
     chosen, rejected = (answer_of(path, line, key, row[key]) for key in ("chosen", "rejected"))
     _refuse_weights(path, line, chosen, rejected)
     if _stripped(chosen) == _stripped(rejected):
         raise DataError(path, line, "chosen and rejected are equal; a pair must differ")
     found = {"prompt": asked.turns, "chosen": [chosen], "rejected": [rejected]}
-    return with_tools(found, asked.tools)
+    return made_row(path, line, row, asked, found)
 
 
 def _split(path: Path, line: int, row: Row) -> Row:
@@ -127,7 +129,7 @@ def thumb_row(path: Path, line: int, row: Row) -> Row:
         _ends_with_question(path, line, asked)
         answer = answer_of(path, line, "completion", row["completion"])
     _refuse_weights(path, line, answer)
-    return with_tools({"prompt": turns, "completion": [answer], "label": label}, asked.tools)
+    return made_row(path, line, row, asked, {"prompt": turns, "completion": [answer], "label": label})
 
 
 def _refuse_weights(path: Path, line: int, *answers: Turn) -> None:

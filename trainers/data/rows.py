@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -25,6 +26,7 @@ class Examples:
         sha256: Hash of all files' bytes, one after the other.
         leakage: The result of the search for golden cases in the rows; None before the search.
         overlong: How many rows were longer than ``max_length`` and ``dropped``, or ``cut`` to it.
+        repeated: Fields that were left out, as they say once more what the row says, and of how many rows.
     """
 
     rows: list[Row]
@@ -32,12 +34,15 @@ class Examples:
     sha256: str
     leakage: Mapping[str, Any] | None = None
     overlong: Mapping[str, int] = field(default_factory=dict)
+    repeated: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """The number of rows and the files, for the terminal."""
         rows = f"{len(self.rows)} rows of {', '.join(dict.fromkeys(str(path) for path, _ in self.places))}"
         rows += "".join(f", {count} too long and {what}" for what, count in self.overlong.items())
+        if self.repeated:
+            rows += f", {repeated_title(self.repeated)}"
         if not self.leakage or not self.leakage["cases"]:
             return f"{rows}; no golden set to look for in them" if self.leakage else rows
         found = {leak["case"] for leak in self.leakage["found"]}
@@ -55,6 +60,20 @@ class Examples:
             leakage=self.leakage,
             overlong=self.overlong,
         )
+
+
+# The key under which a row that is made tells the fields that say once more what it says.
+REPEATED = "repeated fields"
+
+
+def repeated_title(repeated: Mapping[str, int]) -> str:
+    """What was left out of rows as it says once more what they say.
+
+    Args:
+        repeated: How many rows have each field.
+    """
+    fields = ", ".join(f"{name} of {count}" for name, count in repeated.items())
+    return f"left out as said twice: {fields}"
 
 
 def read_rows(
@@ -77,6 +96,7 @@ def read_rows(
     rows: list[Row] = []
     places: list[tuple[Path, int]] = []
     digest = hashlib.sha256()
+    repeated: Counter[str] = Counter()
     for path in paths:
         source = read_source(path)
         digest.update(source.content)
@@ -86,11 +106,13 @@ def read_rows(
             if not isinstance(row, dict):
                 problem = f"found a {type(row).__name__} (allowed: an object with {formats})"
                 raise DataError(path, number, problem)
-            rows.append(convert(path, number, row))
+            made = convert(path, number, row)
+            repeated.update(made.pop(REPEATED, ()))
+            rows.append(made)
             places.append((path, number))
         if len(rows) == before and (max_rows is None or len(rows) < max_rows):
             raise DataError(path, None, f"contains no row (allowed: rows with {formats})")
-    return Examples(rows=rows, places=places, sha256=digest.hexdigest())
+    return Examples(rows=rows, places=places, sha256=digest.hexdigest(), repeated=dict(repeated))
 
 
 def text_of(path: Path, line: int, row: Row, key: str) -> str:

@@ -112,6 +112,8 @@ def run(
     else:
         shape, title = shape_of_model(str(model)), str(model)
         title += "" if shape.counts else " (transformers doesn't have its class: by its dimensions)"
+    if setup.weights != "qlora" and shape.whole_problem is not None:
+        raise SettingsError(f"--method {method}: {shape.whole_problem}")
     parts = estimate(shape, setup)
     how = f"{method}, {setup.dtype}, {setup.optimizer}, batches of {batch_size} × {length} tokens"
     _print(f"{title}: {shape.parameters / 1e9:.2f} billion parameters\n{how}, on one {device} device", parts)

@@ -15,7 +15,7 @@ from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
 from harness.types.storage import parse_json
 from trainers.estimate.counts import Counts, counted
-from trainers.run.base_model import stored_problem
+from trainers.run.base_model import stored_problem, whole_problem
 from tunegate.project import user_path
 
 # Families whose feed-forward layer has two matrices; the others have a gate as the third.
@@ -50,6 +50,7 @@ class Shape:
         active_experts: The number of experts per token.
         shared: Width of the feed-forward layer that all tokens share beside the experts; 0 without one.
         counts: The parameters, counted; None: computed from the dimensions.
+        whole_problem: Why the base can't be trained whole, such as weights that are stored in 4 bits; or None.
     """
 
     layers: int
@@ -65,6 +66,7 @@ class Shape:
     active_experts: int = 1
     shared: int = 0
     counts: Counts | None = None
+    whole_problem: str | None = None
 
     @property
     def attention(self) -> tuple[tuple[int, int], ...]:
@@ -204,8 +206,11 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
         ModelError: A dimension is missing, and the message says which; or the weights are stored in numbers
             that can't be trained on.
     """
-    if isinstance(config, dict) and (problem := stored_problem(config, path)):
-        raise ModelError(problem)
+    whole = None
+    if isinstance(config, dict):
+        if problem := stored_problem(config, path):
+            raise ModelError(problem)
+        whole = whole_problem(config, path)
     config = config.get("text_config", config) if isinstance(config, dict) else config
     if not isinstance(config, dict):
         raise ModelError(f"{path}: not a model's configuration (expected a JSON object)")
@@ -241,6 +246,7 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
         kv_heads=1 if one_key else dimension("num_key_value_heads", "num_kv_heads", default=heads),
         head_dim=dimension("head_dim", default=max(hidden // heads, 1)),
         vocabulary=dimension("vocab_size"),
+        whole_problem=whole,
         tied=bool(config.get("tie_word_embeddings", kind in _TIED_BY_DEFAULT)),
         gated=kind not in _WITHOUT_GATE,
         experts=experts,

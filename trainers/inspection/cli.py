@@ -15,6 +15,7 @@ from harness.presentation.console import open_console
 from trainers.config import TrainingConfig, template_place
 from trainers.data.leakage import find_golden
 from trainers.data.learnt_tokens import Learn
+from trainers.data.rows import repeated_title
 from trainers.inspection.findings import (
     KIND_OF_METHOD,
     Copies,
@@ -140,6 +141,8 @@ def _rendered(data: ReadData, base: _Base, learn: Learn) -> tuple[list[Rendered 
 def _print_rows(console: Console, data: ReadData) -> None:
     forms = ", ".join(f"{count} with {form}" for form, count in sorted(data.forms.items()))
     console.print(f"rows        {len(data.examples.rows)} of {data.kind}" + (f": {forms}" if forms else ""))
+    if data.examples.repeated:
+        console.print(f"fields      {repeated_title(data.examples.repeated)} rows")
     for error in data.invalid[:_SHOWN]:
         console.print(f"invalid     {error}")
     if len(data.invalid) > _SHOWN:

@@ -16,7 +16,7 @@ from trainers.data.learnt_tokens import Learn
 from trainers.data.overlap import Words, answers_in, asked_in, words_of
 from trainers.data.preferences import pair_row, thumb_row
 from trainers.data.prompts import prompt_row
-from trainers.data.rows import Examples, Row
+from trainers.data.rows import REPEATED, Examples, Row
 from trainers.data.sources import read_source
 from trainers.data.texts import PLAIN, load_texts, text_row
 
@@ -122,20 +122,23 @@ def read_data(paths: Sequence[Path], kind: str | None = None, learn: Learn = "la
     places: list[Place] = []
     forms: Counter[str] = Counter()
     invalid: list[DataError] = []
+    repeated: Counter[str] = Counter()
     for place, found in _raw_rows(paths):
         try:
             row = _an_object(place, found)
             kind = kind or kind_of(row)
             convert = partial(answer_row, learn=learn) if kind == "answers" else KINDS[kind]
-            rows.append(convert(*place, row))
+            made = convert(*place, row)
         except DataError as error:
             invalid.append(error)
             continue
+        repeated.update(made.pop(REPEATED, ()))
+        rows.append(made)
         places.append(place)
         forms[next((form for form in _FORMS if form in row), "other")] += 1
     if not rows and not invalid:
         raise DataError(paths[0], None, "contains no row")
-    examples = Examples(rows=rows, places=places, sha256="")
+    examples = Examples(rows=rows, places=places, sha256="", repeated=dict(repeated))
     return ReadData(kind=kind or "answers", examples=examples, forms=forms, invalid=invalid)
 
 

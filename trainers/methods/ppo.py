@@ -47,7 +47,7 @@ class PpoConfig(PolicyConfig):
     rewards: Annotated[tuple[RewardSettings, ...], Field(description="Further rewards, added to it.")] = ()
     num_generations: Annotated[int, Field(ge=1, description="Answers sampled for each prompt.")] = 1
     beta: Annotated[
-        float, Field(ge=0, description="Weight of each token's KL penalty against the starting model.")
+        float, Field(ge=0, description="Weight of each token's KL penalty against the reference.")
     ] = 0.05
     passes: Annotated[int, Field(ge=1, description="Optimizer steps on the same answers.")] = 4
     clip_range: Annotated[

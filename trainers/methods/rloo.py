@@ -39,9 +39,7 @@ class RlooConfig(PolicyConfig):
 
     reward_model: Annotated[Path, Field(description="Adapter directory that reward wrote.")]
     rewards: Annotated[tuple[RewardSettings, ...], Field(description="Further rewards, added to it.")] = ()
-    beta: Annotated[
-        float, Field(ge=0, description="Weight of the KL divergence from the starting model.")
-    ] = 0.05
+    beta: Annotated[float, Field(ge=0, description="Weight of the KL divergence from the reference.")] = 0.05
 
 
 def read_data(config: RlooConfig) -> tuple[Examples, Examples | None, list[Reward]]:

@@ -166,6 +166,18 @@ def stored_problem(config: Mapping[str, Any], path: str) -> str | None:
     )
 
 
+def whole_problem(config: Mapping[str, Any], path: str) -> str | None:
+    """Why a base can't be trained with whole weights; None if it can.
+
+    Args:
+        config: Content of its config.json.
+        path: The model, for the message.
+    """
+    if stored_in(config) != _FOUR_BITS:
+        return None
+    return f"{path} is stored in 4 bits; give quantization: nf4, or the model that it was made from"
+
+
 def refuse_stored_quantization(directory: Path, quantization: str) -> None:
     """Refuse a base whose stored weights aren't those that the configuration asks for.
 
@@ -180,11 +192,8 @@ def refuse_stored_quantization(directory: Path, quantization: str) -> None:
     config = read_json(directory / "config.json")
     if problem := stored_problem(config, f"base: {directory}"):
         raise ModelError(problem)
-    if quantization == "none" and stored_in(config) == _FOUR_BITS:
-        raise SettingsError(
-            f"quantization: none: {directory} is stored in 4 bits; give quantization: nf4, or the model that "
-            "it was made from"
-        )
+    if quantization == "none" and (problem := whole_problem(config, str(directory))):
+        raise SettingsError(f"quantization: none: {problem}")
 
 
 def _refuse_packed_weights(model: Any, directory: Path) -> None:

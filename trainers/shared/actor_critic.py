@@ -85,7 +85,7 @@ def token_rewards(scores: Tensor, logps: Tensor, reference: Tensor, written: Ten
     Args:
         scores: The answers' rewards, (answers,).
         logps: The policy's log-probabilities, (answers, tokens).
-        reference: The starting model's.
+        reference: The reference's: the model that training starts from.
         written: True for the answer's tokens.
         beta: Weight of the penalty.
 

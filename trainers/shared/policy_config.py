@@ -79,9 +79,7 @@ class PolicyConfig(SamplingConfig):
 
     reference: ClassVar[bool] = True
 
-    beta: Annotated[
-        float, Field(ge=0, description="Weight of the KL divergence from the starting model.")
-    ] = 0.04
+    beta: Annotated[float, Field(ge=0, description="Weight of the KL divergence from the reference.")] = 0.04
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description=RATE)] = 5e-5
     batch_size: Annotated[int, Field(ge=1, description="Answers of one forward pass.")] = 8
 

@@ -46,7 +46,7 @@ def reward_notes(
     Args:
         samples: All answers that were sampled, in the steps' order.
         rewards: The rewards, built.
-        kl: Divergence from the starting model, in nats per token, by step.
+        kl: Divergence from the reference, in nats per token, by step.
 
     Returns:
         The manifest's sections ``rewards`` and ``canaries``.

@@ -120,9 +120,17 @@ def test_a_loss_that_is_no_number_is_said_at_the_top(output):
         write(place / LOG_FILE, entries)
     facts = {fact.name: fact.value.text for fact in training_page(read_training(output)).numbers}
     assert facts["loss"] == "1.000 → not finite"
-    assert "2 values that are not finite are left out, the first at step 3." in render_training(
-        read_training(output)
+    assert (
+        "2 values that are not finite or too large to draw are left out, the first at step 3."
+        in render_training(read_training(output))
     )
+
+
+def test_a_loss_that_is_too_large_to_draw_is_a_number(output):
+    for place in (output, work(output)):
+        write(place / LOG_FILE, [log(1, loss=1.0), log(2, loss=3e20)])
+    facts = {fact.name: fact.value.text for fact in training_page(read_training(output)).numbers}
+    assert facts["loss"] == "1.000 → 3e+20"
 
 
 def test_a_single_step_is_drawn(output):

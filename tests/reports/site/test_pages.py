@@ -124,7 +124,7 @@ def test_trainings_have_loss_reward_and_kl(source: SiteSource) -> None:
     trainings = payloads.trainings_payload(source.gather())["trainings"]
     assert len(trainings) == 6
     rewarded = next(each for each in trainings if len(each["curves"]) == 3)
-    kl = rewarded["curves"]["KL to the starting model, nats per token"]
+    kl = rewarded["curves"]["KL to the reference, nats per token"]
     assert kl == ([*range(1, 16)], [step / 100 for step in range(1, 16)])
     assert ["reward", "0.200 [0.100, 0.300] n=24 → 0.700 [0.600, 0.800] n=24"] in rewarded["facts"]
     assert [run[2] for run in trainings[-1]["runs"]] == ["regress", "regress"]

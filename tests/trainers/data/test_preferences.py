@@ -51,6 +51,18 @@ def test_a_bad_pair_is_named(tmp_path, row, message):
         load_pairs(write(tmp_path, PAIR, row))
 
 
+def test_the_hubs_pairs_with_the_conversation_beside_them(tmp_path):
+    """As UltraFeedback's: a prompt, two conversations, and messages with the better answer."""
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}]
+    worse = [turns[0], {"role": "assistant", "content": "bad"}]
+    row = {"prompt": "q", "prompt_id": "1", "chosen": turns, "rejected": worse, "messages": turns}
+    examples = load_pairs(write(tmp_path, row))
+    assert examples.repeated == {"messages": 1}
+    assert examples.rows[0]["chosen"] == turns[1:]
+    with pytest.raises(DataError, match="messages: a field of another form .* something else"):
+        load_pairs(write(tmp_path, {**row, "messages": worse}))
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -73,8 +73,23 @@ GOOD = {"prompt": "q", "completion": "a"}
         ),
         ({**GOOD, "rejected": "b"}, r"rejected: a field of another form of rows"),
         (
-            {**GOOD, "messages": [turn("user", "q"), turn("assistant", "a")]},
-            r"rows.jsonl:2: prompt: a field of another form of rows \(this one: history, messages, system",
+            {**GOOD, "messages": [turn("user", "q"), turn("assistant", "b")]},
+            r"rows.jsonl:2: completion: a field of another form of rows \(this one: history, messages, system",
+        ),
+        *(
+            (
+                {**GOOD, **second},
+                rf"rows.jsonl:2: {next(iter(second))}: a field of another form .* something else",
+            )
+            for second in (
+                {"text": "q b"},
+                {"text": "a q"},
+                {"response": "b"},
+                {"answer": "4"},
+                {"output": "other"},
+                {"question": "r"},
+                {"instruction": "r"},
+            )
         ),
     ],
 )
@@ -84,12 +99,38 @@ def test_a_bad_row_is_named(tmp_path, row, message):
 
 
 def test_fields_that_say_nothing_about_learning_are_left_alone(tmp_path):
-    """A source, a topic, what rewards read; and fields that a table filled with nothing."""
+    """A source, a topic; and fields that a table filled with nothing."""
     empty = {"system": "", "history": [], "tools": None, "weight": 1, "messages2": 3}
-    rows = load(tmp_path, {**GOOD, "topic": "t", "answer": "4", "steps": [1], "label": "sports", **empty})
+    rows = load(tmp_path, {**GOOD, "topic": "t", "steps": [1], "label": "sports", **empty})
     assert rows == [{"prompt": [turn("user", "q")], "completion": [turn("assistant", "a")]}]
     turns = [turn("user", "q"), {**turn("assistant", "a"), "tool_calls": None, "name": ""}]
     assert load(tmp_path, {"messages": turns})[0]["completion"] == [turn("assistant", "a")]
+
+
+ALPACA = "Below is …\n\n### Instruction:\nName it.\n\n### Input:\nred\n\n### Response:\nrouge"
+
+
+@pytest.mark.parametrize(
+    ("row", "left_out"),
+    [
+        (
+            {"instruction": "Name it.", "input": "red", "output": "rouge", "text": ALPACA},
+            ["text"],
+        ),
+        ({"prompt": "q", "completion": "so 4", "answer": "4", "response": "so 4 "}, ["answer", "response"]),
+        (
+            {"prompt": "q", "prompt_id": "1", "messages": [turn("user", "q"), turn("assistant", "a")]},
+            ["prompt"],
+        ),
+    ],
+)
+def test_a_second_form_that_says_the_same_is_left_out_and_told(tmp_path, row, left_out):
+    """Alpaca's text, the result of an answer, the hub's prompt beside messages."""
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    examples = load_examples([tmp_path / "rows.jsonl"])
+    assert examples.repeated == dict.fromkeys(left_out, 1)
+    assert set(examples.rows[0]) == {"prompt", "completion"}
+    assert f"left out as said twice: {left_out[0]} of 1" in examples.title
 
 
 def test_an_empty_file_and_a_missing_one(tmp_path):

@@ -120,3 +120,19 @@ def test_a_configuration_of_something_else_is_refused_by_key(tmp_path):
         shape_of_model(str(tmp_path))
     with pytest.raises(ModelError, match=r"neither a directory with config.json"):
         shape_of_model("nothing")
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_base_that_is_stored_in_4_bits_has_no_figure_of_whole_weights(tmp_path, method):
+    """As the trainers refuse it; the others keep their figure."""
+    from typer.testing import CliRunner
+
+    from trainers.estimate.cli import app
+
+    config = {**INNER, "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = CliRunner().invoke(app, [str(tmp_path), "--method", method])
+    assert isinstance(found.exception, SettingsError)
+    assert f"--method {method}" in str(found.exception)
+    assert "is stored in 4 bits; give quantization: nf4, or the model that" in str(found.exception)
+    assert CliRunner().invoke(app, [str(tmp_path), "--method", "qlora"]).exit_code == 0
