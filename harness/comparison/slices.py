@@ -7,13 +7,14 @@ named.
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from harness.comparison.metric_drop import compare_metric, flipped
 from harness.comparison.pairing import Pair, PairedMetric
-from harness.comparison.traits import is_word, traits_of
+from harness.comparison.traits import is_word, refuses, traits_of
 from harness.statistics.gathering import gathering_p
 from harness.statistics.paired_binary import holm, mcnemar_p
-from harness.types import CaseResult, DriverSlice, MetricComparison, SharedTrait
+from harness.types import DriverSlice, MetricComparison, SharedTrait
 
 LEVEL = 0.05
 _LEAST = 2  # lost cases that a slice or a trait must cover: one is an example, not a pattern
@@ -147,7 +148,10 @@ def _unlike_kept(metric: PairedMetric, lost: Sequence[Pair], kept: Sequence[Pair
     """Traits that gather in the lost cases."""
     looked_at = [candidate for candidate, _ in (*lost, *kept)]
     lost_keys = {candidate.key for candidate, _ in lost}
-    distinct = _distinct(_incidence(looked_at), lost_keys)
+    # Of thousands of kept answers nobody asks whether they refuse what no lost answer refuses.
+    refusing = (now.completion is not None and refuses(now.completion) for now, _ in lost)
+    traits = traits_of(looked_at, refusals=len(list(islice(filter(None, refusing), _LEAST))) == _LEAST)
+    distinct = _distinct(_by_trait([result.key for result in looked_at], traits), lost_keys)
     places = {result.key: place for place, result in enumerate(looked_at)}
     cluster_of = dict(zip(metric.keys, metric.clusters, strict=True))
     p_values = gathering_p(
@@ -218,11 +222,6 @@ def _appeared_p(now: Collection[str], before: Collection[str], cluster_of: Mappi
         votes[cluster_of[key]] -= key not in now
     appeared = sum(vote > 0 for vote in votes.values())
     return mcnemar_p(appeared, sum(vote < 0 for vote in votes.values()), mid=False)
-
-
-def _incidence(results: Sequence[CaseResult]) -> dict[str, set[str]]:
-    """The keys of the cases that have each trait."""
-    return _by_trait([result.key for result in results], traits_of(results))
 
 
 def _by_trait(keys: Sequence[str], traits: Sequence[Sequence[str]]) -> dict[str, set[str]]:

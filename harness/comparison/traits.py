@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
+from harness.metrics.manner import refusal_words
 from harness.types import CaseResult, Completion
 
 _WORD = re.compile(r"\w{2,}")
@@ -17,14 +18,27 @@ _ENDING = re.compile(r"(?:\w+|([^\w\s])\1*)\Z")
 _LONGEST_WORD = 30
 _LETTERS = 200  # by which a text's alphabet is told
 _LEAST_CAPITALS = 4
+# The whole pattern of a refusal takes time in proportion to the text; and an answer cut at its limit may end
+# before it says what it declines.
+_REFUSAL_WITHIN = 160
+_CUT_REFUSAL = re.compile(
+    r"(?:(?:unfortunately|sorry|i apologi[sz]e)\W+(?:but\s+)?)?"
+    r"(?:(?:i'm|i am) (?:(?:so|very|really|truly) )?sorry,? but\b|as an ai\b"
+    r"|i (?:can't|cannot|can not|won't|will not)\W*\Z|(?:i'm|i am) (?:unable|not able)\b)",
+    re.IGNORECASE,
+)
 # An answer that compression makes so much smaller says the same again and again.
 _REPETITION, _LEAST_REPEATING = 6, 200
 
 
-def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
+def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> list[list[str]]:
     """Each case's traits in words; traits of the whole answer come before its words.
 
     Lengths are compared with the median of the given cases.
+
+    Args:
+        results: The cases.
+        refusals: Look for refusals too, which takes longest.
     """
     prompts = [result.case.messages[-1].content for result in results]
     completions = [result.completion for result in results if result.completion is not None]
@@ -33,6 +47,8 @@ def traits_of(results: Sequence[CaseResult]) -> list[list[str]]:
     found = []
     for result, prompt in zip(results, prompts, strict=True):
         traits = [] if result.completion is None else _of_answer(result.completion, prompt, long_answer)
+        if refusals and result.completion is not None and refuses(result.completion):
+            traits.insert(0, "answer refuses")
         traits.append(
             "prompt longer than the median"
             if len(prompt) > long_prompt
@@ -86,6 +102,12 @@ def _alphabet(text: str) -> str:
     if japanese:
         names["CJK"] += japanese
     return names.most_common(1)[0][0] if names else ""
+
+
+def refuses(completion: Completion) -> bool:
+    """Whether an answer declines, in words that may be cut at its limit."""
+    opening = completion.text.strip()[:_REFUSAL_WITHIN]
+    return _CUT_REFUSAL.match(opening.replace("’", "'")) is not None or refusal_words(opening) is not None
 
 
 def _is_json(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.errors import HistoryError
 from harness.history.schemas import Database
-from harness.types.storage import unpack
+from harness.types.storage import DamagedFactsError, unpack
 
 # Those of one run have its id in the named column.
 TABLES = {
@@ -84,7 +84,10 @@ class _Counted:
 
     def _unpacked(self, row: Sequence[Any]) -> list[Any]:
         cells = zip(row, self._packed, strict=True)
-        return [each for cell, packed in cells for each in (unpack(cell) if packed else [cell])]
+        try:
+            return [each for cell, packed in cells for each in (unpack(cell) if packed else [cell])]
+        except ValueError as error:
+            raise DamagedFactsError(f"run {row[0]} is damaged: {error}") from error
 
 
 @contextmanager

@@ -238,22 +238,42 @@ def read_answers(database: Database, run_id: str) -> Iterator[dict[str, Any]]:
         run_id: The run's id.
 
     Raises:
-        ValueError: One is damaged.
+        ValueError: One is damaged, or missing.
     """
     found = database.execute(
         "SELECT case_packed, answer, packed FROM results WHERE run_id = ? ORDER BY place", (run_id,)
     ).fetchall()
-    for case_packed, answer, packed in found:
-        case_facts, prompt_facts = unpack(case_packed)
-        (facts,) = unpack(packed)
-        result: dict[str, Any] = {"case": json.loads(case_facts), **json.loads(facts)}
-        prompt: dict[str, Any] = json.loads(prompt_facts)
-        for completion in _completions(result):
-            if "prompt" not in completion:
-                completion.update(prompt)
-        if result["completion"] is not None and "text" not in result["completion"]:
-            result["completion"]["text"] = answer
-        yield result
+    _require_all(database, run_id, len(found))
+    try:
+        for case_packed, answer, packed in found:
+            yield _result(case_packed, answer, packed)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"an answer is none: {error!r}") from error
+
+
+def _require_all(database: Database, run_id: str, found: int) -> None:
+    (stored,) = database.execute(
+        "SELECT coalesce(sum(cases), 0) FROM run_outcomes JOIN runs ON runs.no = run_no WHERE runs.id = ?",
+        (run_id,),
+    ).fetchone()
+    if found != stored:
+        raise ValueError(f"it has {found} answers where {stored} were stored")
+    lonely = "SELECT 1 FROM run_answers WHERE run_no NOT IN (SELECT no FROM runs) LIMIT 1"
+    if not found and database.execute(lonely).fetchone():
+        raise ValueError("its answers are under a number that no run has")
+
+
+def _result(case_packed: bytes, answer: str | None, packed: bytes) -> dict[str, Any]:
+    case_facts, prompt_facts = unpack(case_packed)
+    (facts,) = unpack(packed)
+    result: dict[str, Any] = {"case": json.loads(case_facts), **json.loads(facts)}
+    prompt: dict[str, Any] = json.loads(prompt_facts)
+    for completion in _completions(result):
+        if "prompt" not in completion:
+            completion.update(prompt)
+    if result["completion"] is not None and "text" not in result["completion"]:
+        result["completion"]["text"] = answer
+    return result
 
 
 def _completions(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -251,12 +251,15 @@ class History:
         if row is None:
             return GateRecord(run=run)
         facts = _decoded(GateFacts, row[1], run.id)
-        return GateRecord(
+        record = GateRecord(
             run=run,
             baseline=None if row[0] is None or not with_baseline else self.load_run(row[0]),
             comparison=facts.comparison,
             verdict=facts.verdict,
         )
+        if lacking := record.lacking():
+            raise DamagedFactsError(f"run {run.id} is damaged: {lacking}")
+        return record
 
     def past_metrics(self, limit: int = 40) -> list[PastMetric]:
         """The gated metrics of the newest judged runs, oldest first.

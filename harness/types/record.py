@@ -16,6 +16,19 @@ class GateRecord:
     comparison: Comparison | None = None
     verdict: Verdict | None = None
 
+    def lacking(self) -> str | None:
+        """A case that was lost, but has no answer in a run: the record is damaged; None if there is none."""
+        lost = {
+            key
+            for row in (self.comparison.metrics if self.comparison else ())
+            if row.metric == "pass-rate"
+            for key in row.lost
+        }
+        for run in (self.run, self.baseline):
+            if run is not None and (gone := lost - {result.key for result in run.results}):
+                return f"{min(gone)} has no answer in run {run.id}"
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateFacts:

@@ -10,10 +10,12 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 import stat
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
@@ -25,6 +27,9 @@ from pydantic import TypeAdapter, ValidationError
 
 if sys.platform != "win32":
     import fcntl
+
+_PART = re.compile(r"\.tunegate-[0-9a-f]{16}\.part")
+_LEFT_AFTER_S = 3600
 
 
 def parse_json(
@@ -151,6 +156,7 @@ def write_whole(path: Path, content: str | bytes | Iterable[str]) -> Path:
         # Renaming would put a file in the place of a device.
         raise OSError(errno.EEXIST, problem, str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(target.parent)
     neighbour = target.with_name(f".tunegate-{secrets.token_hex(8)}.part")
     try:
         with neighbour.open("xb") as file:
@@ -171,6 +177,15 @@ def write_whole(path: Path, content: str | bytes | Iterable[str]) -> Path:
         raise
     _force_directory(target.parent)
     return path
+
+
+@cache
+def _remove_leftovers(directory: Path) -> None:
+    """Remove what killed processes left of files that they wrote here; looked for once by a process."""
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if _PART.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _LEFT_AFTER_S:
+                Path(entry.path).unlink()
 
 
 @contextlib.contextmanager

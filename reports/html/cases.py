@@ -22,7 +22,7 @@ from reports.html.case_view import (
 from reports.html.commands import case_command, rerun_command
 from reports.html.diff import Piece, diff_words
 from reports.html.json_diff import json_differences
-from reports.html.names import shown_path
+from reports.html.names import description_of, shown_path
 from reports.html.text import fitting_limit, one_line
 
 # Characters of all cases together: with compression this limits the page to a few megabytes.
@@ -139,7 +139,7 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
         outcome=result.outcome,
         change=context.changes.get(result.key, "not compared"),
         brief=_brief(result),
-        description=_description(result),
+        description=description_of(result.case),
         notes=tuple(notes),
         cluster=one_line(case.cluster or ""),
         tags=tuple(one_line(tag) for tag in case.tags[:_MOST_LISTED]),
@@ -167,12 +167,6 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
 def _role(message: Message) -> str:
     """Who speaks; of a tool's result, which tool."""
     return message.role if message.name is None else f"{message.role} {one_line(message.name, 40)}"
-
-
-def _description(result: CaseResult) -> str:
-    """What the case's author wrote about it."""
-    found = result.case.description or result.case.metadata.get("description")
-    return one_line(found, _BRIEF) if isinstance(found, str) else ""
 
 
 def _differences(result: CaseResult, before: CaseResult | None) -> tuple[Difference, ...]:

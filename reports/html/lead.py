@@ -9,6 +9,7 @@ from harness.types import (
     GateRecord,
     GateVerdict,
     MetricFinding,
+    MustPassFinding,
     NothingToLoseFinding,
     NoVerdictFinding,
     RegressedCasesFinding,
@@ -18,7 +19,7 @@ from harness.types import (
 )
 from reports.html import figures
 from reports.html.metrics import drop_text, margin_text
-from reports.html.names import PASS_RATE, quoted, quoted_title
+from reports.html.names import PASS_RATE, description_of, quoted, quoted_title
 from reports.html.text import one_line
 
 _MOST_NAMES = 3
@@ -69,7 +70,16 @@ def _regressed(record: GateRecord, deciding: Sequence[Finding], metrics: Sequenc
     if isinstance(deciding[0].data, FailedTestsFinding):
         return f"{sentence_of(deciding[0])}."
     name = deciding[0].set_name or ""
-    return f"In {quoted(name)}, {sentence_of(deciding[0]).removeprefix(f'{name}: ')}."
+    about = _described(record, deciding[0])
+    return f"In {quoted(name)}, {sentence_of(deciding[0]).removeprefix(f'{name}: ')}{about}."
+
+
+def _described(record: GateRecord, finding: Finding) -> str:
+    """What the first must-pass case that did not pass is about, as its author wrote it."""
+    keys = finding.data.cases if isinstance(finding.data, MustPassFinding) else ()
+    cases = {result.key: result.case for result in record.run.results if result.key in keys}
+    described = [text for key in keys if key in cases and (text := description_of(cases[key]).rstrip("."))]
+    return f" ({described[0]})" if described else ""
 
 
 def _beyond_margin(finding: Finding) -> float:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
-from harness.types import Finding, MetricFacts, ModelRef
+from harness.types import Finding, GoldenCase, MetricFacts, ModelRef
 from reports.html.text import one_line
 
 PASS_RATE = "pass-rate"
 _SHA_DIGITS = 10
 _PARTS = 3
+_DESCRIPTION = 160
 
 
 def short_label(model: ModelRef) -> str:
@@ -70,6 +71,12 @@ def _title(name: str, finding: Finding, facts: Mapping[str, MetricFacts]) -> str
     if finding.metric is None or finding.metric == PASS_RATE:
         return name
     return f"{name} {metric_name(finding.metric, facts)}"
+
+
+def description_of(case: GoldenCase) -> str:
+    """What the case's author wrote about it; may be empty."""
+    found = case.description or case.metadata.get("description")
+    return one_line(found, _DESCRIPTION) if isinstance(found, str) else ""
 
 
 def shown_path(path: str, project: Path | None) -> str:

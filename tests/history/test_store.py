@@ -89,6 +89,13 @@ def test_a_damaged_run_is_named(tmp_path, make_record, damage):
         ("UPDATE runs SET started_at = 'soon'", "list_runs"),
         ("UPDATE gates SET verdict = 'splendid'", "list_runs"),
         ("UPDATE gates SET run_id = 'another'", "load_record"),
+        ("UPDATE runs SET no = no + 100", "load_record"),
+        ("UPDATE answers SET case_no = case_no + 100", "load_record"),
+        ("UPDATE run_answers SET answer_no = answer_no + 100", "load_record"),
+        ("UPDATE answers SET packed = x'00'", "load_record"),
+        ("DELETE FROM answers WHERE no = 1", "load_record"),
+        ("DELETE FROM run_answers WHERE place = 0", "load_record"),
+        ("UPDATE gates SET facts = replace(facts, 'set/case-0', 'set/gone')", "load_record"),
     ],
 )
 def test_whatever_is_damaged_of_a_record_is_one_line(tmp_path, make_record, change, read):

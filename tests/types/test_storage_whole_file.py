@@ -28,6 +28,19 @@ def test_what_breaks_on_the_way_leaves_the_old_file_and_nothing_else(tmp_path, m
     assert [each.name for each in tmp_path.iterdir()] == ["kept.json"]
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path):
+    old, new, another = (
+        tmp_path / name for name in (f".tunegate-{'a' * 16}.part", f".tunegate-{'b' * 16}.part", ".mine.part")
+    )
+    for path in (old, new, another):
+        path.write_text("{")
+    for path in (old, another):
+        os.utime(path, (0, 0))
+    write_whole(tmp_path / "kept.json", "new")
+    # The newer one may be another process's, which is writing it.
+    assert {each.name for each in tmp_path.iterdir()} == {"kept.json", new.name, another.name}
+
+
 def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
     target = write_whole(tmp_path / "target", "old")
     target.chmod(0o640)

@@ -1,6 +1,7 @@
 """Whole and damaged checkpoints: a run is resumed from a whole one, or says in one line what is wrong."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,8 @@ def check_checkpoint(checkpoint: Path) -> None:
         SettingsError: One is damaged or missing.
     """
     state = read_state(checkpoint)
-    if "log_history" in state:
+    # A checkpoint of the transformers library, whatever is left of its state.
+    if "log_history" in state or (checkpoint / "training_args.bin").exists():
         _check_trainer(checkpoint, state)
     for path in sorted(checkpoint.rglob("*")):
         if path.suffix in _TORCH_FILES:
@@ -100,8 +102,11 @@ def _check_torch_file(checkpoint: Path, path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             wrong = archive.testzip()
-    except (zipfile.BadZipFile, OSError) as error:
+            holds = any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise _damaged(checkpoint, path.name, error) from error
+    if not holds:
+        raise _damaged(checkpoint, path.name, "not a file of torch.save")
     if wrong is not None:
         raise _damaged(checkpoint, path.name, f"{wrong} has a wrong checksum")
 

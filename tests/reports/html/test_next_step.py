@@ -266,6 +266,19 @@ def test_a_must_pass_case_whose_check_broke_is_no_reason_to_reject(invented: Inv
     assert told.title == "Reject it."
 
 
+def test_the_reason_says_what_a_must_pass_case_is_about(invented: Invented) -> None:
+    record = invented()
+    about = "Never promises a refund."
+    results = tuple(
+        replace(result, case=replace(result.case, description=about)) for result in record.run.results
+    )
+    key = results[0].key
+    told = judged(record, GateVerdict.REGRESS, MustPassFinding(cases=(key,)))
+    assert lead_of(told).endswith(f" did not pass: {key.partition('/')[2]}.")
+    told = replace(told, run=replace(told.run, results=results))
+    assert lead_of(told).endswith(f" did not pass: {key.partition('/')[2]} (Never promises a refund).")
+
+
 @pytest.mark.parametrize("outcome", [Outcome.ERRORED, Outcome.UNSCORED])
 def test_what_has_no_verdict_comes_before_more_cases(invented: Invented, outcome: Outcome) -> None:
     """Where most checks broke, further cases would break too."""

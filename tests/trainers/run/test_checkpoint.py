@@ -1,6 +1,7 @@
 """A damaged checkpoint is one line that says which file and what to do, before any model loads."""
 
 import json
+import zipfile
 
 import pytest
 
@@ -104,6 +105,21 @@ def test_a_missing_part_is_named(of_a_trainer, name, part):
 def test_a_state_that_the_library_cannot_read_is_named(of_a_trainer, changes, said):
     (of_a_trainer / STATE_FILE).write_text(json.dumps({**STATE, **changes}))
     with pytest.raises(SettingsError, match=f"checkpoint-8: {STATE_FILE} is damaged .*{said}"):
+        check_checkpoint(of_a_trainer)
+
+
+def test_a_state_without_anything_is_not_taken_for_another_kind(of_a_trainer):
+    """The library would train from step 0 with the weights of step 8."""
+    (of_a_trainer / "training_args.bin").write_bytes((of_a_trainer / "optimizer.pt").read_bytes())
+    (of_a_trainer / STATE_FILE).write_text("{}")
+    with pytest.raises(SettingsError, match=f"checkpoint-8: {STATE_FILE} is damaged .*epoch is None"):
+        check_checkpoint(of_a_trainer)
+
+
+def test_an_archive_of_another_program_is_named(of_a_trainer):
+    with zipfile.ZipFile(of_a_trainer / "optimizer.pt", "w") as archive:
+        archive.writestr("a", "b")
+    with pytest.raises(SettingsError, match=r"optimizer.pt is damaged \(not a file of torch.save\)"):
         check_checkpoint(of_a_trainer)
 
 
