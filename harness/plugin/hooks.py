@@ -34,7 +34,7 @@ from harness.plugin.progress import (
 from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, NOTHING_GATED, GateSession, open_session
 from harness.presentation.sentences import verdict_line
-from harness.presentation.terminal import server_lines, unpacked_lines
+from harness.presentation.terminal import plan_lines
 from harness.registry import Registrar, Registry, active, use_registry
 from harness.run.inputs import Inputs
 from harness.run.judging import describe_judging
@@ -62,11 +62,8 @@ def print_summary(terminal: pytest.TerminalReporter, gate: GateSession) -> None:
         print_ranking(terminal, gate.records, gate.delivery.written)
     if (line := gate.left_out.line()) is not None and line != gate.said_left_out:
         write_line(terminal, line)
-    for use in dict.fromkeys(record.run.plan.server for record in gate.records.values()):
-        for line in server_lines(use) if use is not None else ():
-            write_line(terminal, line)
     plans = [record.run.plan for record in gate.records.values()]
-    for line in dict.fromkeys(line for plan in plans for line in unpacked_lines(plan)):
+    for line in dict.fromkeys(line for plan in plans for line in plan_lines(plan)):
         write_line(terminal, line)
     if gate.judging.panel is not None:
         for line in describe_judging(gate.judging.panel, gate.judge_note):

@@ -18,6 +18,7 @@ from harness.presentation.sentences import (
 from harness.types import (
     CaseResult,
     Comparison,
+    ExecutionPlan,
     Forgetting,
     GateRecord,
     GateVerdict,
@@ -27,7 +28,6 @@ from harness.types import (
     Outcome,
     RetentionFinding,
     Run,
-    ExecutionPlan,
     ServerUse,
     Standing,
 )
@@ -35,7 +35,16 @@ from harness.types.training import TrainingManifest
 from tunegate.printable import printable_line
 
 
-def server_lines(use: ServerUse) -> list[str]:
+def plan_lines(plan: ExecutionPlan) -> list[str]:
+    """What is to be said about how answers were computed: of servers, and of weights that were unpacked.
+
+    Args:
+        plan: How they were computed.
+    """
+    return [*([] if plan.server is None else _server_lines(plan.server)), *_unpacked_lines(plan)]
+
+
+def _server_lines(use: ServerUse) -> list[str]:
     """What asking servers took, and what it could not do.
 
     Args:
@@ -54,7 +63,7 @@ def server_lines(use: ServerUse) -> list[str]:
     return lines
 
 
-def unpacked_lines(plan: ExecutionPlan) -> list[str]:
+def _unpacked_lines(plan: ExecutionPlan) -> list[str]:
     """Of sides whose base was not computed with as it is stored, what it is stored in.
 
     Args:

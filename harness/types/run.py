@@ -205,8 +205,7 @@ class Placement:
         weights: Whether other sides shared the same copy of the base.
         batches: ``mixed`` with other sides' rows, ``separate``, or a ``single`` prompt at a time.
         decoder: Our own loop over ``batched`` rows, or the ``library``'s generate.
-        unpacked: The packed numbers that its base is stored in (such as fp8), where they were turned into plain
-            ones for this device; None for a base that computes as it is stored.
+        unpacked: The packed numbers, such as fp8, from which its base was turned into plain ones; or None.
     """
 
     side: str
@@ -221,11 +220,9 @@ class ServerUse:
     """How models behind servers were asked, and what the servers reported.
 
     Attributes:
-        url: The server that adapters are loaded into; None where each model has its own address, or where one
-            is started.
+        url: The server that adapters are loaded into; None where each model has its own, or one is started.
         arguments: Further arguments of the server that is started.
-        identity: The user's word for what the server that adapters are loaded into computes with; empty if
-            nobody knows.
+        identity: The user's word for what that server computes with; empty if nobody knows.
         concurrency: Most requests to one server that were under way at a time.
         timeout_s: Longest time for one attempt, in seconds.
         prices: Of a million prompt tokens and a million completion tokens.

@@ -67,7 +67,7 @@ def test_copies_of_a_base_in_4_bits_store_its_weights_once(
 
 
 def test_a_base_in_fp8_is_said_to_be_turned_into_plain_numbers(tiny_model_dir, tmp_path, engine_texts):
-    """transformers does it where there is no GPU for them."""
+    """The library does it where there is no GPU for them."""
     import json
     import shutil
 

@@ -15,8 +15,8 @@ from harness.presentation.terminal import (
     detectable_range,
     outcome_counts,
     pairs,
+    plan_lines,
     render_gate,
-    unpacked_lines,
 )
 from harness.types import (
     CaseResult,
@@ -231,7 +231,7 @@ def test_a_base_that_was_unpacked_is_said():
         for side, stored in (("candidate", "fp8"), ("baseline", "fp8"), ("base", None))
     ]
     plan = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=1)
-    assert unpacked_lines(plan) == []
-    assert unpacked_lines(replace(plan, placements=tuple(placed))) == [
+    assert plan_lines(plan) == []
+    assert plan_lines(replace(plan, placements=tuple(placed))) == [
         "weights: stored in fp8, turned into float32 on cpu: candidate, baseline"
     ]

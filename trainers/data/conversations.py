@@ -128,7 +128,7 @@ def answer_of(path: Path, line: int, key: str, value: Any) -> Turn:
 
 
 def made_row(path: Path, line: int, given: Row, asked: Question, made: Row) -> Row:
-    """The row with its tools, and the fields that say once more what it says; without any it has no such keys.
+    """The row with its tools, and the names of fields that say once more what it says, where there are any.
 
     Args:
         path: The row's file.

@@ -119,7 +119,7 @@ def _says_the_same(path: Path, line: int, field: str, value: Any, turns: Sequenc
 
 
 def _follow(whole: str, texts: Sequence[str]) -> bool:
-    """Whether the texts' paragraphs stand in a whole in this order: the row, rendered.
+    """Whether the texts' paragraphs follow each other in a whole text: the row, rendered.
 
     Alpaca's text has a title between instruction and input, which are one question of two paragraphs here.
     """

@@ -50,7 +50,7 @@ class Shape:
         active_experts: The number of experts per token.
         shared: Width of the feed-forward layer that all tokens share beside the experts; 0 without one.
         counts: The parameters, counted; None: computed from the dimensions.
-        whole_problem: Why the base can't be trained whole, such as weights that are stored in 4 bits; or None.
+        whole_problem: Why the base can't be trained whole, as it is stored in 4 bits; or None.
     """
 
     layers: int
@@ -192,7 +192,8 @@ def shape_of_model(reference: str) -> Shape:
         config = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{path}: not JSON: {error}") from error
-    return replace(read_shape(config, str(path)), counts=counted(path.parent))
+    shape = read_shape(config, str(path))
+    return replace(shape, counts=counted(path.parent), whole_problem=whole_problem(config, str(path)))
 
 
 def read_shape(config: Mapping[str, Any], path: str) -> Shape:
@@ -206,11 +207,8 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
         ModelError: A dimension is missing, and the message says which; or the weights are stored in numbers
             that can't be trained on.
     """
-    whole = None
-    if isinstance(config, dict):
-        if problem := stored_problem(config, path):
-            raise ModelError(problem)
-        whole = whole_problem(config, path)
+    if isinstance(config, dict) and (problem := stored_problem(config, path)):
+        raise ModelError(problem)
     config = config.get("text_config", config) if isinstance(config, dict) else config
     if not isinstance(config, dict):
         raise ModelError(f"{path}: not a model's configuration (expected a JSON object)")
@@ -246,7 +244,6 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
         kv_heads=1 if one_key else dimension("num_key_value_heads", "num_kv_heads", default=heads),
         head_dim=dimension("head_dim", default=max(hidden // heads, 1)),
         vocabulary=dimension("vocab_size"),
-        whole_problem=whole,
         tied=bool(config.get("tie_word_embeddings", kind in _TIED_BY_DEFAULT)),
         gated=kind not in _WITHOUT_GATE,
         experts=experts,

@@ -59,7 +59,7 @@ def test_the_hubs_pairs_with_the_conversation_beside_them(tmp_path):
     examples = load_pairs(write(tmp_path, row))
     assert examples.repeated == {"messages": 1}
     assert examples.rows[0]["chosen"] == turns[1:]
-    with pytest.raises(DataError, match="messages: a field of another form .* something else"):
+    with pytest.raises(DataError, match=r"messages: a field of another form .* something else"):
         load_pairs(write(tmp_path, {**row, "messages": worse}))
 
 
