@@ -16,6 +16,10 @@ from pathlib import Path
 import pytest
 
 NAME = "tunegate"
+# The options of the gate that take no value. A test compares them with tunegate's own list.
+SWITCHES = frozenset(
+    f"--gate-{name}" for name in ("no-forgetting", "no-cache", "accept-dirty", "allow-python", "allow-code")
+)
 # ``tunegate gate`` runs the gate with tunegate's packages, whatever the project has.
 _COMMANDS = ("tunegate.command", "tunegate.pinned")
 
@@ -50,7 +54,7 @@ if _FOREIGN is None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Generator[None, None, None]:
-    """Refuse a session that names a model, unless the option is the project's own.
+    """Refuse a session that names a model, unless the option is the project's own; accept other options.
 
     Raises:
         pytest.UsageError: One line with the remedy.
@@ -58,10 +62,14 @@ def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Gen
     yield
     groups = (parser._anonymous, *parser._groups)
     owned = {name for group in groups for option in group.options for name in option.names()}
-    given = {word.partition("=")[0] for word in args} & {"--model", "--gate-model"}
-    asked = [*sorted(given - owned), *(["TUNEGATE_MODEL"] if os.environ.get("TUNEGATE_MODEL") else [])]
+    given = {word.partition("=")[0] for word in args} - owned
+    asked = sorted(given & {"--model", "--gate-model"})
+    asked += ["TUNEGATE_MODEL"] if os.environ.get("TUNEGATE_MODEL") else []
     if asked:
         raise pytest.UsageError(f"{asked[0]}: {_LINE}")
+    for name in sorted(each for each in given if each.startswith("--gate-")):
+        action = "store_true" if name in SWITCHES else "store"
+        parser.addoption(name, action=action, dest="tunegate_unused", default=None, help="not used")
 
 
 def pytest_configure(config: pytest.Config) -> None:

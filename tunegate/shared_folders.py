@@ -18,17 +18,23 @@ class SharedFolders(list[str]):
         Args:
             name: The package's, without a dot.
             own: Its own folders.
-            packages: Share it also with folders that have an ``__init__.py``, which is then not run; not with
-                copies of tunegate.
+            packages: Share it also with folders that have an ``__init__.py``, which is then not run, and with
+                those of modules that pytest has imported by a path; not with copies of tunegate.
         """
         super().__init__(own)
         self._name, self._packages = name, packages
 
     def __iter__(self) -> Iterator[str]:
         """A folder with an ``__init__.py`` is another package: a copy of ours, or what turns the gate off."""
-        yield from super().__iter__()
-        for entry in sys.path:
-            folder = Path(entry, self._name)
-            refused = "own_packages.py" if self._packages else "__init__.py"
-            if folder.is_dir() and not (folder / refused).is_file():
+        yield from (own := list(super().__iter__()))
+        refused = "own_packages.py" if self._packages else "__init__.py"
+        folders = [Path(entry, self._name) for entry in sys.path]
+        for folder in dict.fromkeys([*folders, *(self._imported_from() if self._packages else ())]):
+            if str(folder) not in own and folder.is_dir() and not (folder / refused).is_file():
                 yield str(folder.absolute())
+
+    def _imported_from(self) -> Iterator[Path]:
+        """The folders of this package's modules: with ``--import-mode=importlib`` they are on no path."""
+        for name, module in list(sys.modules.items()):
+            if name.rpartition(".")[0] == self._name and (file := getattr(module, "__file__", None)):
+                yield Path(file).parents[1 if hasattr(module, "__path__") else 0]

@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -49,6 +51,33 @@ def outlive_readers() -> None:
     stdout, stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     sys.stdout = _lasting(stdout, sys.__stdout__)
     sys.stderr = _lasting(stderr, sys.__stderr__)
+
+
+@contextmanager
+def output_to_errors() -> Iterator[None]:
+    """Let what others' code prints, and what programs that it starts print, go to the error output."""
+    with redirect_stdout(sys.stderr):
+        _flush_outputs()
+        try:
+            kept = os.dup(1)
+        except OSError:  # it is closed
+            yield
+            return
+        try:
+            with suppress(OSError):
+                os.dup2(2, 1)
+            yield
+        finally:
+            _flush_outputs()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _flush_outputs() -> None:
+    for stream in (sys.__stdout__, sys.stdout):
+        with suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
 
 
 def _nowhere() -> TextIO:

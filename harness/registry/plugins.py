@@ -6,9 +6,7 @@ never change their meaning.
 
 import inspect
 import re
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -28,6 +26,7 @@ from harness.registry.records import (
 )
 from tunegate.printable import say
 from tunegate.project_conftest import HOOK, hook_of, registering_conftest
+from tunegate.streams import output_to_errors
 
 GROUP = "tunegate.plugins"
 
@@ -151,7 +150,7 @@ class Registry:
             self.register(str(path), lambda registrar: hook_of(path)(registry=registrar))
         for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
             try:
-                with redirect_stdout(sys.stderr):
+                with output_to_errors():
                     loaded = entry.load()
                 function = loaded if callable(loaded) else getattr(loaded, HOOK)
             except KeyboardInterrupt:
@@ -245,7 +244,7 @@ def _call(function: Callable[[Registrar], object], registrar: Registrar) -> None
     Raises:
         TypeError: The function is one that Python only prepares when it is called.
     """
-    with redirect_stdout(sys.stderr):
+    with output_to_errors():
         made = function(registrar)
     if inspect.iscoroutine(made) or inspect.isgenerator(made):
         made.close()

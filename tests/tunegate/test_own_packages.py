@@ -1,5 +1,8 @@
 """A project with a package of one of our names keeps its pytest; its gate is refused with a way out."""
 
+import runpy
+from pathlib import Path
+
 import _pytest.config.argparsing
 import pytest
 
@@ -9,6 +12,7 @@ from harness.settings import SETTINGS, environment_variable
 from tunegate import own_packages, request, unused_options
 from tunegate.shared_folders import SharedFolders
 
+ENTRY_POINT = Path(__file__).parents[2] / "pytest_tunegate.py"
 GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
 USES_OWN = """
 def test_own():
@@ -136,7 +140,7 @@ def test_all_options_of_the_gate_are_accepted_where_it_is_off():
     (group,) = [group for group in parser._groups if group.name == "tunegate"]
     switches = {name for option in group.options for name in option.names() if option._action.nargs == 0}
     names = {name for option in group.options for name in option.names()}
-    assert switches == {*request.SWITCHES}
+    assert switches == {*request.SWITCHES} == runpy.run_path(str(ENTRY_POINT))["SWITCHES"]
     assert names - switches == {*request.WITH_VALUE, "--model"}
     variables = {environment_variable(name) for name in SETTINGS} | {"TUNEGATE_REPORT", "TUNEGATE_JSON"}
     assert {unused_options.variable_of(name) for name in names} <= variables | {"TUNEGATE_MARKDOWN"}
@@ -348,10 +352,18 @@ def test_a_project_called_tunegate_keeps_its_option(installation, write):
     assert refused.stderr.startswith("ERROR: TUNEGATE_MODEL: ")
 
 
+def test_a_project_called_tunegate_keeps_its_options_of_the_gate(installation, write):
+    options = "--gate-margin=0.1 --gate-directory tests --gate-no-cache"
+    files = {"pyproject.toml": f"[tool.pytest.ini_options]\naddopts = '{options}'\n", "tunegate.py": ""}
+    done = installation.run(write({**files, "test_own.py": "def test_own(): pass\n"}), "pytest")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 @pytest.mark.parametrize("mode", ["prepend", "append", "importlib"])
 def test_a_folder_of_tests_called_tunegate(installation, write, mode):
-    files = {f"tests/tunegate/{name}.py": "" for name in ("__init__", "markers")}
-    test = "def test_in():\n    import tunegate\n    assert tunegate.__doc__\n"
+    files = {f"tests/tunegate/{name}.py": "" for name in ("__init__", "markers", "helper")}
+    test = "from . import helper\n\n\ndef test_in():\n    import tunegate\n    assert tunegate.__doc__\n"
     project = write({"pyproject.toml": "", **files, "tests/tunegate/test_in.py": test})
     done = installation.run(project, "pytest", f"--import-mode={mode}")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -103,3 +103,9 @@ def test_versions_that_tests_run_with_satisfy_the_dependencies():
     pinned = {name.lower().replace("_", "-"): version for name, version in pinned.items()}
     for requirement in map(Requirement, PYPROJECT["project"]["dependencies"]):
         assert pinned[requirement.name.lower()] in requirement.specifier, requirement
+
+
+def test_the_development_environment_builds_without_an_environment_of_its_own():
+    """``python -m build --no-isolation`` needs what the build system requires."""
+    development = {Requirement(each).name for each in PYPROJECT["dependency-groups"]["dev"]}
+    assert {Requirement(each).name for each in PYPROJECT["build-system"]["requires"]} <= development
