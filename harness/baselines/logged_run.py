@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.baselines.metric_choice import MetricChoice, chosen_facts
 from harness.comparison.pairing import fold_repeats
 from harness.errors import DataError, SettingsError
-from harness.history.logs.run_log import LogAnswer, LogCase, RunLog
+from harness.history.logs.log_cases import LogAnswer, LogCase, RunLog
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import (
     CaseResult,

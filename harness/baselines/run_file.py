@@ -2,22 +2,20 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from harness.baselines.logged_run import runs_of
 from harness.baselines.metric_choice import MetricChoice
 from harness.errors import BaselineError, DataError
 from harness.history.logs.kinds import read_log
-from harness.history.logs.rows import UNNAMED_SET
-from harness.history.logs.run_log import RunLog
+from harness.history.logs.log_cases import RunLog
 from harness.history.logs.values import read_json
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
-from harness.types import CaseResult, GateRecord, GoldenCase, Run
+from harness.types import GateRecord, Run
 from harness.types.storage import DamagedFactsError, decode
 from tunegate.project import user_path
 
@@ -25,10 +23,6 @@ from tunegate.project import user_path
 _SCHEMA_VERSIONS = (2,)
 _PARTS = ("run", "baseline", "comparison", "verdict")
 _T = TypeVar("_T")
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-PairBy = Literal["id+content", "id", "content"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,48 +124,6 @@ def is_accepted_file(path: Path) -> bool:
     return b'"schema_version"' in head and b'"accepted_at"' in head
 
 
-def answers_to(run: Run, cases: Sequence[GoldenCase]) -> Run:
-    """Another tool's run as answers to golden cases, by their names.
-
-    Args:
-        run: The run. A case's prompt, or its hash, is compared with the golden case's if the log has it.
-        cases: The current golden cases. One whose content differs is not paired, and is reported as changed.
-
-    Raises:
-        BaselineError: The run has none of the cases.
-    """
-    by_key = {result.key.removeprefix(_UNNAMED_SET): result for result in run.results}
-    results = []
-    for case in cases:
-        if (result := by_key.get(case.key)) is not None:
-            # Other content has another hash: so a changed case is noticed.
-            asked = replace(case, messages=()) if _differs(result.case, case) else case
-            results.append(replace(result, case=asked))
-    if cases and not results:
-        keys = ", ".join(list(by_key)[:3])
-        raise BaselineError(
-            f"--gate-baseline: the file has none of the golden cases, by names such as {cases[0].key} "
-            f"(found: {keys})"
-        )
-    asked_alike = hashlib.sha256("".join(result.case.content_sha256 for result in results).encode())
-    return replace(run, id=f"{run.id}-for-{asked_alike.hexdigest()[:8]}", results=tuple(results))
-
-
-# Rows without a set: their ids may be whole names, such as orders/bob.
-_UNNAMED_SET = f"{UNNAMED_SET}/"
-
-
-def _differs(logged: GoldenCase, case: GoldenCase) -> bool:
-    identity = next((str(check.options.get("of", "")) for check in logged.checks), "")
-    if _SHA256.fullmatch(identity):
-        return identity != case.content_sha256
-    texts = [message.content for message in logged.messages]
-    return bool(texts) and texts not in (
-        [message.content for message in case.messages],
-        [case.messages[-1].content] if case.messages else [],
-    )
-
-
 def read_run_file(path: Path) -> Run | None:
     """The run in a file that ``--gate-json`` wrote; None if it is something else.
 
@@ -233,68 +185,3 @@ def _decoded(kind: type[_T], facts: Any, path: Path) -> _T:
         return decode(kind, json.dumps(facts))
     except DamagedFactsError as error:
         raise DataError(path, None, f"not a {kind.__name__}: {error}; write it again") from error
-
-
-def aligned(candidate: Run, baseline: Run, by: PairBy) -> Run:
-    """The baseline with its cases named or filled as the candidate's, where they count as the same.
-
-    Args:
-        candidate: The run to judge.
-        baseline: The run to compare with.
-        by: ``id+content`` changes nothing; ``id`` ignores the content; ``content`` ignores the names.
-
-    Returns:
-        The baseline; under another id if any case changed.
-
-    Raises:
-        BaselineError: Several cases have the same content, so that none is the other's pair.
-    """
-    if by == "id+content":
-        return baseline
-    if by == "id":
-        cases = {result.key: result for result in candidate.results}
-        asked = [cases.get(result.key, result) for result in baseline.results]
-    else:
-        by_content = _by_content(candidate)
-        _by_content(baseline)
-        asked = [by_content.get(result.case.content_sha256, result) for result in baseline.results]
-    results = tuple(
-        replace(result, case=other.case) for result, other in zip(baseline.results, asked, strict=True)
-    )
-    if results == baseline.results:
-        return baseline
-    return replace(baseline, id=f"{baseline.id}-by-{by}-{candidate.id[-8:]}", results=results)
-
-
-def _by_content(run: Run) -> dict[str, CaseResult]:
-    found: dict[str, CaseResult] = {}
-    for result in run.results:
-        earlier = found.setdefault(result.case.content_sha256, result)
-        if earlier is not result:
-            raise BaselineError(
-                f"run {run.id}: cases {earlier.key} and {result.key} have the same content: pair by id"
-            )
-    return found
-
-
-def require_pairs(unpaired: Mapping[str, str], pairs: Sequence[object]) -> None:
-    """Refuse runs of which no case is the same on both sides.
-
-    Args:
-        unpaired: The cases that are not compared, each with the reason.
-        pairs: Those that are.
-
-    Raises:
-        BaselineError: There is no pair.
-    """
-    if pairs:
-        return
-    reasons = set(unpaired.values())
-    if "changed since the baseline" in reasons:
-        remedy = "if the prompts may differ, --pair-by=id compares by name"
-    elif reasons <= {"only in the candidate", "only in the baseline"}:
-        remedy = "if only the names differ, --pair-by=content compares by prompt"
-    else:
-        remedy = "score them again"
-    counts = ", ".join(f"{list(unpaired.values()).count(each)} {each}" for each in sorted(reasons))
-    raise BaselineError(f"no case can be compared ({counts}): {remedy}")

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from harness.baselines.file import Baseline, baseline_path, load_baseline, run_of
-from harness.baselines.run_file import answers_to, is_accepted_file, open_file
+from harness.baselines.paired_runs import answers_to
+from harness.baselines.run_file import is_accepted_file, open_file
 from harness.engines.open import base_of, describe_model, split_reference
 from harness.errors import BaselineError
+from harness.history.accepted_runs import accepted_run
 from harness.history.database import is_stored
-from harness.history.retention import accepted_run
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE

@@ -48,7 +48,8 @@ def compare(
 ) -> None:
     """Compare any two runs, ours or other tools' logs, by the gate; exit status 1 on a regression."""
     from harness.baselines.metric_choice import choices_by_name
-    from harness.baselines.run_file import aligned, open_pair, require_pairs
+    from harness.baselines.paired_runs import aligned, require_pairs
+    from harness.baselines.run_file import open_pair
     from harness.comparison.gate import run_gate
     from harness.comparison.pairing import pair_runs
     from harness.types import GateRecord, GateVerdict

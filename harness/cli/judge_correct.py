@@ -12,7 +12,8 @@ from harness.golden.schema import CHECK_TYPES
 from harness.history.location import history_place
 from harness.history.store import open_history
 from harness.labelling.correction import Corrections, correct_scores
-from harness.labelling.journal import current_labels, read_labels
+from harness.labelling.label import current_labels
+from harness.labelling.stored_labels import read_labels
 from harness.presentation.console import table_console
 from harness.types import Interval
 from harness.types.storage import to_json

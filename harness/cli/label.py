@@ -13,8 +13,11 @@ from harness.history.location import history_place
 from harness.history.store import open_history
 from harness.labelling.export import Kind, export_labels, export_text, write_export
 from harness.labelling.items import Ask, SourceAnswer, items_of
-from harness.labelling.journal import current_labels, open_journal, read_labels
-from harness.labelling.sources import answers_of_files, answers_of_record
+from harness.labelling.journal import open_journal
+from harness.labelling.label import current_labels
+from harness.labelling.run_answers import answers_of_record
+from harness.labelling.sources import answers_of_files
+from harness.labelling.stored_labels import read_labels
 from harness.presentation.console import table_console
 from harness.provenance import ask_git
 from tunegate.exit_status import ExitStatus

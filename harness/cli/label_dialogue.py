@@ -12,7 +12,8 @@ from rich.text import Text
 
 from harness.judge.questions import as_text
 from harness.labelling.items import LabelItem
-from harness.labelling.journal import Journal, LabelValue, Preference
+from harness.labelling.journal import Journal
+from harness.labelling.label import LabelValue, Preference
 from tunegate.printable import say
 
 _SINGLE = re.compile(r"(p|pass|f|fail)?([1-5])?")

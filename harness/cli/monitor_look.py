@@ -18,10 +18,11 @@ from tunegate.project import user_path
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel
-    from harness.studies.monitoring.events import Events, Watched
+    from harness.studies.monitoring.events import Events
     from harness.studies.monitoring.ledger import Ledger
     from harness.studies.monitoring.production_log import ProductionAnswer
     from harness.studies.monitoring.watch import Watch, Window
+    from harness.studies.monitoring.watched_checks import Watched
     from harness.types import Run
 
 
@@ -149,7 +150,7 @@ def _stored_run(order: Order) -> "Run":
 
 def _checks(order: Order) -> "tuple[Watched, list[str]]":
     from harness.golden.load import load_golden_set
-    from harness.studies.monitoring.events import Watched, common_checks
+    from harness.studies.monitoring.watched_checks import Watched, common_checks
 
     if order.golden is None:
         return Watched(), []

@@ -143,8 +143,8 @@ def accept(
     """Accept a stored run as a baseline: a small file to review and commit."""
     from harness.baselines.accept import accept_run
     from harness.errors import HistoryError
+    from harness.history.accepted_runs import note_accepted
     from harness.history.location import history_place
-    from harness.history.retention import note_accepted
     from harness.history.store import open_history
 
     with _history(history) as stored:

@@ -132,7 +132,7 @@ def open_database(place: HistoryPlace, wait_s: float, *, to_read: bool = False) 
         with (_read_file if to_read else _open_file)(place, wait_s) as database:
             yield database
         return
-    from harness.history.postgres import open_server
+    from harness.history.postgres_server import open_server
 
     with (
         open_server(place, wait_s, to_read=to_read) as database,

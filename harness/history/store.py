@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from harness.errors import HistoryError, UnreachableHistoryError
-from harness.history import listing
+from harness.history import listing, run_names
 from harness.history.database import open_database
 from harness.history.listing import PastMetric, RunFilter, RunLine
 from harness.history.migrations import plain_text, read_answers, write_answers
@@ -210,11 +210,11 @@ class History:
         Raises:
             BaselineError: No such run, or several.
         """
-        return listing.resolve(self.database, reference)
+        return run_names.resolve(self.database, reference)
 
     def newest_of_commit(self, commit: str) -> str | None:
         """Id of the newest judged run of a commit, complete and without uncommitted changes, if any."""
-        return listing.newest_of_commit(self.database, commit)
+        return run_names.newest_of_commit(self.database, commit)
 
     def load_run(self, reference: str) -> Run:
         """A stored run, by any reference that :meth:`resolve` accepts.

@@ -3,15 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.judge.label_agreement import JudgedItem, agreement
 from harness.judge.labelled import CHECKS, LabelledItem
-from harness.judge.measures import (
-    JudgedItem,
-    agreement,
-    injection_resistance,
-    order_consistency,
-    self_consistency,
-    verbosity_slope,
-)
+from harness.judge.measures import injection_resistance, order_consistency, self_consistency, verbosity_slope
 from harness.judge.panel import Panel, Vote
 from harness.judge.prompts import Prompt, own_prompt
 from harness.judge.questions import pair_requests, question_name, single_request

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from harness.engines.workers.functions import Dealer
 from harness.errors import JudgeError, SettingsError
-from harness.judge.questions import VALUES, pair_verdict, preference, single_verdict, swapped
+from harness.judge.verdicts import VALUES, pair_verdict, preference, single_verdict, swapped
 from harness.statistics.agreement import krippendorff_alpha
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
 

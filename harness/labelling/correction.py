@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.errors import BaselineError, SettingsError
 from harness.judge.questions import SINGLE_TASKS
-from harness.labelling.journal import Label
+from harness.labelling.label import Label
 from harness.labelling.votes import AnswerKey, Votes, answer_key, votes_of
 from harness.metrics.judged import task_of
 from harness.registry.builtin_metrics import BUILTIN_METRICS

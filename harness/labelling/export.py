@@ -12,7 +12,7 @@ from harness.authoring.append import name_of
 from harness.authoring.render import case_text, flow_text
 from harness.errors import DataError
 from harness.judge.questions import as_text
-from harness.labelling.journal import Label
+from harness.labelling.label import Label
 from harness.types import Message
 from harness.types.storage import write_whole
 

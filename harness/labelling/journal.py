@@ -1,56 +1,17 @@
 """Labels on disk: a file that only grows, one line per label, written before the next question."""
 
-import json
 import os
-import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from harness.errors import DataError
 from harness.labelling.items import LabelItem
-from harness.types.storage import DamagedFactsError, decode, encode, parse_json
-
-# In the origins of stored labels that have no runs.
-_RUN = re.compile(r"(?:^|, )(?:candidate|baseline) of run ([^ ,]+)(?=, |$)")
-
-Preference: TypeAlias = Literal["a", "b", "tie"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelValue:
-    """A person's judgement of an item; at least one of the first three is set.
-
-    Attributes:
-        passed: Thumb up or down, of one answer.
-        grade: 1 (worst) to 5, of one answer.
-        preference: The better one of a pair as it was shown.
-    """
-
-    passed: bool | None = None
-    grade: int | None = None
-    preference: Preference | None = None
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
-    """A judgement with its item, person and time.
-
-    Attributes:
-        said: None if an earlier label is removed.
-        at: ISO 8601 in UTC.
-    """
-
-    id: str
-    item: LabelItem
-    said: LabelValue | None
-    who: str
-    at: str
+from harness.labelling.label import Label, LabelValue, current_labels
+from harness.labelling.stored_labels import read_labels
+from harness.types.storage import encode
 
 
 class Journal:
@@ -111,60 +72,3 @@ def open_journal(path: Path) -> Iterator[Journal]:
         yield Journal(path, file_number, labels)
     finally:
         os.close(file_number)
-
-
-def read_labels(paths: Sequence[Path]) -> list[Label]:
-    """All lines of files of labels, including replaced and removed ones.
-
-    Raises:
-        DataError: A file can't be read, or a line of it is not a label. A line that was cut short is ignored.
-    """
-    labels: list[Label] = []
-    for path in paths:
-        try:
-            lines = path.read_bytes().decode("ascii").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not a file of labels"
-            raise DataError(path, None, f"can't be read: {reason}") from error
-        for number, line in enumerate(lines, start=1):
-            try:
-                if line:
-                    labels.append(decode(Label, _with_runs(line)))
-            except DamagedFactsError as error:
-                # Its end is missing: the machine stopped while it was written, before it counted as saved.
-                if _cut_short(line):
-                    continue
-                raise DataError(path, number, f"not a label: {error}") from error
-    return labels
-
-
-def _with_runs(line: str) -> str:
-    """A stored line with the ids of the runs: old labels have them only in the texts for people."""
-    if '"runs":' in line:
-        return line
-    try:
-        label = parse_json(line)
-        label["item"]["runs"] = [_RUN.findall(origin) for origin in label["item"]["origins"]]
-    except (ValueError, LookupError, TypeError):
-        # Whoever decodes the line says what is wrong with it.
-        return line
-    return json.dumps(label)
-
-
-def _cut_short(line: str) -> bool:
-    if not '{"id"'.startswith(line[:5]):
-        return False
-    try:
-        parse_json(line)
-    except ValueError:
-        return True
-    return False
-
-
-def current_labels(labels: Sequence[Label]) -> list[Label]:
-    """The current labels: the last one of each person and item, unless it was removed."""
-    last: dict[tuple[str, str], Label] = {}
-    for label in labels:
-        last.pop((label.who, label.item.id), None)
-        last[label.who, label.item.id] = label
-    return [label for label in last.values() if label.said is not None]

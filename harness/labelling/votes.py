@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.labelling.export import questions_of
-from harness.labelling.journal import Label
-from harness.labelling.sources import is_of_run
+from harness.labelling.label import Label
+from harness.labelling.run_answers import is_of_run
 from harness.metrics.judged import task_of
 from harness.types import CaseResult, Check
 from harness.types.run import conversation

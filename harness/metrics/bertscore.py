@@ -6,20 +6,17 @@ of different encoders or layers can't be compared, so each explanation names bot
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from harness.engines.loading import quiet_load
 from harness.golden.value_rules import is_blank
+from harness.metrics.bertscore_model import load_scorer
 from harness.metrics.definition import ScoringRequest, graded, quote
-from harness.metrics.encoded_text import EncodedText, encoded, incomparable, unseen
+from harness.metrics.encoded_text import encoded, unseen
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, last_layer
+from harness.metrics.incomparable_text import EncodedText, incomparable
 from harness.types import MetricError, Score
-from harness.types.storage import parse_json
 
 if TYPE_CHECKING:
     import evaluate
@@ -132,49 +129,3 @@ def _score_pairs(scorer: "BERTScorer", pairs: Sequence[tuple[str, str]]) -> list
             precision, recall, f1 = (round(value, DECIMALS) for value in values)
             known[pair] = precision, recall, f1
     return [known.get(pair, (0.0, 0.0, 0.0)) for pair in pairs]
-
-
-@cache
-def load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
-    """The encoder as bert-score uses it, loaded once per process.
-
-    Args:
-        encoder: Its directory contains a transformers model.
-        layer: The layer whose vectors are compared, from 1.
-
-    Raises:
-        ValueError: The encoder has no such layer.
-    """
-    layers = last_layer(encoder)
-    if layer > layers:
-        raise ValueError(f"{encoder.name} has {layers} layers: there is no layer {layer}")
-    with _plain_path(encoder.directory) as path, quiet_load():
-        from bert_score import BERTScorer
-
-        scorer = BERTScorer(model_type=path, num_layers=layer)
-    scorer._model.float()
-    tokenizer = scorer._tokenizer
-    positions = getattr(scorer._model.config, "max_position_embeddings", 512)
-    # A tokenizer without a limit has 1e30, which is too large for the tokenizers' 64-bit truncation.
-    if tokenizer.model_max_length > positions:
-        tokenizer.model_max_length = min(positions, 512)
-    return scorer
-
-
-@contextmanager
-def _plain_path(directory: Path) -> Iterator[str]:
-    """A path to the encoder without "t5" in it: bert-score would load it as a T5."""
-    path = directory.absolute()
-    if "t5" not in str(path) or "t5" in parse_json((path / "config.json").read_text())["model_type"]:
-        yield str(path)
-        return
-    link = Path(tempfile.gettempdir()) / f"tunegate-encoder-{uuid4().hex}"
-    if "t5" in str(link):
-        raise ValueError(
-            f'bert-score misreads paths with "t5" in them, such as {link}: set TMPDIR to another'
-        )
-    link.symlink_to(path, target_is_directory=True)
-    try:
-        yield str(link)
-    finally:
-        link.unlink()

@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from harness.metrics.code_link import AnswerEndedError, Link
 from harness.metrics.code_operations import ALWAYS, ARITHMETIC, OPERATIONS, PLAIN
-from harness.metrics.code_wire import AnswerEndedError, Link, Message
+from harness.metrics.code_wire import Message
 
 if TYPE_CHECKING:
     import asyncio

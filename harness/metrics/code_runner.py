@@ -16,16 +16,11 @@ from typing import Any
 
 sys.path.insert(0, sys.argv[2])
 from harness.golden.code_tests import read_code_tests
-from harness.metrics.code_confinement import (
-    confine,
-    cut_network,
-    end_with_parent,
-    hide_memory,
-    limit,
-    watch,
-)
-from harness.metrics.code_sides import AnswerSide, NamesOfBoth, NamesOfTests, TestsSide, run_in_both
-from harness.metrics.code_wire import AnswerEndedError, Link
+from harness.metrics.code_answer_side import AnswerSide, NamesOfTests
+from harness.metrics.code_confinement import confine, cut_network, hide_memory
+from harness.metrics.code_link import AnswerEndedError, Link
+from harness.metrics.code_processes import end_with_parent, limit, watch
+from harness.metrics.code_sides import NamesOfBoth, TestsSide, run_in_both
 
 sys.path.remove(sys.argv[2])
 _ENDED = "the program ended before its tests did"

@@ -6,45 +6,16 @@ such a text says nothing, so it is an error.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness.golden.value_rules import is_blank
-from harness.metrics.definition import ScoringRequest, quote
 from harness.metrics.encoders import Encoder
-from harness.metrics.text import folded, one_spelling
-from harness.types import GoldenCase, MetricError
-
-# Largest share of unknown tokens, or of characters in them: one emoji behind a sentence is accepted.
-MOST_UNKNOWN = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedText:
-    """A text as an encoder sees it.
-
-    Attributes:
-        tokens: Its token ids, special tokens included, before any cut.
-        unknown: How many of them are the unknown token.
-        unknown_share: Share of them, or of the characters outside of known tokens: whichever is greater.
-        seen: The ids that the encoder reads, without marks at the end of a cut text.
-        is_cut: Whether the encoder sees only the beginning.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
-    unknown: int
-    unknown_share: float
-    seen: tuple[int, ...]
-    is_cut: bool
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing of it can be seen."""
-        return is_blank(self.text)
+from harness.metrics.incomparable_text import EncodedText, unreadable
+from harness.metrics.text import one_spelling
+from harness.types import GoldenCase
 
 
 def encoded(tokenizer: Any, text: str, limit: float | None) -> EncodedText:
@@ -99,59 +70,6 @@ def _unseen_share(text: str, pieces: Sequence[tuple[int, int]]) -> float:
     return sum(place not in seen for place in counted) / len(counted) if counted else 0.0
 
 
-def unreadable(text: EncodedText, whose: str) -> str:
-    """Why the encoder can't read a text, as a sentence without its subject; empty if it can.
-
-    Args:
-        text: The text.
-        whose: Such as "the answer".
-    """
-    if text.unknown_share <= MOST_UNKNOWN:
-        return ""
-    return (
-        f"can't read {whose} {quote(text.text, 30)}: {text.unknown_share:.0%} of it is not in its vocabulary "
-        f"(allowed: {MOST_UNKNOWN:.0%}). Name another encoder with model"
-    )
-
-
-def incomparable(
-    request: ScoringRequest, read: Mapping[str, EncodedText], encoder: str
-) -> MetricError | None:
-    """Why the encoder can't compare an answer with its references, or None.
-
-    A text is unknown to the encoder, or the answer looks like a reference only because of what is unknown.
-
-    Args:
-        request: The answer and its references. One that can't be read could be the closest.
-        read: All their texts, as the encoder sees them.
-        encoder: Its name.
-    """
-    answer, references = read[request.text], [read[one] for one in request.case.references]
-    if answer.is_empty:
-        return None
-    problems = [
-        unreadable(text, whose)
-        for whose, text in (("the answer", answer), *(("the reference", one) for one in references))
-    ]
-    if not any(_same(answer.text, text.text) for text in references):
-        problems += [_indistinguishable(answer, text) for text in references]
-    problem = next(filter(None, problems), "")
-    return MetricError(metric=request.check.type, error=f"{encoder} {problem}") if problem else None
-
-
-def _indistinguishable(answer: EncodedText, reference: EncodedText) -> str:
-    """Why the encoder sees an answer and another reference as the same text; empty if it doesn't."""
-    if answer.seen != reference.seen:
-        return ""
-    reason = "in what it drops, such as accents"
-    if answer.is_cut or reference.is_cut:
-        reason = "behind the beginning, which is all that it reads"
-    elif answer.unknown:
-        reason = "in what is not in its vocabulary"
-    shown = f"{quote(answer.text, 30)} from {quote(reference.text, 30)}"
-    return f"can't distinguish {shown}: they differ only {reason}. Name another encoder with model"
-
-
 def unreadable_reference(encoder: Encoder, case: GoldenCase) -> str:
     """Why an encoder can't read one of a case's references, without loading it; empty if it can.
 
@@ -175,11 +93,6 @@ def _tokenizer(file: Path) -> Any:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether texts differ in case, composition, white space and what is never drawn only."""
-    return one_spelling(folded(one)) == one_spelling(folded(other))
 
 
 def unseen(answer: EncodedText, reference: EncodedText) -> str:

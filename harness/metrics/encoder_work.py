@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import ModelError
 from harness.metrics.definition import Result, ScoringRequest, computed, score_function
-from harness.metrics.encoded_text import encoded, unreadable
+from harness.metrics.encoded_text import encoded
 from harness.metrics.encoders import Encoder, encoder_name, find_encoder, last_layer, place_encoder
+from harness.metrics.incomparable_text import unreadable
 from harness.metrics.libraries import ScoreCache, cache_key
 from harness.types import Check, MetricError, Score
 
@@ -116,7 +117,7 @@ def load_encoders(metric: str, encoders: Iterable[SentEncoder]) -> None:
     for sent in encoders:
         encoder = _found(sent)
         if metric == "bertscore":
-            from harness.metrics.bertscore import load_scorer
+            from harness.metrics.bertscore_model import load_scorer
 
             assert sent.layer is not None
             layer = sent.layer

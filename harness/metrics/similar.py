@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engines.loading import quiet_load
 from harness.metrics.definition import ScoringRequest, graded, quote
-from harness.metrics.encoded_text import EncodedText, encoded, incomparable, unseen
+from harness.metrics.encoded_text import encoded, unseen
 from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder
+from harness.metrics.incomparable_text import EncodedText, incomparable
 from harness.types import MetricError, Score
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from harness.baselines.accept import accept_run
 from harness.baselines.file import accepted_ids
 from harness.comparison.findings import must_pass_findings
 from harness.errors import BaselineError, HistoryError, InputError, TunegateError, UnreachableHistoryError
-from harness.history.retention import Retention, note_accepted, removable, remove
+from harness.history.accepted_runs import note_accepted
+from harness.history.retention import Retention, removable, remove
 from harness.history.store import open_history
 from harness.plugin.progress import early_end, is_verdict
 from harness.presentation.sentences import sentence_of
@@ -34,8 +35,8 @@ from tunegate.streams import lost_output
 # The session's exit status, once it is known.
 STATUS: pytest.StashKey[int] = pytest.StashKey()
 _EARLY = "ended the session early, so its status is no verdict: exit status 2"
-_REPLACED = "--model: nothing was gated: a conftest.py or another plugin ended pytest before the gate"
 _REASON = "accepted by --gate-accept"
+_REPLACED = "--model: nothing was gated: a conftest.py or another plugin ended pytest before the gate"
 
 
 def exit_status(
@@ -224,18 +225,12 @@ def deliver(
         # Refused for several models, before anything was loaded.
         ((name, record),) = records.items()
         with _noted(found, "the run was not accepted"):
-            path = accept_record(
-                record,
-                inputs.settings.accept,
-                inputs.settings,
-                inputs.root,
-                problem=not_accepted,
-                unsaved=unsaved,
+            chosen, accepted = inputs.settings, inputs.settings.accept
+            found.written[name].append(
+                accept_record(record, accepted, chosen, inputs.root, problem=not_accepted, unsaved=unsaved)
             )
-            found.written[name].append(path)
-            reason = inputs.settings.accept_reason or _REASON
             with open_history(inputs.history) as history:
-                note_accepted(history.database, record.run.id, inputs.settings.accept, reason)
+                note_accepted(history.database, record.run.id, accepted, chosen.accept_reason or _REASON)
     if inputs.settings.keep_runs is not None:
         with _noted(found, "old runs were not removed"):
             _remove_old(inputs, inputs.settings.keep_runs)

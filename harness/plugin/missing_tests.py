@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.plugin.own_tests import AT_RUN_TIME, FIXTURE_NAMES, OwnTests, fixture_asks, inside_file
+from harness.plugin.asking_tests import AT_RUN_TIME, fixture_asks
+from harness.plugin.own_tests import FIXTURE_NAMES, OwnTests, inside_file
 from tunegate.project import configured, files_of_tests, patterns_of, session_project
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import GateContent, gate_content, is_no_set
+from harness.plugin.asking_tests import asks_a_model
 from harness.plugin.missing_tests import asking_files
-from harness.plugin.own_tests import OwnTests, Root, asked_model, asks_a_model, root_of
+from harness.plugin.own_tests import OwnTests, Root, asked_model, root_of
 from harness.settings import Settings
 from harness.types import GoldenCase, GoldenSet
 from tunegate.printable import printable_line

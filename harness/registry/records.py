@@ -116,7 +116,7 @@ class RunReader:
         recognises: Called with a file's or directory's path; whether this reader is the one for it. It looks
             at the name and the beginning only, and raises nothing.
         read: Called with the path, and with what follows a ``#``, if that was given, to choose one of
-            several runs; gives a ``harness.history.logs.run_log.RunLog``. It refuses a file with a
+            several runs; gives a ``harness.history.logs.log_cases.RunLog``. It refuses a file with a
             ``harness.errors.DataError``, which names file, line and remedy.
         has_parts: One file may hold several runs.
     """

@@ -11,15 +11,9 @@ from typing import Any
 
 from harness.registry import active
 from harness.registry.listeners import LISTENERS, Work
+from harness.run.export_failures import Export
 from harness.run.inputs import Inputs
-from harness.run.otlp_export import (
-    ENDPOINT,
-    Export,
-    protocol_of,
-    providers_of,
-    quiet,
-    wanted_signals,
-)
+from harness.run.otlp_export import ENDPOINT, protocol_of, providers_of, quiet, wanted_signals
 from harness.types import CaseResult, GateRecord, MetricError, Score
 
 _HTTP = "http/protobuf"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import EngineError, InputError
 from harness.serving.answering import tokens_of
 from harness.serving.completions import add_completions
+from harness.serving.error_replies import bad_request, refusal, unknown_model
 from harness.serving.models import ServedModels
 from harness.serving.protocol import (
     EmbeddingRequest,
@@ -17,7 +18,6 @@ from harness.serving.protocol import (
     TokenizeRequest,
     UnloadAdapterRequest,
 )
-from harness.serving.replies import bad_request, refusal, unknown_model
 from harness.serving.telling import CALLER
 from harness.types import GenerationSettings
 

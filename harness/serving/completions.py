@@ -3,10 +3,12 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from harness.serving.answering import answer, chat_requests, completion_requests, trace
+from harness.serving.answering import answer, trace
+from harness.serving.checked_requests import chat_requests, completion_requests
+from harness.serving.error_replies import bad_request, unknown_model
 from harness.serving.models import ServedModels
 from harness.serving.protocol import ChatRequest, CompletionRequest
-from harness.serving.replies import bad_request, chat_reply, completion_reply, unknown_model
+from harness.serving.replies import chat_reply, completion_reply
 from harness.serving.streaming import stream_answer
 
 if TYPE_CHECKING:

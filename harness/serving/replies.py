@@ -4,15 +4,12 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.engines.traced import TracedAnswer, TracedToken
 from harness.metrics.call_json import CallError, known_tools
 from harness.metrics.written_calls import written_calls
 from harness.types import Completion, JsonValue, ToolCall
-
-if TYPE_CHECKING:
-    from fastapi.responses import JSONResponse
 
 
 def chat_reply(
@@ -147,50 +144,6 @@ def usage_of(completions: Sequence[Completion]) -> dict[str, int]:
     asked = sum(one.prompt_tokens for one in completions)
     written = sum(one.completion_tokens for one in completions)
     return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
-
-
-def error_reply(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    """An error in the protocol's form.
-
-    Args:
-        message: The text for people.
-        kind: The protocol's kind of error.
-        code: The protocol's code, if any.
-
-    Returns:
-        The reply's JSON.
-    """
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
-
-
-def refusal(status: int, message: str, kind: str, code: str | None = None) -> "JSONResponse":
-    """A refusal.
-
-    Args:
-        status: The HTTP status.
-        message: The text for people.
-        kind: The protocol's kind of error.
-        code: The protocol's code, if any.
-    """
-    from fastapi.responses import JSONResponse
-
-    return JSONResponse(error_reply(message, kind, code), status_code=status)
-
-
-def bad_request(message: str) -> "JSONResponse":
-    """The refusal of a request that can't be answered as it is."""
-    return refusal(400, message, "invalid_request_error")
-
-
-def unknown_model(model: str, known: Sequence[str]) -> "JSONResponse":
-    """The refusal of a name that isn't served.
-
-    Args:
-        model: The name.
-        known: The names that are served.
-    """
-    message = f"no model {model!r} here (served: {', '.join(known)})"
-    return refusal(404, message, "invalid_request_error", "model_not_found")
 
 
 def _head(kind: str, model: str) -> dict[str, Any]:

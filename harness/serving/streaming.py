@@ -8,7 +8,8 @@ from typing import Any
 from harness.engines.base import GenerationRequest
 from harness.engines.micro_batch import MicroBatcher
 from harness.errors import EngineError
-from harness.serving.replies import chunk, error_reply, new_stream, usage_of
+from harness.serving.error_replies import error_reply
+from harness.serving.replies import chunk, new_stream, usage_of
 from harness.types import Completion
 
 

@@ -5,10 +5,11 @@ from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html.banners import banners
 from reports.html.commands import show_command
 from reports.html.distributions import distributions, usage_view
+from reports.html.forgetting_panel import forgetting_views
 from reports.html.metrics import metrics_view
 from reports.html.page_size import fitting_cases
-from reports.html.panels import forgetting_views, manifest, set_rows, training_view
-from reports.html.sides import moment
+from reports.html.panels import manifest, set_rows, training_view
+from reports.html.side_names import moment
 from reports.html.slices import slices_view
 from reports.html.text import one_line
 from reports.html.verdict import verdict_view

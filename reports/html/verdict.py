@@ -12,7 +12,8 @@ from reports.html.metrics import TONES
 from reports.html.names import short_label
 from reports.html.next_step import next_step
 from reports.html.shared import shared_view
-from reports.html.sides import side_rows, sides_of
+from reports.html.side_names import sides_of
+from reports.html.sides import side_rows
 from reports.html.text import one_line
 
 _REASON = 600

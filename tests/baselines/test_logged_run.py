@@ -10,7 +10,8 @@ from harness.baselines.metric_choice import choices_by_name
 from harness.comparison.gate import run_gate
 from harness.errors import DataError, SettingsError
 from harness.history.logs.kinds import read_log
-from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, RunLog
+from harness.history.logs.log_cases import LogAnswer, LogCase, RunLog
+from harness.history.logs.run_log import SHARE
 from harness.types import GateVerdict, MetricFacts, Outcome
 
 

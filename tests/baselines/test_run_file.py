@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.baselines.run_file import aligned, answers_to, open_pair, read_run_file, require_pairs
+from harness.baselines.paired_runs import aligned, answers_to, require_pairs
+from harness.baselines.run_file import open_pair, read_run_file
 from harness.baselines.target import file_target, stored_run
 from harness.errors import BaselineError, DataError
 from harness.history.store import open_history

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from harness.cli.label_dialogue import LabelCommand, parse_line
 from harness.cli.main import app
 from harness.judge.labelled import load_labelled_set
-from harness.labelling.journal import LabelValue, read_labels
+from harness.labelling.label import LabelValue
+from harness.labelling.stored_labels import read_labels
 from trainers.data.preferences import load_pairs, load_thumbs
 
 RUNNER = CliRunner()

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.history.retention import Retention, accepted_run, note_accepted, removable, remove
+from harness.history.accepted_runs import accepted_run, note_accepted
+from harness.history.retention import Retention, removable, remove
 from harness.history.store import open_history
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

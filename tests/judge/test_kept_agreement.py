@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.judge.calibration import questions_about
+from harness.judge.label_agreement import JudgedItem, agreement
 from harness.judge.labelled import labelled_files, load_labelled_set
-from harness.judge.measures import JudgedItem, agreement
-from harness.judge.questions import VALUES, swapped
 from harness.judge.replies import read_reply
+from harness.judge.verdicts import VALUES, swapped
 
 DIRECTORY = Path(__file__).parents[2] / "golden_sets" / "judge"
 ITEMS = [item for file in labelled_files([DIRECTORY]) for item in load_labelled_set(file).items]

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from harness.judge.prompts import CURRENT, fill_prompt, load_prompt
-from harness.judge.questions import pair_requests, pair_verdict, single_request, single_verdict
+from harness.judge.questions import pair_requests, single_request
+from harness.judge.verdicts import pair_verdict, single_verdict
 from harness.types import JudgeReply, Message
 
 QUESTION = (Message(role="user", content="How long can I return it?"),)

@@ -7,8 +7,8 @@ import pytest
 from harness.errors import BaselineError, SettingsError
 from harness.labelling.correction import correct_scores
 from harness.labelling.items import items_of
-from harness.labelling.journal import Label, LabelValue
-from harness.labelling.sources import answers_of_record
+from harness.labelling.label import Label, LabelValue
+from harness.labelling.run_answers import answers_of_record
 from harness.types import Check, GateRecord, Repeat
 
 RUBRIC = Check(type="llm-rubric", value="Is kind.")

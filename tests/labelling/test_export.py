@@ -10,7 +10,7 @@ from harness.errors import DataError
 from harness.judge.labelled import load_labelled_set
 from harness.labelling.export import export_labels, export_text, write_export
 from harness.labelling.items import Expectation, LabelItem
-from harness.labelling.journal import Label, LabelValue
+from harness.labelling.label import Label, LabelValue
 from harness.types import Message
 from trainers.data.preferences import load_pairs, load_thumbs
 

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.labelling.items import Expectation, LabelItem
-from harness.labelling.journal import LabelValue, current_labels, open_journal, read_labels
+from harness.labelling.journal import open_journal
+from harness.labelling.label import LabelValue, current_labels
+from harness.labelling.stored_labels import read_labels
 from harness.types import Message
 
 

@@ -10,8 +10,9 @@ from harness.cli.main import app
 from harness.errors import DataError, SettingsError
 from harness.history.store import open_history
 from harness.labelling.items import items_of
-from harness.labelling.journal import read_labels
-from harness.labelling.sources import answers_of_files, answers_of_record, is_of_run
+from harness.labelling.run_answers import answers_of_record, is_of_run
+from harness.labelling.sources import answers_of_files
+from harness.labelling.stored_labels import read_labels
 from harness.types import (
     CaseResult,
     Check,

@@ -2,7 +2,7 @@
 
 import io
 
-from harness.metrics.code_sides import NamesOfTests
+from harness.metrics.code_answer_side import NamesOfTests
 from harness.metrics.code_streams import ReadLines, WrittenText
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from harness.errors import SettingsError
 from harness.metrics.definition import score_function
-from harness.metrics.encoded_text import encoded, unreadable, unreadable_reference
+from harness.metrics.encoded_text import encoded, unreadable_reference
 from harness.metrics.encoders import find_encoder
+from harness.metrics.incomparable_text import unreadable
 from harness.metrics.libraries import require_encoders
 from harness.metrics.similar import load_encoder
 from harness.types import MetricError, Score

@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.metrics.encoded_text import encoded, unreadable
+from harness.metrics.encoded_text import encoded
+from harness.metrics.incomparable_text import unreadable
 
 
 class WordTokenizer:

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.history.accepted_runs import note_accepted
 from harness.history.migrations import write_answers
-from harness.history.retention import note_accepted
 from harness.history.store import open_history
 
 # As in the server's URL and as it is; neither may be printed or stored.

@@ -20,9 +20,9 @@ ALLOWED = {
     "harness/models/fetch.py": {"open", "copyfileobj"},
     "harness/models/download.py": {"open"},
     "trainers/multitask/steps.py": {"save_file", "save"},
-    "trainers/multitask/network.py": {"save_file"},
+    "trainers/multitask/network_directory.py": {"save_file"},
     "trainers/shared/actor_critic.py": {"save"},
-    "trainers/shared/lifecycle.py": {"copy2"},
+    "trainers/shared/result.py": {"copy2"},
     "trainers/callback/kept_checkpoint.py": {"copy2"},
 }
 WRITES = {"write_text", "write_bytes", "copy", "copy2", "copyfile", "copyfileobj", "copytree", "move"}

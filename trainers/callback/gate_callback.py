@@ -16,15 +16,9 @@ from harness.types import GateRecord, GateVerdict, ModelRef, Run
 from harness.types.golden import ALPHA
 from trainers.callback.asking import Asking, prepare_asking
 from trainers.callback.kept_checkpoint import DIRECTORY, keep_checkpoint
-from trainers.callback.live_answers import (
-    answer_live,
-    base_reference,
-    check_model,
-    check_room,
-    checkpoint_reference,
-    has_finite_weights,
-    has_plain_base,
-)
+from trainers.callback.live_answers import answer_live, has_finite_weights
+from trainers.callback.live_checks import check_model, check_room
+from trainers.callback.live_references import base_reference, checkpoint_reference, has_plain_base
 from trainers.callback.looks import (
     Look,
     best_look,

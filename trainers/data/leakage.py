@@ -220,8 +220,9 @@ def _embeddings(
 
 def _encoded(texts: tuple[str, ...]) -> Any:
     """Each text's embedding, one per row: of length 1, or 0 where the encoder can't read the text."""
-    from harness.metrics.encoded_text import MOST_UNKNOWN, encoded
+    from harness.metrics.encoded_text import encoded
     from harness.metrics.encoders import find_encoder
+    from harness.metrics.incomparable_text import MOST_UNKNOWN
     from harness.metrics.similar import load_encoder
 
     model = load_encoder(find_encoder(ENCODER))

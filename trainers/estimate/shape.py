@@ -7,6 +7,7 @@ transformers has it, and computed from the dimensions otherwise.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -215,17 +216,7 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
     kind = config.get("model_type", "")
     _refuse_other_models(config, path)
 
-    def dimension(*names: str, default: int | None = None, least: int = 1) -> int:
-        name = next((name for name in names if config.get(name) is not None), names[0])
-        found = default if config.get(name) is None else config[name]
-        if found is None:
-            raise ModelError(
-                f"{path}: {name} is missing: the estimate is for causal language models with attention"
-            )
-        if type(found) is not int or not least <= found <= _LARGEST:
-            raise ModelError(f"{path}: {name}: found {found!r} (allowed: a whole number from {least})")
-        return found
-
+    dimension = partial(_dimension, config, path)
     hidden = dimension("hidden_size", "n_embd", "d_model")
     heads = dimension("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads")
     experts = max(dimension("num_local_experts", "num_experts", "n_routed_experts", default=1, least=0), 1)
@@ -254,6 +245,20 @@ def read_shape(config: Mapping[str, Any], path: str) -> Shape:
             least=0,
         ),
     )
+
+
+def _dimension(
+    config: Mapping[str, Any], path: str, *names: str, default: int | None = None, least: int = 1
+) -> int:
+    name = next((name for name in names if config.get(name) is not None), names[0])
+    found = default if config.get(name) is None else config[name]
+    if found is None:
+        raise ModelError(
+            f"{path}: {name} is missing: the estimate is for causal language models with attention"
+        )
+    if type(found) is not int or not least <= found <= _LARGEST:
+        raise ModelError(f"{path}: {name}: found {found!r} (allowed: a whole number from {least})")
+    return found
 
 
 def _refuse_other_models(config: Mapping[str, Any], path: str) -> None:

@@ -9,7 +9,7 @@ from harness.prompts.rendering import render_prompt, text_ids
 from harness.prompts.training import render_example
 from trainers.config import TrainingConfig, rendering_of
 from trainers.data.learnt_tokens import NOT_LEARNT, Learn, learnt_tokens
-from trainers.data.rendered_rows import messages_of
+from trainers.data.rendered_prompts import messages_of
 from trainers.data.rows import Row
 from trainers.data.turns import said, template_turns
 

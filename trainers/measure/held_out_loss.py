@@ -16,7 +16,7 @@ from harness.engines.base import GenerationRequest
 from harness.types.storage import write_whole
 from harness.types.training import HELD_OUT_ANSWERS_FILE
 from trainers.config import TrainingConfig, rendering_of
-from trainers.data.rendered_rows import messages_of
+from trainers.data.rendered_prompts import messages_of
 from trainers.data.rows import Examples, Row
 from trainers.data.turns import said
 from trainers.measure.early_stop import GOLDEN_METRIC

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from trainers.config import PreferenceConfig, refuse
 from trainers.data.leakage import without_leaks
 from trainers.data.preferences import load_pairs
-from trainers.data.rendered_rows import conversation_text
+from trainers.data.rendered_prompts import conversation_text
 from trainers.data.rows import Examples, Row
 from trainers.rewards.model import conversation_rewards
 from trainers.run.entry import run_module

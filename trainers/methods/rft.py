@@ -31,9 +31,11 @@ from trainers.config import refuse
 from trainers.data.leakage import without_leaks
 from trainers.data.learnt_tokens import learnt_rows
 from trainers.data.prompts import load_prompts
-from trainers.data.rendered_rows import fitting_prompts, rendered_tokenizer
+from trainers.data.rendered_prompts import fitting_prompts
+from trainers.data.rendered_rows import rendered_tokenizer
 from trainers.data.rows import Examples
-from trainers.measure.held_out_reward import reward_batch, reward_comparison, sampling_requests
+from trainers.measure.held_out_reward import reward_batch, sampling_requests
+from trainers.measure.reward_comparison import reward_comparison
 from trainers.measure.samples import add_samples, keep_until, read_samples
 from trainers.measure.sampling import SampledAnswer, end_tokens
 from trainers.rewards.build import build_rewards
@@ -45,11 +47,14 @@ from trainers.run.manifest import merged
 from trainers.run.processes import require_one_process
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.run.work_directory import checkpoint_step
-from trainers.shared.lifecycle import finish, fit, make_ready, method_run
+from trainers.shared.lifecycle import fit, method_run
 from trainers.shared.policy import held_out_measure
 from trainers.shared.policy_config import SamplingConfig, sampling_of
+from trainers.shared.preparation import make_ready
+from trainers.shared.result import finish
 from trainers.shared.reward_notes import report_rewards, reward_notes, samples_of
-from trainers.shared.rollouts import answer_source, require_generation
+from trainers.shared.rollouts import require_generation
+from trainers.shared.vllm_rollouts import answer_source
 
 Ask: TypeAlias = Callable[[Sequence[GenerationRequest]], list[SampledAnswer]]
 
@@ -288,7 +293,7 @@ def _trainer(run: TrainingRun[RftConfig], model: Any, tokenizer: Any, examples: 
 
 def _checkpoint(run: TrainingRun[RftConfig], trainer: Any, state: _State) -> None:
     """Store the round's adapter; the state is written last, so a checkpoint with a state is complete."""
-    from trainers.run.adapters import save_trained
+    from trainers.run.trained_weights import save_trained
 
     directory = run.work / "checkpoints" / f"checkpoint-{len(state.rounds)}"
     shutil.rmtree(directory, ignore_errors=True)

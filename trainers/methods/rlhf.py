@@ -232,7 +232,7 @@ def _check_stage(name: str, stage: TrainingConfig) -> None:
         import transformers
         import trl
 
-        from trainers.run.arguments import check_keys
+        from trainers.run.trl_keys import check_keys
 
         kinds = {"sft": trl.SFTConfig, "reward": trl.RewardConfig, "rloo": trl.RLOOConfig}
         check_keys(stage, kinds.get(name, transformers.TrainingArguments))

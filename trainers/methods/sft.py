@@ -32,7 +32,9 @@ from trainers.measure.sampling import end_tokens
 from trainers.run.entry import run_module
 from trainers.run.manifest import merged
 from trainers.run.training_run import INTERRUPTED
-from trainers.shared.lifecycle import finish, fit, make_ready, method_run
+from trainers.shared.lifecycle import fit, method_run
+from trainers.shared.preparation import make_ready
+from trainers.shared.result import finish
 
 
 class SftConfig(TrainingConfig):

@@ -118,7 +118,8 @@ class _Job:
     def _main(self) -> None:
         from trainers.multitask.evaluate import answers_to
         from trainers.multitask.features import check_rows
-        from trainers.multitask.network import encoder_parameters, write_network
+        from trainers.multitask.network import encoder_parameters
+        from trainers.multitask.network_directory import write_network
 
         described = {name: data.task for name, data in self.tasks.items()}
         network = self.new_network(self.config, self.run.base_dir, described, self.device)

@@ -80,7 +80,8 @@ def prepared_run(
     from transformers import set_seed
 
     from trainers.run.base_model import compute_dtype
-    from trainers.run.progress import Watch, output_in_log
+    from trainers.run.output_log import output_in_log
+    from trainers.run.progress import Watch
 
     console = open_console(file=sys.stderr, soft_wrap=True, quiet=not is_main_process())
     set_seed(config.seed)

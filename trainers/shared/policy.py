@@ -7,9 +7,11 @@ from typing import Any, Concatenate, TypeVar
 from harness.errors import SettingsError
 from harness.prompts.rendering import RenderedPrompt
 from harness.types.training import TrainingManifest
-from trainers.data.rendered_rows import fitting_prompts, rendered_prompts, rendered_tokenizer
+from trainers.data.rendered_prompts import fitting_prompts, rendered_prompts
+from trainers.data.rendered_rows import rendered_tokenizer
 from trainers.data.rows import Examples
-from trainers.measure.held_out_reward import held_out_rewards, reward_comparison
+from trainers.measure.held_out_reward import held_out_rewards
+from trainers.measure.reward_comparison import reward_comparison
 from trainers.measure.samples import add_samples, keep_until, read_samples
 from trainers.measure.sampling import as_completion, end_tokens, read_tokens
 from trainers.rewards.definition import Reward
@@ -18,8 +20,10 @@ from trainers.run.manifest import merged
 from trainers.run.processes import is_main_process
 from trainers.run.training_run import INTERRUPTED, TrainingRun
 from trainers.run.work_directory import checkpoint_step
-from trainers.shared.lifecycle import finish, fit, make_ready, method_run
+from trainers.shared.lifecycle import fit, method_run
 from trainers.shared.policy_config import PolicyConfig, SamplingConfig, sampling_of
+from trainers.shared.preparation import make_ready
+from trainers.shared.result import finish
 from trainers.shared.reward_notes import report_rewards, reward_notes, samples_of
 
 PolicyConfigT = TypeVar("PolicyConfigT", bound=PolicyConfig)

@@ -5,7 +5,7 @@ from typing import Any
 from trainers.run.arguments import trl_arguments
 from trainers.run.training_run import TrainingRun
 from trainers.shared.policy_config import PolicyConfig
-from trainers.shared.rollouts import vllm_arguments
+from trainers.shared.vllm_rollouts import vllm_arguments
 
 
 def policy_arguments(kind: Any, run: TrainingRun[PolicyConfig]) -> Any:

@@ -8,11 +8,14 @@ from trainers.config import PreferenceConfig
 from trainers.data.preferences import load_pairs
 from trainers.data.rendered_rows import rendered_rows, rendered_tokenizer
 from trainers.data.rows import Examples, Row
-from trainers.measure.held_out import compared, mean_logps, prefers_chosen, report
+from trainers.measure.answer_logps import mean_logps
+from trainers.measure.held_out import compared, prefers_chosen, report
 from trainers.measure.sampling import end_tokens
 from trainers.run.manifest import merged
 from trainers.run.training_run import INTERRUPTED, TrainingRun
-from trainers.shared.lifecycle import finish, fit, make_ready, method_run
+from trainers.shared.lifecycle import fit, method_run
+from trainers.shared.preparation import make_ready
+from trainers.shared.result import finish
 
 PreferenceConfigT = TypeVar("PreferenceConfigT", bound=PreferenceConfig)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.history.logs.run_log import LogAnswer, LogCase, RunLog
+from harness.history.logs.log_cases import LogAnswer, LogCase, RunLog
 from harness.history.logs.values import changed_at, read_text
 
 

@@ -3,7 +3,8 @@
 import math
 from fractions import Fraction
 
-from harness.authoring.levels.families import PLAIN, Family, Probe, SeededRow, draws, row
+from harness.authoring.levels.families import PLAIN, Family, Probe
+from harness.authoring.levels.seeded_rows import SeededRow, draws, row
 
 _ROWS: tuple[SeededRow, ...] = (
     row("add-digits", "easy", "What is {a} + {b}?", {"a": range(3, 10), "b": range(3, 10)}, lambda a, b: a + b),

@@ -1,6 +1,7 @@
 """Small conclusions: orders, dates, sequences, implications; with drawn values."""
 
-from harness.authoring.levels.families import PLAIN, Family, Probe, SeededRow, draws, matches, row, words
+from harness.authoring.levels.families import PLAIN, Family, Probe, matches, words
+from harness.authoring.levels.seeded_rows import SeededRow, draws, row
 
 _A = words("Ana Carla Elif Grace")
 _B = words("Ben David Farid Hugo")

@@ -1,6 +1,7 @@
 """Word problems of one to four steps, with drawn names and numbers."""
 
-from harness.authoring.levels.families import PLAIN, Family, Probe, SeededRow, draws, row, words
+from harness.authoring.levels.families import PLAIN, Family, Probe, words
+from harness.authoring.levels.seeded_rows import SeededRow, draws, row
 
 _WHO = words("Ana Ben Carla David Elif Farid Grace Hugo Ines Jonas Kira Leo Mina Noah Olga Paul")
 _THING = words("apples pencils stickers marbles shells cards buttons stamps")

@@ -16,7 +16,7 @@ from harness.engines.workers.choose import available_bytes, chosen_workers
 from harness.engines.workers.deal import Done, Lost
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import LocalTransport, Template
-from harness.engines.workers.template import Models
+from harness.engines.workers.models import Models
 from harness.errors import ModelError, SettingsError
 from harness.types import ExecutionPlan, ModelRef
 from tunegate.project import user_path

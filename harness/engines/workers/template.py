@@ -14,18 +14,11 @@ import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.engines.workers.functions import (
-    BatchFunction,
-    FunctionKind,
-    function_batches,
-    load_batch_function,
-)
+from harness.engines.workers.functions import FunctionKind
+from harness.engines.workers.models import Models
 from harness.errors import EngineError, TunegateError, first_line
-
-if TYPE_CHECKING:
-    from harness.engines.library_faults import Batches
 
 
 def serve(descriptor: int) -> None:
@@ -48,74 +41,6 @@ def serve(descriptor: int) -> None:
             connection.send(reply)
     except (EOFError, OSError):
         template.end()
-
-
-class Models:
-    """The models of a process, and the batches of requests that it divided last."""
-
-    def __init__(self) -> None:
-        """Nothing is loaded yet."""
-        self._engine: Any = None
-        self._batches: Batches[Any] | None = None
-        self._functions: list[tuple[FunctionKind, BatchFunction]] = []
-
-    def load(self, sides: Any, plan: Any) -> tuple[Any, dict[str, float]]:
-        """Load models.
-
-        Args:
-            sides: The models by side; none for functions alone.
-            plan: How to compute.
-
-        Returns:
-            The plan as it is followed, and each side's change of its base.
-        """
-        if not sides:
-            return plan, {}
-        from harness.engines.open import open_own
-
-        self._engine = open_own(sides, plan)
-        return self._engine.plan, {side: self._engine.largest_logit_change(side) for side in sides}
-
-    def prepare(
-        self, kind: str | FunctionKind, requests: Sequence[Any], workers: int
-    ) -> Sequence[Sequence[int]]:
-        """The batches of requests.
-
-        Args:
-            kind: ``answers`` or ``losses``, or a function, whose requests are its items.
-            requests: The requests.
-            workers: How many compute them.
-
-        Returns:
-            The indices of each batch's requests.
-        """
-        if isinstance(kind, FunctionKind):
-            self._batches = function_batches(kind, self._loaded(kind), requests)
-        elif kind == "answers":
-            self._batches = self._engine.answer_batches(requests, workers=workers)
-        else:
-            self._batches = self._engine.loss_batches(requests)
-        rows: Sequence[Sequence[int]] = self._batches.rows
-        return rows
-
-    def _loaded(self, kind: FunctionKind) -> BatchFunction:
-        """A function, loaded once."""
-        for known, made in self._functions:
-            if known == kind:
-                return made
-        made = load_batch_function(kind)
-        self._functions.append((kind, made))
-        return made
-
-    def answer(self, batch: Sequence[int]) -> tuple[dict[int, Any], dict[int, str]]:
-        """What a batch gives by index, and why other rows of it have no answer."""
-        from harness.engines.library_faults import answer_batch
-
-        if self._batches is None:
-            raise RuntimeError("a batch before its requests")
-        found: dict[int, Any] = {}
-        failures = answer_batch(self._batches, batch, found.update)
-        return found, {row: str(error) for row, error in failures.items()}
 
 
 class _Template(Models):

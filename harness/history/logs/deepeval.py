@@ -6,16 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.history.logs.run_log import (
-    SHARE,
-    LogAnswer,
-    LogCase,
-    LogRow,
-    RunLog,
-    each_row,
-    gathered,
-    named_by_content,
-)
+from harness.history.logs.log_cases import LogAnswer, LogCase, RunLog
+from harness.history.logs.run_log import SHARE, LogRow, each_row, gathered, named_by_content
 from harness.history.logs.values import (
     changed_at,
     count_of,

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import cast
 
 from harness.errors import DataError, SettingsError
-from harness.history.logs.run_log import OF_ANOTHER_KIND, RunLog, misread
+from harness.history.logs.log_cases import RunLog
+from harness.history.logs.run_log import OF_ANOTHER_KIND, misread
 from harness.history.logs.values import head_of
 from harness.registry import RunReader, active, load_function
 from harness.registry.field_types import wrong_field

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, LogRow, RunLog, gathered, set_name_of
+from harness.history.logs.log_cases import LogAnswer, LogCase, RunLog
+from harness.history.logs.run_log import SHARE, LogRow, gathered, set_name_of
 from harness.history.logs.values import changed_at, entry, iso_of, number_of, read_json, read_json_lines
 from harness.types import Message, MetricFacts
 

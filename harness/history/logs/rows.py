@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.history.logs.run_log import SHARE, LogAnswer, LogCase, LogRow, RunLog, gathered, set_name_of
+from harness.history.logs.log_cases import LogAnswer, LogCase, RunLog
+from harness.history.logs.run_log import SHARE, LogRow, gathered, set_name_of
 from harness.history.logs.values import (
     changed_at,
     count_of,

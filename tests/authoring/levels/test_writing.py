@@ -18,7 +18,8 @@ from harness.authoring.levels import (
     structured_answers,
     word_problems,
 )
-from harness.authoring.levels.families import LEVELS, PLAIN, draws, row
+from harness.authoring.levels.families import LEVELS, PLAIN
+from harness.authoring.levels.seeded_rows import draws, row
 from harness.authoring.levels.writing import all_families, cases_of, level_text
 from harness.authoring.lint import lint_golden_set
 from harness.golden.load import level_directory, load_golden_set, probe_directory

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import DataError
 from harness.history.logs.kinds import read_log
-from harness.history.logs.run_log import LogAnswer, LogCase, RunLog
+from harness.history.logs.log_cases import LogAnswer, LogCase, RunLog
 from harness.registry import Registry, RunReader, active, use_registry
 
 

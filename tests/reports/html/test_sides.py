@@ -9,7 +9,8 @@ from harness.baselines.file import load_baseline
 from harness.history.listing import PastMetric
 from harness.types import Finding, GateRecord, GateVerdict, NothingToLoseFinding
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
-from reports.html.sides import moment, side_rows, sides_of
+from reports.html.side_names import moment, sides_of
+from reports.html.sides import side_rows
 
 Invented = Callable[..., GateRecord]
 

@@ -6,11 +6,12 @@ import pytest
 
 from harness.authoring.doubtful_cases import DoubtfulAnswer, doubtful_set
 from harness.statistics.rising_rates import largest_rate
-from harness.studies.monitoring.events import Limits, answers_of_run, common_checks, events_of, limits_of
+from harness.studies.monitoring.events import Limits, answers_of_run, events_of, limits_of
 from harness.studies.monitoring.exposition import exposition
 from harness.studies.monitoring.ledger import doubtful_of
 from harness.studies.monitoring.production_log import ProductionAnswer
 from harness.studies.monitoring.watch import watch
+from harness.studies.monitoring.watched_checks import common_checks
 from harness.types import Check, Message
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

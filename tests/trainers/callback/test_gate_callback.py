@@ -16,7 +16,7 @@ from harness.types import GateVerdict
 from reports.html import render_report
 from trainers.callback import GateCallback
 from trainers.callback.gate_callback import _agreed
-from trainers.callback.live_answers import check_model
+from trainers.callback.live_checks import check_model
 from trainers.callback.looks import looks_in
 
 pytestmark = pytest.mark.training

@@ -12,7 +12,8 @@ from trainers.data.learnt_tokens import learnt_rows
 from trainers.data.overlong import fitted
 from trainers.data.preferences import load_pairs
 from trainers.data.prompts import load_prompts
-from trainers.data.rendered_rows import fitting_prompts, rendered_rows
+from trainers.data.rendered_prompts import fitting_prompts
+from trainers.data.rendered_rows import rendered_rows
 
 
 @pytest.fixture(scope="module")

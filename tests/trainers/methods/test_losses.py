@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
-from trainers.measure.held_out import mean_logps
+from trainers.measure.answer_logps import mean_logps
 
 # Answers of two lengths: what a batch pads must not count.
 PAIRS = [

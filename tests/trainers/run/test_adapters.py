@@ -8,7 +8,8 @@ from harness.engines.base import CANDIDATE, GenerationRequest
 from harness.engines.open import check_alive, choose_plan, describe_model, open_sides
 from harness.types import GenerationSettings, Message
 from trainers.config import PeftSettings
-from trainers.run.adapters import adapter_config, describe_trained
+from trainers.run.adapters import adapter_config
+from trainers.run.trained_weights import describe_trained
 
 KINDS = {
     "lora": {"r": 4},

@@ -3,7 +3,7 @@
 import pytest
 from safetensors.torch import load_file
 
-from trainers.run import arguments
+from trainers.run import arguments, trl_keys
 
 CAT = "def reward(completions, **columns):\n    return [c[-1]['content'].count('w') for c in completions]\n"
 SAMPLED = {
@@ -151,7 +151,7 @@ def test_keys_that_are_refused_are_keys_of_trl():
 
     kinds = (DPOConfig, GRPOConfig, KTOConfig, RewardConfig, SFTConfig, ORPOConfig)
     known = {key for kind in kinds for key in kind.__dataclass_fields__}
-    assert set(arguments._SET_HERE) - known == set()
+    assert set(trl_keys._SET_HERE) - known == set()
 
 
 def test_two_ways_to_choose_a_checkpoint_are_refused(make_project, pairs, tmp_path, capsys):

@@ -10,7 +10,8 @@ import warnings
 import pytest
 from rich.console import Console
 
-from trainers.run.progress import Watch, output_in_log
+from trainers.run.output_log import output_in_log
+from trainers.run.progress import Watch
 from tunegate.interrupts import interrupt_by_sigterm
 
 pytestmark = pytest.mark.usefixtures("plain_signals")

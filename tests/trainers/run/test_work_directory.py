@@ -26,7 +26,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(make_project, capsys, monkeypatch
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("trainers.run.adapters.save_trained", full)
+    monkeypatch.setattr("trainers.run.trained_weights.save_trained", full)
     assert project.train(seed=1) == 4
     assert "No space left on device; checkpoint-8 is kept: make room" in capsys.readouterr().err
     assert project.manifest["adapter_sha256"] == before

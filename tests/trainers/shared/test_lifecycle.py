@@ -32,7 +32,7 @@ def test_what_was_logged_is_written_beside_the_weights(make_project, capsys):
 
 
 def test_the_manifest_names_the_run_in_the_tracker_that_followed_it(monkeypatch):
-    from trainers.shared.lifecycle import _tracked
+    from trainers.shared.result import _tracked
 
     run = SimpleNamespace(info=SimpleNamespace(run_id="abc"))
     # After training MLflow's own callback has ended the run.
