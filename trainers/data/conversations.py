@@ -189,7 +189,7 @@ def _asked(path: Path, line: int, row: Row, form: str) -> list[Turn]:
     text, given = text_of(path, line, row, form), row.get("input") or ""
     if not isinstance(given, str):
         refuse(path, line, "input", f"found {given!r} (allowed: a text)")
-    return [{"role": "user", "content": text + (f"\n\n{given}" if given else "")}]
+    return [{"role": "user", "content": text + (f"\n\n{given}" if given.strip() else "")}]
 
 
 def _turns_before(path: Path, line: int, row: Row) -> list[Turn]:

@@ -86,13 +86,17 @@ def repeated_fields(
     second = [
         field
         for field, value in row.items()
-        if field in _QUESTIONS | _ANSWERS | _BOTH and field not in read and value not in EMPTY
+        if field in _QUESTIONS | _ANSWERS | _BOTH and field not in read and not _is_empty(value)
     ]
     for field in second:
         if not _says_the_same(path, line, field, row[field], turns):
             problem = f"{_of_another_form(field, read)}, and says something else; remove or rename it"
             raise DataError(path, line, problem)
     return tuple(second)
+
+
+def _is_empty(value: Any) -> bool:
+    return value in EMPTY or (isinstance(value, str) and not value.strip())
 
 
 def _of_another_form(field: str, read: Collection[str]) -> str:
@@ -106,16 +110,14 @@ def _says_the_same(path: Path, line: int, field: str, value: Any, turns: Sequenc
         except DataError:
             return False
         known = _said(turns)
-        # Without the answer it is the question; a single turn may be any of them.
-        return given in (known, known[:-1]) or (len(given) == 1 and given[0] in known)
+        # Without the answer it is the question; a single turn is one of those asked, or the answer.
+        return given in (known, known[:-1], known[-1:]) or (len(given) == 1 and given[0] in _asked(turns))
     said, texts = str(value).strip(), [text for _, text in _said(turns)]
     if field in _BOTH:
         return _follow(said, texts)
-    asked = [text for role, text in _said(turns) if role != "assistant"]
-    answered = [text for role, text in _said(turns) if role == "assistant"]
     if field in _QUESTIONS:
-        return any(_has_words(text, said) for text in asked)
-    return said in answered or (field in _RESULTS and _has_words(answered[-1], said))
+        return any(_has_words(text, said) for _, text in _asked(turns))
+    return said == texts[-1] or (field in _RESULTS and _has_words(texts[-1], said))
 
 
 def _follow(whole: str, texts: Sequence[str]) -> bool:
@@ -134,6 +136,10 @@ def _follow(whole: str, texts: Sequence[str]) -> bool:
 
 def _said(turns: Sequence[Turn]) -> list[tuple[str, str]]:
     return [(turn["role"], turn["content"].strip()) for turn in turns]
+
+
+def _asked(turns: Sequence[Turn]) -> list[tuple[str, str]]:
+    return [turn for turn in _said(turns) if turn[0] != "assistant"]
 
 
 def _has_words(text: str, words: str) -> bool:

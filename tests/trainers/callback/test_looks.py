@@ -92,3 +92,54 @@ def test_how_often_a_harmless_training_is_stopped(paid, most):
     error = 2 * math.sqrt(0.05 * 0.95 / trainings)
     assert stopped / trainings <= most + error
     assert paid or stopped / trainings > 0.15
+
+
+@pytest.mark.training
+def test_a_harmful_reward_is_stopped_too(place, capsys):
+    """Training by reinforcement, whose answers are sampled: the reward is the share of one word."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import GRPOConfig, GRPOTrainer
+
+    from trainers.callback import GateCallback
+
+    def ones(completions, **_):
+        return [answer.count("one") / 6 for answer in completions]
+
+    tokenizer = AutoTokenizer.from_pretrained(place.base)
+    prompts = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": f"what is w{number}"}], add_generation_prompt=True, tokenize=False
+        )
+        for number in range(40)
+    ]
+    trainer = GRPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(place.base, dtype="float32"),
+        processing_class=tokenizer,
+        reward_funcs=ones,
+        train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in prompts]),
+        peft_config=LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM"),
+        args=GRPOConfig(
+            output_dir=str(place.output),
+            report_to="none",
+            use_cpu=True,
+            beta=0.0,
+            learning_rate=2e-2,
+            max_steps=24,
+            save_steps=2,
+            per_device_train_batch_size=16,
+            num_generations=8,
+            max_completion_length=6,
+            temperature=2.0,
+        ),
+        callbacks=[gate := GateCallback(place.golden, forgetting=False)],
+    )
+    gate.follow(trainer)
+    trainer.train()
+    *before, last = gate.looks
+    # The first look at which it had turned bad: the answers of the looks before were mostly right.
+    assert all(look.figures["gate/kept/drop"] < 0.5 for look in before)
+    assert last.outcome is GateVerdict.REGRESS
+    assert trainer.state.global_step == last.step < 24
+    assert "stopping: the regression is sure at this level" in capsys.readouterr().out

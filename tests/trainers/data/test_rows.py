@@ -27,7 +27,7 @@ def test_three_formats_give_conversations(tmp_path):
         tmp_path,
         {"prompt": "q", "completion": "a"},
         {"instruction": "do", "input": "this", "output": "a"},
-        {"instruction": "do", "output": "a"},
+        {"instruction": "do", "input": " \n", "output": "a", "text": " "},
         "",
         {"messages": messages},
     )
@@ -88,6 +88,7 @@ GOOD = {"prompt": "q", "completion": "a"}
                 {"answer": "4"},
                 {"output": "other"},
                 {"question": "r"},
+                {"response": "q"},
                 {"instruction": "r"},
             )
         ),
