@@ -1,11 +1,11 @@
 """Pydantic's errors in terms of the golden set: line, key, what was found, what is allowed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import GoldenError
+from harness.errors import GoldenError, as_one
 from harness.golden.hints import did_you_mean, shown
 from harness.golden.schema import GenerationYaml, GoldenSetYaml
 from harness.golden.yaml_lines import Document, KeyPath, dotted
@@ -197,3 +197,26 @@ def _model_in(annotation: Any) -> Any:
         return annotation
     found = (_model_in(part) for part in getattr(annotation, "__args__", ()))
     return next((model for model in found if model is not None), None)
+
+
+def as_told(document: Document, faults: Sequence[GoldenError]) -> GoldenError:
+    """All faults in the order of lines, one for each key: a fault of the defaults is found in each case.
+
+    What YAML reads otherwise explains other faults of its key and around it, but not that a key is unknown.
+
+    Args:
+        document: The golden set's; what YAML reads otherwise is noted there.
+        faults: All others, at least one if the document has none.
+    """
+    spelt = [f"{fault.key}." for fault in document.faults]
+    own = [
+        fault
+        for fault in faults
+        if str(fault.path) != str(document.path)
+        or not any(f"{fault.key}.".startswith(key) or key.startswith(f"{fault.key}.") for key in spelt)
+    ]
+    by_key: dict[tuple[str, str], GoldenError] = {}
+    for fault in (*document.faults, *own):
+        by_key.setdefault((str(fault.path), fault.key), fault)
+    by_key |= {(str(each.path), each.key): each for each in faults if each.problem.startswith("unknown key")}
+    return as_one(sorted(by_key.values(), key=lambda fault: fault.line or 0))

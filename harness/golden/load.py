@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from harness.errors import GoldenError, SettingsError, as_one
 from harness.golden.case_reading import CaseReading, as_settings
-from harness.golden.explain import explain, explain_settings, golden_error, keys_at
+from harness.golden.explain import as_told, explain, explain_settings, golden_error, keys_at
 from harness.golden.right_parts import right_parts
 from harness.golden.schema import (
     CHECK_TYPES,
@@ -64,7 +64,7 @@ def build_golden_set(document: Document) -> GoldenSet:
         raise golden_error(document, (), problem, "a mapping with name and cases")
     raw, own, faults = _validated(document)
     if raw is None:
-        raise _as_told(document, faults)
+        raise as_told(document, faults)
     parts = list[_Part]()
     for number, name in enumerate(raw.include):
         try:
@@ -82,7 +82,7 @@ def build_golden_set(document: Document) -> GoldenSet:
         faults += _idle_metrics(document, raw, cases)
     margins = _metric_margins(document, raw, faults)
     if faults or document.faults:
-        raise _as_told(document, faults)
+        raise as_told(document, faults)
     return GoldenSet(
         name=raw.name,
         path=str(document.path),
@@ -99,25 +99,6 @@ def build_golden_set(document: Document) -> GoldenSet:
         probes_forgetting=raw.probes_forgetting,
         content_sha256=_hash_of(documents),
     )
-
-
-def _as_told(document: Document, faults: Sequence[GoldenError]) -> GoldenError:
-    """All faults in the order of lines, one for each key: a fault of the defaults is found in each case.
-
-    What YAML reads otherwise explains other faults of its key and around it, but not that a key is unknown.
-    """
-    spelt = [f"{fault.key}." for fault in document.faults]
-    own = [
-        fault
-        for fault in faults
-        if str(fault.path) != str(document.path)
-        or not any(f"{fault.key}.".startswith(key) or key.startswith(f"{fault.key}.") for key in spelt)
-    ]
-    by_key: dict[tuple[str, str], GoldenError] = {}
-    for fault in (*document.faults, *own):
-        by_key.setdefault((str(fault.path), fault.key), fault)
-    by_key |= {(str(each.path), each.key): each for each in faults if each.problem.startswith("unknown key")}
-    return as_one(sorted(by_key.values(), key=lambda fault: fault.line or 0))
 
 
 def _validated(
@@ -327,10 +308,20 @@ def golden_files(paths: Iterable[Path] | None = None) -> list[Path]:
     return files
 
 
-def probe_directory() -> Path:
-    """The directory of the ``general`` golden sets: inside the installed package, or in a checkout."""
+def bundled_probes() -> list[Path]:
+    """The files of the ``general`` golden sets: inside the installed package, or in a checkout.
+
+    Raises:
+        GoldenError: The installation lacks them: a gate without them would say nothing of what was forgotten.
+    """
     packaged = Path(__file__).with_name("general")
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "golden_sets" / "general"
+    folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "golden_sets" / "general"
+    if not (files := sorted(folder.glob("*.yaml"))):
+        problem = (
+            "tunegate's own probes are missing: install it again, or gate without (--gate-no-forgetting)"
+        )
+        raise GoldenError(folder, None, "", problem)
+    return files
 
 
 def level_directory() -> Path:
@@ -378,10 +369,13 @@ def gate_content(
     has_probes = any(golden_set.probes_forgetting for golden_set in own)
     if not forgetting:
         own = [golden_set for golden_set in own if not golden_set.probes_forgetting]
-    bundled = sorted(probe_directory().glob("*.yaml")) if forgetting and not has_probes else []
-    return GateContent(
-        own=tuple(own), bundled=tuple(load_golden_set(file) for file in bundled), faults=tuple(faults)
-    )
+    bundled = []
+    if forgetting and not has_probes:
+        try:
+            bundled = [load_golden_set(file) for file in bundled_probes()]
+        except GoldenError as error:
+            faults.append(error)
+    return GateContent(own=tuple(own), bundled=tuple(bundled), faults=tuple(faults))
 
 
 def load_gate_sets(paths: Iterable[Path] | None, *, forgetting: bool) -> list[GoldenSet]:

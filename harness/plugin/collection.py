@@ -16,7 +16,7 @@ from _pytest.junitxml import xml_key
 from _pytest.skipping import evaluate_skip_marks
 
 from harness.errors import GoldenError
-from harness.golden.load import load_golden_set, probe_directory
+from harness.golden.load import bundled_probes, load_golden_set
 from harness.plugin.progress import write_line
 from harness.plugin.selection import SELECTION
 from harness.presentation.sentences import sentence_of, verdict_line
@@ -250,7 +250,7 @@ def is_skipped_by_others(item: "GoldenItem") -> bool:
 def collect_probes(session: pytest.Session) -> list[pytest.Item]:
     """Items of the bundled forgetting probes, which are outside the project's own folders."""
     items: list[pytest.Item] = []
-    for path in sorted(probe_directory().glob("*.yaml")):
+    for path in bundled_probes():
         # Not by pytest's walk, which would load the conftest files of the folder that tunegate is in.
         golden_file: GoldenFile = GoldenFile.from_parent(session, path=path, nodeid=f"general/{path.name}")
         items += session.genitems(golden_file)

@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.errors import GoldenError
+from harness.golden import load
 from harness.golden.load import gate_content, load_gate_sets
 
 CASES = "cases:\n  - {id: x, prompt: Q, checks: [{type: equals, value: A}]}\n"
@@ -42,6 +43,19 @@ def test_a_set_that_probes_forgetting_replaces_them_wherever_it_is(write):
     write("mine.yaml", "name: mine\nprobes_forgetting: true\n" + CASES)
     assert gate_content(None, forgetting=True).bundled == ()
     assert gate_content(None, forgetting=False).sets == ()
+
+
+def test_an_installation_without_the_probes_is_refused(write, tmp_path, monkeypatch):
+    """Not a gate that measures no forgetting and says nothing of it."""
+    write("a.yaml", "name: a\n" + CASES)
+    monkeypatch.setattr(load, "__file__", str(tmp_path / "site/harness/golden/load.py"))
+    with pytest.raises(
+        GoldenError, match=r"golden_sets.general: tunegate's own probes are missing: install it again"
+    ):
+        load_gate_sets(None, forgetting=True)
+    assert load_gate_sets(None, forgetting=False)
+    write("mine.yaml", "name: mine\nprobes_forgetting: true\n" + CASES)
+    assert load_gate_sets(None, forgetting=True)
 
 
 def test_faults_are_kept_and_the_other_files_read(write):

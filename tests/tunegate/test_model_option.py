@@ -93,6 +93,7 @@ def test_a_conftest_may_name_the_plugin_where_automatic_loading_is_off(installat
     project = write({"pyproject.toml": "", "golden_sets/sums.yaml": GOLDEN})
     for variables, name in (
         ({}, "tunegate.pytest_plugin"),
+        ({}, "pytest_tunegate"),
         ({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, "tunegate"),
     ):
         (project / "conftest.py").write_text(f"pytest_plugins = [{name!r}]\n")

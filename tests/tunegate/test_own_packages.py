@@ -1,18 +1,15 @@
 """A project with a package of one of our names keeps its pytest; its gate is refused with a way out."""
 
-import runpy
-from pathlib import Path
-
 import _pytest.config.argparsing
 import pytest
 
+import pytest_tunegate
 import reports.plugin
 from harness.plugin import hooks
 from harness.settings import SETTINGS, environment_variable
 from tunegate import own_packages, request, unused_options
 from tunegate.shared_folders import SharedFolders
 
-ENTRY_POINT = Path(__file__).parents[2] / "pytest_tunegate.py"
 GOLDEN = "name: sums\ncases:\n  - {id: a, prompt: 1 + 1?, checks: [{type: contains, value: '2'}]}\n"
 USES_OWN = """
 def test_own():
@@ -140,7 +137,7 @@ def test_all_options_of_the_gate_are_accepted_where_it_is_off():
     (group,) = [group for group in parser._groups if group.name == "tunegate"]
     switches = {name for option in group.options for name in option.names() if option._action.nargs == 0}
     names = {name for option in group.options for name in option.names()}
-    assert switches == {*request.SWITCHES} == runpy.run_path(str(ENTRY_POINT))["SWITCHES"]
+    assert switches == {*request.SWITCHES} == pytest_tunegate.SWITCHES
     assert names - switches == {*request.WITH_VALUE, "--model"}
     variables = {environment_variable(name) for name in SETTINGS} | {"TUNEGATE_REPORT", "TUNEGATE_JSON"}
     assert {unused_options.variable_of(name) for name in names} <= variables | {"TUNEGATE_MARKDOWN"}
@@ -313,61 +310,6 @@ def test_imports_find_a_projects_package_and_no_other_copy_or_environment(tmp_pa
     monkeypatch.setattr("sys.path", [str(tmp_path / each) for each in (*others, "p/lib")])
     assert finder.find_spec("trainers").origin == str(tmp_path / "p/lib/trainers/__init__.py")
     assert finder.find_spec("harness") is finder.find_spec("trainers.run", []) is None
-
-
-@pytest.mark.parametrize("command", PYTEST, ids=" ".join)
-@pytest.mark.parametrize("folder", [".", "src"])
-def test_a_project_called_tunegate_keeps_its_pytest(installation, write, command, folder):
-    """What an import finds, and what only the project's conftest.py puts onto the path."""
-    files = {
-        f"{folder}/tunegate/__init__.py": "OWN = True\n",
-        "tests/test_own.py": USES_OWN.format(name="tunegate"),
-    }
-    line = "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent / 'src'))\n"
-    project = write({"pyproject.toml": "", "conftest.py": line if folder == "src" else "", **files})
-    done = installation.run(project, *command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
-    assert done.stdout.count("tunegate: off: ") == 1
-    (project / "pyproject.toml").write_text(PATH.replace("'.'", f"'{folder}'"))
-    quiet = installation.run(project, *command, "-q")
-    assert quiet.returncode == 0, quiet.stdout + quiet.stderr
-    assert quiet.stderr.count("\n") == 1
-    refused = installation.run(project, *command, "--model=X")
-    assert refused.returncode == 4
-    assert refused.stderr.startswith("ERROR: --model: ")
-    assert refused.stderr.rstrip().endswith(
-        "tunegate/__init__.py has the name of tunegate's package; run the gate by: tunegate gate --model=DIR"
-    )
-    gated = installation.run(project, "tunegate", "gate", "--model=nowhere")
-    assert "no model 'nowhere'" in gated.stderr
-
-
-def test_a_project_called_tunegate_keeps_its_option(installation, write):
-    option = "def pytest_addoption(parser):\n    parser.addoption('--model')\n"
-    test = "def test_own(pytestconfig):\n    assert pytestconfig.getoption('--model') == 'X'\n"
-    project = write({"pyproject.toml": "", "tunegate.py": "", "conftest.py": option, "test_own.py": test})
-    assert installation.run(project, "pytest", "--model=X").returncode == 0
-    refused = installation.run(project, "pytest", "--model=X", TUNEGATE_MODEL="Y")
-    assert refused.stderr.startswith("ERROR: TUNEGATE_MODEL: ")
-
-
-def test_a_project_called_tunegate_keeps_its_options_of_the_gate(installation, write):
-    options = "--gate-margin=0.1 --gate-directory tests --gate-no-cache"
-    files = {"pyproject.toml": f"[tool.pytest.ini_options]\naddopts = '{options}'\n", "tunegate.py": ""}
-    done = installation.run(write({**files, "test_own.py": "def test_own(): pass\n"}), "pytest")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
-
-
-@pytest.mark.parametrize("mode", ["prepend", "append", "importlib"])
-def test_a_folder_of_tests_called_tunegate(installation, write, mode):
-    files = {f"tests/tunegate/{name}.py": "" for name in ("__init__", "markers", "helper")}
-    test = "from . import helper\n\n\ndef test_in():\n    import tunegate\n    assert tunegate.__doc__\n"
-    project = write({"pyproject.toml": "", **files, "tests/tunegate/test_in.py": test})
-    done = installation.run(project, "pytest", f"--import-mode={mode}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
 
 
 def test_packages_that_an_installer_links_from_its_cache_are_ours(tmp_path, monkeypatch):

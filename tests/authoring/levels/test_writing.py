@@ -22,7 +22,7 @@ from harness.authoring.levels.families import LEVELS, PLAIN
 from harness.authoring.levels.seeded_rows import draws, row
 from harness.authoring.levels.writing import all_families, cases_of, level_text
 from harness.authoring.lint import lint_golden_set
-from harness.golden.load import level_directory, load_golden_set, probe_directory
+from harness.golden.load import bundled_probes, level_directory, load_golden_set
 from harness.run.scoring import Judging, score_cases
 from harness.types import Completion, GoldenCase, Outcome, Permissions
 
@@ -129,7 +129,7 @@ def test_draws_depend_on_the_family_alone_and_differ():
 
 
 def test_no_gate_asks_the_levels_by_itself(cases):
-    bundled = [case for path in probe_directory().glob("*.yaml") for case in load_golden_set(path).cases]
+    bundled = [case for path in bundled_probes() for case in load_golden_set(path).cases]
     assert len(bundled) == 130
     assert not {case.key for case in bundled} & {case.key for case in cases.values()}
     assert PLAIN["value"] == "{"
