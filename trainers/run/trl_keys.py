@@ -86,8 +86,10 @@ def check_keys(config: TrainingConfig, kind: Any) -> None:
         if key not in kind.__dataclass_fields__:
             raise SettingsError(f"trl.{key}: not a key of TRL's {kind.__name__}; see its documentation")
         _check_type(key, config.trl[key], kind)
-    if config.trl.get("gradient_checkpointing") and not recomputes(config):
-        raise SettingsError("trl.gradient_checkpointing: a prefix can't be trained with it; leave it out")
+    # The library's two names for it.
+    for key in ("gradient_checkpointing", "activation_checkpointing"):
+        if config.trl.get(key) and not recomputes(config):
+            raise SettingsError(f"trl.{key}: a prefix can't be trained with it; leave it out")
     if config.trl.get("load_best_model_at_end") and config.early_stop.golden:
         raise SettingsError(
             "trl.load_best_model_at_end: early_stop.golden chooses the checkpoint that is kept; leave one out"
@@ -110,5 +112,9 @@ def _check_type(key: str, value: Any, kind: Any) -> None:
         if not older:
             name = allowed.__name__ if isinstance(allowed, type) else allowed
             raise SettingsError(f"trl.{key}: found {value!r} (allowed by TRL: {name})") from None
+    # Some are read only as one of several words, without a check: another one would do nothing.
+    choices = kind.__dataclass_fields__[key].metadata.get("choices")
+    if choices and isinstance(value, str) and value not in choices:
+        raise SettingsError(f"trl.{key}: found {value!r} (allowed by TRL: {', '.join(map(str, choices))})")
     if key in _NOT_NEGATIVE and value is not None and value < 0:
         raise SettingsError(f"trl.{key}: found {value!r} (allowed: 0 or more)")

@@ -77,10 +77,21 @@ def test_a_gpus_settings_train_the_same(make_project, pairs, thumbs, texts, on_a
     assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-4
 
 
-def test_recomputing_for_a_prefix_is_refused(make_project, pairs, capsys):
-    project = make_project("dpo", pairs, peft=KINDS["prefix"], trl={"gradient_checkpointing": True})
+@pytest.mark.parametrize("key", ["gradient_checkpointing", "activation_checkpointing"])
+def test_recomputing_for_a_prefix_is_refused(make_project, pairs, capsys, key):
+    project = make_project("dpo", pairs, peft=KINDS["prefix"], trl={key: True})
     assert project.train() == 4
-    assert "trl.gradient_checkpointing: a prefix can't be trained with it" in capsys.readouterr().err
+    assert f"trl.{key}: a prefix can't be trained with it" in capsys.readouterr().err
+
+
+def test_a_metric_that_no_evaluation_has_is_one_line(make_project, capsys):
+    """The library finds it at the first evaluation."""
+    chosen = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1}
+    rows = [{"prompt": "a", "completion": "b"}]
+    trl = {"metric_for_best_model": "foo", **chosen}
+    settings = {"eval_data": "rows.jsonl", "leakage": "allow", "save_steps": 1, "quantization": "none"}
+    assert make_project("sft", rows, **settings, max_steps=1, trl=trl).train() == 4
+    assert "trl.metric_for_best_model: The `metric_for_best_model`" in capsys.readouterr().err
 
 
 def test_a_gpus_optimizer_is_paged_and_a_cpus_is_not():
@@ -112,6 +123,10 @@ def test_a_gpus_optimizer_is_paged_and_a_cpus_is_not():
         ({"weight_decay": "x"}, "trl.weight_decay: found 'x' (allowed by TRL: float)"),
         ({"weight_decay": -1}, "trl.weight_decay: found -1 (allowed: 0 or more)"),
         ({"gradient_checkpointing": "x"}, "trl.gradient_checkpointing: found 'x' (allowed by TRL: bool)"),
+        (
+            {"train_sampling_strategy": "nope"},
+            "trl.train_sampling_strategy: found 'nope' (allowed by TRL: random",
+        ),
         ({"label_names": [5]}, "trl.label_names: found [5] (allowed by TRL: list[str] | None)"),
         # What only a library checks, at the trainer's beginning or in the first step.
         ({"adam_beta1": 2}, "trl: with adam_beta1: ValueError: Invalid beta parameter"),
