@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from harness.types import CaseResult, Forgetting, GateRecord, GateVerdict, Outcome, Run, TripwireFinding
 from reports.html import figures
 from reports.html.first_screen import Banner
+from reports.html.lead import lead_of
+from reports.html.names import description_of
 from reports.html.text import one_line
 from reports.html.verdict import some_cases
 
@@ -22,7 +24,7 @@ def banners(record: GateRecord, problems: Sequence[str] = (), unsaved: str | Non
     """
     run, comparison = record.run, record.comparison
     found: list[Banner | None] = [
-        _must_pass(run.results),
+        _must_pass(run.results, lead_of(record)),
         _errored(run, "candidate"),
         _errored(record.baseline, "baseline") if record.baseline is not None else None,
         _unscored(run),
@@ -96,9 +98,9 @@ def _unpaired(record: GateRecord, keys: Sequence[str]) -> Banner:
     )
 
 
-def _must_pass(results: Sequence[CaseResult]) -> Banner | None:
+def _must_pass(results: Sequence[CaseResult], lead: str) -> Banner | None:
     missed = [
-        result.key
+        (result.key, description_of(result.case))
         for result in results
         if result.case.must_pass and result.outcome in {Outcome.FAILED, Outcome.ERRORED}
     ]
@@ -107,7 +109,11 @@ def _must_pass(results: Sequence[CaseResult]) -> Banner | None:
     one = len(missed) == 1
     title = "A must-pass case did not pass" if one else f"{len(missed)} must-pass cases did not pass"
     text = "This alone fails the session, whatever the comparison shows."
-    return Banner(tone="regress", title=title, text=text, items=_some(missed))
+    about = next(
+        (f"{key}: {each.rstrip('.…')}. " for key, each in missed if each.rstrip(".") not in lead), ""
+    )
+    items = _some([f"{key}: {description}" if description else key for key, description in missed])
+    return Banner(tone="regress", title=title, text=one_line(f"{about}{text}", _ITEM), items=items)
 
 
 def _errored(run: Run, side: str) -> Banner | None:

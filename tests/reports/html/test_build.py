@@ -199,6 +199,15 @@ def test_a_failed_must_pass_case_comes_first(invented: Callable[..., GateRecord]
     """It fails the session under any verdict, even PASS."""
     record = invented(orders=4, both_fail=4)
     assert banner_titles(record)[0] == "A must-pass case did not pass"
+    results = tuple(
+        replace(result, case=replace(result.case, description="Never promises a refund."))
+        for result in record.run.results
+    )
+    (banner, *_) = build_view(replace(record, run=replace(record.run, results=results))).banners
+    assert banner.text.endswith(
+        ": Never promises a refund. This alone fails the session, whatever the comparison shows."
+    )
+    assert banner.items[0].endswith(": Never promises a refund.")
 
 
 def test_different_execution_plans_are_pointed_out(invented: Callable[..., GateRecord]) -> None:
