@@ -27,6 +27,10 @@ _TABLES_OF_ALL = {"runs", "gates"}
 _SCHEMA_OF_ANSWERS = 7
 
 
+# Bytes; such a file is checked in less than a second.
+_LARGEST_CHECKED = 250_000_000
+
+
 class ReadOnlyHistoryError(HistoryError):
     """A history can't be written: it may still be readable."""
 
@@ -83,9 +87,20 @@ class SqliteDatabase:
         return [str(name) for (name,) in found.fetchall()]
 
     def require_writable(self) -> None:
-        """Write something that changes nothing."""
+        """Write something that changes nothing, into a file that is whole.
+
+        Raises:
+            DamagedFactsError: Some of its pages are damaged: what is stored there could not be read again.
+        """
         with self.writing():
             self.set_version(self.version())
+        count, size = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+        )
+        if count * size <= _LARGEST_CHECKED:
+            (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise DamagedFactsError(f"database disk image is malformed ({found.splitlines()[-1]})")
 
     def compact(self) -> None:
         """Give the space of deleted rows back to the disk, unless somebody else is reading."""

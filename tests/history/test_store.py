@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.errors import BaselineError, HistoryError
 from harness.history.migrations import MIGRATIONS
-from harness.history.store import open_history
+from harness.history.store import check_history, open_history
 from harness.presentation.sentences import sentence_of
 from harness.types import GateRecord, GateVerdict
 
@@ -81,6 +81,23 @@ def test_a_damaged_run_is_named(tmp_path, make_record, damage):
         open_history(path) as history,
     ):
         history.load_run("latest")
+
+
+def test_pages_that_nobody_reads_before_the_answers_are_checked_too(tmp_path, make_record):
+    """A gate would store its run beside them, and say that it is stored."""
+    path = tmp_path / "h.sqlite"
+    with open_history(path) as history:
+        history.save(make_record(cases=300))
+    check_history(path)
+    with closing(sqlite3.connect(path)) as database:
+        (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'answers'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    data = bytearray(path.read_bytes())
+    page = slice((root - 1) * size, root * size)
+    data[page] = bytes(byte ^ 0x5A for byte in data[page])
+    path.write_bytes(data)
+    with pytest.raises(HistoryError, match=r"^[^\n]*malformed[^\n]*; restore the file or move it away$"):
+        check_history(path)
 
 
 @pytest.mark.parametrize(
