@@ -72,7 +72,7 @@ def repeated_title(repeated: Mapping[str, int]) -> str:
     Args:
         repeated: How many rows have each field.
     """
-    fields = ", ".join(f"{name} of {count}" for name, count in repeated.items())
+    fields = ", ".join(f"{name} ({count})" for name, count in repeated.items())
     return f"left out as said twice: {fields}"
 
 

@@ -142,7 +142,7 @@ def _print_rows(console: Console, data: ReadData) -> None:
     forms = ", ".join(f"{count} with {form}" for form, count in sorted(data.forms.items()))
     console.print(f"rows        {len(data.examples.rows)} of {data.kind}" + (f": {forms}" if forms else ""))
     if data.examples.repeated:
-        console.print(f"fields      {repeated_title(data.examples.repeated)} rows")
+        console.print(f"fields      {repeated_title(data.examples.repeated)}")
     for error in data.invalid[:_SHOWN]:
         console.print(f"invalid     {error}")
     if len(data.invalid) > _SHOWN:

@@ -131,7 +131,7 @@ def test_a_second_form_that_says_the_same_is_left_out_and_told(tmp_path, row, le
     examples = load_examples([tmp_path / "rows.jsonl"])
     assert examples.repeated == dict.fromkeys(left_out, 1)
     assert set(examples.rows[0]) == {"prompt", "completion"}
-    assert f"left out as said twice: {left_out[0]} of 1" in examples.title
+    assert f"left out as said twice: {left_out[0]} (1)" in examples.title
 
 
 def test_an_empty_file_and_a_missing_one(tmp_path):
