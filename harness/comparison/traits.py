@@ -23,8 +23,8 @@ _LEAST_CAPITALS = 4
 _REFUSAL_WITHIN = 160
 _CUT_REFUSAL = re.compile(
     r"(?:(?:unfortunately|sorry|i apologi[sz]e)\W+(?:but\s+)?)?"
-    r"(?:(?:i'm|i am) (?:(?:so|very|really|truly) )?sorry,? but\b|as an ai\b"
-    r"|i (?:can't|cannot|can not|won't|will not)\W*\Z|(?:i'm|i am) (?:unable|not able)\b)",
+    r"(?:(?:i'm|i am) (?:(?:so|very|really|truly) )?sorry,? but[^.!?]{0,40}|as an ai\b[^.!?]{0,40}"
+    r"|i (?:can't|cannot|can not|won't|will not)\W*|(?:i'm|i am) (?:unable|not able)\W*)\Z",
     re.IGNORECASE,
 )
 # An answer that compression makes so much smaller says the same again and again.

@@ -37,7 +37,18 @@ def test_a_refusal_is_named_as_one_also_where_it_is_cut(make_result, answer):
     assert traits_of([said(make_result("s/a"), answer)])[0][0] == "answer refuses"
 
 
-@pytest.mark.parametrize("answer", ["I am sorry to hear it.", "I can see that", "An AI answers.", "I won it"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I am sorry to hear it.",
+        "I can see that",
+        "An AI answers.",
+        "I won it",
+        "As an AI assistant, I love to help: the capital is Paris.",
+        "As an AI engineer she wrote it. It took her a year.",
+        "I'm sorry, but the answer is 42.",
+    ],
+)
 def test_what_declines_nothing_is_no_refusal(make_result, answer):
     assert "answer refuses" not in traits_of([said(make_result("s/a"), answer)])[0]
 
