@@ -1,7 +1,8 @@
 """``tunegate golden``: add cases, lint sets, write the schema."""
 
 import json
-from dataclasses import asdict
+import os
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,9 +10,11 @@ import typer
 
 from harness.cli.options import JsonOption
 from harness.errors import GoldenError, as_one
+from harness.settings import load_settings
 from harness.types import GoldenSet
 from harness.types.storage import write_whole
 from tunegate.printable import say
+from tunegate.project import command_project
 
 if TYPE_CHECKING:
     from harness.authoring.finding import Finding
@@ -127,12 +130,20 @@ def _notes_of(golden_set: GoldenSet) -> list[str]:
     """How little such a small set can show: no fault of a case."""
     from harness.authoring.passable import why_it_never_passes, why_it_never_regresses
 
+    golden_set = _with_margin_of_project(golden_set)
     never_passes = why_it_never_passes(golden_set)
     nevers = (never_passes, why_it_never_regresses(golden_set))
     notes = [f"{never[0]}: {never[1]}" for never in nevers if never is not None]
     if never_passes is None and (seldom := _why_it_seldom_passes(golden_set)) is not None:
         notes.append(seldom)
     return notes
+
+
+def _with_margin_of_project(golden_set: GoldenSet) -> GoldenSet:
+    """A setting of the project's is the margin of all its sets."""
+    settings = load_settings({}, command_project(Path.cwd()), os.environ)
+    margin = settings.forgetting_margin if golden_set.probes_forgetting else settings.margin
+    return golden_set if margin is None else replace(golden_set, gate=replace(golden_set.gate, margin=margin))
 
 
 def _why_it_seldom_passes(golden_set: GoldenSet) -> str | None:

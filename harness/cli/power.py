@@ -1,6 +1,7 @@
 """``tunegate power``: which drops golden sets can detect, and what would make them show more."""
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,13 @@ from harness.errors import GoldenError
 from harness.golden.load import golden_files, load_golden_set, project_golden
 from harness.presentation.console import open_console
 from harness.presentation.terminal import detectable_range
+from harness.settings import load_settings
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.studies.set_power import HARM, USUAL_SPREAD, SetPower, power_of_set
 from harness.types.golden import ALPHA
 from harness.types.storage import to_json
 from tunegate.printable import say
+from tunegate.project import command_project
 
 
 def power(
@@ -26,7 +29,8 @@ def power(
         typer.Option("--golden", help="Golden set or directory; may be repeated. Default: golden_sets."),
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The margin; by default each set's own.")
+        float | None,
+        typer.Option(min=0, max=1, help="The margin; by default the project's or each set's."),
     ] = None,
     churn: Annotated[
         float, typer.Option(min=0, max=0.4, help="Share of cases that flip by chance, each way.")
@@ -42,7 +46,9 @@ def power(
 ) -> None:
     """Say which drop the golden sets can detect, and what more cases or answers buy. No model is loaded."""
     sets = [load_golden_set(path) for path in _files(golden or project_golden())]
-    margins = gated_margins(sets, margin, margin)
+    settings = load_settings({}, command_project(Path.cwd()), os.environ)
+    given = (settings.margin, settings.forgetting_margin) if margin is None else (margin, margin)
+    margins = gated_margins(sets, *given)
     level = ALPHA / len(margins)
     with open_console(stderr=True).status("counting cases"):
         found = [

@@ -1,6 +1,7 @@
 """Lines and progress of the gate in pytest's output, through its capture and one escape; its one process."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -157,7 +158,16 @@ def print_gate(
     for path in written:
         write_line(terminal, printable_line(f"report: {path}"))
     if is_saved:
-        write_line(terminal, f"run:    {record.run.id}  (tunegate runs show {record.run.id})")
+        shown = f"tunegate runs show {record.run.id}{_typed_place(terminal.config)}"
+        write_line(terminal, printable_line(f"run:    {record.run.id}  ({shown})"))
+
+
+def _typed_place(config: pytest.Config) -> str:
+    """Where this command line put the history, as options; a server's address may have a password."""
+    typed = {name: config.getoption(f"tunegate_{name}", None) for name in ("directory", "history")}
+    return "".join(
+        f" --{name} {shlex.quote(value)}" for name, value in typed.items() if value and "://" not in value
+    )
 
 
 def print_ranking(

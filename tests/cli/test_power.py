@@ -136,3 +136,16 @@ def test_an_early_stop_answers_less_than_half_where_the_verdict_is_clear(tmp_pat
     )
     (whole,) = json.loads(power("--golden", path, "--json", "--looks", "1"))
     assert whole["looks"] is None
+
+
+def test_the_margin_is_the_project_s_as_in_its_gate(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_set(tmp_path, "sums", 40, gate="gate: {margin: 0.02}")
+    (tmp_path / "pyproject.toml").write_text("[tool.tunegate]\nmargin = 0.3\ngolden = 'sums.yaml'\n")
+    (row,) = json.loads(power("--json"))
+    assert row["margin"] == 0.3
+    assert json.loads(power("--json", "--margin=0.1"))[0]["margin"] == 0.1
+    lint = RUNNER.invoke(app, ["golden", "lint"])
+    assert "can never pass" not in lint.output
+    (tmp_path / "pyproject.toml").write_text("[tool.tunegate]\ngolden = 'sums.yaml'\n")
+    assert "its margin is 0.02" in " ".join(RUNNER.invoke(app, ["golden", "lint"]).output.split())

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.plugin.progress import _typed_place
 from harness.types import Completion
 
 EVIL = "\x1b[2J\x1b]0;pwned\x07no\b\b\n::error file=a::pwned\n  ::set-output name=x::1\u202e\ud800"
@@ -105,3 +106,20 @@ def test_a_golden_file_whose_name_hides_something_is_refused(project, pytester, 
     assert done.ret == 4
     assert "hidden characters in the name" in done.stderr.str()
     assert is_harmless(done.stdout.str() + done.stderr.str())
+
+
+@pytest.mark.parametrize(
+    ("typed", "options"),
+    [
+        ({}, ""),
+        ({"tunegate_directory": "my out"}, " --directory 'my out'"),
+        ({"tunegate_history": "h.sqlite"}, " --history h.sqlite"),
+        ({"tunegate_history": "postgresql://me:secret@host/db"}, ""),
+    ],
+)
+def test_the_command_that_shows_a_run_looks_where_the_run_is(typed, options):
+    class Config:
+        def getoption(self, name, default):
+            return typed.get(name, default)
+
+    assert _typed_place(Config()) == options
