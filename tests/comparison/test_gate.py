@@ -1,10 +1,12 @@
 """The verdict: what regresses, what passes, what stays open, and what can never pass."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.comparison import metric_verdicts
 from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import gated_margins, judge_metrics
@@ -75,6 +77,15 @@ def test_a_bound_at_the_margin_is_within_it(run_with):
         comparison, verdict = run_gate(now, then, margin=margin)
         assert row_of(comparison).margin == margin
         assert verdict.outcome is row_of(comparison).verdict is expected
+
+
+def test_a_bound_at_the_margin_is_no_regression_whatever_may_be_unseen(run_with):
+    """A drop that the margin tolerates is not found by what few cases could have missed."""
+    row = row_of(run_gate(run_with(100, 30), run_with(100, 0))[0])
+    bound = row.drop.high
+    unseen = replace(row, high_unseen=bound + 0.1)
+    for margin, expected in ((bound, OPEN), (math.nextafter(bound, 0), OPEN), (bound - 2e-9, REGRESS)):
+        assert metric_verdicts._decide(unseen, margin, rejected=True) is expected
 
 
 def test_a_p_value_at_the_level_rejects(run_with):
