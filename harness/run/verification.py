@@ -12,7 +12,9 @@ from pathlib import Path
 from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import PASS_RATE, answers_of
+from harness.errors import SettingsError
 from harness.golden.load import current_hash
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.run.scoring import Judging, score_cases
 from harness.types import (
     CaseResult,
@@ -62,7 +64,11 @@ def verify(record: GateRecord, root: Path, allowed: Permissions) -> Verification
 
     Returns:
         What differs, and what could not be computed again.
+
+    Raises:
+        SettingsError: A check's metric is unknown here.
     """
+    _refuse_unknown_metrics(record)
     faults: list[str] = []
     unverified: Counter[str] = Counter()
     count = 0
@@ -103,6 +109,17 @@ class _Compared:
     scores: int
     faults: tuple[str, ...]
     unverified: tuple[str, ...]
+
+
+def _refuse_unknown_metrics(record: GateRecord) -> None:
+    runs = [run for run in (record.run, record.baseline) if run is not None]
+    cases = [result.case for run in runs for result in run.results]
+    unknown = {base_type(check.type) for case in cases for check in case.single_checks} - {*CHECK_TYPES}
+    if unknown:
+        raise SettingsError(
+            f"{', '.join(sorted(unknown))}: unknown metric; install the plug-in that the run was made with, "
+            "or verify in the project whose conftest.py registers it"
+        )
 
 
 def _rescored(run: Run, allowed: Permissions) -> list[CaseResult]:

@@ -7,6 +7,7 @@ import pytest
 
 from harness.baselines.run_file import read_record_file
 from harness.comparison.gate import run_gate
+from harness.errors import SettingsError
 from harness.run.scoring import score_cases
 from harness.run.verification import verify
 from harness.types import (
@@ -60,6 +61,14 @@ def record(make_run):
     )
     comparison, verdict = run_gate(candidate, baseline, margin=0.1)
     return GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=verdict)
+
+
+def test_a_metric_that_this_installation_lacks_is_refused_by_name(record, tmp_path):
+    result = record.run.results[0]
+    foreign = replace(result.case, checks=(*result.case.checks, Check(type="not-politeness", threshold=0.5)))
+    results = (replace(result, case=foreign), *record.run.results[1:])
+    with pytest.raises(SettingsError, match=r"^politeness: unknown metric; install the plug-in"):
+        verify(replace(record, run=replace(record.run, results=results)), tmp_path, Permissions())
 
 
 def test_what_was_scored_honestly_verifies(record, tmp_path):
