@@ -236,7 +236,8 @@ def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
         return MetricError(metric=name, error=problem)
     if name not in BUILTIN_METRICS and (allowed := _violated_scale(name, result.value)):
         return MetricError(metric=name, error=f"the metric gave {result.value:g} (allowed: {allowed})")
-    return result
+    # Another library's number, such as numpy's, could not be stored.
+    return result if type(result.value) is float else replace(result, value=float(result.value))
 
 
 def _violated_scale(name: str, value: float) -> str:

@@ -1,8 +1,11 @@
 """A metric's result is a score on its scale, or an error: never something that can't be counted."""
 
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from importlib import metadata
 
+import numpy
 import pytest
 
 from harness.metrics.definition import binary, graded, one_by_one, sound_results
@@ -60,6 +63,14 @@ async def asynchronous(requests):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [Fraction(3, 4), Decimal("0.75"), numpy.float32(0.75), 1, True])
+def test_another_library_s_number_is_stored_as_one(registered, number):
+    registered(one_by_one(lambda request: graded(request, number, "")))
+    (score,) = score_own("x").scores
+    assert type(score.value) is float
+    assert score.value == number
+
+
 @pytest.mark.parametrize(
     ("function", "fields", "told"),
     [
