@@ -193,18 +193,22 @@ def _choose(
     margin: float,
 ) -> Choice:
     """Choose enough for an equal model to pass, or refuse."""
-    choice = choose_probes(
-        levels,
-        stability,
-        floor=bounds[0],
-        ceiling=bounds[1],
-        suffices=lambda cases: _pass_chance(cases, margin) >= POWER,
-    )
-    if _pass_chance(choice.cases, margin) < POWER:
+
+    def chosen(floor: float, ceiling: float) -> tuple[Choice, bool]:
+        choice = choose_probes(levels, stability, floor=floor, ceiling=ceiling, suffices=suffices)
+        return choice, suffices(choice.cases)
+
+    def suffices(cases: Sequence[GoldenCase]) -> bool:
+        return _pass_chance(cases, margin) >= POWER
+
+    choice, is_enough = chosen(*bounds)
+    if not is_enough:
+        widest, would_do = chosen(0.0, 1.0)
+        hint = f"--floor 0 and --ceiling 1 take {len(widest.cases)}: {'enough' if would_do else 'too few'}"
         raise SettingsError(
-            f"{label} passes too few probes in all wordings: with {len(choice.cases)} of {len(stability)}, "
-            f"an equal model would pass the gate in less than {POWER:.0%} of runs; nothing is written, and "
-            f"the bundled probes stay{' (a lower --floor takes more)' if bounds[0] > 0 else ''}"
+            f"{label} passes too few probes in all wordings: with {len(choice.cases)} of {len(stability)} an "
+            f"equal model would pass the gate in less than {POWER:.0%} of runs ({hint}); nothing is written, "
+            f"and the bundled probes stay"
         )
     return choice
 

@@ -223,10 +223,17 @@ def test_a_model_that_passes_too_little_leaves_the_bundled_probes(
     engine.fails = lambda case_id, wording: True
     result = calibrate(tiny_model_dir)
     assert isinstance(result.exception, SettingsError)
-    assert "passes too few probes" in str(result.exception)
-    assert "a lower --floor" in str(result.exception)
-    assert "--floor" not in str(calibrate(tiny_model_dir, "--floor", 0).exception)
+    assert "(--floor 0 and --ceiling 1 take 0: too few)" in str(result.exception)
     assert not (tmp_path / "golden_sets").exists()
+
+
+def test_bounds_that_take_too_few_are_told_what_others_would_take(
+    engine, tiny_model_dir, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    engine.fails = lambda case_id, wording: is_odd(case_id)
+    result = calibrate(tiny_model_dir, "--floor", 0.85)
+    assert re.search(r"\(--floor 0 and --ceiling 1 take [1-9]\d+: enough\)", str(result.exception))
 
 
 def test_options_are_checked_before_a_model_is_read(tmp_path, monkeypatch):

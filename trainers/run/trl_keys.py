@@ -38,6 +38,7 @@ _SET_HERE = {
     "do_predict": "nothing reads it; leave it out",
     "do_train": "nothing reads it; leave it out",
     "disable_tqdm": "progress is shown by a bar of its own; leave it out",
+    "hub_token": "a secret, which the result would show; set HF_TOKEN in the environment",
     "eos_token": "an answer's end is the chat template's; give chat_template next to base",
     "logging_nan_inf_filter": "a loss that is no number must end the training; leave it out",
     "logging_steps": _EVERY_STEP,

@@ -114,6 +114,7 @@ def test_a_gpus_optimizer_is_paged_and_a_cpus_is_not():
         ({"max_grad_nrm": 1}, "trl.max_grad_nrm: not a key of TRL's DPOConfig"),
         ({"save_total_limit": 1}, "trl.save_total_limit: bisect and early_stop may need any checkpoint"),
         ({"truncation_mode": "keep_end"}, "trl.truncation_mode: rows are rendered, checked and cut"),
+        ({"hub_token": "hf_x"}, "trl.hub_token: a secret, which the result would show"),
         ({"packing": True}, "trl.packing: sft has the key packing next to base"),
         ({"data_seed": 1}, "trl.data_seed: set by seed, next to base"),
         (
