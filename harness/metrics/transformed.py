@@ -10,7 +10,8 @@ from harness.golden.json_paths import compiled_path
 from harness.golden.transforms import python_path, python_steps
 from harness.metrics.definition import quote
 from harness.metrics.json_checks import NotJsonError, parse_json
-from harness.metrics.python_function import NOT_ALLOWED, load_steps_of
+from harness.metrics.python_function import NOT_ALLOWED
+from harness.metrics.python_source import load_steps_of
 from harness.metrics.text import PatternTime, composed
 from harness.types import Check, Permissions
 

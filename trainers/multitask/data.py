@@ -20,7 +20,7 @@ from harness.engines.multitask.decode import (
     tag_labels,
     write_entities,
 )
-from harness.engines.multitask.directory import Kind, Task
+from harness.engines.multitask.description import Kind, Task
 from harness.errors import DataError
 from trainers.data.leakage import without_leaks
 from trainers.data.overlap import words_of

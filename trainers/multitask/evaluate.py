@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import PairedMetric
 from harness.engines.multitask.decode import split_question
-from harness.engines.multitask.directory import Kind, Task
+from harness.engines.multitask.description import Kind, Task
 from harness.engines.multitask.network import Network, answer
 from harness.metrics.entities import entity_f1, parse_entities
 from harness.metrics.squad import normalise, token_f1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.multitask.decode import MisalignedError, find_words, tags_of
-from harness.engines.multitask.directory import Task
+from harness.engines.multitask.description import Task
 from harness.engines.multitask.network import Network, passage_tokens, scores, tokenize
 from harness.errors import DataError
 from trainers.data.rows import Examples, Row

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.engines.loading import quiet_load
-from harness.engines.multitask.directory import Task
+from harness.engines.multitask.description import Task
 from harness.engines.multitask.network import Network, load_encoder, load_tokenizer
 from harness.errors import SettingsError
 from trainers.config import PeftSettings

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from harness.engines.adapter import MULTITASK_CONFIG
-from harness.engines.multitask.directory import ADAPTERS, ENCODER, HEADS, MultitaskConfig
+from harness.engines.multitask.description import MultitaskConfig
+from harness.engines.multitask.directory import ADAPTERS, ENCODER, HEADS
 from harness.engines.multitask.network import Network
 from harness.models.resolve import model_sha256, tokenizer_sha256
 from harness.types.storage import write_whole

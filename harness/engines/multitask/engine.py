@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.decode import pack_batches
-from harness.engines.multitask.directory import MultitaskModel, Task, read_multitask
+from harness.engines.multitask.description import MultitaskModel, Task
+from harness.engines.multitask.directory import read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
 from harness.errors import AdapterError, EngineError
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss

@@ -14,7 +14,8 @@ from harness.engines.multitask.decode import (
     split_question,
     write_entities,
 )
-from harness.engines.multitask.directory import ADAPTERS, ENCODER, HEADS, MultitaskModel, Task
+from harness.engines.multitask.description import MultitaskModel, Task
+from harness.engines.multitask.directory import ADAPTERS, ENCODER, HEADS
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.engines.multitask.decode import Entity
-from harness.engines.multitask.directory import Task
+from harness.engines.multitask.description import Task
 from harness.errors import DataError
 from trainers.data.rows import Examples
 from trainers.multitask.config import MultitaskConfig

@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from harness.engines.multitask.directory import Task
+from harness.engines.multitask.description import Task
 from trainers.data.rows import Examples
 from trainers.multitask.config import MultitaskConfig, TaskSettings
 from trainers.multitask.data import TaskData
