@@ -22,6 +22,7 @@ class EarlierRuns:
         project: The project's root, to which paths are shown relative; None if it is unknown.
         problems: What could not be read, in one line each.
         unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
+        place: Where the history is, as options of commands; empty where they look by themselves.
     """
 
     metrics: tuple[PastMetric, ...] = ()
@@ -29,6 +30,7 @@ class EarlierRuns:
     project: Path | None = None
     problems: tuple[str, ...] = ()
     unsaved: str | None = None
+    place: str = ""
 
 
 # Whoever writes the report has waited for the history already.

@@ -15,7 +15,7 @@ _MOST = 10
 
 
 def add_summary(
-    record: GateRecord, environment: Mapping[str, str], unsaved: str | None = None
+    record: GateRecord, environment: Mapping[str, str], unsaved: str | None = None, place: str = ""
 ) -> Path | None:
     """Append the result to the job's summary, if there is one.
 
@@ -23,6 +23,7 @@ def add_summary(
         record: The gate's record.
         environment: The process's environment.
         unsaved: As ``render_markdown`` takes it.
+        place: As ``render_markdown`` takes it.
 
     Returns:
         The file; None outside GitHub Actions.
@@ -33,7 +34,7 @@ def add_summary(
     if not (name := environment.get("GITHUB_STEP_SUMMARY")):
         return None
     with Path(name).open("a", encoding="utf-8", errors="replace") as file:
-        file.write(render_markdown(record, unsaved) + "\n")
+        file.write(render_markdown(record, unsaved, place) + "\n")
     return Path(name)
 
 

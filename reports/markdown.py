@@ -27,19 +27,20 @@ def marker_of(record: GateRecord) -> str:
     return f"<!-- tunegate: {printable_line(record.run.model.label).replace('--', '- -')} -->"
 
 
-def render_markdown(record: GateRecord, unsaved: str | None = None) -> str:
+def render_markdown(record: GateRecord, unsaved: str | None = None, place: str = "") -> str:
     """The verdict, a table of the metrics, the reasons, and the lost cases folded.
 
     Args:
         record: The gate's record.
         unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
+        place: Where the history is, as options of commands.
     """
     parts = [marker_of(record), f"### {_plain(verdict_line(record))}"]
     if record.comparison is not None and record.verdict is not None:
         parts += ["\n".join(_table(record)), "\n".join(_reasons(record))]
     else:
         parts.append(_plain(outcome_counts(record.run)))
-    foot = f"<sub>{_where_it_is(record.run.id, unsaved)}</sub>"
+    foot = f"<sub>{_where_it_is(record.run.id, unsaved, place)}</sub>"
     whole = "\n\n".join(part for part in parts if part)
     folded = list(_lost_cases(record))
     shown = 0
@@ -53,9 +54,9 @@ def render_markdown(record: GateRecord, unsaved: str | None = None) -> str:
     return printable(f"{whole}\n\n{foot}\n")
 
 
-def _where_it_is(run: str, unsaved: str | None) -> str:
+def _where_it_is(run: str, unsaved: str | None, place: str) -> str:
     """How to see the run in a terminal, or why it can't be seen."""
-    shown = f"{_code(f'tunegate runs show {run}')} shows all of it."
+    shown = f"{_code(f'tunegate runs show {run}{place}')} shows all of it."
     if unsaved is None:
         return f"Run {_code(run)}. {shown}"
     if not unsaved:

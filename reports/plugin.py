@@ -71,6 +71,7 @@ def pytest_tunegate_report(
     from dataclasses import replace
 
     from harness.history.server import FILE_NAME, place_of
+    from harness.plugin.progress import typed_place
     from harness.settings import load_settings
     from reports.earlier_runs import earlier_runs_of
     from reports.files import write_report
@@ -83,7 +84,7 @@ def pytest_tunegate_report(
     named = load_settings(given, project, os.environ).history
     # A run's own directory is runs/ID beside the history's file.
     history = directory.parent.parent / FILE_NAME if named is None else place_of(named, project)
-    earlier = replace(earlier_runs_of(record, history, project), unsaved=unsaved)
+    earlier = replace(earlier_runs_of(record, history, project), unsaved=unsaved, place=typed_place(config))
     return write_report(path, render_report(record, earlier), _source(config, _REPORT))
 
 
@@ -118,13 +119,15 @@ class MarkdownReport:
         self, config: pytest.Config, record: GateRecord, label: str, unsaved: str | None
     ) -> Path | None:
         """Write the Markdown file."""
+        from harness.plugin.progress import typed_place
         from reports.files import write_report
         from reports.markdown import render_markdown
 
         path = _path_of(config, _MARKDOWN, label)
         if path is None:
             return None
-        return write_report(path, render_markdown(record, unsaved), _source(config, _MARKDOWN))
+        text = render_markdown(record, unsaved, typed_place(config))
+        return write_report(path, text, _source(config, _MARKDOWN))
 
 
 class GitHubReport:
@@ -133,11 +136,12 @@ class GitHubReport:
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_tunegate_report(self, config: pytest.Config, record: GateRecord, unsaved: str | None) -> None:
         """Add to the job's summary, and print the annotations."""
+        from harness.plugin.progress import typed_place
         from reports.github import add_summary, annotations
         from tunegate.printable import say_command
         from tunegate.project import session_project
 
-        add_summary(record, os.environ, unsaved)
+        add_summary(record, os.environ, unsaved, typed_place(config))
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
             terminal.ensure_newline()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from harness.errors import BaselineError, HistoryError, InputError, TunegateErro
 from harness.history.accepted_runs import note_accepted
 from harness.history.retention import Retention, removable, remove
 from harness.history.store import open_history
-from harness.plugin.progress import early_end, is_verdict
+from harness.plugin.progress import early_end, is_verdict, typed_place
 from harness.presentation.sentences import sentence_of
 from harness.run.conclusion import save
 from harness.run.inputs import Inputs
@@ -114,6 +115,7 @@ def accept_record(
     *,
     problem: str | None,
     unsaved: str | None = None,
+    place: str = "",
 ) -> Path:
     """Accept a gated run as a baseline.
 
@@ -124,6 +126,7 @@ def accept_record(
         root: The project's root.
         problem: Another reason against accepting in this session, or None.
         unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
+        place: Where the history is, as options of commands.
 
     Returns:
         The baseline's file.
@@ -140,7 +143,8 @@ def accept_record(
         text = f"--gate-accept {name}: not accepted, because {problem}"
         if unsaved != "":
             first = "" if unsaved is None else f"{unsaved} && "
-            text += f"; to accept it anyway: {first}tunegate runs accept {record.run.id} {name} --reason ..."
+            accept = f"tunegate runs accept {record.run.id} {name}{place} --reason ..."
+            text += f"; to accept it anyway: {first}{accept}"
         raise BaselineError(text)
     return accept_run(
         record.run,
@@ -226,9 +230,8 @@ def deliver(
         ((name, record),) = records.items()
         with _noted(found, "the run was not accepted"):
             chosen, accepted = inputs.settings, inputs.settings.accept
-            found.written[name].append(
-                accept_record(record, accepted, chosen, inputs.root, problem=not_accepted, unsaved=unsaved)
-            )
+            accept = partial(accept_record, record, accepted, chosen, inputs.root, problem=not_accepted)
+            found.written[name].append(accept(unsaved=unsaved, place=typed_place(config)))
             with open_history(inputs.history) as history:
                 note_accepted(history.database, record.run.id, accepted, chosen.accept_reason or _REASON)
     if inputs.settings.keep_runs is not None:

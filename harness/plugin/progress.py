@@ -158,11 +158,11 @@ def print_gate(
     for path in written:
         write_line(terminal, printable_line(f"report: {path}"))
     if is_saved:
-        shown = f"tunegate runs show {record.run.id}{_typed_place(terminal.config)}"
+        shown = f"tunegate runs show {record.run.id}{typed_place(terminal.config)}"
         write_line(terminal, printable_line(f"run:    {record.run.id}  ({shown})"))
 
 
-def _typed_place(config: pytest.Config) -> str:
+def typed_place(config: pytest.Config) -> str:
     """Where this command line put the history, as options; a server's address may have a password."""
     typed = {name: config.getoption(f"tunegate_{name}", None) for name in ("directory", "history")}
     return "".join(

@@ -30,7 +30,7 @@ def build_view(
     return ReportView(
         title=f"{verdict.word.upper()} – {verdict.candidate} – tunegate",
         run_id=one_line(record.run.id),
-        one_case=show_command(record, earlier.unsaved),
+        one_case=show_command(record, earlier.unsaved, earlier.place),
         started=moment(record.run.started_at),
         verdict=verdict,
         banners=tuple(banners(record, earlier.problems, earlier.unsaved)),

@@ -41,22 +41,28 @@ def case_command(record: GateRecord, case: GoldenCase, path: str, again: str) ->
     return again.replace("pytest ", f"pytest {_quoted(f'{path}::{case.id}')} ", 1)
 
 
-def show_command(record: GateRecord, unsaved: str | None) -> str:
+def show_command(record: GateRecord, unsaved: str | None, place: str = "") -> str:
     """The command that shows one case in a terminal; empty if no command finds the run.
 
     Args:
         record: The gate's record.
         unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
+        place: Where the history is, as options of commands.
     """
     if unsaved == "":
         return ""
     first = "" if unsaved is None else f"{unsaved} && "
-    return f"{first}tunegate runs show {_quoted(record.run.id)} --case SET/ID"
+    return f"{first}tunegate runs show {_quoted(record.run.id)}{place} --case SET/ID"
 
 
-def accept_command(record: GateRecord) -> str:
-    """The command that accepts the run as a baseline."""
-    return f"tunegate runs accept {_quoted(record.run.id)} main --reason '…'"
+def accept_command(record: GateRecord, place: str = "") -> str:
+    """The command that accepts the run as a baseline.
+
+    Args:
+        record: The gate's record.
+        place: Where the history is, as options of commands.
+    """
+    return f"tunegate runs accept {_quoted(record.run.id)} main{place} --reason '…'"
 
 
 def against_command(record: GateRecord, name: str, project: Path | None) -> str:

@@ -50,7 +50,7 @@ def next_step(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) -> Nex
     if below := _below_accepted(record, earlier):
         return below
     if record.verdict.outcome is GateVerdict.PASS:
-        return _after_pass(record, again, earlier.unsaved)
+        return _after_pass(record, again, earlier)
     return _inconclusive(record, deciding, again, earlier.project)
 
 
@@ -83,7 +83,8 @@ def _below_accepted(record: GateRecord, earlier: EarlierRuns) -> NextStep | None
     )
 
 
-def _after_pass(record: GateRecord, again: str, unsaved: str | None) -> NextStep:
+def _after_pass(record: GateRecord, again: str, earlier: EarlierRuns) -> NextStep:
+    unsaved, accept = earlier.unsaved, accept_command(record, earlier.place)
     if record.run.partial:
         return _whole_run(record, "Only a whole run can be accepted.", again)
     if unsaved == "":
@@ -91,10 +92,10 @@ def _after_pass(record: GateRecord, again: str, unsaved: str | None) -> NextStep
         return NextStep(title="Make room for the history, then gate again.", text=text, command=again)
     if unsaved:
         text = "This run is not stored yet, and later candidates can only be compared with a stored one:"
-        command = f"{unsaved} && {accept_command(record)}"
+        command = f"{unsaved} && {accept}"
         return NextStep(title="Save it, then accept it.", text=text, command=command)
     text = "Later candidates can then be compared with it:"
-    return NextStep(title="Accept it.", text=text, command=accept_command(record))
+    return NextStep(title="Accept it.", text=text, command=accept)
 
 
 def _whole_run(record: GateRecord, why: str, again: str) -> NextStep:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.plugin.progress import _typed_place
+from harness.plugin.progress import typed_place
 from harness.types import Completion
 
 EVIL = "\x1b[2J\x1b]0;pwned\x07no\b\b\n::error file=a::pwned\n  ::set-output name=x::1\u202e\ud800"
@@ -122,4 +122,4 @@ def test_the_command_that_shows_a_run_looks_where_the_run_is(typed, options):
         def getoption(self, name, default):
             return typed.get(name, default)
 
-    assert _typed_place(Config()) == options
+    assert typed_place(Config()) == options

@@ -25,6 +25,8 @@ def test_verdict_table_and_folded_cases(invented: Callable[..., GateRecord]) -> 
 def test_an_unstored_run_names_what_saves_it(invented: Callable[..., GateRecord]) -> None:
     saved_later = render_markdown(invented(), "tunegate runs recover").splitlines()[-1]
     assert "`tunegate runs recover` saves it, then `tunegate runs show" in saved_later
+    placed = render_markdown(invented(), None, " --directory out").splitlines()[-1]
+    assert re.search("`tunegate runs show [^` ]+ --directory out` shows all of it", placed)
     assert "no command can show it" in render_markdown(invented(), "").splitlines()[-1]
 
 

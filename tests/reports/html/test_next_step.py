@@ -176,6 +176,10 @@ def test_a_pass_may_be_accepted_once_it_is_whole(invented: Invented) -> None:
     step = next_step(judged(invented(), GateVerdict.PASS, metric()))
     assert step.title == "Accept it."
     assert step.command == "tunegate runs accept 20260131-142501-7f3a main --reason '…'"
+    elsewhere = next_step(
+        judged(invented(), GateVerdict.PASS, metric()), EarlierRuns(place=" --directory out")
+    )
+    assert elsewhere.command == "tunegate runs accept 20260131-142501-7f3a main --directory out --reason '…'"
     part = next_step(judged(invented(collected=500), GateVerdict.PASS, metric()))
     assert (part.title, part.text) == (
         "Run all cases.",
