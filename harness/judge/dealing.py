@@ -1,10 +1,12 @@
 """Questions to a judge on this machine, dealt to workers that have its weights."""
 
 import platform
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, cast
 
+from harness.engines.gather import Gatherer
 from harness.engines.workers.functions import Dealer, FunctionKind, Item
 from harness.errors import EngineError, JudgeError, ModelError
 from harness.judge.kinds import judge_kinds
@@ -17,26 +19,59 @@ from tunegate.project import user_path
 DEALT, _TOGETHER = 512, 32
 
 
-class ComputingEngine(Protocol):
-    """A judge's engine that computes on this machine."""
+class ComputingEngine(ABC):
+    """A judge's engine that computes on this machine, or lets workers do it.
 
-    @property
-    def identity(self) -> str:
-        """The spec and the start of the weights' hash."""
+    Attributes:
+        identity: The spec and the start of the weights' hash.
+        name: The judge's name in its replies.
+        requests: How many questions were asked.
+    """
 
-    @property
-    def name(self) -> str:
-        """The judge's name in its replies."""
+    remote = False
+    retried = 0
+
+    def __init__(self, spec: JudgeSpec, *, name: str, weights: str, together: int) -> None:
+        """Load nothing yet.
+
+        Args:
+            spec: The judge.
+            name: Its name in its replies.
+            weights: The start of its weights' hash.
+            together: Most questions that are answered together.
+        """
+        self.name, self.identity, self.requests = name, f"{spec}#{weights}", 0
+        self._spec, self._dealer = spec, cast("Dealer | None", None)
+        self._gatherer: Gatherer[JudgeRequest, JudgeReply | JudgeError] = Gatherer(self._answer, together)
 
     @property
     def sent(self) -> JudgeSpec:
         """The spec as other processes understand it."""
+        return absolute_spec(self._spec)
 
+    def deal_by(self, dealer: Dealer) -> int:
+        """Let workers compute the replies; returns how many questions they get at a time.
+
+        Args:
+            dealer: Deals the questions to them.
+        """
+        self._dealer = dealer
+        self._gatherer = Gatherer(self._answer, DEALT)
+        return DEALT
+
+    @abstractmethod
     def load(self) -> None:
         """Load the model, unless it is."""
 
+    @abstractmethod
     def computed(self, requests: Sequence[JudgeRequest]) -> Sequence[JudgeReply | JudgeError]:
         """A reply for each question, computed in this process."""
+
+    def _answer(self, requests: Sequence[JudgeRequest]) -> Sequence[JudgeReply | JudgeError]:
+        """A reply for each question, here or by workers."""
+        return (
+            self.computed(requests) if self._dealer is None else dealt_replies(self, self._dealer, requests)
+        )
 
 
 def absolute_spec(spec: JudgeSpec) -> JudgeSpec:

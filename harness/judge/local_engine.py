@@ -9,15 +9,12 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
-from harness.engines.gather import Gatherer
 from harness.engines.open import describe_model, open_engine
-from harness.engines.workers.functions import Dealer
 from harness.errors import CasesFailedError, EngineError, JudgeError, PromptError
-from harness.judge.dealing import DEALT, absolute_spec, dealt_replies
+from harness.judge.dealing import ComputingEngine
 from harness.judge.spec import JudgeSpec
 from harness.types import (
     Completion,
@@ -49,11 +46,8 @@ def open_local(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str]
     return LocalEngine(spec)
 
 
-class LocalEngine:
+class LocalEngine(ComputingEngine):
     """Judges with a model of this machine."""
-
-    remote = False
-    retried = 0
 
     def __init__(self, spec: JudgeSpec) -> None:
         """Find and identify the model; it loads with the first question.
@@ -61,29 +55,11 @@ class LocalEngine:
         Raises:
             InputError: There is no such model.
         """
-        model, self._spec = describe_model(spec.model), spec
+        model = describe_model(spec.model)
         sha256 = f"{model.base_sha256[:12]}{'-' + model.adapter_sha256[:12] if model.adapter_sha256 else ''}"
-        self._name, self._identity = spec.model, f"{spec}#{sha256}"
+        super().__init__(spec, name=spec.model, weights=sha256, together=_MOST)
         self._engine: Any = None
         self._known: dict[tuple[tuple[Message, ...], str, int], JudgeReply | JudgeError] = {}
-        self._gatherer: Gatherer[JudgeRequest, JudgeReply | JudgeError] = Gatherer(self._answer, _MOST)
-        self.requests = 0
-        self._dealer: Dealer | None = None
-
-    def deal_by(self, dealer: Dealer) -> int:
-        """Let workers compute the replies; returns how many questions they get at a time.
-
-        Args:
-            dealer: Deals the questions to them.
-        """
-        self._dealer = dealer
-        self._gatherer = Gatherer(self._answer, DEALT)
-        return DEALT
-
-    @property
-    def identity(self) -> str:
-        """The model's name and the start of its weights' hash."""
-        return self._identity
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
         """Answer one question together with all others that wait.
@@ -104,19 +80,8 @@ class LocalEngine:
         """A repeated question is not computed twice: nothing here is random."""
         keys = [(one.messages, json.dumps(one.reply_schema), one.max_tokens) for one in requests]
         new = {key: one for key, one in zip(keys, requests, strict=True) if key not in self._known}
-        compute = self.computed if self._dealer is None else partial(dealt_replies, self, self._dealer)
-        self._known.update(zip(new, compute(list(new.values())), strict=True))
+        self._known.update(zip(new, super()._answer(list(new.values())), strict=True))
         return [self._known[key] for key in keys]
-
-    @property
-    def name(self) -> str:
-        """The judge's name in its replies."""
-        return self._name
-
-    @property
-    def sent(self) -> JudgeSpec:
-        """The spec as other processes understand it."""
-        return absolute_spec(self._spec)
 
     def computed(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply | JudgeError]:
         """A reply for each question, or why there is none; one bad question doesn't hinder the others."""
@@ -128,7 +93,7 @@ class LocalEngine:
             try:
                 prompts[place] = self._prompt(request)
             except PromptError as error:
-                replies[place] = JudgeError(f"{request.key}: {self._name}: {error}")
+                replies[place] = JudgeError(f"{request.key}: {self.name}: {error}")
         scored = {place: choices[place] for place in prompts if choices[place]}
         replies |= self._scored(requests, prompts, scored)
         rest = [place for place in prompts if place not in scored]
@@ -138,7 +103,7 @@ class LocalEngine:
     def load(self) -> None:
         """Load the model, unless it is."""
         if self._engine is None:
-            self._engine = open_engine(self._name)
+            self._engine = open_engine(self.name)
 
     def _prompt(self, request: JudgeRequest) -> Any:
         """The question, behind which the reply comes next: a reasoning has no room in a few tokens.
@@ -201,7 +166,7 @@ class LocalEngine:
         )
         return JudgeReply(
             text=json.dumps({**json.loads(options[best]), "reason": f"by likelihood: {told}"}),
-            model=self._name,
+            model=self.name,
         )
 
     def _generated(
@@ -234,7 +199,7 @@ class LocalEngine:
         return failed | {
             places[row]: JudgeReply(
                 text=completion.text,
-                model=self._name,
+                model=self.name,
                 stop_reason=completion.stop_reason,
                 prompt_tokens=completion.prompt_tokens,
                 completion_tokens=completion.completion_tokens,

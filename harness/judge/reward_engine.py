@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.engines.adapter import read_json, read_training
-from harness.engines.gather import Gatherer
-from harness.engines.workers.functions import Dealer
 from harness.errors import AdapterError, JudgeError, PromptError
-from harness.judge.dealing import DEALT, absolute_spec, dealt_replies
+from harness.judge.dealing import ComputingEngine
 from harness.judge.spec import JudgeSpec
 from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
@@ -43,11 +41,8 @@ def open_reward(spec: JudgeSpec, timeout_s: float, environment: Mapping[str, str
     return RewardEngine(spec)
 
 
-class RewardEngine:
+class RewardEngine(ComputingEngine):
     """Judges with a reward model's adapter."""
-
-    remote = False
-    retried = 0
 
     def __init__(self, spec: JudgeSpec) -> None:
         """Check and identify the adapter; it loads with the first question.
@@ -62,39 +57,11 @@ class RewardEngine:
         digest = hashlib.sha256(
             f"{adapter_sha256(self._directory)} {model_sha256(self._base_dir)}".encode()
         ).hexdigest()
-        self._identity = f"{spec}#{digest[:12]}"
-        self._name = f"reward:{self._directory.name}"
+        name = f"reward:{self._directory.name}"
+        super().__init__(spec, name=name, weights=digest[:12], together=_MOST)
         self._model: Any = None
         self._tokenizer: Any = None
         self._known: dict[str, float] = {}
-        self._spec, self._dealer = spec, cast("Dealer | None", None)
-        self._gatherer: Gatherer[JudgeRequest, JudgeReply | JudgeError] = Gatherer(self._answer, _MOST)
-        self.requests = 0
-
-    def deal_by(self, dealer: Dealer) -> int:
-        """Let workers compute the rewards; returns how many questions they get at a time.
-
-        Args:
-            dealer: Deals the questions to them.
-        """
-        self._dealer = dealer
-        self._gatherer = Gatherer(self._answer, DEALT)
-        return DEALT
-
-    @property
-    def name(self) -> str:
-        """The judge's name in its replies."""
-        return self._name
-
-    @property
-    def sent(self) -> JudgeSpec:
-        """The spec as other processes understand it."""
-        return absolute_spec(self._spec)
-
-    @property
-    def identity(self) -> str:
-        """The spec and the start of the weights' hash."""
-        return self._identity
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
         """Score one question's answer or answers.
@@ -119,11 +86,6 @@ class RewardEngine:
             raise reply
         return reply
 
-    def _answer(self, requests: Sequence[JudgeRequest]) -> Sequence[JudgeReply | JudgeError]:
-        return (
-            self.computed(requests) if self._dealer is None else dealt_replies(self, self._dealer, requests)
-        )
-
     def computed(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
         """A reply for each question, computed in this process."""
         self.load()
@@ -133,7 +95,7 @@ class RewardEngine:
         replies = []
         for request in requests:
             own = [rewards.pop(0) for _ in request.answers]
-            replies.append(JudgeReply(text=json.dumps(self._said(request, own)), model=self._name))
+            replies.append(JudgeReply(text=json.dumps(self._said(request, own)), model=self.name))
         return replies
 
     def _said(self, request: JudgeRequest, rewards: Sequence[float]) -> dict[str, Any]:
