@@ -38,7 +38,9 @@ def test_two_processes_train_one_adapter(make_project, start, lines):
     project = make_project("sft", ROWS, max_steps=2)
     config = project.path / "config.yaml"
     config.write_text(json.dumps(project.settings))
-    started = [start(*line, OMP_NUM_THREADS="1", ACCELERATE_USE_CPU="true") for line in lines(str(config))]
+    # A cluster of its own: beside it other tests have theirs.
+    variables = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "RAY_ADDRESS": "local"}
+    started = [start(*line, **variables) for line in lines(str(config))]
     said = [program.output.read() for program in started]
     assert [program.wait() for program in started] == [0] * len(started), said
     assert project.manifest["processes"] == 2
