@@ -74,7 +74,7 @@ def installation(tmp_path_factory, copies):
             is_wanted = entry.name not in own and "tunegate" not in entry.name and not _is_plugin(entry)
             if is_wanted and not (packages / entry.name).exists():
                 (packages / entry.name).symlink_to(entry)
-    for name in own:
+    for name in (*own, "golden_sets"):
         (packages / name).symlink_to(ROOT / name)
     _write_metadata(packages / "tunegate-0.dist-info")
     (pytest_script,) = entry_points(group="console_scripts", name="pytest")
