@@ -192,14 +192,15 @@ def _print_end(console: Console, base: _Base) -> None:
 def _print_copies(console: Console, found: Copies) -> None:
     if not found.same and not found.asked:
         console.print("duplicates  none")
-    for pairs, what in (
-        (found.same, "repeat an earlier one"),
-        (found.asked, "ask the same, with another answer"),
+    for pairs, one, several in (
+        (found.same, "row repeats an earlier one", "rows repeat an earlier one"),
+        (found.asked, "row asks the same, with another answer", "rows ask the same, with another answer"),
     ):
         if pairs:
             shown = ", ".join(f"{_at(place)} as {_at(earlier)}" for place, earlier in pairs[:_SHOWN])
             more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
-            console.print(f"duplicates  {len(pairs)} rows {what}: {shown}{more}")
+            what = one if len(pairs) == 1 else several
+            console.print(f"duplicates  {len(pairs)} {what}: {shown}{more}")
 
 
 def _print_leaks(console: Console, found: Leaks) -> bool:

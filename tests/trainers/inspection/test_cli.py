@@ -81,8 +81,8 @@ def test_copies_are_named(check):
     row = {"prompt": "what is w1", "completion": "one"}
     status, said = check([row, {"prompt": "What is w1?", "completion": "one."}, {**row, "completion": "two"}])
     assert status == 0
-    assert "duplicates  1 rows repeat an earlier one: rows.jsonl:2 as rows.jsonl:1" in said
-    assert "duplicates  1 rows ask the same, with another answer: rows.jsonl:3 as rows.jsonl:1" in said
+    assert "duplicates  1 row repeats an earlier one: rows.jsonl:2 as rows.jsonl:1" in said
+    assert "duplicates  1 row asks the same, with another answer: rows.jsonl:3 as rows.jsonl:1" in said
 
 
 def test_a_golden_case_in_the_data_fails(check, tmp_path):
