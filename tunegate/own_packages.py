@@ -74,9 +74,12 @@ class ProjectFinder:
         """
         if path is not None or name not in ALL_PACKAGES:
             return None
-        entries = [entry for entry in map(Path, sys.path) if self._is_the_projects(entry)]
-        own = next(_in_folders(name, entries), None)
+        own = next(_in_folders(name, self.entries()), None)
         return None if own is None else PathFinder.find_spec(name, [str(own.parent)])
+
+    def entries(self) -> list[Path]:
+        """The folders of Python's path that have the project's code."""
+        return [entry for entry in map(Path, sys.path) if self._is_the_projects(entry)]
 
     def _is_the_projects(self, entry: Path) -> bool:
         """Whether a project's code is there: no environment inside the project, and no copy of tunegate."""
@@ -101,6 +104,17 @@ def prefer_project(folders: Iterable[Path]) -> Callable[[], None]:
             sys.meta_path.remove(finder)
 
     return end
+
+
+def foreign_on_path(folders: Iterable[Path]) -> Path | None:
+    """A project's own package of one of our names that Python's path has by now, also behind ours.
+
+    Args:
+        folders: The project's.
+    """
+    entries = ProjectFinder(folders).entries()
+    found = (place for name in GATE_PACKAGES for place in _in_folders(name, entries))
+    return next((place for place in found if not _is_ours(place)), None)
 
 
 def _found_now(name: str) -> Path | None:

@@ -17,7 +17,7 @@ import pytest
 
 from tunegate import hookspecs
 from tunegate.markers import declare_markers, note_project_markers
-from tunegate.own_packages import foreign_package, prefer_project
+from tunegate.own_packages import foreign_on_path, foreign_package, prefer_project
 from tunegate.project import session_project
 from tunegate.request import (
     ALL_OPTIONS,
@@ -130,9 +130,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_collection_modifyitems(config: pytest.Config) -> None:
-    """Refuse a session in which a golden set was collected and the settings are wrong."""
+    """Refuse a session whose settings are wrong, or a gate whose tests have packages of our names.
+
+    Raises:
+        pytest.UsageError: It is refused.
+    """
     if (fault := config.stash.get(_FAULT, None)) is not None:
         raise fault
+    gate: Any = config.pluginmanager.get_plugin(_PLUGINS[0])
+    if gate is None or gate.GATE not in config.stash or config.pluginmanager.has_plugin(_PINNED):
+        return
+    # Test files have put their folders onto the path: their imports would find our package of that name.
+    if (foreign := foreign_on_path((config.rootpath, config.invocation_params.dir))) is not None:
+        raise pytest.UsageError(f"--model: {_why_off(foreign)}")
 
 
 # These are replaced by the gate's own fixtures where a gate runs.

@@ -297,6 +297,26 @@ def test_a_foreign_package_deep_in_the_tests_is_foreseen_before_golden_sets_are_
     assert "1 passed" in done.stdout
 
 
+@pytest.mark.parametrize("mode", ["prepend", "append"])
+def test_a_gate_of_tests_with_a_package_of_our_names_deep_in_them_is_refused(
+    installation, write, tiny_adapter_dir, mode
+):
+    """Its test would get our package, and fail as if the model had."""
+    project = write(
+        {
+            "pyproject.toml": "[tool.pytest.ini_options]\n[tool.tunegate]\n",
+            "golden_sets/sums.yaml": GOLDEN,
+            "tests/a/b/harness/__init__.py": "OWN = True\n",
+            "tests/a/b/test_c.py": "import harness\n\n\ndef test_own(generate):\n    assert harness.OWN\n",
+        }
+    )
+    options = (f"--model={tiny_adapter_dir}", f"--import-mode={mode}", "-q")
+    done = installation.run(project, "pytest", *options)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "b/harness has the name of a package of tunegate's" in done.stderr + done.stdout
+    assert "tunegate gate --model=DIR" in done.stderr + done.stdout
+
+
 def test_imports_find_a_projects_package_and_no_other_copy_or_environment(tmp_path, monkeypatch):
     for place in ("p/lib", "p/.venv/site-packages", "elsewhere", "p/copy"):
         (tmp_path / place / "trainers").mkdir(parents=True)
