@@ -24,6 +24,7 @@ class ComputingEngine(ABC):
 
     Attributes:
         identity: The spec and the start of the weights' hash.
+        weights: The start of the weights' hash.
         name: The judge's name in its replies.
         requests: How many questions were asked.
     """
@@ -40,7 +41,8 @@ class ComputingEngine(ABC):
             weights: The start of its weights' hash.
             together: Most questions that are answered together.
         """
-        self.name, self.identity, self.requests = name, f"{spec}#{weights}", 0
+        self.identity, self.weights = f"{spec}#{weights}", weights
+        self.name, self.requests = name, 0
         self._spec, self._dealer = spec, cast("Dealer | None", None)
         self._gatherer: Gatherer[JudgeRequest, JudgeReply | JudgeError] = Gatherer(self._answer, together)
 
@@ -94,7 +96,7 @@ def dealt_replies(
         return []
     kind = FunctionKind(
         path="harness.judge.dealing:JudgeReplies",
-        argument=(engine.sent, _weights(engine)),
+        argument=(engine.sent, engine.weights),
         together=_TOGETHER,
     )
     found: dict[int, JudgeReply | JudgeError] = {}
@@ -106,11 +108,6 @@ def dealt_replies(
     found |= {place: JudgeError(reason) for place, reason in failed.items() if place not in found}
     replies = [found[place] for place in range(len(requests))]
     return [each if isinstance(each, JudgeError) else replace(each, model=engine.name) for each in replies]
-
-
-def _weights(engine: ComputingEngine) -> str:
-    """The hash in the engine's identity."""
-    return engine.identity.rpartition("#")[2]
 
 
 class JudgeReplies:
@@ -127,7 +124,7 @@ class JudgeReplies:
         """
         spec, weights = argument
         self._engine: ComputingEngine = load_function(judge_kinds()[spec.kind].open, "judge")(spec, 60.0, {})
-        if _weights(self._engine) != weights:
+        if self._engine.weights != weights:
             raise ModelError(
                 f"node {platform.node()}: the judge {spec} has other files there than here; share its "
                 f"directory with all nodes"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from harness.run.conclusion import save
 from harness.run.inputs import Inputs
 from harness.run.judging import judged_checks
 from harness.run.trackers.kinds import send_to_sinks
-from harness.settings import Settings
 from harness.types import Finding, GateRecord, GateVerdict, NoVerdictFinding, Outcome
 from tunegate.collector import making_lasting
 from tunegate.printable import say
@@ -110,8 +108,7 @@ def _only_judging_failed(records: Collection[GateRecord]) -> bool:
 def accept_record(
     record: GateRecord,
     name: str,
-    settings: Settings,
-    root: Path,
+    inputs: Inputs,
     *,
     problem: str | None,
     unsaved: str | None = None,
@@ -122,8 +119,7 @@ def accept_record(
     Args:
         record: The run and its verdict.
         name: The baseline's name.
-        settings: The reason of accepting, and whether uncommitted changes are allowed.
-        root: The project's root.
+        inputs: The project's root, the reason of accepting, and whether uncommitted changes are allowed.
         problem: Another reason against accepting in this session, or None.
         unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
         place: Where the history is, as options of commands.
@@ -134,6 +130,7 @@ def accept_record(
     Raises:
         BaselineError: The run failed its gate, or can't be a baseline.
     """
+    settings = inputs.settings
     if settings.fail_on == "case":
         problem = _failed_cases(record) or problem
     if failing := failing_findings(record, settings.fail_on):
@@ -150,7 +147,7 @@ def accept_record(
         record.run,
         name,
         settings.accept_reason or _REASON,
-        root,
+        inputs.root,
         allow_dirty=settings.accept_dirty,
     )
 
@@ -225,15 +222,16 @@ def deliver(
                 found.written[name] += [path for path in paths if path is not None]
         with _noted(found, "the run was not sent"):
             found.written[name] += send_to_sinks(record, directory, inputs.settings.track)
-    if inputs.settings.accept is not None:
+    if (accepted := inputs.settings.accept) is not None:
         # Refused for several models, before anything was loaded.
         ((name, record),) = records.items()
         with _noted(found, "the run was not accepted"):
-            chosen, accepted = inputs.settings, inputs.settings.accept
-            accept = partial(accept_record, record, accepted, chosen, inputs.root, problem=not_accepted)
-            found.written[name].append(accept(unsaved=unsaved, place=typed_place(config)))
+            place = typed_place(config)
+            path = accept_record(record, accepted, inputs, problem=not_accepted, unsaved=unsaved, place=place)
+            found.written[name].append(path)
+            reason = inputs.settings.accept_reason or _REASON
             with open_history(inputs.history) as history:
-                note_accepted(history.database, record.run.id, accepted, chosen.accept_reason or _REASON)
+                note_accepted(history.database, record.run.id, accepted, reason)
     if inputs.settings.keep_runs is not None:
         with _noted(found, "old runs were not removed"):
             _remove_old(inputs, inputs.settings.keep_runs)
@@ -320,8 +318,10 @@ def foreign_failure(session: pytest.Session, failed: int, uncollected: int) -> l
 
 
 # Options of pytest's own that show something in place of a session, or of running its tests.
-_SHOWN = {"help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow"}
-_NOT_RUN = {*_SHOWN, "collectonly", "setuponly"}
+_NOT_RUN = (
+    *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow"),
+    *("collectonly", "setuponly"),
+)
 
 
 class LastWord:
