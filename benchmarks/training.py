@@ -34,6 +34,7 @@ COLUMNS = {
     "after": "after",
     "change": "p of no better, or change",
     "s": "s",
+    "cpu_s": "CPU s",
     "gb": "GB",
     "gradients": "gradients",
     "gate": "gate",
@@ -79,7 +80,7 @@ class Bench:
         place.mkdir(parents=True, exist_ok=True)
         adapter = place / "adapter"
         settings = read_config(name)
-        seconds, resident = self.train(name, settings, place)
+        seconds, cpu_seconds, resident = self.train(name, settings, place)
         print(f"    {name}: trained in {seconds:.0f} s", file=sys.stderr, flush=True)
         manifest = json.loads((adapter / "training_manifest.json").read_text(encoding="utf-8"))
         wait([base_answered])  # where that failed, the row's own gate says why
@@ -90,6 +91,7 @@ class Bench:
             "steps": _steps(adapter, manifest),
             **held_out(manifest, record),
             "s": f"{seconds:.0f}",
+            "cpu_s": f"{cpu_seconds:.0f}",
             "gb": f"{_device_memory(adapter) or resident:.1f}",
             "gradients": self.gradients(adapter, place),
             "gate": record["verdict"]["outcome"] if record else "not gated",
@@ -98,8 +100,8 @@ class Bench:
             "dtype": str(manifest["compute_dtype"]),
         }
 
-    def train(self, name: str, settings: Mapping[str, Any], place: Path) -> tuple[float, float]:
-        """Train as a user does; seconds, and the process's peak of memory in GB."""
+    def train(self, name: str, settings: Mapping[str, Any], place: Path) -> tuple[float, float, float]:
+        """Train as a user does; seconds, CPU seconds, and the process's peak of memory in GB."""
         keys = {key: value for key, value in settings.items() if key not in {"method", "gate"}}
         if self.steps:
             keys = _with_steps(keys, self.steps)
@@ -140,8 +142,8 @@ class Bench:
 
     def measured(
         self, arguments: Sequence[str], log: Path, allowed: Sequence[int] = (0,)
-    ) -> tuple[float, float]:
-        """Run Python to its end: seconds, and peak resident memory in GB."""
+    ) -> tuple[float, float, float]:
+        """Run Python to its end: seconds, CPU seconds, and peak resident memory in GB."""
         started = time.monotonic()
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(
@@ -155,7 +157,7 @@ class Bench:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in allowed:
             raise RuntimeError(f"{' '.join(arguments)}:\n{log.read_text(encoding='utf-8')[-3000:]}")
-        return time.monotonic() - started, usage.ru_maxrss / 1e6
+        return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6
 
 
 def read_config(name: str) -> dict[str, Any]:
@@ -246,7 +248,7 @@ def table(rows: Mapping[str, Mapping[str, str]], order: Sequence[str]) -> str:
     known = [rows[name] for name in sorted(order, key=_reading_place) if name in rows]
     places = sorted({f"{row['machine']}, {row['dtype']}" for row in known})
     lines = [*places, "", "| " + " | ".join(COLUMNS.values()) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(_cell(key, row[key]) for key in COLUMNS) + " |" for row in known]
+    lines += ["| " + " | ".join(_cell(key, row.get(key, "–")) for key in COLUMNS) + " |" for row in known]
     return "\n".join(lines)
 
 
