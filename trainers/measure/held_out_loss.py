@@ -13,6 +13,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from harness.engines.base import GenerationRequest
+from harness.errors import SettingsError
 from harness.types.storage import write_whole
 from harness.types.training import HELD_OUT_ANSWERS_FILE
 from trainers.config import TrainingConfig, rendering_of
@@ -48,6 +49,8 @@ def evaluation_arguments(config: TrainingConfig, *, measured: bool) -> dict[str,
         "load_best_model_at_end": True,
         "metric_for_best_model": GOLDEN_METRIC if golden else _LOSS,
         "greater_is_better": golden,
+        # Which metrics there are is known from the first evaluation on: a wrong name may cost no steps.
+        "eval_on_start": "metric_for_best_model" in config.trl,
     }
 
 
@@ -118,12 +121,23 @@ class HeldOutLoss(TrainerCallback):
         model: Any = None,
         **_: Any,
     ) -> None:
-        """Show the loss, and store some answers."""
+        """Show the loss, and store some answers.
+
+        Raises:
+            SettingsError: The evaluation has no metric of the name that ``trl`` gives.
+        """
+        self._require_metric(metrics or {})
         loss = (metrics or {}).get(_LOSS, math.nan)
         self.losses.append((state.global_step, loss))
         self._run.console.print(f"step {state.global_step}: held-out loss {loss:.4f}", highlight=False)
         if state.is_world_process_zero:
             self._store_answers(state.global_step, model)
+
+    def _require_metric(self, metrics: Mapping[str, float]) -> None:
+        wanted = self._run.config.trl.get("metric_for_best_model")
+        known = sorted(metrics.keys() - {"epoch"})
+        if wanted is not None and not {wanted, f"eval_{wanted}"} & set(known):
+            raise SettingsError(f"trl.metric_for_best_model: found {wanted!r} (allowed: {', '.join(known)})")
 
     def notes(self, trainer: Any) -> dict[str, Any]:
         """The manifest's section; also printed.

@@ -61,9 +61,6 @@ def _blamed(run: TrainingRun[TrainingConfig]) -> Iterator[None]:
     except TunegateError:
         raise
     except Exception as error:
-        if isinstance(error, KeyError) and "metric_for_best_model" in str(error):
-            # Which metrics there are is known from the first evaluation on.
-            raise SettingsError(f"trl.metric_for_best_model: {error.args[0]}") from error
         if run.watch.losses or not (run.config.trl or _looks_in_vain(error)):
             raise
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"

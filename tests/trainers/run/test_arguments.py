@@ -85,13 +85,15 @@ def test_recomputing_for_a_prefix_is_refused(make_project, pairs, capsys, key):
 
 
 def test_a_metric_that_no_evaluation_has_is_one_line(make_project, capsys):
-    """The library finds it at the first evaluation."""
+    """It is found before the first step."""
     chosen = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1}
     rows = [{"prompt": "a", "completion": "b"}]
     trl = {"metric_for_best_model": "foo", **chosen}
     settings = {"eval_data": "rows.jsonl", "leakage": "allow", "save_steps": 1, "quantization": "none"}
     assert make_project("sft", rows, **settings, max_steps=1, trl=trl).train() == 4
-    assert "trl.metric_for_best_model: The `metric_for_best_model`" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "trl.metric_for_best_model: found 'foo' (allowed: eval_" in said.err
+    assert "step 1" not in said.out + said.err
 
 
 def test_a_gpus_optimizer_is_paged_and_a_cpus_is_not():
