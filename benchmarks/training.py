@@ -3,9 +3,10 @@
     make bench-trainers          or          python benchmarks/training.py [ROW ...] [--again] [--jobs N]
 
 Each row is trained as a user would, from its configuration in benchmarks/training/, on the device that is
-there, then gated with pytest. Rows are kept in demo_output/training/rows.json, each as soon as it is done:
-what is there, and was measured on this machine, is not done again unless ``--again`` asks for it. Takes about
-ten minutes a row on two CPU cores. With ``--jobs`` several rows run at once, and their seconds say little.
+there, then gated with pytest. Rows are kept in benchmarks/training.json with their commit, each as soon as it
+is done: what is there, and was measured on a machine of this kind, is not done again unless ``--again`` asks
+for it. Takes ten to thirty CPU minutes a row. With ``--jobs`` several rows run at once, and their seconds say
+little.
 """
 
 import argparse
@@ -50,6 +51,13 @@ def machine() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), torch {torch.__version__}"
+
+
+@functools.cache
+def _commit() -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 class Bench:
@@ -98,6 +106,7 @@ class Bench:
             "kept": f"{kept['retained']} of {kept['passed_by_baseline']}" if kept else "–",
             "machine": machine(),
             "dtype": str(manifest["compute_dtype"]),
+            "commit": _commit(),
         }
 
     def train(self, name: str, settings: Mapping[str, Any], place: Path) -> tuple[float, float, float]:
@@ -244,9 +253,9 @@ def _with_interval(share: Mapping[str, float]) -> str:
 
 
 def table(rows: Mapping[str, Mapping[str, str]], order: Sequence[str]) -> str:
-    """The rows as Markdown, below the machines and types of numbers that they were measured with."""
+    """The rows as Markdown, below the machines, types of numbers and commits that they were measured with."""
     known = [rows[name] for name in sorted(order, key=_reading_place) if name in rows]
-    places = sorted({f"{row['machine']}, {row['dtype']}" for row in known})
+    places = sorted({f"{row['machine']}, {row['dtype']}, commit {row['commit']}" for row in known})
     lines = [*places, "", "| " + " | ".join(COLUMNS.values()) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(_cell(key, row.get(key, "–")) for key in COLUMNS) + " |" for row in known]
     return "\n".join(lines)
@@ -291,13 +300,15 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="rows at once (default: 1)")
     parser.add_argument("--steps", type=int, help="so many steps in place of each row's own, to try it out")
     parser.add_argument("--output", type=Path, default=ROOT / "demo_output" / "training")
+    parser.add_argument("--kept", type=Path, help="file of the rows (default: benchmarks/training.json)")
     parser.add_argument("--table", action="store_true", help="print what is there, and do nothing")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.rows if name not in names]:
         parser.error(f"no row {unknown[0]} (allowed: {', '.join(names)})")
     output = arguments.output.absolute()
     output.mkdir(parents=True, exist_ok=True)
-    kept = output / "rows.json"
+    # Rows with other steps than their own are no results.
+    kept = arguments.kept or (output / "rows.json" if arguments.steps else CONFIGS.with_suffix(".json"))
     rows = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     failed: list[str] = []
     if not arguments.table:
