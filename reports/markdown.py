@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from harness.comparison.pairing import PASS_RATE
 from harness.presentation.sentences import (
-    empty_sets,
+    empty_metrics,
     instead_of_verdict,
     rows_without_value,
     sentence_of,
@@ -71,7 +71,7 @@ def _table(record: GateRecord) -> Iterator[str]:
     rows = record.comparison.metrics
     gated = [row for row in rows if row.verdict is not None]
     graded = [row for row in rows if row.verdict is None and row.kind == "graded"]
-    lacking, empty = rows_without_value(record), empty_sets(record)
+    lacking, empty = rows_without_value(record), empty_metrics(record)
     for row in (*gated, *graded):
         told = lacking.get((row.set_name, row.metric))
         means = f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}"

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.comparison.metric_drop import standing
+from harness.comparison.metric_drop import is_within, standing
+from harness.comparison.nothing_to_lose import nothing_to_lose_findings
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
 from harness.comparison.times import own_settings_findings, plans_findings, times_findings
@@ -23,7 +24,6 @@ from harness.types import (
     MustPassFinding,
     NotComparedFinding,
     NothingGatedFinding,
-    NothingToLoseFinding,
     NoVerdictFinding,
     Outcome,
     PartialRunFinding,
@@ -32,7 +32,6 @@ from harness.types import (
     RetentionFinding,
     Run,
     SharedTrait,
-    Standing,
     StoppedFinding,
     TraitsFinding,
     TripwireFinding,
@@ -74,7 +73,7 @@ def findings_of(
         *must_pass_findings(candidate),
         *confirmation_findings(comparison),
         *retention_findings(comparison, sets),
-        *nothing_to_lose_findings(comparison.metrics),
+        *nothing_to_lose_findings(comparison.metrics, sets, candidate.metrics),
         *_tripwire_findings(comparison.forgetting),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused),
         *no_verdict_findings(candidate, baseline, sets),
@@ -150,7 +149,7 @@ def regressed_case_findings(comparison: Comparison, limits: Mapping[str, float])
     return [
         Finding(
             verdict=GateVerdict.REGRESS
-            if len(cases) > limits.get(name, 0.0) * sizes[name]
+            if not is_within(len(cases) / sizes[name], limits.get(name, 0.0))
             else GateVerdict.PASS,
             set_name=name,
             metric=PASS_RATE,
@@ -220,32 +219,6 @@ def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet])
     worst = sorted(forgetting.by_skill, key=lambda skill: (skill.rate.estimate, skill.skill))
     lost = tuple(skill for skill in worst if skill.retained < skill.passed_by_baseline)
     return [Finding(verdict=verdict, data=RetentionFinding(overall=forgetting.overall, worst=lost))]
-
-
-def nothing_to_lose_findings(rows: Sequence[MetricComparison]) -> list[Finding]:
-    """Pass rates that passed although the baseline passed too few cases for a regression to be possible.
-
-    A set on which the candidate is shown to be better is not included: it gained cases.
-
-    Args:
-        rows: The judged metrics.
-    """
-    return [
-        Finding(
-            verdict=GateVerdict.INCONCLUSIVE,
-            set_name=row.set_name,
-            metric=row.metric,
-            data=NothingToLoseFinding(
-                passed=round(row.baseline.mean.estimate * row.n, 2), n=row.n, margin=row.margin
-            ),
-        )
-        for row in rows
-        if row.metric == PASS_RATE
-        and row.verdict is GateVerdict.PASS
-        and row.margin is not None
-        and row.baseline.mean.estimate <= row.margin
-        and standing(row) is not Standing.BETTER
-    ]
 
 
 def not_compared_findings(

@@ -55,6 +55,16 @@ _LARGEST_LISTED = 20
 _BY_CHANCE = 1e-9  # smaller differences are rounding
 
 
+def is_within(value: float, limit: float) -> bool:
+    """Whether a value is at most what is tolerated, also where rounding has added a little.
+
+    Args:
+        value: A drop, or a share of cases.
+        limit: The most that is tolerated.
+    """
+    return value <= limit + _BY_CHANCE
+
+
 def compare_metric(
     paired: PairedMetric,
     confidence: float = CONFIDENCE,
@@ -315,11 +325,26 @@ def reach_of(paired: PairedMetric) -> float:
     still fall further. The worst value is 0 for a cosine, and one unit below the baseline for a scale without
     an end.
     """
-    floor = max(paired.least, 0.0) if math.isfinite(paired.least) else -math.inf
-    worst = floor if paired.higher_is_better else paired.most
+    floor = _lowest(paired.least)
+    worst = worst_value(paired.least, paired.most, higher_is_better=paired.higher_is_better)
     if not math.isfinite(worst) or not math.isfinite(paired.most - floor):
         return 1.0
     return _mean_way_to(worst, paired, paired.most - floor)
+
+
+def worst_value(least: float, most: float, *, higher_is_better: bool) -> float:
+    """The worst value that a model really has: 0 for a cosine, whose scale begins at -1.
+
+    Args:
+        least: Lower end of the scale; infinite if there is none.
+        most: Upper end.
+        higher_is_better: Whether a fall of the value is a drop.
+    """
+    return _lowest(least) if higher_is_better else most
+
+
+def _lowest(least: float) -> float:
+    return max(least, 0.0) if math.isfinite(least) else -math.inf
 
 
 def rise_of(paired: PairedMetric) -> float:

@@ -10,6 +10,7 @@ from harness.comparison.metric_drop import (
     Population,
     cases_to_settle,
     compare_metric,
+    is_within,
     smallest_detectable,
     smallest_detectable_of_clusters,
 )
@@ -23,7 +24,6 @@ from harness.statistics.power import POWER
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN
 
-_ROUNDING = 1e-9  # smaller differences are rounding
 # A golden set's name and a metric's.
 _Name = tuple[str, str]
 # Rows of metrics of whole sets, given the confidence of each set's intervals.
@@ -309,11 +309,8 @@ def _high(row: MetricComparison) -> float:
 
 
 def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
-    """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone.
-
-    A drop as large as the margin is within it, also where rounding has added a little.
-    """
-    within = margin + _ROUNDING
-    if _high(row) <= within and not row.missing_unlimited:
+    """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone."""
+    if is_within(_high(row), margin) and not row.missing_unlimited:
         return GateVerdict.PASS
-    return GateVerdict.REGRESS if rejected and row.drop.high > within else GateVerdict.INCONCLUSIVE
+    beyond = rejected and not is_within(row.drop.high, margin)
+    return GateVerdict.REGRESS if beyond else GateVerdict.INCONCLUSIVE

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.comparison.metric_drop import is_within
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.paired_binary import (
     Trials,
@@ -85,7 +86,7 @@ def regressions_of(
     return found + [
         Regression(kind="regressed", set_name=name, cases=tuple(keys))
         for name, keys in by_set.items()
-        if len(keys) > limits.get(name, 0.0) * sizes[name]
+        if not is_within(len(keys) / sizes[name], limits.get(name, 0.0))
     ]
 
 

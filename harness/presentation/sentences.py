@@ -41,6 +41,7 @@ from harness.types import (
     id_of,
 )
 
+NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS = 3
 _MOST_REGRESSED = 3
 _MOST_NAMED = 5
@@ -214,12 +215,11 @@ def _not_compared(finding: Finding, data: NotComparedFinding) -> str:
     return f"{finding.set_name} {finding.metric}: {data.reason or 'no case has it on both sides'}"
 
 
-def empty_sets(record: GateRecord) -> frozenset[str]:
-    """The sets of which the baseline passes so few cases that nothing could be lost."""
+def empty_metrics(record: GateRecord) -> frozenset[tuple[str, str]]:
+    """The sets and metrics of which the baseline has so little that nothing could be lost."""
     findings = () if record.verdict is None else record.verdict.findings
-    return frozenset(
-        finding.set_name or "" for finding in findings if isinstance(finding.data, NothingToLoseFinding)
-    )
+    empty = (each for each in findings if isinstance(each.data, NothingToLoseFinding))
+    return frozenset((each.set_name or "", each.metric or "") for each in empty)
 
 
 def rows_without_value(record: GateRecord) -> dict[tuple[str, str], str]:
@@ -236,8 +236,8 @@ def rows_without_value(record: GateRecord) -> dict[tuple[str, str], str]:
             causes = [each for result in taken if (each := _state(result, row.metric)) is not None]
             without = Counter(cause for cause in causes if cause)
             if 2 * without.total() > len(causes):
-                cause = without.most_common(1)[0][0]
-                found[row.set_name, row.metric] = f"{without.total()}/{len(causes)} {cause}"
+                cause = f"{without.total()}/{len(causes)} {without.most_common(1)[0][0]}"
+                found[row.set_name, row.metric] = cause
     return found
 
 
@@ -254,11 +254,8 @@ def _state(result: CaseResult, metric: str) -> str | None:
     return str(Outcome.UNSCORED) if any(each.metric == metric for each in result.unscored) else None
 
 
-NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
-
-
 def instead_of_verdict(
-    record: GateRecord, row: MetricComparison, told: str | None, empty: Collection[str]
+    record: GateRecord, row: MetricComparison, told: str | None, empty: Collection[tuple[str, str]]
 ) -> str | None:
     """The word for a row whose pass is none; None where the row's own verdict holds.
 
@@ -266,22 +263,24 @@ def instead_of_verdict(
         record: The gate's record.
         row: One of its rows.
         told: What most of its cases are instead of having a value.
-        empty: The sets in which nothing could be lost.
+        empty: The sets and metrics of which nothing could be lost.
     """
     if row.verdict is not GateVerdict.PASS:
         return None
     gate = None if record.verdict is None else record.verdict.outcome
     if told and gate is not GateVerdict.PASS:
         return NOT_SCORED
-    return NOT_TESTABLE if row.metric == PASS_RATE and row.set_name in empty else None
+    return NOT_TESTABLE if (row.set_name, row.metric) in empty else None
 
 
 def _nothing_to_lose(finding: Finding, data: NothingToLoseFinding) -> str:
+    has = f"passes {data.passed:g} of {data.n} cases"
     remedy = "choose a smaller margin" if data.passed == data.n else "choose cases that it passes"
-    return (
-        f"{finding.set_name}: the baseline passes {data.passed:g} of {data.n} cases, so no drop can be "
-        f"beyond the margin of {data.margin:g}: {remedy}"
-    )
+    if finding.metric != PASS_RATE:
+        has = f"has {finding.metric} within {data.passed / data.n:.3g} of the worst"
+        remedy = "choose cases on which it is better, or a smaller margin"
+    has += f", so no drop can be beyond the margin of {data.margin:g}"
+    return f"{finding.set_name}: the baseline {has}: {remedy}"
 
 
 def _no_verdict(finding: Finding, data: NoVerdictFinding) -> str:

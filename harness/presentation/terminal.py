@@ -10,7 +10,7 @@ from rich.text import Text
 from harness.comparison.metric_drop import standing
 from harness.presentation.console import STYLES
 from harness.presentation.sentences import (
-    empty_sets,
+    empty_metrics,
     instead_of_verdict,
     rows_without_value,
     sentence_of,
@@ -142,7 +142,7 @@ def metric_table(comparison: Comparison, record: GateRecord | None = None) -> Ta
         comparison: The comparison, its gated rows judged.
         record: Its record, which says of which rows a pass is none.
     """
-    empty = frozenset[str]() if record is None else empty_sets(record)
+    empty = frozenset[tuple[str, str]]() if record is None else empty_metrics(record)
     lacking = {} if record is None else rows_without_value(record)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     # The only column that may wrap: figures and verdicts are never cut.

@@ -145,7 +145,7 @@ class NothingToLoseFinding:
     """The baseline passes so few cases of a set that losing them all would be within the margin.
 
     Attributes:
-        passed: Mean passes of the baseline, in cases.
+        passed: Mean passes of the baseline, in cases; of another metric how far it can fall, over all cases.
         n: Compared cases.
         margin: Largest tolerated drop.
     """

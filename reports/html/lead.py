@@ -139,6 +139,8 @@ def _without_a_metric(verdict: Verdict, deciding: Sequence[Finding]) -> str:
 
 
 def _not_testable(finding: Finding, data: NothingToLoseFinding) -> str:
+    if finding.metric != PASS_RATE:
+        return f"Too little can be lost for a drop that is not allowed: {sentence_of(finding)}."
     cases = f"of the {figures.count(data.n)} cases of {quoted(finding.set_name or '')}"
     if data.passed == 0:
         return f"The baseline passes none {cases}, so no drop is possible and nothing can be concluded."

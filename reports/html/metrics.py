@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from harness.presentation.sentences import empty_sets, instead_of_verdict, rows_without_value
+from harness.presentation.sentences import empty_metrics, instead_of_verdict, rows_without_value
 from harness.statistics.clusters import mean_interval, wilson
 from harness.types import (
     CaseResult,
@@ -55,7 +55,7 @@ def metrics_view(record: GateRecord) -> MetricsView:
     # others.
     axes = [_axis(rows) for rows in (gated, informing)]
     drops = [row.drop for row in metrics]
-    empty, lacking = empty_sets(record), rows_without_value(record)
+    empty, lacking = empty_metrics(record), rows_without_value(record)
 
     def judged(row: MetricComparison, axis: Axis) -> MetricRow:
         told = lacking.get((row.set_name, row.metric))
@@ -75,7 +75,11 @@ def metrics_view(record: GateRecord) -> MetricsView:
 
 
 def _judged_row(
-    record: GateRecord, row: MetricComparison, shown: MetricRow, told: str | None, empty: Collection[str]
+    record: GateRecord,
+    row: MetricComparison,
+    shown: MetricRow,
+    told: str | None,
+    empty: Collection[tuple[str, str]],
 ) -> MetricRow:
     """The row with what most of its cases are instead of having a value; a pass that is none says so."""
     if told:

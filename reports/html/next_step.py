@@ -205,7 +205,9 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
         return NextStep(title="Find out why the loss on general text rose.", text=text, command="")
     if isinstance(data, NothingToLoseFinding):
         text = "A set whose cases the baseline fails can't show a regression."
-        title = f"Add cases to {quoted(first.set_name or '')} that the baseline passes."
+        passes = first.metric in {None, "pass-rate"}
+        wanted = "that the baseline passes" if passes else "on which the baseline is better"
+        title = f"Add cases to {quoted(first.set_name or '')} {wanted}."
         command = new_case_command(record, first.set_name or "", project)
         return NextStep(title=title, text=text, command=command)
     if isinstance(data, ConfirmationFinding):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from harness.presentation.sentences import NOT_SCORED, NOT_TESTABLE, empty_sets, rows_without_value
+from harness.presentation.sentences import NOT_SCORED, NOT_TESTABLE, empty_metrics, rows_without_value
 from harness.types import (
     Finding,
     GateRecord,
@@ -106,7 +106,7 @@ def _about(record: GateRecord, finding: Finding) -> str:
 def _verdict(record: GateRecord, finding: Finding, data: MetricFinding) -> tuple[Tone, str]:
     """The metric's verdict; without a possible drop neither a pass nor one that more cases would decide."""
     assert finding.verdict is not None
-    empty = finding.set_name in empty_sets(record) and finding.metric == PASS_RATE
+    empty = (finding.set_name, finding.metric) in empty_metrics(record)
     if empty and finding.verdict is not GateVerdict.REGRESS:
         return "inconclusive", NOT_TESTABLE
     better = data.standing is Standing.BETTER
@@ -114,13 +114,16 @@ def _verdict(record: GateRecord, finding: Finding, data: MetricFinding) -> tuple
 
 
 def _passed_by_baseline(record: GateRecord, finding: Finding) -> str:
-    """Why a set of which the baseline passes almost nothing shows no drop."""
+    """Why a metric of which the baseline has almost nothing shows no drop."""
     assert record.verdict is not None
     data = next(
         each.data
         for each in record.verdict.findings
-        if isinstance(each.data, NothingToLoseFinding) and each.set_name == finding.set_name
+        if isinstance(each.data, NothingToLoseFinding)
+        and (each.set_name, each.metric) == (finding.set_name, finding.metric)
     )
+    if finding.metric != PASS_RATE:
+        return f"the baseline is {data.passed / data.n:.3g} from the worst value: too little for a drop"
     of = f"of these {figures.count(data.n)}"
     if data.passed == 0:
         return f"the baseline passes none {of}: no drop is possible"
