@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 _PROMPT_REVISION = 4
 _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
-_ENGINE_REVISION = 9
+_ENGINE_REVISION = 10
 
 _STATEMENTS = (
     "PRAGMA journal_mode=WAL",

@@ -39,6 +39,7 @@ def chat_reply(
         if tools and (calls := _calls(completion.text, tools)):
             # The text stays: it is what the model wrote, and what checks of calls read.
             message["tool_calls"], reason = calls, "tool_calls"
+            message["tool_calls_in_content"] = True
         choice = {"index": index, "message": message, "finish_reason": reason, "logprobs": None}
         if traces:
             choice["logprobs"] = {"content": [_chat_token(token) for token in traces[index].answer]}

@@ -1,5 +1,6 @@
 """Addresses of servers, and their keys: from the environment to the request, and nowhere else."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -98,3 +99,15 @@ def without_key(text: str, key: str | None) -> str:
     if not key:
         return text
     return text.replace(key, "***")
+
+
+def without_keys(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The text without any key that servers may have got.
+
+    Args:
+        text: What a server says of itself; it is stored.
+        environment: Holds the keys.
+    """
+    for name in (MODEL_KEY, OPENAI_KEY):
+        text = without_key(text, environment.get(name))
+    return text

@@ -7,13 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.engines.base import GenerationRequest
-from harness.engines.served.client import PassingFaultError, RefusedError
+from harness.engines.served.address import without_keys
+from harness.engines.served.client import PassingFaultError
 from harness.engines.served.pool import Job
+from harness.engines.served.replies import (
+    as_text,
+    first_choice,
+    is_cut,
+    message_text,
+    tokens_used,
+    written_tools,
+)
 from harness.errors import SettingsError
+from harness.prompts.reasoning import split_reasoning
 from harness.prompts.rendering import chat_turns
 from harness.types import PINNED_DATE, Completion, Message
 
-_FILTERED = 451
+# Of what a server calls itself.
+_LONGEST_NAME = 300
 
 
 @dataclass(slots=True)
@@ -32,12 +43,12 @@ class Reports:
 
     def take(self, reply: Any) -> None:
         """Add what a reply says."""
-        usage = getattr(reply, "usage", None)
-        self.prompt_tokens += int(getattr(usage, "prompt_tokens", 0) or 0)
-        self.completion_tokens += int(getattr(usage, "completion_tokens", 0) or 0)
-        self.models |= {str(reply.model)} if getattr(reply, "model", None) else set()
-        if fingerprint := getattr(reply, "system_fingerprint", None):
-            self.fingerprints.add(str(fingerprint))
+        asked, written = tokens_used(reply)
+        self.prompt_tokens += asked
+        self.completion_tokens += written
+        for found, name in ((self.models, "model"), (self.fingerprints, "system_fingerprint")):
+            if said := getattr(reply, name, None):
+                found.add(without_keys(str(said))[:_LONGEST_NAME])
 
 
 def refuse_unsupported(requests: Sequence[GenerationRequest], *, chat: bool) -> None:
@@ -128,9 +139,10 @@ def plain_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
         answer, elapsed = reply
         reports.take(answer)
         choice = first_choice(answer, "completion")
-        if not isinstance(choice.text, str):
+        text = as_text(getattr(choice, "text", None))
+        if text is None:
             raise PassingFaultError("the reply has no text")
-        return _completion(answer, choice, choice.text, None, elapsed)
+        return _completion(answer, choice, text, None, elapsed)
 
     return Job(body=body, send=send_timed_text, read=read)
 
@@ -173,56 +185,29 @@ def _chat_answer(reply: Any, elapsed: float, request: GenerationRequest, reports
     reports.take(reply)
     choice = first_choice(reply, "chat completion")
     message = getattr(choice, "message", None)
-    text = getattr(message, "content", None)
-    thought = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    calls = getattr(message, "tool_calls", None) or []
-    if text is None and not thought and not calls and choice.finish_reason != "length":
+    text, calls = message_text(message), written_tools(message)
+    thought = as_text(
+        getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or None
+    )
+    if text is None and not thought and not calls and not is_cut(choice):
         raise PassingFaultError("the reply has no text")
-    text = _with_calls(str(text or ""), calls)
     if thought and request.settings.score_reasoning:
-        text, thought = f"<think>\n{thought}\n</think>\n\n{text}", None
-    return _completion(reply, choice, text, str(thought) if thought else None, elapsed)
-
-
-def _with_calls(text: str, calls: Sequence[Any]) -> str:
-    """The text with the calls that the server took out of it, as Hermes and Qwen write them."""
-    written = []
-    for call in calls:
-        name, arguments = call.function.name, call.function.arguments or "{}"
-        if name not in text:
-            # Arguments that are no JSON stay as they are: the check of calls says so.
-            written.append(
-                f'<tool_call>\n{{"name": {json.dumps(name)}, "arguments": {arguments}}}\n</tool_call>'
-            )
-    return "\n".join([*([text] if text else []), *written])
-
-
-def first_choice(reply: Any, kind: str) -> Any:
-    """The first choice of a reply.
-
-    Args:
-        reply: The reply.
-        kind: What it should be, for messages.
-
-    Raises:
-        PassingFaultError: There is none.
-        RefusedError: A content filter cut the answer.
-    """
-    choices = getattr(reply, "choices", None)
-    if not choices:
-        raise PassingFaultError(f"the reply is not a {kind}")
-    if choices[0].finish_reason == "content_filter":
-        raise RefusedError("the server's content filter cut the answer", _FILTERED)
-    return choices[0]
+        text, thought = f"<think>\n{thought}\n</think>\n\n{text or ''}", None
+    elif not thought and not request.settings.score_reasoning:
+        # A server without a parser of reasoning leaves it in the text.
+        parts = split_reasoning(text or "")
+        text, thought = parts.answer, parts.reasoning
+    text = "\n".join([*([text] if text else []), *calls])
+    return _completion(reply, choice, text, thought or None, elapsed)
 
 
 def _completion(reply: Any, choice: Any, text: str, thought: str | None, elapsed: float) -> Completion:
-    usage = getattr(reply, "usage", None)
+    asked, written = tokens_used(reply)
     return Completion(
         text=text,
         reasoning=thought,
-        stop_reason="length" if choice.finish_reason == "length" else "stop",
-        prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
-        completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+        stop_reason="length" if is_cut(choice) else "stop",
+        prompt_tokens=asked,
+        completion_tokens=written,
         latency_s=elapsed,
     )

@@ -7,10 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from harness.engines.served.address import without_key
+from harness.engines.served.address import shown, without_key
 from harness.errors import EngineError
 
-_PASSING_STATUSES = frozenset({408, 409, 425, 429})
+_LIMITED = 429
+_PASSING_STATUSES = frozenset({408, 409, 425, _LIMITED})
 # If a server asks for a longer pause, the request fails at once.
 _LONGEST_PAUSE_S = 120.0
 _LONGEST_BACKOFF_S = 20.0
@@ -39,12 +40,17 @@ class RefusedError(ServerError):
 
 
 class PassingFaultError(Exception):
-    """A temporary fault; ``pause_s`` is the pause that the server asks for."""
+    """A temporary fault.
 
-    def __init__(self, reason: str, pause_s: float | None = None) -> None:
-        """Store the reason and the pause."""
+    Attributes:
+        pause_s: The pause that the server asks for.
+        limited: Whether the server is there and takes no more requests for now.
+    """
+
+    def __init__(self, reason: str, pause_s: float | None = None, *, limited: bool = False) -> None:
+        """Store the reason, the pause and the kind."""
         super().__init__(reason)
-        self.pause_s = pause_s
+        self.pause_s, self.limited = pause_s, limited
 
 
 class ServerClient:
@@ -86,6 +92,7 @@ class ServerClient:
         self._refused: set[str] = set()
         self._not_before = 0.0
         self._faults_in_a_row = 0
+        self._answered = 0
 
     @property
     def is_gone(self) -> bool:
@@ -112,10 +119,21 @@ class ServerClient:
             asked = getattr(fault, "pause_s", None)
             # With jitter, requests that failed together are not repeated together.
             backoff = self._first_wait_s * 2 ** (state.attempt_number - 1) * random.uniform(0.5, 1.5)
-            return min(backoff, _LONGEST_BACKOFF_S) if asked is None else float(asked)
+            # A pause of nothing says nothing: all attempts would be spent at once.
+            return min(backoff, _LONGEST_BACKOFF_S) if not asked else float(asked)
+
+        spared, answered = 0, self._answered
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            nonlocal spared, answered
+            fault = state.outcome.exception() if state.outcome else None
+            # While a server that limits the rate answers others, it is only a matter of time.
+            if getattr(fault, "limited", False) and self._answered > answered:
+                spared, answered = spared + 1, self._answered
+            return state.attempt_number - spared >= self._attempts
 
         retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self._attempts),
+            stop=stop,
             wait=wait,
             retry=tenacity.retry_if_exception_type(PassingFaultError),
             reraise=True,
@@ -143,35 +161,47 @@ class ServerClient:
         try:
             found = await self._once(body, send, read)
         except PassingFaultError as fault:
-            self._faults_in_a_row += 1
+            self._faults_in_a_row += not fault.limited
             if fault.pause_s is not None:
                 self._not_before = max(self._not_before, time.monotonic() + fault.pause_s)
             raise
         self._faults_in_a_row = 0
+        self._answered += 1
         return found
 
     async def _once(self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T]) -> _T:
         import openai
 
         if self._client is None:
-            # The client requires a key, also for servers that need none.
+            # The client requires a key, also for servers that need none. Another server that it is sent on to
+            # was not named, and would get the questions.
             self._client = openai.AsyncOpenAI(
-                base_url=self.url, api_key=self._key or "none", max_retries=0, timeout=self._timeout_s
+                base_url=self.url,
+                api_key=self._key or "none",
+                max_retries=0,
+                timeout=self._timeout_s,
+                http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
             )
         while True:
             sent = self._accepted(body)
             try:
-                return read(await send(self._client, sent), sent)
+                # The client's own limit is of each wait for a part of the reply.
+                async with asyncio.timeout(self._timeout_s):
+                    reply = await send(self._client, sent)
+                return read(reply, sent)
             except openai.APIStatusError as error:
                 if not self._drop_refused(error, sent):
                     raise self._fault_of_status(error) from None
-            except openai.APITimeoutError:
+            except (openai.APITimeoutError, TimeoutError):
                 raise PassingFaultError(f"no reply within {self._timeout_s:g} s") from None
             except openai.APIConnectionError as error:
                 cause = error.__cause__ or error
                 raise PassingFaultError(self.clean(f"connection failed: {cause}")) from None
             except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise PassingFaultError(self.clean(f"the reply is not JSON: {error}")) from None
+            except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+                reason = f"the reply can't be read: {type(error).__name__}: {error}"
+                raise PassingFaultError(self.clean(reason)) from None
 
     def _accepted(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters without those that the server refused."""
@@ -202,13 +232,16 @@ class ServerClient:
     def _fault_of_status(self, error: Any) -> Exception:
         """A temporary fault, or a final error."""
         reason = self.clean(f"status {error.status_code}: {error.message}")[:300]
+        if 300 <= error.status_code < 400:
+            place = shown(str(error.response.headers.get("location", "another address")))
+            reason = f"status {error.status_code}: it sends requests on to {place}; name that server"
         passing = error.status_code in _PASSING_STATUSES or error.status_code >= 500
         if not passing or getattr(error, "code", None) == "insufficient_quota":
             return RefusedError(reason, error.status_code)
         pause_s = _retry_after_s(error.response.headers)
         if pause_s is not None and pause_s > _LONGEST_PAUSE_S:
             return ServerError(f"{reason}; the server asks for a pause of {pause_s:.0f} s")
-        return PassingFaultError(reason, pause_s)
+        return PassingFaultError(reason, pause_s, limited=error.status_code == _LIMITED)
 
     def clean(self, text: str) -> str:
         """The text without the key."""

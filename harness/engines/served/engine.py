@@ -134,7 +134,7 @@ class ServedEngine:
             request = requests[place]
             if place not in rendered:
                 before = plain_text(request.messages)
-                scored[place] = Scored(prompt=before + request.text, start=1, tokens=None)
+                scored[place] = Scored(prompt=before + request.text, start=1)
         if not rendered:
             return scored, problems
         asked = [(place, of_text) for place in rendered for of_text in (False, True)]
@@ -154,9 +154,7 @@ class ServedEngine:
         for place in rendered:
             if place not in problems:
                 before_ids, text_ids = tokens[place, False], tokens[place, True]
-                scored[place] = Scored(
-                    prompt=[*before_ids, *text_ids], start=max(len(before_ids), 1), tokens=len(text_ids)
-                )
+                scored[place] = Scored(prompt=[*before_ids, *text_ids], start=max(len(before_ids), 1))
         return scored, problems
 
     def next_tokens(self, requests: Sequence[GenerationRequest]) -> list[NextToken]:

@@ -9,8 +9,13 @@ from harness.engines.base import LossRequest
 from harness.engines.served.chat import Reports, send_text
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
+from harness.engines.served.replies import tokens_used
 from harness.prompts.rendering import chat_turns
 from harness.types import TextLoss
+
+# JSON has no infinity: vLLM writes this number.
+_MINUS_INFINITY = -9999.0
+_ROUNDING = 1e-3
 
 
 class NoLossError(RefusedError):
@@ -24,12 +29,11 @@ class Scored:
     Attributes:
         prompt: What is sent: a text, or tokens.
         start: Number of the first tokens that are not scored; at least 1: before the first there is nothing.
-        tokens: Number of scored tokens; None for all that the prompt has.
+            All after them are scored.
     """
 
     prompt: str | list[int]
     start: int
-    tokens: int | None
 
 
 def tokenize_job(model: str, request: LossRequest, *, of_text: bool) -> Job:
@@ -84,16 +88,10 @@ def loss_job(model: str, key: str, scored: Scored, reports: Reports) -> Job:
 
     def read(reply: Any, _sent: dict[str, Any]) -> TextLoss:
         reports.take(reply)
-        found = prompt_logprobs(reply)
-        end = len(found) if scored.tokens is None else scored.start + scored.tokens
-        wanted = found[scored.start : end]
-        if (
-            not wanted
-            or len(found) < end
-            or any(value is None or not math.isfinite(value) for value in wanted)
-        ):
-            raise NoLossError("the server gives no finite log-probability for each of a prompt's tokens", 200)
-        nats = -math.fsum(value for value in wanted if value is not None) / len(wanted)
+        wanted = prompt_logprobs(reply, scored.prompt)[scored.start - 1 :]
+        if not wanted:
+            raise NoLossError("the text has no token of its own", 200)
+        nats = -math.fsum(wanted) / len(wanted)
         return TextLoss(passage=key, nats_per_token=nats, tokens=len(wanted))
 
     return Job(body=body, send=send_text, read=read)
@@ -107,27 +105,47 @@ def token_logprobs_job(model: str, ids: list[int], reports: Reports) -> Job:
         ids: The tokens.
         reports: Takes what the server says of itself.
     """
-    job = loss_job(model, "", Scored(prompt=ids, start=1, tokens=len(ids) - 1), reports)
+    job = loss_job(model, "", Scored(prompt=ids, start=1), reports)
 
     def read(reply: Any, _sent: dict[str, Any]) -> list[float]:
         reports.take(reply)
-        found = prompt_logprobs(reply)[1:]
-        if len(found) != len(ids) - 1 or any(value is None or not math.isfinite(value) for value in found):
-            raise NoLossError("the server gives no finite log-probability for each of a prompt's tokens", 200)
-        return [float(value) for value in found if value is not None]
+        return prompt_logprobs(reply, ids)
 
     return Job(body=job.body, send=job.send, read=read)
 
 
-def prompt_logprobs(reply: Any) -> Sequence[float | None]:
-    """The log-probability of each of a prompt's tokens, from a reply with ``echo``.
+def prompt_logprobs(reply: Any, prompt: str | Sequence[int]) -> list[float]:
+    """The log-probability of each of a prompt's tokens but the first, from a reply with ``echo``.
+
+    Args:
+        reply: The reply.
+        prompt: What was sent: a text, or tokens.
+
+    Returns:
+        Natural logarithms, one fewer than the prompt's tokens.
 
     Raises:
-        NoLossError: It has none.
+        NoLossError: It has none, or they are of other tokens.
     """
-    choices = getattr(reply, "choices", None) or [None]
-    listed = getattr(getattr(choices[0], "logprobs", None), "token_logprobs", None)
-    asked = int(getattr(getattr(reply, "usage", None), "prompt_tokens", 0) or 0)
-    if not isinstance(listed, list) or not asked or len(listed) < asked:
+    choice = (getattr(reply, "choices", None) or [None])[0]
+    listed = getattr(getattr(choice, "logprobs", None), "token_logprobs", None)
+    asked, written = tokens_used(reply)
+    # A server without echo lists those of its answer.
+    if not isinstance(listed, list) or not asked or len(listed) < asked + written:
         raise NoLossError("the server gives no log-probabilities of a prompt (echo with logprobs)", 200)
-    return listed[:asked]
+    if isinstance(prompt, str):
+        same = prompt in (getattr(choice, "text", None) or "")
+    else:
+        same = asked == len(prompt)
+    if not same:
+        raise NoLossError("the server gives log-probabilities of another text than it was sent", 200)
+    wanted = listed[1:asked]
+    if not wanted or not all(map(_is_logprob, wanted)):
+        raise NoLossError("the server gives no finite log-probability for each of a prompt's tokens", 200)
+    return [float(value) for value in wanted]
+
+
+def _is_logprob(value: Any) -> bool:
+    """Whether it is the logarithm of a probability, with room for rounding."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return real and math.isfinite(value) and _MINUS_INFINITY < value < _ROUNDING

@@ -6,9 +6,10 @@ from typing import Any
 
 from harness.engines.adapter import read_json
 from harness.engines.base import GenerationRequest
-from harness.engines.served.chat import Reports, first_choice, send_timed_text
+from harness.engines.served.chat import Reports, send_timed_text
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
+from harness.engines.served.replies import first_choice, is_cut
 from harness.prompts.reasoning import AnswerWatch, read_answer
 from harness.prompts.rendering import prompt_ids
 from harness.prompts.tokenizers import load_tokenizer
@@ -88,7 +89,7 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
             if reason := watch.take(int(token)):
                 break
         said = read_answer(reader.tokenizer, watch.tokens, prompt.shown, settings)
-        ended = reason or ("length" if choice.finish_reason == "length" else "stop")
+        ended = reason or ("length" if is_cut(choice) else "stop")
         return Completion(
             text=said.answer,
             reasoning=said.reasoning,

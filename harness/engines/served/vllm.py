@@ -169,8 +169,7 @@ class VllmEngine:
                 before, text = option_ids(tokenizer, prompt, before, request)
         else:
             before = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        start = max(len(before), 1)
-        scored = Scored(prompt=[*before, *text], start=start, tokens=len(before) + len(text) - start)
+        scored = Scored(prompt=[*before, *text], start=max(len(before), 1))
         return loss_job(self._name(request.side), request.key, scored, self._reports)
 
     def _probed(self, model: str, rows: Sequence[Sequence[int]]) -> list[float]:

@@ -231,3 +231,80 @@ def test_the_key_is_sent_and_never_shown(judge_server, monkeypatch, key):
     assert judge_server.keys == [f"Bearer {key}"]
     assert key not in str(error.value)
     assert key not in repr(engine.plan)
+
+
+def test_the_time_limit_is_of_a_whole_reply(judge_server):
+    """Each part of it comes in time."""
+    judge_server.answer, judge_server.faults, judge_server.slow_s = (lambda body: "good"), ["drip"], 3.0
+    model = scripted_model(judge_server)
+    engine = open_sides({CANDIDATE: model}, plan_for(model, timeout_s=1.0))
+    assert answers(engine, asked("a")) == ["good"]
+    assert engine.plan.server.retried == 1
+
+
+def test_a_server_that_sends_requests_on_is_refused(judge_server, second_server):
+    """The other one was not named: it would get the questions, and answer for the first."""
+    judge_server.faults, judge_server.sent_on_to = ["307"], f"{second_server.url}/chat/completions"
+    model = scripted_model(judge_server)
+    with pytest.raises(EngineError, match=f"status 307: it sends requests on to {second_server.url}"):
+        answers(open_sides({CANDIDATE: model}, plan_for(model)), asked("a"))
+    assert second_server.bodies == []
+
+
+@pytest.mark.parametrize("pause", ["0", "-5", "Fri, 31 Dec 1999 23:59:59 GMT", "nan"])
+def test_attempts_are_not_spent_at_once(judge_server, pause):
+    import time
+
+    judge_server.answer, judge_server.retry_after = (lambda body: "good"), pause
+    judge_server.faults = ["429"] * 2
+    model = scripted_model(judge_server)
+    begun = time.monotonic()
+    assert answers(open_sides({CANDIDATE: model}, plan_for(model)), asked("a")) == ["good"]
+    assert time.monotonic() - begun > 0.6
+
+
+def test_a_rate_limit_is_no_dead_server(judge_server):
+    """It takes few requests at a time, so that most are refused more often than there are attempts."""
+    import time
+    from threading import Lock
+
+    taken, lock = [], Lock()
+
+    def limited():
+        with lock:
+            now = time.monotonic()
+            if len([then for then in taken if now - then < 0.08]) >= 3:
+                return "429"
+            taken.append(now)
+            return ""
+
+    judge_server.answer, judge_server.retry_after = (lambda body: "good"), "0.1"
+    judge_server._next_fault = limited
+    model = scripted_model(judge_server)
+    engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=40))
+    assert answers(engine, asked(*map(str, range(40)))) == ["good"] * 40
+
+
+def test_what_a_server_calls_itself_has_no_key(judge_server, monkeypatch):
+    monkeypatch.setenv("TUNEGATE_MODEL_API_KEY", "secret-model-key")
+    judge_server.answer = lambda body: "good"
+    judge_server.fields = {"model": "m for secret-model-key", "system_fingerprint": "x-secret-model-key"}
+    model = scripted_model(judge_server)
+    engine = open_sides({CANDIDATE: model}, plan_for(model))
+    assert answers(engine, asked("a")) == ["good"]
+    use = engine.plan.server
+    assert (use.reported, use.fingerprints) == (("m for ***",), ("x-***",))
+
+
+@pytest.mark.parametrize(
+    "content", ["<think>\nTwo and two.\n</think>\n\nFour.", "Two and two.\n</think>\n\nFour."]
+)
+def test_reasoning_that_a_server_leaves_in_the_text_is_apart(judge_server, content):
+    judge_server.message = {"content": content}
+    model = scripted_model(judge_server)
+    engine = open_sides({CANDIDATE: model}, plan_for(model))
+    found = {}
+    engine.generate(asked("x"), found.update)
+    assert (found[0].text, found[0].reasoning) == ("Four.", "Two and two.")
+    engine.generate(asked("x", score_reasoning=True), found.update)
+    assert (found[0].text, found[0].reasoning) == (content, None)

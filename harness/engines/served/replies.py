@@ -1,0 +1,112 @@
+"""Reads replies of servers, whatever they wrote into the protocol's fields."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.engines.served.client import PassingFaultError, RefusedError
+
+_FILTERED = 451
+# Why a server ended an answer that is none: SGLang, OpenRouter and others.
+_BROKEN = frozenset({"error", "abort", "cancelled"})
+_CUT = frozenset({"length", "max_tokens", "model_length"})
+
+
+def first_choice(reply: Any, kind: str) -> Any:
+    """The first choice of a reply.
+
+    Args:
+        reply: The reply.
+        kind: What it should be, for messages.
+
+    Raises:
+        PassingFaultError: There is none, or the server broke off.
+        RefusedError: A content filter cut the answer.
+    """
+    choices = getattr(reply, "choices", None)
+    if not isinstance(choices, list) or not choices or None in choices:
+        raise PassingFaultError(f"the reply is not a {kind}")
+    choice = min(choices, key=lambda one: number(getattr(one, "index", 0)))
+    reason = getattr(choice, "finish_reason", None)
+    if reason == "content_filter":
+        raise RefusedError("the server's content filter cut the answer", _FILTERED)
+    if reason in _BROKEN:
+        raise PassingFaultError(f"the server broke off the answer ({reason})")
+    return choice
+
+
+def is_cut(choice: Any) -> bool:
+    """Whether the limit of tokens ended an answer."""
+    return getattr(choice, "finish_reason", None) in _CUT
+
+
+def number(value: Any) -> int:
+    """A count in a reply; 0 where it is no count."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def tokens_used(reply: Any) -> tuple[int, int]:
+    """The tokens of the prompt and of the answer; 0 where the server doesn't say."""
+    usage = getattr(reply, "usage", None)
+    return number(getattr(usage, "prompt_tokens", 0)), number(getattr(usage, "completion_tokens", 0))
+
+
+def as_text(content: Any) -> str | None:
+    """The text of a field; None where it has none.
+
+    Args:
+        content: A text, or a list of the parts of one.
+
+    Raises:
+        PassingFaultError: It is something else, which would be scored as what it isn't.
+    """
+    if content is None:
+        return None
+    if isinstance(content, list):
+        texts = [part if isinstance(part, str) else _part(part) for part in content]
+        if all(isinstance(text, str) for text in texts):
+            content = "".join(texts)
+    if not isinstance(content, str):
+        raise PassingFaultError("the reply's text is no text")
+    # Half a character, which no file can hold.
+    return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _part(part: Any) -> Any:
+    return part.get("text") if isinstance(part, Mapping) else getattr(part, "text", None)
+
+
+def message_text(message: Any) -> str | None:
+    """The text of a message, or that of a refusal in its place; None without either.
+
+    Raises:
+        PassingFaultError: It can't be read.
+    """
+    said = as_text(getattr(message, "content", None))
+    return said if said else as_text(getattr(message, "refusal", None)) or said
+
+
+def written_tools(message: Any) -> list[str]:
+    """The calls of tools that the server took out of a text, as Hermes and Qwen write them.
+
+    Raises:
+        PassingFaultError: A call has no name.
+    """
+    calls: Sequence[Any] = getattr(message, "tool_calls", None) or []
+    # The older form has one call; our own server leaves the calls in the text, and says so.
+    alone = getattr(message, "function_call", None)
+    functions = [getattr(call, "function", None) for call in calls] or ([alone] if alone else [])
+    if getattr(message, "tool_calls_in_content", None) is True:
+        return []
+    return [_written_call(function) for function in functions]
+
+
+def _written_call(function: Any) -> str:
+    name, arguments = getattr(function, "name", None), getattr(function, "arguments", None)
+    if not isinstance(name, str) or not name:
+        raise PassingFaultError("the reply has a call of a tool without a name")
+    # Arguments that are no JSON stay as they are: the check of calls says so.
+    written = arguments if isinstance(arguments, str) and arguments else json.dumps(arguments or {})
+    return f'<tool_call>\n{{"name": {json.dumps(name)}, "arguments": {written}}}\n</tool_call>'
