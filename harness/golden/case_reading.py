@@ -49,6 +49,7 @@ class CaseReading:
         document: The file with the case: the golden set's, or an included one.
         base: The golden set's own file, with its defaults.
         raw: The golden set.
+        usual: The settings of its cases that have none of their own, and no tools.
         index: The case's index in its file.
         combination: The values of its variables, and its id with them.
         faults: What is wrong with it.
@@ -57,6 +58,7 @@ class CaseReading:
     document: Document
     base: Document
     raw: GoldenSetYaml
+    usual: GenerationSettings
     index: int
     case: CaseYaml
     combination: Combination
@@ -67,10 +69,8 @@ class CaseReading:
         case = self.case
         fill_text = self._filler()
         references = tuple(
-            [
-                self._filled(("references", number), reference, fill_text).rstrip("\n")
-                for number, reference in enumerate(case.references)
-            ]
+            self._filled(("references", number), reference, fill_text).rstrip("\n")
+            for number, reference in enumerate(case.references)
         )
         passages = tuple(
             self._filled(("retrieved_context", number), passage, fill_text)
@@ -203,11 +203,10 @@ class CaseReading:
         written = self.raw.defaults.tools if own is None else own
         try:
             tools = read_tools(written, self._document_of(key).path.parent)
-            # Without variables, braces in a tool's description are its own.
-            fill_text = self._filler() if self.case.vars else None
-            return (
-                tools if fill_text is None else tuple(as_json(fill_value(tool, fill_text)) for tool in tools)
-            )
+            if not self.case.vars:
+                return tools  # braces in a tool's description are its own
+            fill_text = self._filler()
+            return tuple(as_json(fill_value(tool, fill_text)) for tool in tools)
         except (ToolError, TemplateError) as error:
             self._note(key, f"{self._id}: {error}")
             return ()
@@ -326,6 +325,8 @@ class CaseReading:
         return replace(settings, decided_by=tuple(condition for _, condition in found))
 
     def _generation(self) -> GenerationSettings:
+        if not (self.case.generation or self.case.tools or self.raw.defaults.tools):
+            return self.usual
         settings = self.raw.generation
         if self.case.generation:
             given = {**settings.model_dump(), **self.case.generation}

@@ -182,7 +182,7 @@ def _readings(
     part: _Part, base: Document, raw: GoldenSetYaml, faults: list[GoldenError]
 ) -> list[CaseReading]:
     """The cases of one file, each with the values of its variables; faults are added to the list."""
-    found = []
+    found, usual = list[CaseReading](), as_settings(raw.generation)
     for index, case in part.cases.items():
         try:
             made = combinations(case.id, case.vars)
@@ -192,7 +192,13 @@ def _readings(
             continue
         found += [
             CaseReading(
-                document=part.document, base=base, raw=raw, index=index, case=case, combination=combination
+                document=part.document,
+                base=base,
+                raw=raw,
+                usual=usual,
+                index=index,
+                case=case,
+                combination=combination,
             )
             for combination in made
         ]

@@ -6,21 +6,20 @@ don't show a failure. ``--lf`` still selects it.
 """
 
 import copy
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import pytest
-from _pytest.junitxml import xml_key
 from _pytest.skipping import evaluate_skip_marks
 
 from harness.errors import GoldenError
 from harness.golden.load import bundled_probes, load_golden_set
+from harness.plugin.junit import case_properties
 from harness.plugin.progress import write_line
 from harness.plugin.selection import SELECTION
-from harness.presentation.sentences import sentence_of, verdict_line
-from harness.types import CaseResult, GateRecord, GoldenCase, GoldenSet, MetricError, Outcome, Score
+from harness.types import CaseResult, GoldenCase, GoldenSet, MetricError, Outcome, Score
 from harness.types.run import conversation
 from tunegate.collector import making_lasting
 from tunegate.markers import declare_markers
@@ -151,58 +150,11 @@ def print_missed(terminal: pytest.TerminalReporter) -> None:
             write_line(terminal, f"{word.upper()} {report.nodeid} - {getattr(report, _REASON)}")
 
 
-def add_verdicts(
-    config: pytest.Config, records: Mapping[str, GateRecord], written: Mapping[str, Sequence[Path]]
-) -> None:
-    """Write each model's verdict, reasons, run, baseline and report as properties of the whole suite.
-
-    Args:
-        config: The session's configuration; nothing is written without ``--junitxml``.
-        records: By the models' names; the name is empty if there is only one.
-        written: Each model's files, by its name.
-    """
-    # What the fixture record_testsuite_property uses; hooks have no other way.
-    xml = config.stash.get(xml_key, None)
-    if xml is None:
-        return
-    for name, record in records.items():
-        start = f"tunegate.{name}." if name else "tunegate."
-        files = {"report": " ".join(map(str, written.get(name, ())))}
-        for key, value in {**_facts(record), **files, **_link(os.environ)}.items():
-            xml.add_global_property(start + key, printable_line(value))
-
-
-def _link(environment: Mapping[str, str]) -> dict[str, str]:
-    """The page of the pipeline's job, where its artifacts are: by GitLab's or GitHub's own variables."""
-    if url := environment.get("CI_JOB_URL"):
-        return {"link": url}
-    parts = [environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
-    return {"link": f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}"} if all(parts) else {}
-
-
-def case_properties(result: CaseResult) -> list[tuple[str, object]]:
-    """A case's outcome and scores as properties of its test case."""
-    scores = {f"tunegate.{score.metric}": f"{score.value:.6g}" for score in result.scores}
-    return [("tunegate.outcome", str(result.outcome)), *scores.items()]
-
-
 def answer_time_s(result: CaseResult) -> float | None:
     """Seconds that the model took for a case's answers, cached or not; None without any."""
     answers = [repeat.completion for repeat in result.repeats] or [result.completion]
     times = [answer.latency_s for answer in answers if answer is not None]
     return sum(times) if times else None
-
-
-def _facts(record: GateRecord) -> dict[str, str]:
-    facts = {"run": record.run.id, "model": record.run.model.label}
-    if record.baseline is not None:
-        facts["baseline"] = f"{record.baseline.model.label} (run {record.baseline.id})"
-    if record.verdict is not None:
-        facts["verdict"] = str(record.verdict.outcome)
-        facts["summary"] = verdict_line(record)
-        own = [each for each in record.verdict.findings if each.verdict is record.verdict.outcome]
-        facts["reasons"] = "; ".join(sentence_of(finding) for finding in own)
-    return facts
 
 
 class CaseResults(Protocol):
@@ -274,7 +226,9 @@ class GoldenFile(pytest.File):
         selection.note_set(self.path, golden_set)
         tags = {tag for case in golden_set.cases for tag in case.tags}
         names = {"golden", golden_set.name, *tags}
-        markers = declare_markers(self.config, names, "golden cases of this tag or set")
+        free = declare_markers(self.config, names, "golden cases of this tag or set")
+        # Once for all cases.
+        markers = {name: getattr(pytest.mark, name) for name in free}
         for case in golden_set.cases:
             for candidate in selection.names:
                 name = _labelled(case.id, candidate)
@@ -304,7 +258,7 @@ class GoldenItem(pytest.Item):
         golden_set: GoldenSet,
         case: GoldenCase,
         candidate: str = "",
-        markers: frozenset[str] = frozenset(),
+        markers: Mapping[str, pytest.MarkDecorator] = MappingProxyType({}),
         **rest: Any,
     ) -> None:
         """Mark the item with its set and tags, and with the case's own skip or xfail.
@@ -313,7 +267,7 @@ class GoldenItem(pytest.Item):
             golden_set: The case's set.
             case: The case.
             candidate: The model's name.
-            markers: Which names may be markers; others can be selected by ``-k`` only.
+            markers: Those that may be markers, by their names; others can be selected by ``-k`` only.
             rest: Arguments of every item.
         """
         super().__init__(**rest)
@@ -322,7 +276,7 @@ class GoldenItem(pytest.Item):
         self.candidate = candidate
         for name in ("golden", golden_set.name, *case.tags):
             if name in markers:
-                self.add_marker(name)
+                self.add_marker(markers[name])
             else:
                 self.extra_keyword_matches.add(name)
         if case.skip is not None:

@@ -15,7 +15,7 @@ from harness.baselines.file import check_name
 from harness.comparison.regressed_cases import ResampledAnswers
 from harness.errors import EngineError, InputError, TunegateError
 from harness.history.store import check_history
-from harness.plugin.collection import RESULTS, GoldenItem, KeptReports, add_verdicts
+from harness.plugin.collection import RESULTS, GoldenItem, KeptReports
 from harness.plugin.delivery import (
     Delivery,
     Problem,
@@ -25,6 +25,7 @@ from harness.plugin.delivery import (
     foreign_failure,
     uncollected_problem,
 )
+from harness.plugin.junit import add_verdicts
 from harness.plugin.missing_tests import missing_tests
 from harness.plugin.own_tests import OwnTests
 from harness.plugin.progress import Questions, completed, end_session, open_progress, run_in_one_process
@@ -95,7 +96,7 @@ class GateSession:
         self._belonging, self._items, self._config = list[pytest.Item](), list[pytest.Item](), config
         self._session: Session | None = None
         # By model and case.
-        self._results: dict[tuple[str, str], CaseResult] = {}
+        self._results: dict[str, dict[str, CaseResult]] = {}
         # Finished answers of all, while they are asked for.
         self._answered: tuple[int, int] | None = None
         self._is_done = False  # judged, saved and reported
@@ -188,14 +189,13 @@ class GateSession:
             self._telemetry = open_telemetry(os.environ, self.inputs)
         self._session = self._answer_all()
         self._results = {
-            (each.name, result.key): result
+            each.name: {result.key: result for result in self._session.results[each.side]}
             for each in self._session.inputs.candidates
-            for result in self._session.results[each.side]
         }
 
     def result_of(self, candidate: str, key: str) -> CaseResult | None:
         """The case's result; None before it is answered, and if the gate was decided without it."""
-        return self._results.get((candidate, key))
+        return self._results.get(candidate, {}).get(key)
 
     def only_compares(self, case: GoldenCase) -> bool:
         """With a baseline, only the comparison judges a case that isn't must-pass."""

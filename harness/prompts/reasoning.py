@@ -29,8 +29,7 @@ _BEGINS = re.compile(
     r"(?:<\|constrain\|>[^<]*)?)<\|message\|>"
 )
 _OPENED = re.compile(r"(?:<\|channel\|>\s*\w+|\bto=\w+)\s*(?:<\|message\|>)?\s*\Z")
-_ASSISTANT = "<|start|>assistant"
-_CHANNEL = "<|channel|>"
+_ASSISTANT, _CHANNEL = "<|start|>assistant", "<|channel|>"
 _ADDRESSED = re.compile(r"\s*to=[\w.-]+\s*<\|(?:message|channel)\|>")
 _ADDRESS_BEGUN = re.compile(r"\s*(?:t|to|to=[\w.-]*\s*(?:<[^>]*)?)\Z")
 _UNMARKED = re.compile(r"\s*analysis(?P<reasoning>.*?)assistant\s*final(?P<answer>.*)", re.DOTALL)
@@ -110,8 +109,7 @@ def split_unmarked(written: str) -> tuple[str, str] | None:
 
 def _opening(prompt: str) -> str:
     """The beginning of the first message, if the prompt contains it."""
-    last = prompt[prompt.rfind(_ASSISTANT) :] if _ASSISTANT in prompt else ""
-    opened = _OPENED.search(last)
+    opened = _OPENED.search(prompt[prompt.rfind(_ASSISTANT) :]) if _ASSISTANT in prompt else None
     return opened.group() if opened else ""
 
 
@@ -136,6 +134,7 @@ _THINKING_WORDS = (
     ("Here is my thought process:", "Here is my response:"),
     ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),
 )
+_OPENINGS = tuple(opening for opening, _ in (*THINKING_TAGS, *_THINKING_WORDS))
 # Tags around the answer, for models that mark it too.
 _ANSWER_TAGS = (
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
@@ -192,7 +191,8 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
 
 def opened_tag(prompt: str) -> str | None:
     """The opening tag at the end of a rendered prompt, so that the answer begins inside a reasoning."""
-    return next((opening for opening, _ in _pairs(prompt) if prompt.rstrip().endswith(opening)), None)
+    end = prompt.rstrip()
+    return next((opening for opening, _ in _pairs(prompt) if end.endswith(opening)), None) if end else None
 
 
 def _pairs(prompt: str) -> tuple[tuple[str, str], ...]:
@@ -233,6 +233,8 @@ def begins_answer(written: str, prompt: str) -> bool | None:
 def _thinking_pair(written: str, prompt: str) -> tuple[str, str] | None:
     """Both tags of the reasoning that a text or the prompt's end begins; None if there is none."""
     opened, text = opened_tag(prompt), written.lstrip()
+    if opened is None and not text.startswith(_OPENINGS):
+        return None  # as most answers
     return next((pair for pair in _pairs(prompt) if opened == pair[0] or text.startswith(pair[0])), None)
 
 
@@ -246,8 +248,7 @@ def _bare(answer: str) -> str:
 
 
 # Number of tokens that may contain one mark or stop text: at least a byte each, and four bytes a character.
-_SPARE_TOKENS = 8
-_LONGEST_MARK = 40
+_SPARE_TOKENS, _LONGEST_MARK = 8, 40
 
 
 def read_answer(
@@ -274,9 +275,8 @@ def read_answer(
     if parts.reasoning is None and parts.answer == marked and not hidden:
         return SplitAnswer(reasoning=None, answer=before_stop(plain, settings.stop))
     special = special_texts(tokenizer)
-    reasoning = None if parts.reasoning is None else _without(parts.reasoning, special)
     answer = _without(before_stop(parts.answer, settings.stop), special)
-    return SplitAnswer(reasoning=reasoning, answer=answer)
+    return SplitAnswer(reasoning=parts.reasoning and _without(parts.reasoning, special), answer=answer)
 
 
 def answer_so_far(tokenizer: Any, tokens: Sequence[int], prompt: str, settings: GenerationSettings) -> str:

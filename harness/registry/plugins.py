@@ -102,8 +102,8 @@ class Registry:
         Returns:
             The records by name.
         """
-        self._load()
         if kind not in self._merged:
+            self._load()
             added = {name: record for name, (record, _) in self._added[kind].items()}
             # A built-in record stays whatever is added.
             self._merged[kind] = {**built_in, **added, **built_in}

@@ -8,17 +8,17 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache as memoised
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from harness.errors import SettingsError
 from harness.history.database import open_renewable
 from harness.prompts.rendering import RenderedPrompt
+from harness.run.cache_entries import Entry, entry_fields, read_entry, written_entry
 from harness.types import (
     EXACT_DTYPES,
     UNKNOWN_WEIGHTS,
@@ -31,7 +31,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
-from harness.types.storage import DamagedFactsError, LaterFactsError, decode_value, parse_json, why_no_file
+from harness.types.storage import why_no_file
 
 _T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
@@ -46,9 +46,13 @@ _STATEMENTS = (
     "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 _ALL = "SELECT key, value FROM entries"
-_ONE = "SELECT value FROM entries WHERE key = ?"
+_SOME = "SELECT key, value FROM entries WHERE key IN ({})"
+_AT_ONCE = 500  # SQLite takes at least 999 values in a statement
 _STORE = "INSERT OR REPLACE INTO entries VALUES (?, ?)"
 
+
+# One encoder for all: with an option, json.dumps makes a new one each time.
+_SORTED = json.JSONEncoder(sort_keys=True).encode
 
 # Such keys are of one session: weights that nobody identifies may be others in the next one.
 _OF_SESSION = "session:"
@@ -180,21 +184,7 @@ def _version(package: str) -> str:
 
 
 def _hash(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _stored(value: Completion | TextLoss | Score | JudgeReply | RenderedPrompt) -> dict[str, Any]:
-    """A value's fields; an answer's earlier turns have entries of their own."""
-    # Not by asdict, which copies each text; json.dumps turns what is inside into dictionaries.
-    found = {each.name: getattr(value, each.name) for each in fields(value) if each.name != "earlier"}
-    if isinstance(value, RenderedPrompt) and not value.ids:
-        # Only a prompt that came as tokens has them.
-        found.pop("ids")
-    return found
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no value")
+    return hashlib.sha256(_SORTED(parts).encode()).hexdigest()
 
 
 class Cache:
@@ -278,9 +268,17 @@ class Cache:
         """A stored answer."""
         return self._read(key, Completion)
 
+    def get_completions(self, keys: Sequence[str]) -> Iterator[Completion | None]:
+        """Stored answers, in the order of their keys."""
+        return self._read_all(keys, Completion)
+
     def get_loss(self, key: str) -> TextLoss | None:
         """A stored cross-entropy."""
         return self._read(key, TextLoss)
+
+    def get_losses(self, keys: Sequence[str]) -> Iterator[TextLoss | None]:
+        """Stored cross-entropies, in the order of their keys."""
+        return self._read_all(keys, TextLoss)
 
     def get(self, key: str) -> Score | None:
         """A stored score."""
@@ -332,11 +330,9 @@ class Cache:
     def _put(self, key: str, value: str) -> None:
         self._store([(key, value)])
 
-    def put_all(
-        self, values: Mapping[str, Completion | TextLoss | Score | JudgeReply | RenderedPrompt]
-    ) -> None:
+    def put_all(self, values: Mapping[str, Entry]) -> None:
         """Store a batch of values in one transaction."""
-        self._store([(key, json.dumps(_stored(value), default=asdict)) for key, value in values.items()])
+        self._store([(key, written_entry(value)) for key, value in values.items()])
 
     def _store(self, rows: list[tuple[str, str]]) -> None:
         kept = [row for row in rows if row[0][: len(_OF_SESSION)] != _OF_SESSION]
@@ -371,30 +367,28 @@ class Cache:
             f"the next run needs the model for them; make room, or move the file away"
         )
 
-    def _text(self, key: str) -> str | None:
+    def _texts(self, keys: Sequence[str]) -> dict[str, str]:
+        """The stored texts of some keys, as many as one statement takes."""
         with self._lock:
-            if key in self._unstored:
-                return self._unstored[key]
             try:
-                row = self._database.execute(_ONE, (key,)).fetchone()
+                rows = self._database.execute(_SOME.format(", ".join("?" * len(keys))), keys).fetchall()
             except sqlite3.DatabaseError as error:
                 self._note(error)
-                return None
-        return None if row is None else row[0]
+                if len(keys) > 1:
+                    # What is not on the damaged page can still be read.
+                    return {name: text for key in keys for name, text in self._texts([key]).items()}
+                rows = []
+            return {**dict(rows), **{key: self._unstored[key] for key in keys if key in self._unstored}}
 
     def _get(self, key: str) -> dict[str, Any] | None:
-        try:
-            value = parse_json(self._text(key) or "null", parse_constant=_no_number)
-        except ValueError:
-            return None
-        return value if isinstance(value, dict) else None
+        return entry_fields(self._texts([key]).get(key))
 
     def _read(self, key: str, kind: type[_T]) -> _T | None:
-        """A value; one that is damaged, or of another version, is as good as none, and is computed anew."""
-        value = self._get(key)
-        if value is None or not value.keys() <= {each.name for each in fields(cast("Any", kind))}:
-            return None
-        try:
-            return decode_value(kind, value)
-        except (DamagedFactsError, LaterFactsError):
-            return None
+        return next(self._read_all([key], kind))
+
+    def _read_all(self, keys: Sequence[str], kind: type[_T]) -> Iterator[_T | None]:
+        """Values; one that is damaged, or of another version, is as good as none, and is computed anew."""
+        for start in range(0, len(keys), _AT_ONCE):
+            some = keys[start : start + _AT_ONCE]
+            texts = self._texts(some)
+            yield from (read_entry(texts.get(key), kind) for key in some)

@@ -294,10 +294,9 @@ def metric_facts(checks: Iterable[Check]) -> dict[str, MetricFacts]:
     """Direction, scale and version of the checks' scores, by the name in the scores."""
     found: dict[str, MetricFacts] = {}
     for check in checks:
-        facts = CHECK_TYPES[base_type(check.type)].facts
-        if is_binary(check):
-            facts = replace(facts, kind="binary")
+        known, binary = found.get(check.type), is_binary(check)
         # A check with a threshold in one case and none in another is a number in all.
-        if check.type not in found or found[check.type].kind == "binary":
-            found[check.type] = facts
+        if known is None or (known.kind == "binary" and not binary):
+            facts = CHECK_TYPES[base_type(check.type)].facts
+            found[check.type] = replace(facts, kind="binary") if binary else facts
     return found

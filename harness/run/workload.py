@@ -18,6 +18,7 @@ _TITLE = "# "
 
 
 _Request = TypeVar("_Request")
+_Value = TypeVar("_Value")
 
 
 def load_passages() -> Mapping[str, str]:
@@ -118,7 +119,10 @@ def _answers_of(side: str, cases: Sequence[GoldenCase]) -> list[GenerationReques
             key=key,
             side=side,
             messages=case.messages,
-            settings=replace(case.generation, seed=case.generation.seed + number),
+            # A case's only answer shares its settings.
+            settings=replace(case.generation, seed=case.generation.seed + number)
+            if number
+            else case.generation,
             timeout_s=case.timeout_s,
         )
         for case in cases
@@ -238,13 +242,14 @@ def look_up(
             for request in workload.texts
         ),
     )
-    for place, key in enumerate(found.answer_keys):
-        if (completion := cache.get_completion(key)) is not None:
-            found.completions[place] = completion
-    for place, key in enumerate(found.text_keys):
-        if (loss := cache.get_loss(key)) is not None:
-            found.losses[place] = loss
+    found.completions.update(_stored(cache.get_completions(found.answer_keys)))
+    found.losses.update(_stored(cache.get_losses(found.text_keys)))
     return found
+
+
+def _stored(values: Iterable[_Value | None]) -> dict[int, _Value]:
+    """The values that the cache has, by their places."""
+    return {place: value for place, value in enumerate(values) if value is not None}
 
 
 def store_completions(answers: PartialAnswers, finished: Mapping[int, Completion], cache: Cache) -> None:

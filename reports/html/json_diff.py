@@ -26,9 +26,12 @@ def json_differences(
     Returns:
         One row per value, in the order of the texts; at most 30.
     """
-    sides = [_parsed(text) for text in (expected, baseline, candidate)]
+    now = _parsed(candidate)
+    if not isinstance(now, dict | list):
+        return ()
+    sides = [_parsed(expected), _parsed(baseline), now]
     known = [side for side in sides if side is not _MISSING]
-    if sides[2] is _MISSING or len(known) < 2 or not all(isinstance(side, dict | list) for side in known):
+    if len(known) < 2 or not all(isinstance(side, dict | list) for side in known):
         return ()
     leaves = [dict(_leaves(side)) if side is not _MISSING else None for side in sides]
     paths = dict.fromkeys(path for side in leaves if side is not None for path in side)

@@ -186,6 +186,31 @@ def test_values_survive_closing_the_file(tmp_path):
         )
 
 
+def test_many_answers_are_read_at_once_in_the_order_of_their_keys(tmp_path):
+    answers = {str(number): replace(ANSWER, text=f"answer {number}") for number in range(1200)}
+    loss = TextLoss(passage="p", nats_per_token=2.5, tokens=10)
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        cache.put_all({**answers, "session:x": ANSWER, "loss": loss})
+        asked = ["7", "missing", *reversed(answers), "session:x", "7", "loss"]
+        assert list(cache.get_completions(asked)) == [
+            *(answers["7"], None, *reversed(answers.values())),
+            *(ANSWER, answers["7"], None),
+        ]
+        assert list(cache.get_losses(["1", "loss"])) == [None, loss]
+        assert list(cache.get_completions([])) == []
+
+
+def test_a_text_that_cannot_be_read_costs_itself_alone(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    with Cache(path) as cache:
+        cache.put_all(dict.fromkeys("abc", ANSWER))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE entries SET value = CAST(x'fffe' AS TEXT) WHERE key = 'b'")
+    with Cache(path) as cache:
+        assert list(cache.get_completions("abc")) == [ANSWER, None, ANSWER]
+        assert "the cache broke" in cache.problem
+
+
 def test_without_a_path_nothing_is_kept():
     """--gate-no-cache: usable within the session, gone after it."""
     with Cache(None) as cache:

@@ -1,6 +1,8 @@
-"""The collector of circles is stopped only while lasting objects are made, and then passes over them."""
+"""The collector of circles is stopped while lasting objects are made, and passes over them until the end."""
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +43,36 @@ def test_objects_are_passed_over_until_the_end():
     assert gc.get_freeze_count() > 1000
     end_passing_over()
     assert gc.get_freeze_count() == 0
+
+
+_ENDING = """
+import gc
+from tunegate.collector import end_passing_over, pass_over
+class Circle:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        print("taken apart")
+lasting = [Circle()]
+if {gates}:
+    pass_over()
+    end_passing_over()
+if {dropped}:
+    lasting.clear()
+    gc.collect()
+    print("collected")
+"""
+
+
+@pytest.mark.parametrize(
+    ("gates", "dropped", "said"),
+    [
+        (False, False, ["taken apart"]),
+        (True, False, []),
+        (True, True, ["taken apart", "collected"]),
+    ],
+)
+def test_a_process_that_ends_leaves_circles_as_they_are_after_a_gate(gates, dropped, said):
+    code = _ENDING.format(gates=gates, dropped=dropped)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == said
