@@ -128,13 +128,17 @@ def lint(
 
 def _notes_of(golden_set: GoldenSet) -> list[str]:
     """How little such a small set can show: no fault of a case."""
-    from harness.authoring.passable import why_it_never_passes, why_it_never_regresses
+    from harness.authoring.passable import (
+        why_it_never_passes,
+        why_it_never_regresses,
+        why_metrics_never_pass,
+    )
 
     golden_set = _with_margin_of_project(golden_set)
-    never_passes = why_it_never_passes(golden_set)
-    nevers = (never_passes, why_it_never_regresses(golden_set))
+    never_passes = [why_it_never_passes(golden_set), *why_metrics_never_pass(golden_set)]
+    nevers = (*never_passes, why_it_never_regresses(golden_set))
     notes = [f"{never[0]}: {never[1]}" for never in nevers if never is not None]
-    if never_passes is None and (seldom := _why_it_seldom_passes(golden_set)) is not None:
+    if never_passes == [None] and (seldom := _why_it_seldom_passes(golden_set)) is not None:
         notes.append(seldom)
     return notes
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.statistics.clustered_drop import degrees_of_freedom, excludes_unseen
+from harness.statistics.clustered_drop import clustered_drop, degrees_of_freedom, excludes_unseen
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.planning import times_as_many
 from harness.statistics.power import POWER, churn_of, least_drop
@@ -118,7 +118,7 @@ def verdict_chances(
     """How often such a set regresses, and how often it passes.
 
     Args:
-        sizes: Number of cases of each cluster; at least two clusters.
+        sizes: Number of cases of each cluster.
         flips: How its cases flip.
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
@@ -151,7 +151,7 @@ def verdicts_of(
 
     Args:
         drops: Each run's drops, summed by cluster: (runs, clusters).
-        sizes: Number of cases of each cluster; at least two clusters.
+        sizes: Number of cases of each cluster.
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop; None: always a regression if rejected, and never a pass.
         confidence: Two-sided, of the interval that is compared with the margin.
@@ -163,6 +163,11 @@ def verdicts_of(
     import numpy as np
     from scipy.special import stdtrit
 
+    if len(sizes) == 1:
+        # One cluster has no spread and shows no loss beyond chance; its drop alone says whether it passes.
+        highs = {drop: _high_of_one(drop, sizes[0], confidence) for drop in np.unique(drops).tolist()}
+        passed = [passing and margin is not None and highs[drop] <= margin for drop in drops[:, 0].tolist()]
+        return np.zeros(len(drops), dtype=bool), np.array(passed, dtype=bool)
     shares = np.asarray(sizes) / math.fsum(sizes)
     means = drops.sum(axis=1) / math.fsum(sizes)
     deviations = drops / math.fsum(sizes) - means[:, None] * shares
@@ -181,6 +186,11 @@ def verdicts_of(
         for run in drops[within].tolist()
     ]
     return refused & (high > margin), within
+
+
+def _high_of_one(drop: float, size: float, confidence: float) -> float:
+    """The bound that a single cluster's pass needs within the margin."""
+    return clustered_drop(Units(sums=(drop,), sizes=(size,)), confidence).high_unseen
 
 
 def _normal_chances(

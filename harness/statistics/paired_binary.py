@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 from harness.types import Interval
 
@@ -300,9 +301,10 @@ def excludes_drop(
 
 
 def bound_without_flips(n: float, z: float, continuity: float = CONTINUITY) -> float:
-    """Upper end of :func:`tango_interval` without flips, in closed form.
+    """Upper end of :func:`tango_interval` without flips, in closed form, without a numerical library.
 
-    Without flips the score test rejects a drop d if n d - c >= z sqrt(n d (1 - d)), a quadratic in d.
+    Without flips the score test rejects a drop d if n d - c >= z sqrt(n d (1 - d)), a quadratic in d. A
+    single pair has the larger :func:`least_bound`.
 
     Args:
         n: All pairs.
@@ -311,7 +313,8 @@ def bound_without_flips(n: float, z: float, continuity: float = CONTINUITY) -> f
     """
     a = n * n + z * z * n
     b = 2 * n * continuity + z * z * n
-    return min((b + math.sqrt(b * b - 4 * a * continuity * continuity)) / (2 * a), 1.0)
+    least = 1 - 2 * math.pow(NormalDist().cdf(-z), 1 / n)
+    return min(max((b + math.sqrt(b * b - 4 * a * continuity * continuity)) / (2 * a), least), 1.0)
 
 
 def drop_p(

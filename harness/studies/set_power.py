@@ -11,7 +11,7 @@ from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE, has_light_tails
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.answering_order import answering_order
-from harness.statistics.clustered_drop import first_drop_beyond
+from harness.statistics.clustered_drop import detectable_drop_of_cases, first_drop_beyond
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.detectable_drops import (
     USUAL_ALIKE,
@@ -24,6 +24,7 @@ from harness.statistics.looks import LookChances, look_chances
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_to_detect, cases_to_pass, pass_chance, times_as_many
 from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop, detectable_mean_drop
+from harness.statistics.varying_answers import answers_vary, equal_varying_drop
 from harness.studies.repeated_power import ANSWERS, detectable_repeated, repeated_clusters, repeated_pass
 from harness.types import GoldenCase, GoldenSet
 from harness.types.golden import ALPHA
@@ -137,21 +138,19 @@ def power_of_set(
     """
     cases = [case for case in golden_set.cases if case.skip is None]
     sizes, margin = _sizes(cases) or [1], margins[PASS_RATE]
+    own = golden_set.gate.population == "cases"
     further = {
-        metric: chance_of_metric(metric, cases, of_metric, churn, spread)
+        # Of exactly these cases, scores of answers that reproduce are known too.
+        metric: 1.0
+        if own and not answers_vary(cases)
+        else chance_of_metric(metric, cases, of_metric, churn, spread)
         for metric, of_metric in margins.items()
         if metric != PASS_RATE
     }
     counts = {"cases": len(cases), "units": len(sizes)}
     named: dict[str, Any] = {"name": golden_set.name, "margin": margin, "metrics": further, **counts}
-    if golden_set.gate.population == "cases":
-        # The drop of answers that reproduce is known exactly, and equal models have none.
-        return SetPower(
-            **named,
-            population="cases",
-            detectable_drop=first_drop_beyond(margin, max(len(cases), 1)),
-            pass_chance=1.0,
-        )
+    if own:
+        return SetPower(**named, population="cases", **_of_own_cases(cases, margin, churn, level))
     named["looks"] = _of_looks(golden_set, margin, churn, level, looks) if looks > 1 else None
     if with_ways and cases:
         singly = regressed_limits([golden_set])[golden_set.name] == 0
@@ -167,11 +166,25 @@ def power_of_set(
     )
 
 
+def _of_own_cases(cases: Sequence[GoldenCase], margin: float, churn: float, level: float) -> dict[str, Any]:
+    """Of exactly these cases the drop is known, and equal models have none, unless answers vary."""
+    count = max(len(cases), 1)
+    if not answers_vary(cases):
+        return {"detectable_drop": first_drop_beyond(margin, count), "pass_chance": 1.0}
+    from scipy.special import ndtr
+
+    drop = equal_varying_drop(cases)
+    able = detectable_drop_of_cases(drop.interval, count, level, margin, whole=False)
+    room, error = margin - drop.high, math.sqrt(2 * churn / count)
+    passes = float(ndtr(room / error)) if error > 0 else float(room >= 0)
+    return {"detectable_drop": able if able <= 1 else None, "pass_chance": passes}
+
+
 def pass_chance_of(cases: Sequence[GoldenCase], margin: float, churn: float) -> float:
     """Probability that an equal candidate passes these cases, asked about further cases like them.
 
     Args:
-        cases: At least one case, and two clusters if there are clusters.
+        cases: At least one case.
         margin: Largest tolerated drop.
         churn: Share of cases that flip by chance, each way.
     """

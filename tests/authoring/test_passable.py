@@ -8,10 +8,12 @@ from harness.authoring.passable import (
     least_drop_left_open,
     why_it_never_passes,
     why_it_never_regresses,
+    why_metrics_never_pass,
 )
+from harness.comparison.gate import run_gate
 from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import group
-from harness.types import GateSettings, GoldenCase, GoldenSet, Message
+from harness.types import Check, GateSettings, GateVerdict, GenerationSettings, GoldenCase, GoldenSet, Message
 
 
 def set_of(n, clusters=None, **gate):
@@ -57,3 +59,81 @@ def test_four_clusters_can_never_regress():
     assert why_it_never_regresses(set_of(40, 5)) is None
     assert why_it_never_regresses(set_of(40, 4, population="cases")) is None
     assert why_it_never_regresses(set_of(40)) is None
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 3, 7, 22])
+def test_a_handful_of_clusters_has_the_bound_of_the_gate(clusters):
+    units = group([0.0] * 44, [f"k{number % clusters}" for number in range(44)])
+    assert least_drop_left_open(set_of(44, clusters)) == pytest.approx(clustered_drop(units, 0.9).high_unseen)
+
+
+def test_three_single_cases_can_never_regress():
+    """All of three are lost by chance with a mid-p value of 1/16, all of four with 1/32."""
+    message, remedy = why_it_never_regresses(set_of(3))
+    assert message.endswith("3 cases can all get worse by chance with a probability of 0.0625")
+    assert remedy.startswith("make it 4 cases or more")
+    assert why_it_never_regresses(set_of(4)) is None
+
+
+def with_cases(golden_set, **changes):
+    return replace(golden_set, cases=tuple(replace(case, **changes) for case in golden_set.cases))
+
+
+def test_answers_that_vary_leave_a_drop_of_these_cases_open():
+    """Each of 54 single answers may be a coin toss: 1.645 sqrt(54 / 2) / 54 + 0.25 / 54 = 0.1629."""
+    warm = with_cases(set_of(54, population="cases"), generation=GenerationSettings(temperature=0.7))
+    assert least_drop_left_open(warm) == pytest.approx(0.162906, abs=1e-6)
+    message, remedy = why_it_never_passes(warm)
+    assert "54 cases whose answers vary even equal answers leave a drop of 0.16" in message
+    assert "temperature: 0" in remedy
+    assert why_it_never_passes(with_cases(warm, repeat=20)) is None
+
+
+def test_no_drop_is_beyond_a_margin_of_one():
+    assert why_it_never_passes(set_of(200, margin=1.0))[1] == "choose a smaller margin"
+
+
+METRICS = {"rouge-l": 1.0, "perplexity": 4.0, "json-equals": 1.0}
+
+
+@pytest.mark.parametrize("population", ["sample", "cases"])
+@pytest.mark.parametrize("margin", [0.01, 0.05, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize(
+    ("n", "clusters"), [(3, None), (4, 2), (20, None), (54, 22), (54, None), (300, None), (300, 54)]
+)
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_lint_says_of_metrics_what_the_gate_says_of_equal_answers(
+    make_result, make_run, metric, n, clusters, margin, population
+):
+    """Scores at the best end of their scale, of models that answer alike: never is said exactly where no pass is."""
+    gates = {"s": GateSettings(metric_margins={metric: margin}, population=population)}
+    cases = [
+        make_result(
+            f"s/{place:03}", scores=[(metric, METRICS[metric])], cluster=clusters and f"k{place % clusters}"
+        )
+        for place in range(n)
+    ]
+    run = make_run(cases, gates=gates)
+    (verdict,) = (row.verdict for row in run_gate(run, run)[0].metrics if row.metric == metric)
+    empty = {each.metric for each in run_gate(run, run)[1].findings if each.data.kind == "nothing-to-lose"}
+    asked = tuple(replace(result.case, checks=(Check(type=metric),)) for result in cases)
+    told = why_metrics_never_pass(replace(run.golden_sets[0], cases=asked))
+    assert bool(told) is (verdict is not GateVerdict.PASS or metric in empty)
+
+
+def test_a_graded_metric_may_pass_from_a_low_mean_only(make_result, make_run):
+    """The mean of the baseline up to which equal scores pass is told; beside it, the gate agrees."""
+    gates = {"s": GateSettings(metric_margins={"rouge-l": 0.05})}
+
+    def passes(mean):
+        results = [make_result(f"s/{place:03}", scores=[("rouge-l", mean)]) for place in range(40)]
+        run = make_run(results, gates=gates)
+        rows = run_gate(run, run)[0].metrics
+        return next(row.verdict is GateVerdict.PASS for row in rows if row.metric == "rouge-l")
+
+    golden_set = with_cases(set_of(40, metric_margins={"rouge-l": 0.05}), checks=(Check(type="rouge-l"),))
+    ((message, _),) = why_metrics_never_pass(golden_set)
+    limit = float(message.partition("within ")[2].partition(" ")[0])
+    assert 0.05 < limit < 1
+    assert passes(limit - 0.01)
+    assert not passes(limit + 0.01)

@@ -16,7 +16,7 @@ from harness.studies.set_power import (
     power_of_set,
     why_it_seldom_passes,
 )
-from harness.types import Check, GateSettings, GoldenCase, GoldenSet, Message
+from harness.types import Check, GateSettings, GenerationSettings, GoldenCase, GoldenSet, Message
 
 
 def cases_of(count, clusters=None):
@@ -129,3 +129,22 @@ def test_many_metrics_of_a_small_set_seldom_pass_together():
 def test_a_set_about_its_own_cases_has_no_early_stop():
     found = power_of_set(set_of(50, population="cases"), {PASS_RATE: 0.05}, 0.02, 0.05, looks=5)
     assert found.looks is None
+
+
+def test_one_cluster_passes_no_usual_margin_and_a_very_wide_one():
+    """Equal answers of one cluster leave a drop of 1 - 2 * 0.05 = 0.9 possible."""
+    for margin, passes in ((0.05, 0.0), (0.89, 0.0), (0.91, 1.0)):
+        found = power_of_set(set_of(20, 1), {PASS_RATE: margin}, 0.0, 0.05, looks=5, with_ways=True)
+        assert found.pass_chance == passes
+        assert found.detectable_drop is None
+
+
+def test_answers_that_vary_are_not_said_to_pass_for_sure():
+    """54 single answers leave a drop of 0.163 of exactly these cases possible."""
+    golden_set = set_of(54, population="cases", metric_margins={"rouge-l": 0.01})
+    still = power_of_set(golden_set, {PASS_RATE: 0.05, "rouge-l": 0.01}, 0.0, 0.05)
+    assert (still.pass_chance, still.metrics["rouge-l"]) == (1.0, 1.0)
+    warm = tuple(replace(case, generation=GenerationSettings(temperature=0.7)) for case in golden_set.cases)
+    drawn = replace(golden_set, cases=warm)
+    assert power_of_set(drawn, {PASS_RATE: 0.05, "rouge-l": 0.01}, 0.0, 0.05).metrics["rouge-l"] < 0.01
+    assert [power_of_set(drawn, {PASS_RATE: m}, 0.0, 0.05).pass_chance for m in (0.16, 0.17)] == [0.0, 1.0]

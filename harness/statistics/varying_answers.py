@@ -1,0 +1,24 @@
+"""Cases whose answers vary, and what equal ones leave open about exactly these cases."""
+
+from collections.abc import Sequence
+
+from harness.statistics.clusters import CONFIDENCE, MeanDrop
+from harness.statistics.paired_binary import Trials
+from harness.types import GoldenCase
+
+
+def answers_vary(cases: Sequence[GoldenCase]) -> bool:
+    """Whether any case's answers are drawn, so that a resampled one may differ."""
+    return any(case.generation.temperature > 0 for case in cases)
+
+
+def equal_varying_drop(cases: Sequence[GoldenCase]) -> MeanDrop:
+    """The drop of exactly these cases where both models pass all answers, which vary least; no noise record.
+
+    Args:
+        cases: At least one case.
+    """
+    from harness.statistics.clustered_drop import noisy_drop
+
+    trials = [Trials(case.repeat, case.repeat, case.repeat, case.repeat) for case in cases]
+    return noisy_drop(trials, CONFIDENCE)
