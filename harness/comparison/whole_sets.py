@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy
 
 # In nats per token: perplexity up by a tenth. On the bundled text a useful fine-tune of SmolLM2-135M moved it
-# by 0.02 and harmful ones by 0.4 to 1.2. A tripwire: it never makes a # regression, but a run that exceeds it
+# by 0.02 and harmful ones by 0.4 to 1.2. A tripwire: it never makes a regression, but a run that exceeds it
 # can't pass.
 LOSS_LIMIT = 0.10
 
@@ -74,7 +74,8 @@ def measure_forgetting(
             if (retention := retained(skill, of_skill, confidence)) is not None
         ),
         loss_change=change,
-        tripped=change is not None and change.estimate > LOSS_LIMIT and change.low > 0,
+        # Written so that a loss that is no number trips it too.
+        tripped=change is not None and not (change.estimate <= LOSS_LIMIT or change.low <= 0),
         loss_by_kind=by_kind,
         divergence=mean_divergence(divergences, confidence),
         refusals=_refusals(pairs),

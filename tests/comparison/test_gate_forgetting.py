@@ -1,5 +1,6 @@
 """Probes of what the base could do: forgetting, its tripwire, and a must-pass case."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -39,6 +40,13 @@ def test_the_loss_alone_is_a_tripwire(make_result, make_run):
         reason.startswith("tripwire: cross-entropy on general text rose by 0.73")
         for reason in sentences_of(verdict)
     )
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_no_ground_for_a_pass(make_result, make_run, loss):
+    then = {"one": 3.0, "two": 2.5, "three": 3.1}
+    now = probe_run(make_result, make_run, 0, then | {"two": loss})
+    assert run_gate(now, probe_run(make_result, make_run, 0, then))[1].outcome is OPEN
 
 
 def test_a_baseline_that_passes_too_little_to_lose_is_no_ground_for_a_pass(run_with):
