@@ -6,6 +6,7 @@ and says so in one line; a session that names a model is refused.
 PYTEST_DONT_REWRITE: see ``harness``.
 """
 
+import ast
 import importlib.util
 import os
 import sys
@@ -81,6 +82,11 @@ def _places(here: Path, arguments: Sequence[str]) -> Iterator[Path]:
     for folder in dict.fromkeys(folder for top in tops for folder in _up_to_root(top)):
         for each in (folder, folder / "src"):
             yield from filter(isfile, (each / NAME / "__init__.py", each / f"{NAME}.py"))
+        for tests in (folder / "tests", folder / "test"):
+            package = tests / NAME / "__init__.py"
+            # pytest puts the folder on Python's path, unless it is a package too.
+            if isfile(package) and not isfile(tests / "__init__.py") and _has_code(package):  # noqa: PTH113
+                yield package
 
 
 def _paths(here: Path, arguments: Sequence[str]) -> Iterator[str]:
@@ -102,6 +108,15 @@ def _up_to_root(path: Path) -> list[Path]:
 def _is_tunegate(file: Path) -> bool:
     """Whether a package is tunegate: ours, or another copy of it."""
     return isfile(file.with_name("own_packages.py"))  # noqa: PTH113
+
+
+def _has_code(file: Path) -> bool:
+    """Whether a module has more than a docstring: a folder of tests may have the name of what they test."""
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return True
+    return any(not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)) for each in body)
 
 
 class ProjectsFirst:

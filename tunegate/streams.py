@@ -5,9 +5,9 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -53,29 +53,57 @@ def outlive_readers() -> None:
     sys.stderr = _lasting(stderr, sys.__stderr__)
 
 
+class _LentStream:
+    """A stream for others' code: they may close it, which leaves the one behind it open."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._stream, name)
+        return _LentStream(found) if name == "buffer" else found
+
+    def __enter__(self) -> "_LentStream":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stream.flush()
+
+    def detach(self) -> None:
+        raise io.UnsupportedOperation("detach")
+
+
 @contextmanager
 def output_to_errors() -> Iterator[None]:
-    """Let what others' code prints, and what programs that it starts print, go to the error output."""
-    with redirect_stdout(sys.stderr):
+    """Let what others' code prints, and what programs that it starts print, go to the error output.
+
+    Both are as before at the end, whatever that code closes or replaces.
+    """
+    lent = None if sys.stderr is None else cast("TextIO", _LentStream(sys.stderr))
+    with redirect_stdout(lent), redirect_stderr(lent):
         _flush_outputs()
+        kept: dict[int, int] = {}
+        for number in (1, 2):
+            with suppress(OSError):  # it is closed
+                kept[number] = os.dup(number)
         try:
-            kept = os.dup(1)
-        except OSError:  # it is closed
-            yield
-            return
-        try:
-            with suppress(OSError):
+            if len(kept) > 1:
                 os.dup2(2, 1)
             yield
         finally:
             _flush_outputs()
-            os.dup2(kept, 1)
-            os.close(kept)
+            for number, copy in kept.items():
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 def _flush_outputs() -> None:
     for stream in (sys.__stdout__, sys.stdout):
-        with suppress(OSError, ValueError):
+        # Others' code may have put anything there.
+        with suppress(OSError, ValueError, AttributeError, TypeError):
             if stream is not None:
                 stream.flush()
 

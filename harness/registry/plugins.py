@@ -15,6 +15,7 @@ from harness.errors import SettingsError, first_line
 from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
 from harness.registry.field_types import wrong_field, wrong_meaning
 from harness.registry.metric import Metric
+from harness.registry.process_guard import guarded_process
 from harness.registry.records import (
     EngineKind,
     Function,
@@ -123,7 +124,7 @@ class Registry:
         self._registered.add(identity)
         registrar = Registrar()
         try:
-            _call(function, registrar)
+            self._guarded(source, lambda: _call(function, registrar))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # pytest's skips are no Exceptions; all of them leave it out
@@ -141,6 +142,14 @@ class Registry:
             self.warnings.append(warning)
             self._warn(warning)
 
+    def _guarded(self, source: str, call: Callable[[], Any]) -> Any:
+        """Call a plug-in's code; what it prints is not of the command's output, which other programs read."""
+        with guarded_process(source, _print) as changed, output_to_errors():
+            result = call()
+        if changed:
+            self.note(f"plug-in {source} changed the process's {', '.join(changed)}: restored")
+        return result
+
     def _load(self) -> None:
         """Register what distributions declare under ``tunegate.plugins``, and the project itself."""
         if self._is_loaded:
@@ -150,8 +159,7 @@ class Registry:
             self.register(str(path), lambda registrar: hook_of(path)(registry=registrar))
         for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
             try:
-                with output_to_errors():
-                    loaded = entry.load()
+                loaded = self._guarded(entry.name, entry.load)
                 function = loaded if callable(loaded) else getattr(loaded, HOOK)
             except KeyboardInterrupt:
                 raise
@@ -239,13 +247,12 @@ def _print(warning: str) -> None:
 
 
 def _call(function: Callable[[Registrar], object], registrar: Registrar) -> None:
-    """Call a plug-in; what it prints is not of the command's output, which other programs read.
+    """Call a plug-in.
 
     Raises:
         TypeError: The function is one that Python only prepares when it is called.
     """
-    with output_to_errors():
-        made = function(registrar)
+    made = function(registrar)
     if inspect.iscoroutine(made) or inspect.isgenerator(made):
         made.close()
         raise TypeError(f"{HOOK} is a coroutine or a generator, not a plain function")

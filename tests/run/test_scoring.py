@@ -42,6 +42,19 @@ def test_a_case_without_checks_is_unscored() -> None:
     assert score_one("yes").outcome is Outcome.UNSCORED
 
 
+def test_a_result_names_the_checks_that_a_distrusted_judge_would_decide() -> None:
+    """Without a panel nobody is asked; the result has the check with the reason."""
+    rubric = Check(type="llm-rubric", value="Good.")
+    case = make_case("case", EQUALS, rubric)
+    for distrust, reasons in [
+        (Distrust(everything="kappa 0.1"), [("llm-rubric", "the judge is unreliable: kappa 0.1")]),
+        (Distrust(questions={"rubric": "kappa 0.2"}), [("llm-rubric", "the judge is unreliable: kappa 0.2")]),
+        (Distrust(questions={"tone": "kappa 0.2"}), []),
+    ]:
+        (result,) = score_cases([case], {case.key: answer("yes")}, judging=Judging(distrust=distrust))
+        assert [(each.metric, each.reason) for each in result.unscored] == reasons
+
+
 def test_a_threshold_decides_a_graded_check() -> None:
     for threshold, passed in [(0.5, True), (2 / 3, True), (0.7, False)]:
         check = Check(type="f1", threshold=threshold)

@@ -95,3 +95,26 @@ def test_the_package_of_a_model_s_folder_is_not_the_session_s(tmp_path, monkeypa
     assert own(tmp_path, ["--model=other", "-q", "missing"]) is None
     assert own(tmp_path, ["--model", "X", "other"]) == tmp_path / "other/tunegate/__init__.py"
     assert own(tmp_path, ["--rootdir=other"]) == own(tmp_path, ["--gate-no-cache", "other"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("files", "is_own"),
+    [
+        ({"tests/tunegate/__init__.py": "VALUE = 1\n"}, True),
+        ({"test/tunegate/__init__.py": "from .more import VALUE\n"}, True),
+        ({"tests/tunegate/__init__.py": "VALUE =\n"}, True),
+        ({"tests/tunegate/__init__.py": ""}, False),
+        ({"tests/tunegate/__init__.py": '"""The tests of the gate."""\n# no more\n'}, False),
+        ({"tests/tunegate/__init__.py": "VALUE = 1\n", "tests/__init__.py": ""}, False),
+    ],
+)
+def test_a_package_of_tests_called_tunegate_is_the_project_s_if_it_has_code(
+    tmp_path, monkeypatch, files, is_own
+):
+    """The folder above it is on Python's path while pytest runs, so the tests import it by that name."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(pytest_tunegate, "_COMMANDS", ())
+    found = pytest_tunegate.own_package_of_project(tmp_path, [])
+    assert found == (tmp_path / next(iter(files)) if is_own else None)
