@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from harness.types.training import TrainingManifest
 CHAT, PLAIN = "openai", "openai-completions"
 _VARIABLES = (MODEL_KEY, OPENAI_KEY)
 _LIBRARIES = ("openai", "tenacity")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 # Describing a model waits less long than asking it: a server that isn't there is noticed soon.
 _PATIENCE: dict[str, Any] = {"timeout_s": 20.0, "attempts": 3, "first_wait_s": 0.3}
 
@@ -148,7 +150,7 @@ def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]])
     Raises:
         ModelError: Servers of one pool report other weights.
     """
-    contents = {url: entry.get("content") for url, entry in entries.items()}
+    contents = {url: _weights(entry.get("content")) for url, entry in entries.items()}
     known = {json.dumps(content, sort_keys=True) for content in contents.values() if content}
     if len(known) > 1:
         raise ModelError(
@@ -158,6 +160,15 @@ def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]])
     if known and all(contents.values()):
         return _hash(["served", known.pop()])
     return f"{UNKNOWN_WEIGHTS}{uuid.uuid4().hex}"
+
+
+def _weights(content: object) -> Mapping[str, Any] | None:
+    """The hashes of a model's weights as our own server lists them; None for anything else of this name."""
+    if not isinstance(content, Mapping) or not {"base_sha256", "adapter_sha256"} <= content.keys():
+        return None
+    base, adapter = content["base_sha256"], content["adapter_sha256"]
+    hashes = [base] if adapter is None else [base, adapter]
+    return content if all(isinstance(one, str) and _SHA256.fullmatch(one) for one in hashes) else None
 
 
 def _hash(parts: object) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.engines.open import choose_plan, describe_model
+from harness.engines.served.describe import _identity
 from harness.errors import ModelError, SettingsError
 from harness.run.cache import Cache, completion_key, loss_key
 from harness.types import UNKNOWN_WEIGHTS, Completion, GenerationSettings, Message, ModelRef, ServerUse
@@ -47,6 +48,25 @@ def test_unknown_weights_are_others_each_time_unless_the_user_vouches(judge_serv
         vouched.base_sha256
         != describe_model(f"openai:n@{judge_server.url}", model_id="release 7").base_sha256
     )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text/plain",
+        {"type": "text"},
+        {"base_sha256": "0" * 64},
+        {"base_sha256": "0" * 63, "adapter_sha256": None},
+        {"base_sha256": "0" * 64, "adapter_sha256": "v2"},
+        {"base_sha256": None, "adapter_sha256": "0" * 64},
+        ["0" * 64],
+    ],
+)
+def test_only_hashes_of_files_identify_weights(content):
+    """What another server calls content may stay the same while its weights change."""
+    assert _identity("openai", "m", {"u": {"id": "m", "content": content}}).startswith(UNKNOWN_WEIGHTS)
+    hashes = {"base_sha256": "0" * 64, "adapter_sha256": None, "dtype": "float32"}
+    assert not _identity("openai", "m", {"u": {"content": hashes}}).startswith(UNKNOWN_WEIGHTS)
 
 
 def test_answers_of_unknown_weights_are_kept_for_one_session_alone(tmp_path):
