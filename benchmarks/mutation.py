@@ -42,7 +42,7 @@ class Room:
 ROOMS = {
     "statistics": Room(("harness/statistics/*.py",), ("tests/statistics",)),
     "comparison": Room(("harness/comparison/*.py",), ("tests/comparison",)),
-    "cache": Room(("harness/run/cache.py",), ("tests/run/test_cache.py",)),
+    "cache": Room(("harness/run/cache.py",), ("tests/run/test_cache.py", "tests/run/test_cache_keys.py")),
     "scoring": Room(
         ("harness/run/scoring.py",),
         (

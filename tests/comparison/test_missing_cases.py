@@ -127,6 +127,10 @@ def test_an_answer_without_a_verdict_leaves_its_case_without_one(make_result, ma
     assert found.worst.candidate == (1, 0.8)
     assert found.best.candidate == (1, 1)
     assert found.worst.trials[1].candidate_passed == 4
+    other = extremes_of(replace(compared, keys=("s/1",)), pair_runs(then, now))
+    assert other is not None
+    assert other.worst.baseline == (1, 1)
+    assert other.best.baseline == (1, 0.8)
 
 
 def _repeated(make_result, outcomes):
