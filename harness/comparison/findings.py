@@ -1,14 +1,16 @@
 """The findings of a comparison, typed and in order of weight, and the verdict that follows from them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.comparison.metric_drop import is_within, standing
-from harness.comparison.nothing_to_lose import nothing_to_lose_findings
+from harness.comparison.metric_drop import is_within, standing, worst_value
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
 from harness.comparison.times import own_settings_findings, plans_findings, times_findings
 from harness.comparison.whole_sets import LOSS_LIMIT
+from harness.registry.content_metrics import SET_METRICS
+from harness.registry.metric import compared_scale
 from harness.types import (
     CaseResult,
     Comparison,
@@ -20,10 +22,12 @@ from harness.types import (
     GateVerdict,
     GoldenSet,
     MetricComparison,
+    MetricFacts,
     MetricFinding,
     MustPassFinding,
     NotComparedFinding,
     NothingGatedFinding,
+    NothingToLoseFinding,
     NoVerdictFinding,
     Outcome,
     PartialRunFinding,
@@ -32,6 +36,7 @@ from harness.types import (
     RetentionFinding,
     Run,
     SharedTrait,
+    Standing,
     StoppedFinding,
     TraitsFinding,
     TripwireFinding,
@@ -219,6 +224,45 @@ def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet])
     worst = sorted(forgetting.by_skill, key=lambda skill: (skill.rate.estimate, skill.skill))
     lost = tuple(skill for skill in worst if skill.retained < skill.passed_by_baseline)
     return [Finding(verdict=verdict, data=RetentionFinding(overall=forgetting.overall, worst=lost))]
+
+
+def nothing_to_lose_findings(
+    rows: Sequence[MetricComparison], golden_sets: Iterable[GoldenSet], facts: Mapping[str, MetricFacts]
+) -> list[Finding]:
+    """Metrics that passed although the baseline is too near their worst value for a drop beyond the margin.
+
+    One that gained is not included, but probes are: what they gain says nothing of what was kept.
+
+    Args:
+        rows: The judged metrics.
+        golden_sets: The candidate's sets; they say which contain probes.
+        facts: How to read each metric's values.
+    """
+    probes = {golden_set.name for golden_set in golden_sets if golden_set.probes_forgetting}
+    return [
+        Finding(
+            verdict=GateVerdict.INCONCLUSIVE,
+            set_name=row.set_name,
+            metric=row.metric,
+            data=NothingToLoseFinding(
+                passed=round(_most_to_lose(row, facts) * row.n, 2), n=row.n, margin=row.margin
+            ),
+        )
+        for row in rows
+        if row.verdict is GateVerdict.PASS
+        and row.margin is not None
+        and is_within(_most_to_lose(row, facts), row.margin)
+        and (row.set_name in probes or standing(row) is not Standing.BETTER)
+    ]
+
+
+def _most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
+    """How far a metric's mean can fall from the baseline's; without limit on a scale without an end."""
+    mean, of_metric = row.baseline.mean.estimate, facts.get(row.metric)
+    if of_metric is None:
+        # Passes, and the metrics of whole sets, are shares.
+        return mean if row.metric in {PASS_RATE, *SET_METRICS} else math.inf
+    return abs(mean - worst_value(*compared_scale(of_metric), higher_is_better=of_metric.higher_is_better))
 
 
 def not_compared_findings(

@@ -7,6 +7,8 @@ don't show a failure. ``--lf`` still selects it.
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import starmap
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -16,7 +18,6 @@ from _pytest.skipping import evaluate_skip_marks
 
 from harness.errors import GoldenError
 from harness.golden.load import bundled_probes, load_golden_set
-from harness.plugin.junit import case_properties
 from harness.plugin.progress import write_line
 from harness.plugin.selection import SELECTION
 from harness.types import CaseResult, GoldenCase, GoldenSet, MetricError, Outcome, Score
@@ -148,6 +149,18 @@ def print_missed(terminal: pytest.TerminalReporter) -> None:
         terminal.section(f"{word} cases", sep="=")
         for report in reports:
             write_line(terminal, f"{word.upper()} {report.nodeid} - {getattr(report, _REASON)}")
+
+
+def case_properties(result: CaseResult) -> list[tuple[str, object]]:
+    """A case's outcome and scores as properties of its test case."""
+    scores = {score.metric: f"{score.value:.6g}" for score in result.scores}
+    return [_property("outcome", str(result.outcome)), *starmap(_property, scores.items())]
+
+
+@lru_cache(maxsize=1024)
+def _property(name: str, value: str) -> tuple[str, object]:
+    """A property, whose pair is the same in all cases with this value."""
+    return f"tunegate.{name}", value
 
 
 def answer_time_s(result: CaseResult) -> float | None:

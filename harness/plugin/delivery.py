@@ -22,6 +22,7 @@ from harness.history.retention import Retention, removable, remove
 from harness.history.store import open_history
 from harness.plugin.progress import early_end, is_verdict, typed_place
 from harness.presentation.sentences import sentence_of
+from harness.registry import Sink, active
 from harness.run.conclusion import save
 from harness.run.inputs import Inputs
 from harness.run.judging import judged_checks
@@ -220,8 +221,9 @@ def deliver(
             with _noted(found, "not every report was written"):
                 paths = report(config=config, record=record, directory=directory, label=name, unsaved=unsaved)
                 found.written[name] += [path for path in paths if path is not None]
-        with _noted(found, "the run was not sent"):
-            found.written[name] += send_to_sinks(record, directory, inputs.settings.track)
+        if inputs.settings.track or active().has_added(Sink):
+            with _noted(found, "the run was not sent"):
+                found.written[name] += send_to_sinks(record, directory, inputs.settings.track)
     if (accepted := inputs.settings.accept) is not None:
         # Refused for several models, before anything was loaded.
         ((name, record),) = records.items()

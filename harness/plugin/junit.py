@@ -1,16 +1,14 @@
-"""What JUnit files, and other plugins that read properties, get of a gate: verdicts, outcomes and scores."""
+"""What JUnit files get of a gate: each model's verdict, reasons, run, baseline and report."""
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from itertools import starmap
 from pathlib import Path
 
 import pytest
 from _pytest.junitxml import xml_key
 
 from harness.presentation.sentences import sentence_of, verdict_line
-from harness.types import CaseResult, GateRecord
+from harness.types import GateRecord
 from tunegate.printable import printable_line
 
 
@@ -41,18 +39,6 @@ def _link(environment: Mapping[str, str]) -> dict[str, str]:
         return {"link": url}
     parts = [environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
     return {"link": f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}"} if all(parts) else {}
-
-
-def case_properties(result: CaseResult) -> list[tuple[str, object]]:
-    """A case's outcome and scores as properties of its test case."""
-    scores = {score.metric: f"{score.value:.6g}" for score in result.scores}
-    return [_property("outcome", str(result.outcome)), *starmap(_property, scores.items())]
-
-
-@lru_cache(maxsize=1024)
-def _property(name: str, value: str) -> tuple[str, object]:
-    """A property, whose pair is the same in all cases with this value."""
-    return f"tunegate.{name}", value
 
 
 def _facts(record: GateRecord) -> dict[str, str]:

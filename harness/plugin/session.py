@@ -227,10 +227,10 @@ class GateSession:
         if foreign := foreign_failure(session, self.reports.failed, len(self.uncollected)):
             not_accepted = foreign[0].text
         self.delivery = deliver(self._config, self.inputs, self.records, not_accepted=not_accepted)
-        self.delivery.problems.extend(foreign)
-        add_verdicts(self._config, self.records, self.delivery.written)
-        if self.uncollected:
-            self.delivery.problems.append(uncollected_problem(self.uncollected, "the gate is without it"))
+        lost = [uncollected_problem(self.uncollected, "the gate is without it")] if self.uncollected else []
+        self.delivery.problems.extend((*foreign, *lost))
+        if self._config.getoption("xmlpath", None):
+            add_verdicts(self._config, self.records, self.delivery.written)
         self._end_telemetry()
         self._is_done = True
         if ended:

@@ -110,6 +110,11 @@ class Registry:
             self._merged[kind] = {**built_in, **added, **built_in}
         return cast("Mapping[str, _R]", self._merged[kind])
 
+    def has_added(self, kind: type[Record]) -> bool:
+        """Whether plug-ins have added a record of a kind."""
+        self._load()
+        return bool(self._added[kind])
+
     def register(self, source: str, function: Callable[[Registrar], object], identity: object = None) -> None:
         """Let a plug-in add its records: all of them, or none if it breaks.
 

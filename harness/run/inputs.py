@@ -286,7 +286,8 @@ def prepare(settings: Settings, root: Path) -> Inputs:
     Raises:
         InputError: A model, adapter or baseline can't be used; the message is one line.
     """
-    check_trackers(settings.track)
+    if settings.track:
+        check_trackers(settings.track)
     references = named_models(settings.model)
     if not references or not all(reference.strip() for reference in references):
         raise InputError("no model: give --model=DIR")

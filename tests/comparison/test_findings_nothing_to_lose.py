@@ -2,8 +2,8 @@
 
 import pytest
 
+from harness.comparison.findings import nothing_to_lose_findings
 from harness.comparison.gate import run_gate
-from harness.comparison.nothing_to_lose import nothing_to_lose_findings
 from harness.presentation.sentences import sentences_of
 from harness.types import (
     Finding,
@@ -42,28 +42,28 @@ def row(before, now, *, metric="pass-rate", margin=0.05):
 
 def test_nothing_to_lose_names_what_the_baseline_passes():
     """At the margin exactly nothing more can be lost; 2.5 of 50 cases are 0.05."""
-    (found,) = nothing_to_lose_findings([row(0.05, 0.05), row(0.06, 0.06)])
+    (found,) = nothing_to_lose_findings([row(0.05, 0.05), row(0.06, 0.06)], (), {})
     assert found == Finding(
         verdict=OPEN,
         set_name="orders",
         metric="pass-rate",
         data=NothingToLoseFinding(passed=2.5, n=50, margin=0.05),
     )
-    (third,) = nothing_to_lose_findings([row(1 / 150, 1 / 150)])
+    (third,) = nothing_to_lose_findings([row(1 / 150, 1 / 150)], (), {})
     assert third.data.passed == 0.33
 
 
 def test_rounding_does_not_lift_the_baseline_above_the_margin():
     assert 0.1 + 0.2 > 0.3
-    assert len(nothing_to_lose_findings([row(0.1 + 0.2, 0.3, margin=0.3)])) == 1
+    assert len(nothing_to_lose_findings([row(0.1 + 0.2, 0.3, margin=0.3)], (), {})) == 1
 
 
 def test_what_was_gained_is_a_pass_but_not_of_forgetting_probes():
     """The baseline passes 1 of 50 probes and the candidate 25 others: of what was kept they say nothing."""
     better = row(0.02, 0.5)
-    assert nothing_to_lose_findings([better]) == []
+    assert nothing_to_lose_findings([better], (), {}) == []
     probes = GoldenSet(name="orders", path="orders.yaml", probes_forgetting=True)
-    assert len(nothing_to_lose_findings([better], [probes])) == 1
+    assert len(nothing_to_lose_findings([better], [probes], {})) == 1
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_was_gained_is_a_pass_but_not_of_forgetting_probes():
     ],
 )
 def test_a_graded_metric_near_its_worst_value(facts, mean, counts):
-    found = nothing_to_lose_findings([row(mean, mean, metric="score")], facts={"score": facts})
+    found = nothing_to_lose_findings([row(mean, mean, metric="score")], (), {"score": facts})
     assert bool(found) is counts
 
 
