@@ -252,6 +252,7 @@ def test_errors_of_the_gate(rare):
     assert sum(each.high_unseen <= of[0.08] - of[0.16] for each in fallen) / runs <= 0.08
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("seed", range(3))
 def test_the_interval_covers_the_true_drop(seed):
     """With two models of known error, nine of ten intervals should contain the drop of the population."""

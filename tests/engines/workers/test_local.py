@@ -13,7 +13,10 @@ from harness.engines.workers import local
 from harness.errors import CasesFailedError, EngineError, ModelError
 from harness.types import GenerationSettings, Message
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone"),
+]
 PROMPTS = ("what is one", "the cat sat on the mat", "w1 w2 w3 w4", "two", "w9 w8 the w7", "is the mat")
 ASKED = [
     GenerationRequest(

@@ -173,6 +173,7 @@ def test_a_broken_loss_writes_no_adapter_and_keeps_the_old_one(project, capsys):
     assert project.manifest["adapter_sha256"] == before
 
 
+@pytest.mark.processes
 def test_ctrl_c_leaves_a_checkpoint_to_resume_from(project, start):
     """SIGINT ends training after its step with status 2; --resume then finishes it."""
     program = start("trainers.methods.sft", str(project.config(max_steps=4000, save_steps=4000)))
