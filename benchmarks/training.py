@@ -24,6 +24,8 @@ from typing import Any
 
 import yaml
 
+from harness.provenance import ask_git
+
 ROOT = Path(__file__).parents[1]
 CONFIGS = Path(__file__).with_name("training")
 COLUMNS = {
@@ -51,13 +53,6 @@ def machine() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), torch {torch.__version__}"
-
-
-@functools.cache
-def _commit() -> str:
-    return subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 class Bench:
@@ -106,7 +101,7 @@ class Bench:
             "kept": f"{kept['retained']} of {kept['passed_by_baseline']}" if kept else "–",
             "machine": machine(),
             "dtype": str(manifest["compute_dtype"]),
-            "commit": _commit(),
+            "commit": ask_git(ROOT, "rev-parse", "--short", "HEAD") or "unknown",
         }
 
     def train(self, name: str, settings: Mapping[str, Any], place: Path) -> tuple[float, float, float]:

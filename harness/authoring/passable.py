@@ -10,9 +10,8 @@ from harness.statistics.clusters import CONFIDENCE, Units, group, unseen_share
 from harness.statistics.paired_binary import bound_without_flips
 from harness.statistics.varying_answers import answers_vary, equal_varying_drop
 from harness.types import GoldenCase, GoldenSet
-from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN
+from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
-_ROUNDING = 1e-9  # as the gate's
 # From the standard library, so that the lint imports no numerical library.
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
@@ -94,7 +93,7 @@ def why_it_never_passes(golden_set: GoldenSet) -> tuple[str, str] | None:
             "it can never pass its gate: no drop can be beyond its margin of 1",
             "choose a smaller margin",
         )
-    if (bound := least_drop_left_open(golden_set)) <= margin + _ROUNDING:
+    if is_within(bound := least_drop_left_open(golden_set), margin):
         return None
     vary = " whose answers vary" if golden_set.gate.population == "cases" else ""
     remedy = (
@@ -138,7 +137,7 @@ def why_metrics_never_pass(golden_set: GoldenSet) -> list[tuple[str, str]]:
             reason = f"no drop can be beyond its margin of {margin:g}"
             found.append((f"{never}: {reason}", "choose a smaller margin"))
             continue
-        if reproduce or bound <= margin + _ROUNDING:
+        if reproduce or is_within(bound, margin):
             continue
         if most > margin:
             never = (

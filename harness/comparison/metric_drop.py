@@ -4,11 +4,13 @@ Statistics only; the verdict is decided in :mod:`harness.comparison.metric_verdi
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from harness.comparison.pairing import PairedMetric
+from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.registry.content_metrics import SET_METRICS
+from harness.registry.metric import compared_scale
 from harness.statistics.clustered_drop import clustered_drop, counted_drop, noisy_drop
 from harness.statistics.clusters import (
     CONFIDENCE,
@@ -41,6 +43,7 @@ from harness.types import (
     GateVerdict,
     Interval,
     MetricComparison,
+    MetricFacts,
     MetricSummary,
     Standing,
 )
@@ -53,16 +56,6 @@ _LARGEST_LISTED = 20
 
 
 _BY_CHANCE = 1e-9  # smaller differences are rounding
-
-
-def is_within(value: float, limit: float) -> bool:
-    """Whether a value is at most what is tolerated, also where rounding has added a little.
-
-    Args:
-        value: A drop, or a share of cases.
-        limit: The most that is tolerated.
-    """
-    return value <= limit + _BY_CHANCE
 
 
 def compare_metric(
@@ -341,6 +334,20 @@ def worst_value(least: float, most: float, *, higher_is_better: bool) -> float:
         higher_is_better: Whether a fall of the value is a drop.
     """
     return _lowest(least) if higher_is_better else most
+
+
+def most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
+    """How far a metric's mean can fall from the baseline's; without limit on a scale without an end.
+
+    Args:
+        row: The metric.
+        facts: How to read each metric's values.
+    """
+    mean, of_metric = row.baseline.mean.estimate, facts.get(row.metric)
+    if of_metric is None:
+        # Passes, and the metrics of whole sets, are shares.
+        return mean if row.metric in {PASS_RATE, *SET_METRICS} else math.inf
+    return abs(mean - worst_value(*compared_scale(of_metric), higher_is_better=of_metric.higher_is_better))
 
 
 def _lowest(least: float) -> float:

@@ -10,7 +10,6 @@ from harness.comparison.metric_drop import (
     Population,
     cases_to_settle,
     compare_metric,
-    is_within,
     smallest_detectable,
     smallest_detectable_of_clusters,
 )
@@ -22,7 +21,7 @@ from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import weighted_holm
 from harness.statistics.power import POWER
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
-from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN
+from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
 # A golden set's name and a metric's.
 _Name = tuple[str, str]

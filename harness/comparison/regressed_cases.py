@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.comparison.metric_drop import is_within
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.paired_binary import (
     Trials,
@@ -32,6 +31,7 @@ from harness.types import (
     Stability,
     set_of,
 )
+from harness.types.golden import is_within
 
 # Level of the second test. The first already keeps the run's level; a stricter second one would lose more #
 # real drops than it avoids false alarms.

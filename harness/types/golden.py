@@ -303,6 +303,17 @@ ALPHA = 0.05
 # The largest tolerated drop of sets that name none: of tasks, and of forgetting probes.
 TASK_MARGIN = 0.05
 PROBE_MARGIN = 0.10
+_ROUNDING = 1e-9
+
+
+def is_within(value: float, limit: float) -> bool:
+    """Whether a value is at most what is tolerated, also where rounding has added a little.
+
+    Args:
+        value: A drop, or a share of cases.
+        limit: The most that is tolerated.
+    """
+    return value <= limit + _ROUNDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
