@@ -68,6 +68,20 @@ def refuse_fields(path: Path, line: int, row: dict[str, Any], read: Collection[s
             raise DataError(path, line, _of_another_form(field, read))
 
 
+def fields_beside(row: dict[str, Any], read: Collection[str]) -> tuple[str, ...]:
+    """The fields of a row that hold a question or an answer in other forms of rows, and are not empty.
+
+    Args:
+        row: The row.
+        read: The fields of the row's own form.
+    """
+    return tuple(
+        field
+        for field, value in row.items()
+        if field in _QUESTIONS | _ANSWERS | _BOTH and field not in read and not _is_empty(value)
+    )
+
+
 def repeated_fields(
     path: Path, line: int, row: dict[str, Any], read: Collection[str], turns: Sequence[Turn]
 ) -> tuple[str, ...]:
@@ -83,16 +97,12 @@ def repeated_fields(
     Raises:
         DataError: One says something else, which would be dropped.
     """
-    second = [
-        field
-        for field, value in row.items()
-        if field in _QUESTIONS | _ANSWERS | _BOTH and field not in read and not _is_empty(value)
-    ]
+    second = fields_beside(row, read)
     for field in second:
         if not _says_the_same(path, line, field, row[field], turns):
             problem = f"{_of_another_form(field, read)}, and says something else; remove or rename it"
             raise DataError(path, line, problem)
-    return tuple(second)
+    return second
 
 
 def _is_empty(value: Any) -> bool:

@@ -143,6 +143,11 @@ def _print_rows(console: Console, data: ReadData) -> None:
     console.print(f"rows        {len(data.examples.rows)} of {data.kind}" + (f": {forms}" if forms else ""))
     if data.examples.repeated:
         console.print(f"fields      {repeated_title(data.examples.repeated)}")
+    if data.unread:
+        fields = ", ".join(f"{name} ({count})" for name, count in data.unread.items())
+        console.print(
+            f"not read    {fields}: a text is learnt alone; for questions and answers give --method"
+        )
     for error in data.invalid[:_SHOWN]:
         console.print(f"invalid     {error}")
     if len(data.invalid) > _SHOWN:

@@ -19,6 +19,7 @@ from trainers.data.prompts import prompt_row
 from trainers.data.rows import REPEATED, Examples, Row
 from trainers.data.sources import read_source
 from trainers.data.texts import PLAIN, load_texts, text_row
+from trainers.data.unread_fields import fields_beside
 
 Place = tuple[Path, int]
 
@@ -52,12 +53,14 @@ class ReadData:
         examples: The rows that can be trained on.
         forms: How many rows have each form.
         invalid: Why the others can't be, with their places.
+        unread: Of texts, how many rows have each field of questions and answers that says something else.
     """
 
     kind: str
     examples: Examples
     forms: Mapping[str, int]
     invalid: Sequence[DataError]
+    unread: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,7 @@ def read_data(paths: Sequence[Path], kind: str | None = None, learn: Learn = "la
     forms: Counter[str] = Counter()
     invalid: list[DataError] = []
     repeated: Counter[str] = Counter()
+    unread: Counter[str] = Counter()
     for place, found in _raw_rows(paths):
         try:
             row = _an_object(place, found)
@@ -135,11 +139,17 @@ def read_data(paths: Sequence[Path], kind: str | None = None, learn: Learn = "la
         repeated.update(made.pop(REPEATED, ()))
         rows.append(made)
         places.append(place)
-        forms[next((form for form in _FORMS if form in row), "other")] += 1
+        if kind == "texts":
+            forms["text"] += 1
+            unread.update(
+                name for name in fields_beside(row, made) if str(row[name]).strip() not in made["text"]
+            )
+        else:
+            forms[next((form for form in _FORMS if form in row), "other")] += 1
     if not rows and not invalid:
         raise DataError(paths[0], None, "contains no row")
     examples = Examples(rows=rows, places=places, sha256="", repeated=dict(repeated))
-    return ReadData(kind=kind or "answers", examples=examples, forms=forms, invalid=invalid)
+    return ReadData(kind=kind or "answers", examples=examples, forms=forms, invalid=invalid, unread=unread)
 
 
 def _raw_rows(paths: Sequence[Path]) -> Iterator[tuple[Place, Any]]:

@@ -77,6 +77,19 @@ def test_every_kind_of_data_is_recognised_and_shown(check, tiny_model_dir, row, 
     assert shown in said
 
 
+def test_fields_beside_a_text_are_said_to_be_unread(check):
+    rows = [
+        {"prompt": "Hi.", "text": "Good day.", "topic": "greetings"},
+        {"instruction": "Say good day.", "text": "Say good day. Good day."},
+        {"prompt": "", "text": "Good night."},
+    ]
+    status, said = check(rows)
+    assert status == 0
+    assert "not read    prompt (1): a text is learnt alone" in said
+    assert "instruction" not in said.split("example")[0]
+    assert "not read" not in check(rows[2:])[1]
+
+
 def test_copies_are_named(check):
     row = {"prompt": "what is w1", "completion": "one"}
     status, said = check([row, {"prompt": "What is w1?", "completion": "one."}, {**row, "completion": "two"}])
