@@ -4,10 +4,12 @@ Both are chosen among many, so each test is corrected over all candidates, and o
 named.
 """
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import TypeAlias
 
 from harness.comparison.metric_drop import compare_metric, flipped
 from harness.comparison.pairing import Pair, PairedMetric
@@ -17,6 +19,8 @@ from harness.statistics.paired_binary import holm, mcnemar_p
 from harness.types import DriverSlice, MetricComparison, SharedTrait
 
 LEVEL = 0.05
+# Of cases, by their places: numbers without objects, since most traits are in most cases of a set.
+_Places: TypeAlias = "array[int]"
 _LEAST = 2  # lost cases that a slice or a trait must cover: one is an example, not a pattern
 _MOST_TRAITS = 3
 _MOST_LOST_PER_KEPT = 10  # with fewer kept cases than a tenth of the lost ones, nothing can differ from them
@@ -147,31 +151,36 @@ def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTra
 def _unlike_kept(metric: PairedMetric, lost: Sequence[Pair], kept: Sequence[Pair]) -> list[SharedTrait]:
     """Traits that gather in the lost cases."""
     looked_at = [candidate for candidate, _ in (*lost, *kept)]
-    lost_keys = {candidate.key for candidate, _ in lost}
+    lost_keys = [candidate.key for candidate, _ in lost]
     # Of thousands of kept answers nobody asks whether they refuse what no lost answer refuses.
     refusing = (now.completion is not None and refuses(now.completion) for now, _ in lost)
     traits = traits_of(looked_at, refusals=len(list(islice(filter(None, refusing), _LEAST))) == _LEAST)
-    distinct = _distinct(_by_trait([result.key for result in looked_at], traits), lost_keys)
-    places = {result.key: place for place, result in enumerate(looked_at)}
+    found = _by_trait(islice(traits, len(lost)))
+    _note_places(traits, found, start=len(lost))
+    distinct = _distinct(found)
     cluster_of = dict(zip(metric.keys, metric.clusters, strict=True))
     p_values = gathering_p(
-        [result.key in lost_keys for result in looked_at],
+        [place < len(lost) for place in range(len(looked_at))],
         [cluster_of[result.key] for result in looked_at],
-        [[places[key] for key in keys] for keys in distinct],
+        list(distinct.values()),
     )
+    standing_out = [
+        (trait, [lost_keys[place] for place in places if place < len(lost)], len(places), p_value)
+        for (trait, places), p_value in zip(distinct.items(), p_values, strict=True)
+        if p_value <= LEVEL
+    ]
     return [
         SharedTrait(
             set_name=metric.set_name,
             trait=trait,
-            lost=len(keys & lost_keys),
+            lost=len(keys),
             of_lost=len(lost),
-            kept=len(keys - lost_keys),
+            kept=covered - len(keys),
             of_kept=len(kept),
             p_value=p_value,
-            keys=tuple(sorted(keys & lost_keys)),
+            keys=tuple(sorted(keys)),
         )
-        for (keys, trait), p_value in zip(distinct.items(), p_values, strict=True)
-        if p_value <= LEVEL
+        for trait, keys, covered, p_value in standing_out
     ]
 
 
@@ -182,65 +191,78 @@ def _unlike_before(metric: PairedMetric, lost: Sequence[Pair], kept: int) -> lis
         return []
     # Both sides at once, so that "longer than the median" means the same.
     named = traits_of([candidate for candidate, _ in asked] + [before for _, before in asked])
-    now, before = (
-        _by_trait([candidate.key for candidate, _ in asked], traits)
-        for traits in (named[: len(asked)], named[len(asked) :])
-    )
+    distinct = _distinct(_by_trait(islice(named, len(asked))))
+    earlier: dict[str, _Places] = {trait: array("I") for trait in distinct}
+    _note_places(named, earlier)
+    keys = [candidate.key for candidate, _ in asked]
     cluster_of = dict(zip(metric.keys, metric.clusters, strict=True))
-    distinct = _distinct(now, {candidate.key for candidate, _ in asked})
-    earlier = [before.get(trait, set()) for trait in distinct.values()]
-    p_values = holm([_appeared_p(keys, was, cluster_of) for keys, was in zip(distinct, earlier, strict=True)])
+    clusters = [cluster_of[key] for key in keys]
+    p_values = holm([_appeared_p(places, earlier[trait], clusters) for trait, places in distinct.items()])
     return [
         SharedTrait(
             set_name=metric.set_name,
             trait=trait,
-            lost=len(keys),
+            lost=len(places),
             of_lost=len(lost),
             kept=0,
             of_kept=kept,
             p_value=p_value,
-            keys=tuple(sorted(keys)),
-            before=len(was),
+            keys=tuple(sorted(keys[place] for place in places)),
+            before=len(earlier[trait]),
         )
-        for (keys, trait), was, p_value in zip(distinct.items(), earlier, p_values, strict=True)
+        for (trait, places), p_value in zip(distinct.items(), p_values, strict=True)
         if p_value <= LEVEL
     ]
 
 
-def _appeared_p(now: Collection[str], before: Collection[str], cluster_of: Mapping[str, str | int]) -> float:
+def _appeared_p(now: Collection[int], before: Collection[int], clusters: Sequence[str | int]) -> float:
     """P-value of "as many cases lost the trait as got it": McNemar's exact test, one vote per cluster.
 
     Args:
-        now: Keys of the cases whose new answer has the trait.
+        now: Places of the cases whose new answer has the trait.
         before: Those whose old answer had it.
-        cluster_of: Each case's cluster.
+        clusters: Each case's cluster.
     """
     votes: Counter[str | int] = Counter()
-    for key in now:
-        votes[cluster_of[key]] += key not in before
-    for key in before:
-        votes[cluster_of[key]] -= key not in now
+    has, had = set(now), set(before)
+    for place in has:
+        votes[clusters[place]] += place not in had
+    for place in had:
+        votes[clusters[place]] -= place not in has
     appeared = sum(vote > 0 for vote in votes.values())
     return mcnemar_p(appeared, sum(vote < 0 for vote in votes.values()), mid=False)
 
 
-def _by_trait(keys: Sequence[str], traits: Sequence[Sequence[str]]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for key, of_case in zip(keys, traits, strict=True):
-        for trait in of_case:
-            found.setdefault(trait, set()).add(key)
-    return found
-
-
-def _distinct(incidence: Mapping[str, set[str]], lost: Collection[str]) -> dict[frozenset[str], str]:
-    """Each set of cases once: words that always occur together are one trait, the first of them.
+def _by_trait(traits: Iterable[Sequence[str]]) -> dict[str, _Places]:
+    """The places of the cases with each trait that enough of them have.
 
     Args:
-        incidence: The cases of each trait.
-        lost: The lost cases, of which a trait must cover some.
+        traits: Those of each lost case.
     """
-    distinct: dict[frozenset[str], str] = {}
-    for trait, keys in incidence.items():
-        if len(keys & set(lost)) >= _LEAST:
-            distinct.setdefault(frozenset(keys), trait)
-    return distinct
+    found: dict[str, _Places] = {}
+    for place, of_case in enumerate(traits):
+        for trait in of_case:
+            found.setdefault(trait, array("I")).append(place)
+    return {trait: places for trait, places in found.items() if len(places) >= _LEAST}
+
+
+def _note_places(traits: Iterable[Sequence[str]], found: Mapping[str, _Places], start: int = 0) -> None:
+    """Add the places of further cases to the traits that are looked at, and to no others.
+
+    Args:
+        traits: Those of each case.
+        found: By trait, its places; changed in place.
+        start: The place of the first case.
+    """
+    for place, of_case in enumerate(traits, start):
+        for trait in of_case:
+            if trait in found:
+                found[trait].append(place)
+
+
+def _distinct(incidence: Mapping[str, _Places]) -> dict[str, _Places]:
+    """The traits, but of those with the same cases only the first: words that always occur together."""
+    first: dict[bytes, str] = {}
+    for trait, places in incidence.items():
+        first.setdefault(places.tobytes(), trait)
+    return {trait: incidence[trait] for trait in first.values()}

@@ -5,7 +5,7 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from harness.metrics.manner import refusal_words
@@ -31,8 +31,8 @@ _CUT_REFUSAL = re.compile(
 _REPETITION, _LEAST_REPEATING = 6, 200
 
 
-def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> list[list[str]]:
-    """Each case's traits in words; traits of the whole answer come before its words.
+def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> Iterator[list[str]]:
+    """Each case's traits in words, one case after the other; those of the whole answer before its words.
 
     Lengths are compared with the median of the given cases.
 
@@ -44,7 +44,6 @@ def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> list[l
     completions = [result.completion for result in results if result.completion is not None]
     long_prompt = median(len(prompt) for prompt in prompts)
     long_answer = median([len(completion.text.strip()) for completion in completions] or [0])
-    found = []
     for result, prompt in zip(results, prompts, strict=True):
         traits = [] if result.completion is None else _of_answer(result.completion, prompt, long_answer)
         if refusals and result.completion is not None and refuses(result.completion):
@@ -57,8 +56,7 @@ def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> list[l
         traits += [f"prompt says {word!r}" for word in _words(prompt)]
         if result.completion is not None:
             traits += [f"answer says {word!r}" for word in _words(result.completion.text)]
-        found.append(traits)
-    return found
+        yield traits
 
 
 def _of_answer(completion: Completion, prompt: str, median_length: float) -> list[str]:

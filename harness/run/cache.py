@@ -36,6 +36,7 @@ from harness.types.storage import why_no_file
 _T = TypeVar("_T")
 # Raised when a change to rendering changes prompts.
 _PROMPT_REVISION = 4
+_GIVEN = ("max_new_tokens", "temperature", "top_p", "seed", "stop")
 _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
 _ENGINE_REVISION = 10
@@ -58,35 +59,34 @@ _SORTED = json.JSONEncoder(sort_keys=True).encode
 _OF_SESSION = "session:"
 
 
-def completion_key(
-    model: ModelRef,
-    plan: ExecutionPlan,
-    messages: tuple[Message, ...],
-    settings: GenerationSettings,
-    salt: str,
-    prompt: RenderedPrompt | None = None,
-) -> str:
-    """Key of one answer.
+def completion_keys(
+    model: ModelRef, plan: ExecutionPlan
+) -> Callable[[tuple[Message, ...], GenerationSettings, str, RenderedPrompt | None], str]:
+    """What makes the keys of one model's answers; the text of its computation is the same in all of them.
 
     Args:
         model: The model.
         plan: How it computes.
-        messages: The conversation.
-        settings: How the answer is generated.
-        salt: The case's name; a sample (temperature above 0) depends on it too.
-        prompt: The rendered prompt; None for models that read none.
+
+    Returns:
+        Makes a key of a conversation, how the answer is generated, the case's name, on which only a sample
+        (temperature above 0) depends, and the rendered prompt: None for models that read none.
     """
-    asked = [message.key for message in messages]
-    stream = salt if settings.temperature > 0 else ""
-    given = {
-        name: getattr(settings, name) for name in ("max_new_tokens", "temperature", "top_p", "seed", "stop")
-    }
-    # Settings that only change the prompt are not in the key: the prompt is.
-    later = {name: value for name, value in settings.later_settings.items() if name not in _RENDERING}
-    rendered = [] if prompt is None else [prompt.sha256]
-    return _scope(plan, model) + _hash(
-        "completion", _computation(model, plan), asked, {**given, **later}, stream, *rendered
-    )
+    scope, computed = _scope(plan, model), _SORTED(_computation(model, plan))
+
+    def key(
+        messages: tuple[Message, ...], settings: GenerationSettings, salt: str, prompt: RenderedPrompt | None
+    ) -> str:
+        asked = [message.key for message in messages]
+        stream = salt if settings.temperature > 0 else ""
+        given = {name: getattr(settings, name) for name in _GIVEN}
+        # Settings that only change the prompt are not in the key: the prompt is.
+        later = {name: value for name, value in settings.later_settings.items() if name not in _RENDERING}
+        rendered = [] if prompt is None else [prompt.sha256]
+        rest = _SORTED([asked, {**given, **later}, stream, *rendered])
+        return scope + _hash_text(f'["completion", {computed}, {rest[1:]}')
+
+    return key
 
 
 def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: GenerationSettings) -> str:
@@ -184,7 +184,11 @@ def _version(package: str) -> str:
 
 
 def _hash(*parts: object) -> str:
-    return hashlib.sha256(_SORTED(parts).encode()).hexdigest()
+    return _hash_text(_SORTED(parts))
+
+
+def _hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Cache:

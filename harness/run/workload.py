@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from harness.engines.base import BASE, BASELINE, GenerationRequest, LossRequest
 from harness.golden.value_rules import choices_key, likelihood_texts
-from harness.run.cache import Cache, completion_key, loss_key
+from harness.run.cache import Cache, completion_keys, loss_key
 from harness.types import Completion, ExecutionPlan, GoldenCase, JsonValue, ModelRef, TextLoss
 
 _TITLE = "# "
@@ -221,12 +221,11 @@ def look_up(
         plan: How they compute; an answer with another plan is another answer.
         cache: The cache.
     """
+    keys_of = {side: completion_keys(model, plan) for side, model in sides.items()}
     found = PartialAnswers(
         workload=workload,
         answer_keys=tuple(
-            completion_key(
-                sides[request.side], plan, request.messages, request.settings, request.key, request.prompt
-            )
+            keys_of[request.side](request.messages, request.settings, request.key, request.prompt)
             for request in workload.answers
         ),
         text_keys=tuple(

@@ -37,11 +37,22 @@ def gathering_p(
 def _fisher(inside: int, size: int, marked: int, n: int) -> float:
     """Probability that at least this many marked cases are in a part of this size."""
     if n > _EXACT_UP_TO:
+        return _hypergeometric_tail(inside, size, marked, n)
+    rest = n - size
+    return case_p(Trials(rest - (marked - inside), rest, size - inside, size))
+
+
+def _hypergeometric_tail(inside: int, size: int, marked: int, n: int) -> float:
+    """The same in floating point: scipy's ``hypergeom.sf``, whose module takes a second to import."""
+    if inside <= max(0, size + marked - n):
+        return 1.0  # no fewer are possible
+    try:
+        from scipy.special._ufuncs import _hypergeom_sf as tail  # not public
+    except ImportError:
         from scipy.stats import hypergeom
 
         return float(hypergeom.sf(inside - 1, n, marked, size))
-    rest = n - size
-    return case_p(Trials(rest - (marked - inside), rest, size - inside, size))
+    return min(max(float(tail(inside - 1, marked, size, n)), 0.0), 1.0)
 
 
 def _dealt(

@@ -8,7 +8,16 @@ import pytest
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import pair_runs, paired_metrics
-from harness.comparison.slices import LEVEL, _distinct, _part, driver_slice, shared_traits, slice_drops
+from harness.comparison.slices import (
+    LEVEL,
+    _by_trait,
+    _distinct,
+    _note_places,
+    _part,
+    driver_slice,
+    shared_traits,
+    slice_drops,
+)
 from harness.comparison.traits import is_word, traits_of
 from harness.presentation.sentences import sentences_of
 from harness.types import Completion, GateVerdict, Message, Stability
@@ -111,8 +120,9 @@ def test_a_run_that_passes_names_no_driver(make_result, make_run):
 )
 def test_what_a_whole_answer_is_like_is_a_trait(make_result, answer, trait):
     plain, odd = (said(make_result(f"s/{n}"), text) for n, text in enumerate(("Yes, it is 4.", answer)))
-    assert trait in traits_of([plain, odd])[1]
-    assert trait not in traits_of([plain, odd])[0]
+    of_plain, of_odd = traits_of([plain, odd])
+    assert trait in of_odd
+    assert trait not in of_plain
 
 
 def test_japanese_is_one_alphabet(make_result):
@@ -188,7 +198,7 @@ def test_one_cluster_that_is_lost_whole_is_one_vote(make_result, make_run):
     ],
 )
 def test_an_answer_begins_with_a_word_or_a_sign(make_result, answer, trait):
-    assert traits_of([said(make_result("s/a"), answer)])[0][0] == trait
+    assert next(traits_of([said(make_result("s/a"), answer)]))[0] == trait
 
 
 def test_a_word_of_the_prompts_may_be_what_is_shared(make_result, make_run):
@@ -326,8 +336,17 @@ def test_reruns_follow_their_cases_into_a_slice(make_result, make_run):
 
 
 def test_a_trait_of_two_lost_cases_is_looked_at():
-    incidence = {"one": {"a", "x"}, "two": {"a", "b"}, "same": {"b", "a"}, "none": {"x", "y"}}
-    assert _distinct(incidence, ["a", "b"]) == {frozenset({"a", "b"}): "two"}
+    found = _by_trait([["two", "one", "same"], ["same", "two"]])
+    _note_places([["one", "two", "none"], ["none"], ["two", "none"]], found, start=2)
+    assert {trait: list(places) for trait, places in found.items()} == {"two": [0, 1, 2, 4], "same": [0, 1]}
+
+
+def test_traits_of_the_same_cases_are_named_once():
+    found = _by_trait([["two", "one", "same"], ["same", "two"], ["one"]])
+    assert {trait: list(places) for trait, places in _distinct(found).items()} == {
+        "two": [0, 1],
+        "one": [0, 2],
+    }
 
 
 def test_a_trait_names_the_lost_cases_that_have_it(make_result, make_run):

@@ -102,7 +102,7 @@ def test_a_base_without_a_tokenizer_gets_its_adapters(
 
 def test_the_lent_tokenizer_is_a_part_of_the_bases_answers(speechless, make_adapter, lora, letters):
     from harness.engines.open import base_of
-    from harness.run.cache import completion_key, prompt_key
+    from harness.run.cache import completion_keys, prompt_key
     from harness.types import GenerationSettings, Message
 
     def keys(tokenizer):
@@ -110,7 +110,7 @@ def test_the_lent_tokenizer_is_a_part_of_the_bases_answers(speechless, make_adap
         base = base_of(describe_model(str(adapter)))
         plan, asked = choose_plan("float32", "cpu", 512, [base]), (Message(role="user", content="w1"),)
         settings = GenerationSettings()
-        return {prompt_key(base, asked, settings), completion_key(base, plan, asked, settings, "a")}
+        return {prompt_key(base, asked, settings), completion_keys(base, plan)(asked, settings, "a", None)}
 
     one = letters("{{ messages[0].content }}")
     assert keys(one) == keys(one)

@@ -9,7 +9,7 @@ import pytest
 from harness.prompts.rendering import RenderedPrompt
 from harness.run import cache as cache_module
 from harness.run.cache import (
-    completion_key,
+    completion_keys,
     context_key,
     liveness_key,
     loss_key,
@@ -32,7 +32,7 @@ GREEDY = GenerationSettings()
 
 
 def key(model=MODEL, plan=PLAN, asked=ASKED, settings=GREEDY, salt="set/case"):
-    return completion_key(model, plan, asked, settings, salt)
+    return completion_keys(model, plan)(asked, settings, salt, None)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
     [
         (key, f'["completion", {COMPUTED}, [{HELLO}], {{{GIVEN}}}, ""]'),
         (
-            lambda: completion_key(MODEL, PLAN, ASKED, GREEDY, "salt", PROMPT),
+            lambda: completion_keys(MODEL, PLAN)(ASKED, GREEDY, "salt", PROMPT),
             f'["completion", {COMPUTED}, [{HELLO}], {{{GIVEN}}}, "", "{PROMPT_HASH}"]',
         ),
         (

@@ -1,5 +1,6 @@
 """Losses that gather in a part: exact where cases are independent, by permutation where they are clustered."""
 
+import sys
 from itertools import permutations
 
 import numpy as np
@@ -87,3 +88,16 @@ def test_many_cases_take_the_same_probabilities_in_no_time(monkeypatch):
     few, none = gathering_p(many, range(100_000), [range(0, 100_000, 5), range(50_000)])
     assert few < 1e-300
     assert none > 0.4
+
+
+@pytest.mark.parametrize("inside", [0, 1, 40, 100])
+def test_the_tail_of_many_cases_is_scipys_own(monkeypatch, inside):
+    """To the last bit, and also where this version of scipy has no such function of its own."""
+    expected = float(hypergeom.sf(inside - 1, 2000, 300, 100))
+    assert gathering._hypergeometric_tail(inside, 100, 300, 2000) == expected
+    monkeypatch.setitem(sys.modules, "scipy.special._ufuncs", None)
+    assert gathering._hypergeometric_tail(inside, 100, 300, 2000) == expected
+
+
+def test_a_part_that_must_have_so_many_lost_cases_stands_out_nowhere():
+    assert gathering._hypergeometric_tail(99, 100, 1999, 2000) == 1.0

@@ -7,7 +7,7 @@ import pytest
 from harness.engines.open import choose_plan, describe_model
 from harness.engines.served.describe import _identity
 from harness.errors import ModelError, SettingsError
-from harness.run.cache import Cache, completion_key, loss_key
+from harness.run.cache import Cache, completion_keys, loss_key
 from harness.types import UNKNOWN_WEIGHTS, Completion, GenerationSettings, Message, ModelRef, ServerUse
 
 ASKED = (Message(role="user", content="x"),)
@@ -74,7 +74,9 @@ def test_answers_of_unknown_weights_are_kept_for_one_session_alone(tmp_path):
     known = replace(unknown, base_sha256="0" * 64)
     plan = choose_plan("auto", "cpu", 4096, [unknown])
     answer = Completion(text="a", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0)
-    keys = [completion_key(model, plan, ASKED, GenerationSettings(), "c") for model in (unknown, known)]
+    keys = [
+        completion_keys(model, plan)(ASKED, GenerationSettings(), "c", None) for model in (unknown, known)
+    ]
     for path in (tmp_path / "cache.sqlite", None):
         with Cache(path) as cache:
             cache.put_all(dict.fromkeys(keys, answer))
