@@ -42,7 +42,10 @@ class Room:
 ROOMS = {
     "statistics": Room(("harness/statistics/*.py",), ("tests/statistics",)),
     "comparison": Room(("harness/comparison/*.py",), ("tests/comparison",)),
-    "cache": Room(("harness/run/cache.py",), ("tests/run/test_cache.py", "tests/run/test_cache_keys.py")),
+    "cache": Room(
+        ("harness/run/cache.py", "harness/run/cache_entries.py"),
+        ("tests/run/test_cache.py", "tests/run/test_cache_keys.py", "tests/run/test_cache_entries.py"),
+    ),
     "scoring": Room(
         ("harness/run/scoring.py",),
         (

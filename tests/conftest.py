@@ -53,8 +53,8 @@ LONGEST = (
 )
 
 
-# Fixtures that start processes which load a model or a package of their own: a Ray cluster, a server, an installation.
-STARTING = {"cluster", "vllm_command", "installation"}
+# Fixtures that start processes or servers of a model, a database or a package of their own.
+STARTING = {"cluster", "vllm_command", "start_app", "postgres", "installation"}
 
 
 @pytest.hookimpl(tryfirst=True)

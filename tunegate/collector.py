@@ -18,20 +18,20 @@ def making_lasting() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        pass_over()
         if was_on:
             gc.enable()
 
 
 def pass_over() -> None:
-    """Let the collector pass over all objects that there are now."""
+    """Let the collector pass over all objects that there are now, and over all when the process ends."""
+    # At its end, memory goes back as a whole: to take all objects apart takes a tenth of a large gate.
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     gc.freeze()
 
 
 def end_passing_over() -> None:
     """Let the collector go through all objects again, as long as the process does not end."""
-    if gc.get_freeze_count():
-        # At its end, memory goes back as a whole: to take all objects apart takes a tenth of a large gate.
-        atexit.unregister(gc.freeze)
-        atexit.register(gc.freeze)
+    # Not asked before: Python counts what it passes over one by one, beside a model's libraries for 0.1 s.
     gc.unfreeze()

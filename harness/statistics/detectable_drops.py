@@ -181,10 +181,13 @@ def verdicts_of(
     within = high <= margin
     if not passing:
         return refused & ~within, np.zeros(len(means), dtype=bool)
-    within[within] = [
+    # It matters what the drops are, not which cluster has them: most runs are like others.
+    kinds, of_run = np.unique(np.sort(drops[within], axis=1), axis=0, return_inverse=True)
+    excluded = [
         excludes_unseen(Units(sums=tuple(run), sizes=tuple(sizes)), margin, confidence)
-        for run in drops[within].tolist()
+        for run in kinds.tolist()
     ]
+    within[within] = np.array(excluded, dtype=bool)[of_run.reshape(-1)]
     return refused & (high > margin), within
 
 

@@ -31,7 +31,12 @@ from harness.statistics.detectable_repeated_drops import (
 )
 from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import mean_drop
-from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop
+from harness.statistics.power import (
+    churn_of,
+    detectable_averaged_drop,
+    detectable_drop,
+    detectable_mean_drop,
+)
 from harness.types import GateVerdict, Stability
 
 
@@ -277,6 +282,15 @@ class TestEachKindOfMetricHasItsOwnPower:
             assert function(metric, level, margin, confidence) == detectable_cluster_drop(
                 units.sizes, flips, level, margin=margin, confidence=confidence
             )
+
+    def test_a_baseline_averaged_over_reruns(self, level, margin, confidence):
+        reruns = tuple(Stability(passed=3, answers=4) for _ in range(40))
+        metric = paired([1] * 30 + [0] * 10, [1] * 20 + [0.8] * 20, reruns=reruns)
+        expected = detectable_averaged_drop(
+            metric.baseline, _noise_of(metric, 0.05), level, margin=margin or 0.0, confidence=confidence
+        )
+        assert 0 < expected < 1
+        assert self.found(metric, level, margin, confidence, least_churn=0.05) == expected
 
     def test_several_answers(self, level, margin, confidence):
         trials = tuple(

@@ -85,6 +85,12 @@ def row_of(candidate, baseline):
     return row, comparison, verdict
 
 
+def row_between(expected, candidate, baseline):
+    """The row of independent cases, without the rest of a gate."""
+    sides = zip(expected, candidate, baseline, strict=True)
+    return _row("s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9)
+
+
 EXPECTED = ["red"] * 20 + ["green"] * 10 + ["blue"] * 4
 
 
@@ -177,18 +183,12 @@ def test_a_drop_that_it_could_detect_is_told_and_is_about_right():
     def answers(wrong):
         return [draws.choice(LABELS) if draws.random() < wrong else label for label in expected]
 
-    sides = zip(expected, answers(0.2), answers(0.1), strict=True)
-    row = _row("s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9)
+    row = row_between(expected, answers(0.2), answers(0.1))
     (judged,), _ = judge([], {("s", "macro-f1"): 0.0}, of_sets=lambda _: [row])
     able = judged.minimum_detectable_drop
     assert 0.05 < able < 0.2
     for _ in range(200):
-        sides = zip(expected, answers(0.1 + 1.5 * able), answers(0.1), strict=True)
-        found.append(
-            _row(
-                "s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9
-            )
-        )
+        found.append(row_between(expected, answers(0.1 + 1.5 * able), answers(0.1)))
     drop = sum(each.drop.estimate for each in found) / len(found)
     assert drop == pytest.approx(able, rel=0.15)
     assert 0.6 < sum(each.p_value <= 0.05 for each in found) / len(found) < 0.95
@@ -242,10 +242,7 @@ def test_errors_of_the_gate(rare):
 
     def row(wrong):
         expected = draws.choices(LABELS, weights, k=100)
-        sides = zip(expected, answers(expected, wrong), answers(expected, 0.08), strict=True)
-        return _row(
-            "s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9
-        )
+        return row_between(expected, answers(expected, wrong), answers(expected, 0.08))
 
     equal, fallen = [row(0.08) for _ in range(runs)], [row(0.16) for _ in range(runs)]
     assert sum(each.p_value <= 0.05 for each in equal) / runs <= 0.08
@@ -268,7 +265,7 @@ def test_the_interval_covers_the_true_drop(seed):
     covered = 0
     for _ in range(40):
         expected = [draws.choice(LABELS) for _ in range(80)]
-        row, _, _ = row_of(run_of(answers(expected, 0.3), expected), run_of(answers(expected, 0.1), expected))
+        row = row_between(expected, answers(expected, 0.3), answers(expected, 0.1))
         covered += row.drop.low <= truth <= row.drop.high
     assert covered >= 31
 

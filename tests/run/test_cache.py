@@ -83,6 +83,41 @@ def test_without_a_path_nothing_is_kept():
         assert cache.get_completion("a") is None
 
 
+def test_a_lazy_cache_makes_its_file_with_its_first_entry(tmp_path):
+    """Its folder is made once; a value of this session alone makes none."""
+    path, made = tmp_path / "made" / "cache.sqlite", []
+
+    def make():
+        made.append(path.parent)
+        path.parent.mkdir()
+
+    with Cache(path, lazily=True, make=make) as cache:
+        assert cache.get_completion("a") is None
+        cache.put_all({"session:x": ANSWER})
+        assert not path.parent.exists()
+        for key in "ab":
+            cache.put_all({key: ANSWER})
+        assert made == [path.parent]
+        assert list(cache.get_completions(["a", "b", "session:x"])) == [ANSWER] * 3
+    with Cache(path) as cache:
+        assert list(cache.get_completions(["a", "b", "session:x"])) == [ANSWER, ANSWER, None]
+
+
+def test_a_lazy_cache_keeps_in_memory_what_it_stores_when_it_is_opened(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    with Cache(path, lazily=True) as cache:
+        cache.put_all({"a": ANSWER})
+        assert cache.get_completion("a") == ANSWER
+        assert not path.exists()
+        cache.open()
+        cache.put_all({"b": ANSWER})
+        database = cache._database
+        cache.open()
+        assert cache._database is database  # opened once, it stays open
+    with Cache(path) as cache:
+        assert list(cache.get_completions("ab")) == [ANSWER, ANSWER]
+
+
 @pytest.mark.parametrize("damage", ["no database", "cut"])
 def test_a_damaged_file_is_moved_aside_and_begun_anew(tmp_path, damage):
     """What it held can be computed anew: it costs a line, no gate."""

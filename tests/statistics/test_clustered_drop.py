@@ -13,7 +13,7 @@ from harness.statistics.clustered_drop import (
     unseen_bound,
 )
 from harness.statistics.clusters import Units, group
-from harness.statistics.paired_binary import tango_interval
+from harness.statistics.paired_binary import drop_p, tango_interval
 
 # Sizes of clusters: a usual set, one huge cluster, two thirds of it, a handful, equal ones, and uneven ones.
 SHAPES = {
@@ -58,6 +58,24 @@ def test_a_worked_example_of_uneven_clusters():
     error = math.sqrt((1 / 16) ** 2 * 2 + ((7 / 64) ** 2 + 3 * (1 / 64) ** 2) * 8 / 7)
     found = clustered_drop(units, 0.9)
     assert found.p_value == pytest.approx(student.sf(1 / 8 / error, degrees_of_freedom(units)))
+
+
+def test_clusters_of_which_nearly_all_moved_alike_are_counted():
+    """18 of 20 clusters of three lost one case each, two lost none: two jumps of a third up from a third.
+
+    (2 x 1/9 + 1/9) / (2 x 1/3 + 1/3) is a third, so Tango's interval of two gains in twenty is taken by thirds.
+    Where the 18 lost all their cases the jumps are whole, and no bound is beyond all cases.
+    """
+    alike, counted = (1.0,) * 18 + (0.0,) * 2, tango_interval(0, 2, 20, 0.9)
+    found = clustered_drop(Units(sums=alike, sizes=(3.0,) * 20), 0.9)
+    assert found.method == "score of counted jumps"
+    assert (found.estimate, found.low, found.high) == pytest.approx(
+        (0.3, (1 + counted.low) / 3, (1 + counted.high) / 3)
+    )
+    assert found.p_value == pytest.approx(drop_p(0, 2, 20, -1.0))
+    whole = clustered_drop(Units(sums=alike, sizes=(1.0,) * 20), 0.9)
+    assert whole.low == pytest.approx(1 + counted.low)
+    assert 1 + counted.high > 1 == whole.high
 
 
 def test_the_variance_is_unbiased_for_independent_cases():

@@ -8,12 +8,15 @@ from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import LEVEL, ResampledAnswers, confirm, regressions_of
 from harness.statistics.paired_binary import Trials
 from harness.types import GateVerdict
+from tests.statistics.chance import regresses
 
 RUNS, TIMES = 1500, 3
 
 
 def simulated(random, before, now):
     """Whether one synthetic run regresses at the first look, and whether fresh answers confirm it.
+
+    Most runs without a change don't regress by their counts alone, and are not judged further.
 
     Args:
         random: Where the answers come from.
@@ -22,13 +25,16 @@ def simulated(random, before, now):
     """
     keys = tuple(f"s/{place}" for place in range(len(before)))
     chances = dict(zip(keys, zip(before, now, strict=True), strict=True))
+    passed_now, passed = random.random(len(now)) < now, random.random(len(before)) < before
+    if not regresses(int((passed & ~passed_now).sum()), int((passed_now & ~passed).sum()), len(keys)):
+        return False, False
     metric = PairedMetric(
         set_name="s",
         metric=PASS_RATE,
         kind="binary",
         keys=keys,
-        candidate=tuple((random.random(len(now)) < now).astype(float).tolist()),
-        baseline=tuple((random.random(len(before)) < before).astype(float).tolist()),
+        candidate=tuple(passed_now.astype(float).tolist()),
+        baseline=tuple(passed.astype(float).tolist()),
         clusters=tuple(range(len(keys))),
     )
 

@@ -14,23 +14,12 @@ from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import Units
-from harness.statistics.paired_binary import holm, mcnemar_p, tango_interval
+from harness.statistics.paired_binary import holm
 from harness.statistics.power import detectable_drop
 from harness.types import GateVerdict
+from tests.statistics.chance import MARGIN, highest, p_of, regresses
 
 RUNS = 4000
-MARGIN = 0.05
-p_of = cache(mcnemar_p)
-
-
-@cache
-def highest(lost, gained, n):
-    """Upper bound of the drop."""
-    return tango_interval(lost, gained, n, 0.9).high
-
-
-def regresses(lost, gained, n, level=0.05):
-    return p_of(lost, gained) <= level and highest(lost, gained, n) > MARGIN
 
 
 def counted(random, n, lose, gain, runs=RUNS):
@@ -143,6 +132,7 @@ def test_a_drop_at_the_margin_passes_in_about_five_percent(n, churn):
     assert np.mean([highest(lost, gained, n) <= MARGIN for lost, gained in runs]) <= 0.053 + error(0.05, RUNS)
 
 
+@pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.simulation
 @pytest.mark.parametrize("n", [20, 40, 54, 80])
 def test_a_sure_but_tiny_change_is_no_regression(n):

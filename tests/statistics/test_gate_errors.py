@@ -13,7 +13,7 @@ from harness.comparison.pairing import PairedMetric
 from harness.statistics.paired_binary import Trials
 from harness.statistics.power import power_of_counts
 from harness.types import GateVerdict, Stability
-from tests.statistics.chance import at_most
+from tests.statistics.chance import at_most, regresses
 
 
 def paired(drops, *, name="pass-rate", kind="binary", clusters=None):
@@ -139,7 +139,8 @@ def test_the_printed_drop_regresses_the_run(n, churn):
         drops = np.repeat([1.0, -1.0, 0.0], [lost, gained, n - lost - gained])
         return judge_metrics([paired(drops)], {("s", "pass-rate"): 0.05})[0]
 
-    power = power_of_counts(n, churn, lambda lost, gained: row(lost, gained).verdict is REGRESS)
+    # Whether a run regresses is counted: that the gate says the same is a test of its own.
+    power = power_of_counts(n, churn, lambda lost, gained: regresses(lost, gained, n))
     found = total = 0.0
     for gained in range(n + 1):
         for lost in range(n + 1 - gained):

@@ -332,7 +332,7 @@ def test_the_printed_mean_drop_is_the_detectable_one(n, spread):
     printed = np.median(
         [
             detectable_mean_drop(group(random.normal(0, spread, n).tolist(), range(n)), 0.05, margin=0.05)
-            for _ in range(40)
+            for _ in range(15)
         ]
     )
 

@@ -97,6 +97,13 @@ def test_a_judge_that_was_never_caught_may_still_err():
     assert found.low == pytest.approx(1 - 0.139, abs=0.001)
 
 
+def test_what_few_labels_miss_is_a_share_of_the_scales_length():
+    """Twenty labels of 3 as the judge's, from 1 to 5: a share of 1 - 0.05^(1/20) may be four away."""
+    found = prediction_powered_mean(partly([3] * 20, [3] * 20), least=1, most=5)
+    unseen = 4 * (1 - 0.05 ** (1 / 20))
+    assert (found.low, found.estimate, found.high) == pytest.approx((3 - unseen, 3.0, 3 + unseen))
+
+
 def test_bounds_stay_on_the_scale():
     found = prediction_powered_mean(partly([5, 5, 4, 5], [5, 4, 4, 5], [5, 5, 5]), least=1, most=5)
     assert found.high == 5

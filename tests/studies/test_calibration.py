@@ -205,6 +205,7 @@ def test_the_command_writes_a_set_that_replaces_the_bundled_probes(
     assert f"{len(chosen)} probes of" in told.output
 
 
+@pytest.mark.processes
 def test_code_is_asked_where_it_may_run(engine, tiny_model_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNEGATE_ALLOW_CODE_CHECKS", "true")
