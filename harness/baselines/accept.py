@@ -1,6 +1,5 @@
 """Accepts a run as the baseline of later ones, unless that would be a mistake."""
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +15,11 @@ from harness.baselines.file import (
     load_baseline,
 )
 from harness.comparison.metric_drop import compare_metric
+from harness.comparison.missing_cases import beyond_limits
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.errors import BaselineError
 from harness.golden.load import current_hash
-from harness.types import EXACT_DTYPES, ExecutionPlan, GoldenSet, Outcome, Run
+from harness.types import EXACT_DTYPES, ExecutionPlan, Run
 from harness.types.storage import write_whole
 
 _WAYS = ("engine", "dtype", "device", "weights", "batch_tokens")
@@ -68,7 +68,9 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
         more = f" and {len(run.left_out) - 1} more" if len(run.left_out) > 1 else ""
         yield f"{run.left_out[0]}{more} was left out of it; run the whole gate"
     for golden_set in run.golden_sets:
-        yield from _without_verdict(run, golden_set)
+        for lacking in beyond_limits(run, golden_set):
+            counted = f"{lacking.cases} of {lacking.n} cases of {golden_set.name}"
+            yield f"{counted} are {lacking.outcome} (allowed: {lacking.tolerated:.0%})"
         file = root / golden_set.path
         if file.is_file() and current_hash(file) != golden_set.content_sha256:
             yield f"{golden_set.path} was changed since; gate again"
@@ -100,16 +102,6 @@ def _ways(plan: ExecutionPlan) -> list[object]:
     """The parts of a plan that can change an answer; shared batches can't, if the plan allowed them."""
     exact = plan.dtype in EXACT_DTYPES
     return [getattr(plan, name) if name != "batch_tokens" or not exact else None for name in _WAYS]
-
-
-def _without_verdict(run: Run, golden_set: GoldenSet) -> Iterable[str]:
-    outcomes = Counter(result.outcome for result in run.results if result.case.set_name == golden_set.name)
-    total = outcomes.total() - outcomes[Outcome.SKIPPED]
-    limits = {Outcome.ERRORED: golden_set.gate.max_errored, Outcome.UNSCORED: golden_set.gate.max_unscored}
-    for outcome, limit in limits.items():
-        if total and outcomes[outcome] / total > limit:
-            counted = f"{outcomes[outcome]} of {total} cases of {golden_set.name}"
-            yield f"{counted} are {outcome} (allowed: {limit:.0%})"
 
 
 def _baseline(run: Run, name: str, reason: str) -> Baseline:

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from harness.comparison.metric_drop import most_to_lose, standing
+from harness.comparison.missing_cases import asked_cases, beyond_limits, can_pass_or_fail
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
 from harness.comparison.times import own_settings_findings, plans_findings, times_findings
 from harness.comparison.whole_sets import LOSS_LIMIT
 from harness.types import (
-    CaseResult,
     Comparison,
     ConfirmationFinding,
     DriverFinding,
@@ -271,11 +272,11 @@ def not_compared_findings(
     compared = {(row.set_name, row.metric) for row in rows}
     found = []
     for golden_set in golden_sets:
-        results = _asked(candidate, golden_set)
+        results = asked_cases(candidate, golden_set)
         gated = golden_set.gate.metric_margins
         missing = [metric for metric in gated if (golden_set.name, metric) not in compared]
-        # A set whose cases are all graded, with a graded metric gated, has no pass rate to compare.
-        if not gated or any(result.outcome is not Outcome.UNSCORED for result in results):
+        # A set whose cases only grade, with a graded metric gated, has no pass rate to compare.
+        if not gated or any(can_pass_or_fail(result, candidate.metrics) for result in results):
             missing += [PASS_RATE] if (golden_set.name, PASS_RATE) not in compared else []
         found += [
             Finding(
@@ -298,43 +299,23 @@ def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[Gol
         baseline: The run that it was compared with.
         golden_sets: The candidate's sets.
     """
-    found = []
-    for run, side in ((candidate, "candidate"), (baseline, "baseline")):
-        for golden_set in golden_sets:
-            results, limits = _asked(run, golden_set), golden_set.gate
-            errored = sum(result.outcome is Outcome.ERRORED for result in results)
-            # A case without a verdict is not missing if one of its scores is gated.
-            unscored = sum(
-                result.outcome is Outcome.UNSCORED
-                and not any(score.metric in limits.metric_margins for score in result.scores)
-                for result in results
-            )
-            found += [
-                Finding(
-                    verdict=GateVerdict.INCONCLUSIVE,
-                    set_name=golden_set.name,
-                    data=NoVerdictFinding(
-                        side="candidate" if side == "candidate" else "baseline",
-                        outcome=outcome,
-                        cases=count,
-                        n=len(results),
-                        tolerated=limit,
-                    ),
-                )
-                for count, outcome, limit in (
-                    (errored, Outcome.ERRORED, limits.max_errored),
-                    (unscored, Outcome.UNSCORED, limits.max_unscored),
-                )
-                if results and count / len(results) > limit
-            ]
-    return found
-
-
-def _asked(run: Run, golden_set: GoldenSet) -> list[CaseResult]:
+    sides: Sequence[tuple[Run, Literal["candidate", "baseline"]]]
+    sides = ((candidate, "candidate"), (baseline, "baseline"))
     return [
-        result
-        for result in run.results
-        if result.case.set_name == golden_set.name and result.outcome is not Outcome.SKIPPED
+        Finding(
+            verdict=GateVerdict.INCONCLUSIVE,
+            set_name=golden_set.name,
+            data=NoVerdictFinding(
+                side=side,
+                outcome=lacking.outcome,
+                cases=lacking.cases,
+                n=lacking.n,
+                tolerated=lacking.tolerated,
+            ),
+        )
+        for run, side in sides
+        for golden_set in golden_sets
+        for lacking in beyond_limits(run, golden_set)
     ]
 
 

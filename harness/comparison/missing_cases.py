@@ -1,4 +1,4 @@
-"""Cases with a value on one side only: what they could have been, at worst and at best for the candidate.
+"""Cases without a verdict: how many a set tolerates, and what those of one side only could have been.
 
 A model that breaks exactly where it would have lost must gain nothing by it. So a pass also has to hold if
 every such case is counted as a loss, and a regression also if none is. A case without a value on both sides
@@ -20,7 +20,8 @@ from harness.comparison.pairing import (
     stability_of,
 )
 from harness.statistics.paired_binary import Trials
-from harness.types import CaseResult, Stability
+from harness.types import CaseResult, GoldenSet, MetricFacts, Outcome, Run, Stability
+from harness.types.golden import is_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,3 +148,77 @@ def _added(
 
 # Numbers of cases without a cluster that no compared case has.
 _AFTER = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """Cases of a set without a verdict, more than it tolerates.
+
+    Attributes:
+        outcome: Errored or unscored.
+        cases: Number of those cases.
+        n: Cases that were answered.
+        tolerated: Largest tolerated share of them.
+    """
+
+    outcome: Outcome
+    cases: int
+    n: int
+    tolerated: float
+
+
+def asked_cases(run: Run, golden_set: GoldenSet) -> list[CaseResult]:
+    """The results of a set's cases that were answered.
+
+    Args:
+        run: The run.
+        golden_set: The set.
+    """
+    of_set = (result for result in run.results if result.case.set_name == golden_set.name)
+    return [result for result in of_set if result.outcome is not Outcome.SKIPPED]
+
+
+def can_pass_or_fail(result: CaseResult, facts: Mapping[str, MetricFacts]) -> bool:
+    """Whether any check decides a case, also where it gave no verdict.
+
+    Args:
+        result: The case's result.
+        facts: How to read the run's metrics.
+    """
+    if _has_verdict(result) or any(score.passed is not None for score in result.scores):
+        return True
+    scored = {score.metric for score in result.scores}
+    return any(
+        check.threshold is not None or (check.type in facts and facts[check.type].kind == "binary")
+        for check in result.case.checks
+        if check.type not in scored
+    )
+
+
+def beyond_limits(run: Run, golden_set: GoldenSet) -> list[Lacking]:
+    """The outcomes without a verdict that more of a set's cases have than it tolerates.
+
+    A case that only grades an answer is not missing if one of its scores is gated.
+
+    Args:
+        run: The run.
+        golden_set: The set, with its limits.
+    """
+    results, limits = asked_cases(run, golden_set), golden_set.gate
+    errored = sum(result.outcome is Outcome.ERRORED for result in results)
+    unscored = sum(
+        result.outcome is Outcome.UNSCORED
+        and (
+            can_pass_or_fail(result, run.metrics)
+            or not any(score.metric in limits.metric_margins for score in result.scores)
+        )
+        for result in results
+    )
+    return [
+        Lacking(outcome=outcome, cases=cases, n=len(results), tolerated=tolerated)
+        for outcome, cases, tolerated in (
+            (Outcome.ERRORED, errored, limits.max_errored),
+            (Outcome.UNSCORED, unscored, limits.max_unscored),
+        )
+        if results and not is_within(cases / len(results), tolerated)
+    ]

@@ -61,6 +61,15 @@ def test_too_many_cases_without_a_verdict_are_refused(make_run, make_result, tmp
         accept_run(run, "shipped", "why", tmp_path)
 
 
+def test_cases_that_only_grade_are_accepted_where_their_scores_are_gated(make_run, make_result, tmp_path):
+    """They neither pass nor fail, and lack nothing by it; without a gated score nothing is known of them."""
+    results = [make_result(f"set/case-{n}", Outcome.UNSCORED, scores=[("rouge-l", 0.8)]) for n in range(10)]
+    gated = make_run(results, gates={"set": GateSettings(metric_margins={"rouge-l": 0.05})})
+    assert accept_run(gated, "shipped", "why", tmp_path).is_file()
+    with pytest.raises(BaselineError, match="10 of 10 cases of set are unscored"):
+        accept_run(make_run(results), "other", "why", tmp_path)
+
+
 def test_another_plan_does_not_replace_a_baseline(run, tmp_path):
     accept_run(run, "shipped", "why", tmp_path)
     other = dataclasses.replace(run, plan=dataclasses.replace(run.plan, dtype="bfloat16"))

@@ -8,10 +8,11 @@ import pytest
 
 from harness.comparison import metric_verdicts
 from harness.comparison.gate import run_gate
-from harness.comparison.missing_cases import extremes_of
+from harness.comparison.missing_cases import beyond_limits, extremes_of
 from harness.comparison.pairing import fold_repeats, pair_runs, paired_metrics
 from harness.presentation.sentences import sentences_of
-from harness.types import GateSettings, MetricFacts, Outcome
+from harness.run.conclusion import metric_facts
+from harness.types import Check, GateSettings, MetricFacts, Outcome
 from tests.comparison.conftest import OPEN, PASS, REGRESS, row_of, scored
 
 # Whatever is missing, its number alone refuses nothing here.
@@ -174,3 +175,45 @@ def test_a_case_that_a_log_lacks_is_unscored_there(make_result, make_run):
     assert row_of(comparison, name="s").missing == 20
     assert verdict.outcome is OPEN
     assert sentences_of(verdict)[-1] == "20 cases are not compared: 20 only in the baseline"
+
+
+def graded_set(make_result, make_run, outcomes, *, rubric, **limits):
+    """Cases that rouge-l grades and gates; with a rubric, one that has no score where the case is unscored."""
+    checks = (Check(type="rouge-l"), *([Check(type="llm-rubric", value="Is it kind?")] if rubric else []))
+    results = []
+    for place, outcome in enumerate(outcomes):
+        scores = [] if outcome is Outcome.ERRORED else [("rouge-l", 0.8)]
+        result = make_result(f"s/{place:03}", outcome, scores=scores)
+        results.append(replace(result, case=replace(result.case, checks=checks)))
+    run = make_run(results, gates={"s": GateSettings(metric_margins={"rouge-l": 0.05}, **limits)})
+    return replace(run, metrics=metric_facts(checks))
+
+
+@pytest.mark.parametrize(
+    ("unscored", "reason"),
+    [
+        (100, "s: 100 of 400 cases were left unscored in the candidate, 5% are tolerated"),
+        (400, "s pass-rate: no case has it on both sides"),
+    ],
+)
+def test_a_gated_score_is_no_verdict_of_the_checks_that_decide(make_result, make_run, unscored, reason):
+    """Rubrics without a verdict on both sides: how well the texts overlap says nothing of them."""
+    outcomes = [Outcome.UNSCORED if place < unscored else True for place in range(400)]
+    run = graded_set(make_result, make_run, outcomes, rubric=True)
+    verdict = run_gate(run, run)[1]
+    assert verdict.outcome is OPEN
+    assert sentences_of(verdict)[0] == reason
+    assert sum(each.cases for each in beyond_limits(run, run.golden_sets[0])) == unscored
+
+
+def test_cases_that_only_grade_need_no_pass_rate(make_result, make_run):
+    """Nor where a tolerated share of them broke."""
+    whole = graded_set(make_result, make_run, [Outcome.UNSCORED] * 400, rubric=False)
+    assert beyond_limits(whole, whole.golden_sets[0]) == []
+    assert run_gate(whole, whole)[1].outcome is PASS
+    few = [Outcome.ERRORED if place < 4 else Outcome.UNSCORED for place in range(400)]
+    broken = graded_set(make_result, make_run, few, rubric=False, max_errored=0.01)
+    assert run_gate(broken, broken)[1].outcome is PASS
+    refused = graded_set(make_result, make_run, few, rubric=False)
+    (lacking,) = beyond_limits(refused, refused.golden_sets[0])
+    assert (lacking.outcome, lacking.cases, lacking.n, lacking.tolerated) == (Outcome.ERRORED, 4, 400, 0)
