@@ -272,12 +272,12 @@ def not_compared_findings(
     compared = {(row.set_name, row.metric) for row in rows}
     found = []
     for golden_set in golden_sets:
-        results = asked_cases(candidate, golden_set)
         gated = golden_set.gate.metric_margins
-        missing = [metric for metric in gated if (golden_set.name, metric) not in compared]
+        missing = {metric for metric in (*gated, PASS_RATE) if (golden_set.name, metric) not in compared}
+        results = asked_cases(candidate, golden_set) if missing else []
         # A set whose cases only grade, with a graded metric gated, has no pass rate to compare.
-        if not gated or any(can_pass_or_fail(result, candidate.metrics) for result in results):
-            missing += [PASS_RATE] if (golden_set.name, PASS_RATE) not in compared else []
+        if gated and not any(can_pass_or_fail(result, candidate.metrics) for result in results):
+            missing.discard(PASS_RATE)
         found += [
             Finding(
                 verdict=GateVerdict.INCONCLUSIVE,
@@ -314,6 +314,7 @@ def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[Gol
             ),
         )
         for run, side in sides
+        if any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in run.results)
         for golden_set in golden_sets
         for lacking in beyond_limits(run, golden_set)
     ]

@@ -245,6 +245,8 @@ def _judged_set(
     normal = NormalDist()
     error = (row.drop.high - row.drop.low) / 2 / normal.inv_cdf((1 + row.drop.confidence) / 2)
     able = error * (normal.inv_cdf(1 - level) + normal.inv_cdf(POWER))
+    if row.population == "cases":
+        able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=False)
     return replace(
         row,
         margin=margin,

@@ -105,6 +105,10 @@ class Pairing:
     exact: bool = False
     batched: tuple[bool, bool] = (False, False)
 
+    def reproduces(self, pairs: Sequence[Pair]) -> bool:
+        """Whether every answer of these pairs would be the same if it were generated again."""
+        return self.exact and all(pair[0].case.generation.temperature == 0 for pair in pairs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedMetric:
@@ -319,7 +323,7 @@ def _pass_rate(
         trials=tuple(Trials(then.passed, then.answers, now.passed, now.answers) for now, then in counts),
         reruns=reruns if any(each.answers for each in reruns) else (),
         # A record in which a case passed and failed shows that answers, or their judge, vary after all.
-        reproducible=_reproducible(pairs, pairing)
+        reproducible=pairing.reproduces(pairs)
         and not any(_varies(*each) for each in zip(baseline, reruns, strict=True)),
     )
 
@@ -353,7 +357,7 @@ def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing)
         light_tails=has_light_tails(metric),
         least=least,
         most=most,
-        reproducible=_reproducible([pair for pair, _, _ in scored], pairing),
+        reproducible=pairing.reproduces([pair for pair, _, _ in scored]),
     )
 
 
@@ -361,10 +365,6 @@ def has_light_tails(metric: str) -> bool:
     """Whether a metric is known for it; one that this installation doesn't know is not."""
     kind = CHECK_TYPES.get(base_type(metric))
     return kind is not None and kind.light_tails
-
-
-def _reproducible(pairs: Sequence[Pair], pairing: Pairing) -> bool:
-    return pairing.exact and all(pair[0].case.generation.temperature == 0 for pair in pairs)
 
 
 def mean_score(result: CaseResult, metric: str, facts: MetricFacts) -> float | None:

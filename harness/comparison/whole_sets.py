@@ -3,7 +3,7 @@
 None of them is a mean over the set's cases.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,14 @@ from harness.comparison.pairing import Pair, Pairing, answers_of
 from harness.metrics.manner import refusal_words
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.classification import label_counts, macro_f1_of
+from harness.statistics.clustered_drop import counted_drop
 from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
 from harness.statistics.jackknife import error_of_left_out
 from harness.types import (
     PROSE,
     CaseResult,
     Forgetting,
+    GoldenSet,
     Interval,
     MetricComparison,
     MetricSummary,
@@ -195,12 +197,16 @@ class _Case:
         return (before > now) - (before < now)
 
 
-def set_metric_rows(pairing: Pairing, confidence: Mapping[str, float]) -> list[MetricComparison]:
+def set_metric_rows(
+    pairing: Pairing, confidence: Mapping[str, float], golden_sets: Iterable[GoldenSet] = ()
+) -> list[MetricComparison]:
     """A row for each golden set whose cases are classifications, without a verdict.
 
     Args:
         pairing: The paired cases.
         confidence: Two-sided, of the intervals of each set.
+        golden_sets: They say which asks about exactly its cases. This is answered where answers reproduce:
+            nothing is known of how the labels of others vary.
     """
     by_set: dict[str, list[_Case]] = {}
     lacking: dict[str, list[_Case]] = {}
@@ -210,8 +216,13 @@ def set_metric_rows(pairing: Pairing, confidence: Mapping[str, float]) -> list[M
             by_set.setdefault(pair[0].case.set_name, []).append(case)
         elif case.candidate or case.baseline:
             lacking.setdefault(pair[0].case.set_name, []).append(case)
+    of_sets = {name: [pair for pair in pairing.pairs if pair[0].case.set_name == name] for name in by_set}
+    asking = {each.name for each in golden_sets if each.gate.population == "cases"}
+    counted = {name for name, pairs in of_sets.items() if name in asking and pairing.reproduces(pairs)}
     return [
-        _with_lacking(_row(name, cases, confidence[name]), cases, lacking.get(name, ()))
+        _with_lacking(
+            _row(name, cases, confidence[name], counted=name in counted), cases, lacking.get(name, ())
+        )
         for name, cases in by_set.items()
     ]
 
@@ -223,7 +234,12 @@ def _with_lacking(
     if not lacking:
         return row
     worst, best = (
-        _row(row.set_name, [*cases, *(_guessed(case, lost=lost) for case in lacking)], row.drop.confidence)
+        _row(
+            row.set_name,
+            [*cases, *(_guessed(case, lost=lost) for case in lacking)],
+            row.drop.confidence,
+            counted=row.population == "cases",
+        )
         for lost in (True, False)
     )
     high, worst_high = (
@@ -263,7 +279,7 @@ def _share_right(pairs: _Labels) -> float:
     return sum(expected == predicted for expected, predicted in pairs) / len(pairs)
 
 
-def _row(name: str, cases: Sequence[_Case], confidence: float) -> MetricComparison:
+def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool = False) -> MetricComparison:
     members: dict[str | int, list[_Case]] = {}
     for case in cases:
         members.setdefault(case.cluster, []).append(case)
@@ -272,10 +288,12 @@ def _row(name: str, cases: Sequence[_Case], confidence: float) -> MetricComparis
     candidate = label_counts([[pair for case in each for pair in case.candidate] for each in groups], labels)
     baseline = label_counts([[pair for case in each for pair in case.baseline] for each in groups], labels)
     now, before = _left_out(candidate), _left_out(baseline)
-    drop, high_unseen, p_value = _drop_of_set(
-        _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)]),
-        confidence,
-        unseen=_unseen_loss(candidate, (1 - confidence) / 2),
+    left = _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
+    known = counted_drop([left.whole], confidence)
+    drop, high_unseen, p_value = (
+        (known.interval, known.high_unseen, known.p_value)
+        if counted
+        else _drop_of_set(left, confidence, unseen=_unseen_loss(candidate, (1 - confidence) / 2))
     )
     means = [_reach(side, confidence, least=0.0) for side in (now, before)]
     summaries = [MetricSummary(metric=MACRO_F1, n=len(cases), mean=mean) for mean in means]
@@ -289,6 +307,7 @@ def _row(name: str, cases: Sequence[_Case], confidence: float) -> MetricComparis
         drop=drop,
         high_unseen=high_unseen,
         p_value=p_value,
+        population="cases" if counted else "sample",
         lost=tuple([case.key for case in cases if case.fell > 0]),
         gained=tuple([case.key for case in cases if case.fell < 0]),
     )

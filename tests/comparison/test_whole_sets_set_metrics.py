@@ -1,6 +1,7 @@
 """The macro-F1 of a set's classifications, on both sides."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from sklearn.metrics import f1_score
@@ -91,6 +92,7 @@ def row_between(expected, candidate, baseline):
     return _row("s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9)
 
 
+LOW_PRECISION = ExecutionPlan(engine="e", dtype="bfloat16", device="cpu", batch_tokens=1)
 EXPECTED = ["red"] * 20 + ["green"] * 10 + ["blue"] * 4
 
 
@@ -157,6 +159,34 @@ def test_a_gated_macro_f1_decides():
     assert (len(row.lost), row.gained, row.margin) == (16, (), 0.1)
     row, outcome = gated(many, many, many)
     assert (row.verdict, outcome) == (GateVerdict.PASS, GateVerdict.PASS)
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"), [(0, GateVerdict.PASS), (1, GateVerdict.PASS), (4, GateVerdict.REGRESS)]
+)
+def test_of_exactly_these_cases_it_is_known_where_answers_reproduce(lost, verdict):
+    """34 cases: of further ones nothing could be said. One blue case of four costs less than the margin of 0.1."""
+    own = replace(GATED, population="cases")
+    answers = [*EXPECTED[: 34 - lost], *["red"] * lost]
+    row, _, _ = row_of(run_of(answers, EXPECTED, gate=own), run_of(EXPECTED, EXPECTED, gate=own))
+    assert (row.verdict, row.population) == (verdict, "cases")
+    assert (
+        row.drop.low
+        == row.drop.high
+        == pytest.approx(1 - macro_f1(list(zip(EXPECTED, answers, strict=True))))
+    )
+    assert row.minimum_detectable_drop == 0.1
+    further, _ = gated(answers, EXPECTED, EXPECTED)
+    assert further.population == "sample"
+    assert further.verdict is not GateVerdict.PASS
+
+
+def test_of_answers_that_vary_macro_f1_is_that_of_further_cases():
+    """Nothing says how much their labels vary."""
+    own = replace(GATED, population="cases")
+    runs = [replace(run_of(EXPECTED, EXPECTED, gate=own), plan=plan) for plan in 2 * [LOW_PRECISION]]
+    row, _, _ = row_of(*runs)
+    assert (row.verdict, row.population) == (GateVerdict.INCONCLUSIVE, "sample")
 
 
 def test_it_is_compared_with_an_accepted_baseline():
