@@ -78,6 +78,11 @@ def test_a_divergence_is_of_this_session_if_either_side_is_unknown(unknown):
     assert loss_key(models["model"], PLAN, ASKED, "text", models["against"]).startswith(SESSION)
 
 
+def test_answers_of_unknown_weights_are_of_this_session():
+    assert not key().startswith(SESSION)
+    assert key(model=replace(MODEL, base_sha256=f"{UNKNOWN_WEIGHTS}1")).startswith(SESSION)
+
+
 def test_where_the_adapter_lies_does_not_matter():
     """A copy of an adapter, or another label, finds the same answers."""
     assert key(model=replace(MODEL, label="z", adapter_dir="/elsewhere")) == key()
