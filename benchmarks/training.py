@@ -217,7 +217,7 @@ def held_out(manifest: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str
             "n": str(row["n"]),
             "before": _with_interval(before),
             "after": _with_interval(after),
-            "change": _rise(row["drop"]),
+            "change": _rise(row),
         }
     if "change" in found:
         change = found["change"]
@@ -237,9 +237,13 @@ def held_out(manifest: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str
     }
 
 
-def _rise(drop: Mapping[str, float]) -> str:
+def _rise(row: Mapping[str, Any]) -> str:
+    """By how much a metric rose, with its interval, or the cases behind it where only these count."""
+    drop = row["drop"]
     # 0 first: minus nothing is written -0.00.
     estimate, low, high = (0 - drop[name] for name in ("estimate", "high", "low"))
+    if low == high:
+        return f"{estimate:+.2f}: {len(row['gained'])} gained, {len(row['lost'])} lost"
     return f"{estimate:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
