@@ -1,6 +1,6 @@
 # Every target sets itself up: a bare machine with Python 3.11 or newer is enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit coverage check install-check conformance mutate bench bench-trainers report-demo clean
+.PHONY: help demo test unit coverage check install-check conformance mutate peers bench bench-trainers report-demo clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -40,6 +40,19 @@ $(PLUGINS)/.installed: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(PLUGINS) --constraint constraints.txt --group plugins
 	@touch $@
 
+# Other tools that ask our server, in environments of their own: their dependencies are not ours.
+PEERS := $(VENV)/peers
+PEER_PYTHON = $(abspath $(wildcard $(PEERS)/bin/python))
+PROMPTFOO = $(abspath $(wildcard $(PEERS)/node_modules/.bin/promptfoo))
+export TUNEGATE_TEST_PEERS := $(PEER_PYTHON)
+export TUNEGATE_TEST_PROMPTFOO := $(PROMPTFOO)
+
+peers: ## lm-eval, inspect_ai and (with npm) promptfoo, which then are tested and measured against our server
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet $(TORCH)
+	@$(PEERS)/bin/python -m pip install --quiet 'lm-eval[api,hf]==0.4.13' 'inspect-ai==0.3.285' peft
+	@if command -v npm >/dev/null; then npm install --silent --prefix $(PEERS) promptfoo@0.121.20; else echo "without npm: no promptfoo"; fi
+
 demo: $(VENV)/.installed ## Train a good and a harmful adapter on a real model, gate both (under 12 minutes)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/orders/demo.py
 
@@ -74,7 +87,8 @@ mutate: $(VENV)/.installed ## How many small faults in the gate's arithmetic, ca
 
 bench: $(VENV)/.installed ## Speed beside what the gate replaces, into docs/performance.md (hours; BENCH=--quick: 25 minutes)
 	@$(BIN)/tunegate model fetch smollm2
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m benchmarks.performance $(BENCH)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m benchmarks.performance $(BENCH) \
+	  $(if $(PEER_PYTHON),--peers $(PEER_PYTHON)) $(if $(PROMPTFOO),--promptfoo $(PROMPTFOO))
 	@test -n "$(BENCH)" || $(BIN)/python benchmarks/gate_speed.py
 	@test -n "$(BENCH)" || PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/generation.py
 

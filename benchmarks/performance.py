@@ -1,13 +1,15 @@
 """How fast gates are beside what they replace, measured in one run; writes docs/performance.md.
 
-    python -m benchmarks.performance [--quick] [--repeats 5] [--sizes 64 256] [--only PART] [--peers PYTHON]
+    python -m benchmarks.performance [--quick] [--repeats 5] [--sizes 64 256] [--only PART]
+        [--peers PYTHON] [--promptfoo EXECUTABLE]
 
 Parts: ``start`` (what starting costs), ``judge`` (the share of a judge's ideal time), ``scale`` (1 000 to
 100 000 cases with made-up answers), ``speed`` (base and adapter of SmolLM2 on 64 and 256 cases, with
 distinct prompts and with one system prompt), ``served`` (others that ask our server), ``training`` (a bare
 TRL script), ``workers`` (a Ray cluster) and ``profile`` (where the time goes). PYTHON has lm-eval and
-inspect_ai beside torch, transformers and peft; without it their rows are left out. ``--quick`` measures each
-once and begins nothing new after 24 minutes; the whole takes a night.
+inspect_ai beside torch, transformers and peft, EXECUTABLE is that of promptfoo (``make peers`` installs all
+of them); without them their rows are left out. ``--quick`` measures each once and begins nothing new after
+24 minutes; the whole takes a night.
 
 All ways take turns in every repetition. Each figure is kept in benchmarks/performance.json as soon as it is
 measured, and the page is written again: an interrupted run keeps what it has, and the same command goes on
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--scale", type=int, nargs="+", help="cases of the part scale")
     parser.add_argument("--only", nargs="+", choices=[*PARTS], default=[*PARTS])
     parser.add_argument("--peers", metavar="PYTHON")
+    parser.add_argument("--promptfoo", metavar="EXECUTABLE")
     parser.add_argument("--minutes", type=float, help="begin nothing new after so many")
     parser.add_argument("--base", default="smollm2", help="another model's figures need --output too")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where figures and page are written")
@@ -60,6 +63,7 @@ def main() -> None:
         scale=tuple(asked.scale or ((1000, 100_000) if asked.quick else (1000, 10_000, 100_000))),
         base=asked.base,
         peers=asked.peers,
+        promptfoo=asked.promptfoo,
         work=(asked.output or ROOT / ".tunegate").resolve() / "performance",
     )
     if asked.base != "smollm2" and not asked.output:

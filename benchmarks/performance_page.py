@@ -280,18 +280,28 @@ def _start(rows: _Rows) -> Iterator[str]:
 def _served(rows: _Rows) -> Iterator[str]:
     yield (
         "## Behind our server\n\n`tunegate serve` with base and adapter answers the distinct prompts "
-        "for both models; 16 questions are under way together."
+        "for both models; 16 questions are under way together. Texts are compared with those of our gate "
+        "without a server. The server's own processor time is not counted."
     )
     said = {
+        "here": "our gate without a server",
         "client": "OpenAI's client",
         "gate": "our gate, `--model=openai:…`",
         "lm-eval": "lm-eval, `local-chat-completions`",
+        "lm-eval completions": "lm-eval, `local-completions` with the template",
+        "inspect": "inspect_ai, `openai-api`",
+        "promptfoo": "promptfoo, `openai:chat`",
     }
     lines = []
     for row in rows:
         cases, way = row.split(" ", 1)
-        lines.append([said[way], cases, _cell(_value(rows, row))])
-    yield _table(["asked by", "cases", "seconds"], lines)
+        equal, of = (_value(rows, row, name) for name in ("equal", "of"))
+        texts = "–" if equal is None or of is None else f"{equal:.0f} of {of:.0f}"
+        if (same := _value(rows, row, "same_verdict")) is not None:
+            texts += ", the same verdict" if same == 1 else ", **another verdict**"
+        figures = [_cell(_value(rows, row)), _cell(_value(rows, row, "cpu_s"))]
+        lines.append([said[way], cases, *figures, texts])
+    yield _table(["asked by", "cases", "seconds", "its CPU seconds", "equal texts"], lines)
 
 
 def _training(rows: _Rows) -> Iterator[str]:

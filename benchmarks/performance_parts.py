@@ -12,7 +12,8 @@ from typing import Any
 from benchmarks import trainer_overhead
 from benchmarks.performance_judge import judging
 from benchmarks.performance_profile import profile
-from benchmarks.performance_speed import served, speed
+from benchmarks.performance_served import served
+from benchmarks.performance_speed import speed
 from benchmarks.performance_ways import GATE, GATED, Amount, FailedRun, Step, Taken, run
 from benchmarks.synthetic import FIRST, FURTHER, write_synthetic
 

@@ -1,7 +1,6 @@
-"""The ways of others in which the same cases are answered: lm-eval and inspect_ai, here and by our server."""
+"""lm-eval and inspect_ai with a model of their own, on the same cases."""
 
 import json
-from collections.abc import Sequence
 
 from benchmarks.performance_ways import NEW_TOKENS, FailedRun, Job, Taken, job_of, run, together
 
@@ -38,7 +37,7 @@ def orders():
 def lm_eval(job: Job) -> Taken:
     """EleutherAI's lm-eval with its ``hf`` model, for both models one after the other."""
     assert job.peers is not None
-    _write_lm_eval_task(job)
+    write_lm_eval_task(job)
     taken = []
     for adapter in (f",peft={job.adapter}", ""):
         model = f"pretrained={job.base},dtype=float32{adapter}"
@@ -48,32 +47,14 @@ def lm_eval(job: Job) -> Taken:
     return together(taken)
 
 
-def _write_lm_eval_task(job: Job) -> None:
+def write_lm_eval_task(job: Job) -> None:
+    """The job's conversations as a task of lm-eval, called ``orders``."""
     system = job.prompts[0][0]["content"] if job.prompts[0][0]["role"] == "system" else ""
     rows = [{"question": each[-1]["content"], "answer": "{"} for each in job.prompts]
     path = job.directory / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     task = LM_EVAL.format(rows=path, tokens=NEW_TOKENS, system=json.dumps(system))
     (job.directory / "orders.yaml").write_text(task, encoding="utf-8")
-
-
-def lm_eval_served(job: Job, url: str, models: Sequence[str]) -> Taken:
-    """lm-eval with ``local-chat-completions``, for both models behind a server.
-
-    Args:
-        job: The job.
-        url: The server's.
-        models: What it calls them.
-    """
-    assert job.peers is not None
-    _write_lm_eval_task(job)
-    taken = []
-    for model in models:
-        given = f"model={model},base_url={url}/chat/completions,num_concurrent=16,max_retries=1,eos_string=x"
-        line = [job.peers, "-m", "lm_eval", "--model", "local-chat-completions", "--model_args", given]
-        line += ["--include_path", str(job.directory), "--tasks", "orders", "--apply_chat_template"]
-        taken.append(run(line, job.directory, further={"OPENAI_API_KEY": "none"}))
-    return together(taken)
 
 
 def inspect(job: Job) -> Taken:

@@ -1,23 +1,18 @@
-"""The parts of ``performance.py`` in which a model answers: here, and behind our server."""
+"""The part of ``performance.py`` in which a model answers here; how its jobs are made."""
 
 import json
 import shutil
 import subprocess
 import sys
-import tempfile
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.performance_peers import inspect, lm_eval, lm_eval_served
+from benchmarks.performance_peers import inspect, lm_eval
 from benchmarks.performance_ways import (
     GATE,
     GATED,
-    NEW_TOKENS,
     Amount,
     FailedRun,
     Job,
@@ -219,6 +214,7 @@ def job_for(amount: Amount, cases: int, kind: str) -> Job:
         prompts=prompts_of(cases, shared=kind == "shared"),
         directory=amount.work / f"{cases}-{kind}",
         peers=amount.peers,
+        promptfoo=amount.promptfoo,
     )
 
 
@@ -247,86 +243,3 @@ def fresh(job: Job, name: str, way: Callable[..., Taken], *given: Any) -> Taken:
     shutil.rmtree(each.directory, ignore_errors=True)
     each.directory.mkdir(parents=True)
     return way(each, *given)
-
-
-def served(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
-    """What asks ``tunegate serve``: the official client, lm-eval, and our own gate.
-
-    Args:
-        amount: How much is measured.
-        rows: Not needed.
-    """
-    del rows
-    cases = amount.sizes[0]
-    asking: dict[str, Callable[[Job, str], Taken]] = {"client": _client, "gate": _gate_served}
-    if amount.peers:
-        asking["lm-eval"] = lambda job, url: lm_eval_served(job, url, _names(url))
-    job = job_for(amount, cases, "served")
-
-    def measured(way: str) -> Iterator[tuple[str, dict[str, float]]]:
-        make_adapter(job)
-        with _serving(job.adapter) as url:
-            yield f"{cases} {way}", fresh(job, way, asking[way], url).figures
-
-    return [Step(rows=[f"{cases} {way}"], run=partial(measured, way), late=24) for way in asking]
-
-
-@contextmanager
-def _serving(adapter: Path) -> Iterator[str]:
-    """A server with the adapter and its base; gives the address."""
-    line = [sys.executable, "-m", "tunegate", "serve", "--model", str(adapter), "--port", "0"]
-    quiet = subprocess.DEVNULL
-    with (
-        tempfile.TemporaryDirectory() as name,
-        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=quiet, text=True, cwd=name) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            said = process.stdout.readline().split()
-            if not said:
-                raise FailedRun("the server did not start")
-            yield said[-1]
-        finally:
-            process.terminate()
-
-
-_CLIENT = """
-import json, sys
-from concurrent.futures import ThreadPoolExecutor
-import openai
-url, models, tokens = json.loads(sys.argv[1])
-prompts = json.load(open("prompts.json"))
-with openai.OpenAI(base_url=url, api_key="none") as client, ThreadPoolExecutor(16) as pool:
-    def ask(asked):
-        model, messages = asked
-        given = {"max_tokens": tokens, "temperature": 0}
-        reply = client.chat.completions.create(model=model, messages=messages, **given)
-        return reply.choices[0].message.content
-    asked = [(model, each) for model in models for each in prompts]
-    json.dump(list(pool.map(ask, asked)), open("answers.json", "w"))
-"""
-
-
-def _client(job: Job, url: str) -> Taken:
-    """The official client with 16 questions at a time, for both models."""
-    prompts = json.dumps(list(map(list, job.prompts)))
-    (job.directory / "prompts.json").write_text(prompts, encoding="utf-8")
-    asked = json.dumps([url, _names(url), NEW_TOKENS])
-    return run([sys.executable, "-c", _CLIENT, asked], job.directory)
-
-
-def _names(url: str) -> Sequence[str]:
-    """What the server calls the adapter and its base."""
-    with urllib.request.urlopen(f"{url}/models") as reply:
-        rows = json.load(reply)["data"]
-    adapter = next(each for each in rows if each.get("parent"))  # encoders are served too
-    return [adapter["id"], adapter["parent"]]
-
-
-def _gate_served(job: Job, url: str) -> Taken:
-    """Our gate, with both models behind the server."""
-    write_project(job)
-    candidate, base = _names(url)
-    line = [sys.executable, *GATE, f"--model=openai:{candidate}@{url}"]
-    line += [f"--gate-baseline=openai:{base}@{url}", "--gate-no-cache"]
-    return run(line, job.directory, statuses=GATED)

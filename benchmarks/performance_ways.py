@@ -94,6 +94,7 @@ class Amount:
         scale: Numbers of cases with made-up answers.
         base: The base model.
         peers: An interpreter with lm-eval and inspect_ai; None without them.
+        promptfoo: Its executable; None without it.
         work: A directory for what is kept between steps.
     """
 
@@ -102,6 +103,7 @@ class Amount:
     scale: Sequence[int]
     base: str
     peers: str | None
+    promptfoo: str | None
     work: Path
 
 
@@ -126,7 +128,8 @@ class Job:
 
     Attributes:
         directory: An empty one for this job alone.
-        peers: An interpreter with lm-eval and inspect; None without them.
+        peers: An interpreter with lm-eval and inspect_ai; None without them.
+        promptfoo: Its executable; None without it.
     """
 
     base: Path
@@ -134,6 +137,7 @@ class Job:
     prompts: Sequence[Sequence[Mapping[str, str]]]
     directory: Path
     peers: str | None = None
+    promptfoo: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,8 +241,10 @@ def run(
     process.returncode = os.waitstatus_to_exitcode(status)
     wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if process.returncode not in statuses:
-        said_last = (directory / "said.txt").read_text("utf-8", "replace").strip().splitlines()[-1:]
-        raise FailedRun(f"exit status {process.returncode}: {' '.join(said_last)[-300:]}")
+        lines = (directory / "said.txt").read_text("utf-8", "replace").strip().splitlines() or [""]
+        # Some programs print their version, or a count, after the reason.
+        reason = next((line for line in reversed(lines) if "rror" in line), lines[-1])
+        raise FailedRun(f"exit status {process.returncode}: {reason.strip()[-300:]}")
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Taken(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024)
 

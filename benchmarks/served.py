@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 QUESTIONS = 40
@@ -65,7 +66,13 @@ def main() -> None:
             if options.only in {None, "client"}:
                 print(f"client: {asked_by_client(url, adapter)}", flush=True)
             if options.only in {None, "lm-eval"} and options.lm_eval:
-                print(f"lm-eval: {scored_by_lm_eval(options.lm_eval, url, base, work)}", flush=True)
+                found = scored_by_lm_eval(options.lm_eval, url, base, work)
+                print(
+                    f"lm-eval: {found.likelihoods} log-likelihoods differ by at most "
+                    f"{found.largest_difference:.2g}, {found.texts_equal} of {QUESTIONS} texts are equal "
+                    f"(hf {found.seconds[0]:.0f} s, served {found.seconds[1]:.0f} s)",
+                    flush=True,
+                )
             if options.only in {None, "gate"}:
                 print(f"gate: {gated(url, adapter, work)}", flush=True)
 
@@ -136,7 +143,26 @@ def asked_by_client(url: str, adapter: Path) -> str:
     return f"{equal} of {len(told)} answers equal the engine's"
 
 
-def scored_by_lm_eval(python: str, url: str, base: Path, work: Path) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """What lm-eval finds through the server, beside its own ``hf``.
+
+    Attributes:
+        likelihoods: How many log-likelihoods were compared.
+        largest_difference: Of two of them, in nats.
+        greediness_equal: How many continuations both call the likeliest, or both don't.
+        texts_equal: How many written texts are equal.
+        seconds: What each took, ``hf`` first.
+    """
+
+    likelihoods: int
+    largest_difference: float
+    greediness_equal: int
+    texts_equal: int
+    seconds: tuple[float, float]
+
+
+def scored_by_lm_eval(python: str, url: str, base: Path, work: Path) -> Scored:
     """Likelihoods and texts by lm-eval from the server, compared with its own ``hf``."""
     tasks = work / "tasks"
     tasks.mkdir()
@@ -156,18 +182,20 @@ def scored_by_lm_eval(python: str, url: str, base: Path, work: Path) -> str:
     )
     here, elapsed_here = _lm_eval(python, tasks, work / "hf", "hf", f"pretrained={base},dtype=float32")
     there, elapsed_there = _lm_eval(python, tasks, work / "served", "local-completions", server)
-    largest = max(
-        abs(float(one[0]) - float(other[0]))
+    pairs = [
+        (one, other)
         for first, second in zip(here["sums_choice"], there["sums_choice"], strict=True)
         for one, other in zip(first, second, strict=True)
-    )
-    same = sum(
-        str(one[0]).strip() == str(other[0]).strip()
-        for one, other in zip(here["sums_write"], there["sums_write"], strict=True)
-    )
-    return (
-        f"{4 * QUESTIONS} log-likelihoods differ by at most {largest:.2g}, {same} of {QUESTIONS} texts "
-        f"are equal (hf {elapsed_here:.0f} s, served {elapsed_there:.0f} s)"
+    ]
+    return Scored(
+        likelihoods=len(pairs),
+        largest_difference=max(abs(float(one[0]) - float(other[0])) for one, other in pairs),
+        greediness_equal=sum(one[1] == other[1] for one, other in pairs),
+        texts_equal=sum(
+            str(one[0]).strip() == str(other[0]).strip()
+            for one, other in zip(here["sums_write"], there["sums_write"], strict=True)
+        ),
+        seconds=(elapsed_here, elapsed_there),
     )
 
 

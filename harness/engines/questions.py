@@ -176,6 +176,11 @@ class WrittenAnswer:
     end: int | None = None
     seconds: float | None = None
 
+    @property
+    def all_tokens(self) -> list[int]:
+        """The tokens, the one that ended the answer included."""
+        return [*self.tokens, *([] if self.end is None else [self.end])]
+
 
 def with_shared(asked: Sequence[Question]) -> list[Question]:
     """The questions with the number of first tokens that are read once for several of them."""

@@ -39,11 +39,18 @@ class TracedAnswer:
     Attributes:
         prompt: The prompt's tokens.
         answer: The answer's tokens, without one that ends it.
+        end: The token that ended it; None if none did.
     """
 
     completion: Completion
     prompt: tuple[TracedToken, ...]
     answer: tuple[TracedToken, ...]
+    end: TracedToken | None = None
+
+    @property
+    def written(self) -> tuple[TracedToken, ...]:
+        """All tokens that the model wrote: servers list the one that ends an answer too."""
+        return self.answer if self.end is None else (*self.answer, self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

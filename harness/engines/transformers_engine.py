@@ -241,17 +241,19 @@ class TransformersEngine:
                     written[row] = answer
         budget = min(self.plan.batch_tokens, _LOSS_BATCH_TOKENS)
         found: dict[int, TracedAnswer] = {}
-        for batch in self._batches(sides, prompt_tokens, [len(each.tokens) for each in written], budget):
+        for batch in self._batches(sides, prompt_tokens, [len(each.all_tokens) for each in written], budget):
             texts = [
-                TokenRow(side=asked[row].side, ids=[*asked[row].tokens, *written[row].tokens])
+                TokenRow(side=asked[row].side, ids=[*asked[row].tokens, *written[row].all_tokens])
                 for row in batch
             ]
             for row, traced in zip(batch, trace_rows(texts, most), strict=True):
-                start = prompt_tokens[row]
+                start, answer = prompt_tokens[row], written[row]
+                ended = start + len(answer.tokens)
                 found[row] = TracedAnswer(
-                    completion=asked[row].completion(written[row].tokens, written[row].stop_reason),
+                    completion=asked[row].completion(answer.tokens, answer.stop_reason),
                     prompt=tuple(traced[:start]) if with_prompts else (),
-                    answer=tuple(traced[start:]),
+                    answer=tuple(traced[start:ended]),
+                    end=None if answer.end is None else traced[ended],
                 )
         return [found[row] for row in range(len(requests))]
 

@@ -60,6 +60,7 @@ def _refuse_invalid(app: "FastAPI") -> None:
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -67,6 +68,11 @@ def _refuse_invalid(app: "FastAPI") -> None:
         place = ".".join(str(step) for step in first["loc"][1:])
         message = first["msg"].removeprefix("Value error, ")
         return bad_request(f"{place}: {message}" if place else message)
+
+    @app.exception_handler(HTTPException)
+    async def elsewhere(request: Request, error: HTTPException) -> JSONResponse:
+        message = f"{request.method} {request.url.path}: {error.detail}"
+        return refusal(error.status_code, message, "invalid_request_error")
 
     @app.exception_handler(InputError)
     async def unusable(request: Request, error: InputError) -> JSONResponse:
@@ -90,11 +96,10 @@ def _require_key(app: "FastAPI", key: str | None) -> None:
 
 
 def _list_models(app: "FastAPI", served: ServedModels, encoders: Sequence[str]) -> None:
-    @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
+    def listed() -> dict[str, dict[str, Any]]:
         common = {"object": "model", "created": 0, "owned_by": "tunegate"}
-        data = [
-            {
+        data = {
+            name: {
                 **common,
                 "id": name,
                 "root": model.adapter_dir or model.base_model,
@@ -107,8 +112,16 @@ def _list_models(app: "FastAPI", served: ServedModels, encoders: Sequence[str]) 
                 },
             }
             for name, model in served.models.items()
-        ]
-        return {"object": "list", "data": data + [{**common, "id": name} for name in encoders]}
+        }
+        return data | {name: {**common, "id": name} for name in encoders}
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": list(listed().values())}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> Any:
+        return listed().get(name) or unknown_model(name, tuple(listed()))
 
 
 def _exchange_adapters(app: "FastAPI", served: ServedModels) -> None:

@@ -1,5 +1,6 @@
-"""The routes that answer: chat completions, whole or streamed, and plain completions."""
+"""The routes that answer: chat completions and plain completions, whole or streamed."""
 
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from harness.serving.error_replies import bad_request, unknown_model
 from harness.serving.models import ServedModels
 from harness.serving.protocol import ChatRequest, CompletionRequest
 from harness.serving.replies import chat_reply, completion_reply
-from harness.serving.streaming import stream_answer
+from harness.serving.streams import chat_stream, text_stream
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -24,6 +25,8 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
     """
     from fastapi.responses import StreamingResponse
 
+    events = partial(StreamingResponse, media_type="text/event-stream")
+
     @app.post("/v1/chat/completions")
     async def chat(body: ChatRequest) -> Any:
         if body.model not in served.models:
@@ -32,9 +35,7 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
             return bad_request(problem)
         requests = await chat_requests(served, body)
         if body.stream:
-            with_usage = body.stream_options is not None and body.stream_options.include_usage
-            events = stream_answer(served.batcher, requests[0], body.model, with_usage=with_usage)
-            return StreamingResponse(events, media_type="text/event-stream")
+            return events(chat_stream(served, body, requests))
         if body.traced is None:
             return chat_reply(body.model, await answer(served, requests), tools=body.offered_tools)
         traced = await trace(served, requests, body.traced, with_prompt=False)
@@ -50,8 +51,9 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
         if set(body.stop_token_ids or ()) - served.engine.stop_ids(body.model):
             return bad_request("stop_token_ids: only tokens that end this model's answers anyway")
         requests = await completion_requests(served, body)
-        with_prompt = body.echo or bool(body.return_token_ids)
-        answers = await trace(served, requests, body.logprobs, with_prompt=with_prompt)
+        if body.stream:
+            return events(text_stream(served, body, requests))
+        answers = await trace(served, requests, body.logprobs, with_prompt=body.with_prompt)
         return completion_reply(
             body.model,
             answers,

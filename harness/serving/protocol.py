@@ -20,6 +20,24 @@ _REFUSED: dict[str, tuple[object, ...]] = {
     "repetition_penalty": (None, 1),
     "top_k": (None, -1, 0),
     "min_p": (None, 0),
+    "typical_p": (None, 1),
+    "length_penalty": (None, 1),
+    "min_tokens": (None, 0),
+    "ignore_eos": (None, False),
+    "use_beam_search": (None, False),
+    "bad_words": (None, []),
+    "allowed_token_ids": (None,),
+    "logits_processors": (None, []),
+    "stop_token_ids": (None, []),
+    "include_stop_str_in_output": (None, False),
+    "skip_special_tokens": (None, True),
+    "truncate_prompt_tokens": (None,),
+    # What else forms an answer, or the prompt, in vLLM, SGLang and llama.cpp.
+    **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar"), (None,)),
+    **dict.fromkeys(("structured_outputs", "grammar", "regex", "ebnf", "json_schema"), (None,)),
+    **dict.fromkeys(("chat_template", "documents", "function_call"), (None,)),
+    "add_generation_prompt": (None, True),
+    "continue_final_message": (None, False),
 }
 _MOST_ANSWERS = 64
 _MOST_LIKELIEST = 20
@@ -115,7 +133,7 @@ class Sampling(BaseModel):
     seed: int | None = None
     n: Annotated[int | None, Field(ge=1, le=_MOST_ANSWERS)] = None
     stop: str | list[str] | None = None
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
 
     @model_validator(mode="after")
@@ -123,14 +141,17 @@ class Sampling(BaseModel):
         for name, allowed in _REFUSED.items():
             if (self.__pydantic_extra__ or {}).get(name) not in allowed:
                 raise ValueError(f"{name} is not supported")
-        if self.stream and (self.n or 1) > 1:
-            raise ValueError("n above 1 is not supported in a stream")
         return self
 
     @property
     def answers(self) -> int:
         """Number of answers to one prompt."""
         return self.n or 1
+
+    @property
+    def streams_usage(self) -> bool:
+        """Whether a stream ends with the number of tokens."""
+        return self.stream_options is not None and self.stream_options.include_usage
 
     def sampling(self, max_tokens: int) -> GenerationSettings:
         """The settings of sampling; greedy unless the request says otherwise."""
@@ -218,9 +239,7 @@ class ChatRequest(Sampling, Conversation):
     response_format: JsonFormat | None = None
 
     @model_validator(mode="after")
-    def _streams_text(self) -> "ChatRequest":
-        if self.stream and self.logprobs:
-            raise ValueError("logprobs is not supported in a stream")
+    def _lists_tokens(self) -> "ChatRequest":
         if self.top_logprobs and not self.logprobs:
             raise ValueError("top_logprobs needs logprobs: true")
         return self
@@ -248,16 +267,20 @@ class CompletionRequest(Sampling):
     logprobs: Annotated[int | None, Field(ge=0, le=_MOST_LIKELIEST)] = None
     return_token_ids: bool | None = None
     stop_token_ids: list[int] | None = None
+    add_special_tokens: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> "CompletionRequest":
         if not self.prompt:
             raise ValueError("prompt is empty")
-        if self.stream:
-            raise ValueError("stream is not supported by completions; use chat completions")
         if self.max_tokens == 0 and not self.echo:
             raise ValueError("max_tokens of 0 needs echo")
         return self
+
+    @property
+    def with_prompt(self) -> bool:
+        """Whether the prompts' tokens are listed too."""
+        return self.echo or bool(self.return_token_ids)
 
     def prompts(self) -> list[str | list[int]]:
         """The prompts in a list, each a text or tokens."""

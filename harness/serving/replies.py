@@ -4,12 +4,14 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from harness.engines.traced import TracedAnswer, TracedToken
 from harness.metrics.call_json import CallError, known_tools
 from harness.metrics.written_calls import written_calls
 from harness.types import Completion, JsonValue, ToolCall
+
+Choice: TypeAlias = dict[str, Any]
 
 
 def chat_reply(
@@ -30,21 +32,35 @@ def chat_reply(
     Returns:
         The reply's JSON.
     """
-    choices = []
-    for index, completion in enumerate(completions):
-        message: dict[str, Any] = {"role": "assistant", "content": completion.text}
-        if completion.reasoning is not None:
-            message["reasoning_content"] = completion.reasoning
-        reason: str = completion.stop_reason
-        if tools and (calls := _calls(completion.text, tools)):
-            # The text stays: it is what the model wrote, and what checks of calls read.
-            message["tool_calls"], reason = calls, "tool_calls"
-            message["tool_calls_in_content"] = True
-        choice = {"index": index, "message": message, "finish_reason": reason, "logprobs": None}
-        if traces:
-            choice["logprobs"] = {"content": [_chat_token(token) for token in traces[index].answer]}
-        choices.append(choice)
-    return {**_head("chat.completion", model), "choices": choices, "usage": usage_of(completions)}
+    choices = [
+        _chat_choice(index, completion, traces[index] if traces else None, tools)
+        for index, completion in enumerate(completions)
+    ]
+    return {**head("chat.completion", model), "choices": choices, "usage": usage_of(completions)}
+
+
+def _chat_choice(
+    index: int, completion: Completion, trace: TracedAnswer | None, tools: Sequence[JsonValue]
+) -> Choice:
+    message: dict[str, Any] = {"role": "assistant", "content": completion.text}
+    if completion.reasoning is not None:
+        message["reasoning_content"] = completion.reasoning
+    called, reason = _called(completion, tools)
+    logprobs = None if trace is None else chat_logprobs(trace)
+    return {"index": index, "message": {**message, **called}, "finish_reason": reason, "logprobs": logprobs}
+
+
+def chat_logprobs(trace: TracedAnswer) -> dict[str, Any]:
+    """The log-probabilities of an answer to a conversation."""
+    return {"content": [_chat_token(token) for token in trace.written]}
+
+
+def _called(completion: Completion, tools: Sequence[JsonValue]) -> tuple[dict[str, Any], str]:
+    """The calls in an answer as fields of its message, and the reason of its end."""
+    if not tools or not (calls := _calls(completion.text, tools)):
+        return {}, completion.stop_reason
+    # The text stays: it is what the model wrote, and what checks of calls read.
+    return {"tool_calls": calls, "tool_calls_in_content": True}, "tool_calls"
 
 
 def _calls(text: str, tools: Sequence[JsonValue]) -> list[dict[str, Any]]:
@@ -85,22 +101,33 @@ def completion_reply(
     Returns:
         The reply's JSON.
     """
-    choices = []
-    for index, answer in enumerate(answers):
-        tokens = [*(answer.prompt if echo else ()), *answer.answer]
-        prompt = (answer.completion.prompt or "") if echo else ""
-        choice: dict[str, Any] = {
-            "index": index,
-            "text": prompt + answer.completion.text,
-            "finish_reason": answer.completion.stop_reason,
-            "logprobs": _plain_logprobs(tokens) if logprobs else None,
-        }
-        if with_ids:
-            choice["token_ids"] = [token.id for token in answer.answer]
-            choice["prompt_token_ids"] = [token.id for token in answer.prompt]
-        choices.append(choice)
+    choices = [
+        text_choice(index, answer, echo=echo, logprobs=logprobs, with_ids=with_ids)
+        for index, answer in enumerate(answers)
+    ]
     completions = [answer.completion for answer in answers]
-    return {**_head("text_completion", model), "choices": choices, "usage": usage_of(completions)}
+    return {**head("text_completion", model), "choices": choices, "usage": usage_of(completions)}
+
+
+def text_choice(index: int, answer: TracedAnswer, *, echo: bool, logprobs: bool, with_ids: bool) -> Choice:
+    """One continued text.
+
+    Args:
+        index: Its place.
+        answer: The continuation with its tokens.
+        echo: Whether it begins with its prompt.
+        logprobs: Whether log-probabilities are listed.
+        with_ids: Whether token ids are listed.
+    """
+    tokens = [*(answer.prompt if echo else ()), *answer.written]
+    prompt = (answer.completion.prompt or "") if echo else ""
+    choice = text_part(index, prompt + answer.completion.text)
+    choice["finish_reason"] = answer.completion.stop_reason
+    choice["logprobs"] = _plain_logprobs(tokens) if logprobs else None
+    if with_ids:
+        choice["token_ids"] = [token.id for token in answer.written]
+        choice["prompt_token_ids"] = [token.id for token in answer.prompt]
+    return choice
 
 
 def _plain_logprobs(tokens: Sequence[TracedToken]) -> dict[str, Any]:
@@ -120,24 +147,49 @@ def _plain_logprobs(tokens: Sequence[TracedToken]) -> dict[str, Any]:
     }
 
 
-def new_stream(model: str) -> dict[str, Any]:
-    """The common fields of all chunks of a stream."""
-    return _head("chat.completion.chunk", model)
-
-
-def chunk(head: dict[str, Any], delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-    """One chunk of a stream.
+def text_part(index: int, text: str) -> Choice:
+    """A further part of a continued text.
 
     Args:
-        head: The common fields of all chunks.
-        delta: The text of this chunk.
-        finish_reason: Why the answer ended; only in the last chunk.
-
-    Returns:
-        The chunk's JSON.
+        index: Its place.
+        text: The part.
     """
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
-    return {**head, "choices": [choice]}
+    return {"index": index, "text": text, "finish_reason": None, "logprobs": None}
+
+
+def chat_part(index: int, delta: dict[str, Any]) -> Choice:
+    """A further part of an answer to a conversation.
+
+    Args:
+        index: Its place.
+        delta: The message's new fields.
+    """
+    return {"index": index, "delta": delta, "finish_reason": None, "logprobs": None}
+
+
+def chat_end(
+    index: int, completion: Completion, rest: str, trace: TracedAnswer | None, tools: Sequence[JsonValue]
+) -> list[Choice]:
+    """The last parts of an answer to a conversation.
+
+    Args:
+        index: Its place.
+        completion: The answer.
+        rest: What is left of its text.
+        trace: Its tokens, if they are wanted.
+        tools: The offered tools, in OpenAI's form.
+    """
+    parts = []
+    if completion.reasoning:
+        parts.append(chat_part(index, {"reasoning_content": completion.reasoning}))
+    if rest or trace is not None:
+        logprobs = None if trace is None else chat_logprobs(trace)
+        parts.append({**chat_part(index, {"content": rest}), "logprobs": logprobs})
+    called, reason = _called(completion, tools)
+    if called:
+        calls = [{"index": place, **call} for place, call in enumerate(called["tool_calls"])]
+        parts.append(chat_part(index, {**called, "tool_calls": calls}))
+    return [*parts, {**chat_part(index, {}), "finish_reason": reason}]
 
 
 def usage_of(completions: Sequence[Completion]) -> dict[str, int]:
@@ -147,7 +199,16 @@ def usage_of(completions: Sequence[Completion]) -> dict[str, int]:
     return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
 
 
-def _head(kind: str, model: str) -> dict[str, Any]:
+def head(kind: str, model: str) -> dict[str, Any]:
+    """The common fields of a reply, or of all events of a stream.
+
+    Args:
+        kind: The protocol's kind of object.
+        model: The served model's name.
+
+    Returns:
+        The fields.
+    """
     return {
         "id": f"{'cmpl' if kind == 'text_completion' else 'chatcmpl'}-{uuid.uuid4().hex}",
         "object": kind,

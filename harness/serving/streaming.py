@@ -1,54 +1,96 @@
-"""An answer as server-sent events during generation."""
+"""Answers as server-sent events during generation."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
 
 from harness.engines.base import GenerationRequest
-from harness.engines.micro_batch import MicroBatcher
+from harness.engines.traced import TracedAnswer
 from harness.errors import EngineError
 from harness.serving.error_replies import error_reply
-from harness.serving.replies import chunk, new_stream, usage_of
+from harness.serving.replies import Choice, usage_of
 from harness.types import Completion
 
+Answer: TypeAlias = Completion | TracedAnswer
+# Answers a request; the function that it gets may be called with the text so far.
+Ask: TypeAlias = Callable[[GenerationRequest, Callable[[str], None]], Awaitable[Answer]]
 
-async def stream_answer(
-    batcher: MicroBatcher, request: GenerationRequest, model: str, *, with_usage: bool
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How events are written.
+
+    Attributes:
+        head: The common fields of all events.
+        begin: The choice with which an answer begins; None for none.
+        part: The choice with a further text of an answer.
+        end: The last choices of an answer, with what is left of its text.
+    """
+
+    head: Mapping[str, Any]
+    begin: Callable[[int], Choice] | None
+    part: Callable[[int, str], Choice]
+    end: Callable[[int, Any, str], Sequence[Choice]]
+
+
+async def stream_answers(
+    ask: Ask, requests: Sequence[GenerationRequest], wording: Wording, *, with_usage: bool
 ) -> AsyncIterator[str]:
-    """Server-sent events: the growing text, the reason of its end, the tokens.
+    """Server-sent events: the growing texts, the reasons of their ends, the tokens.
 
     Args:
-        batcher: Answers requests.
-        request: The request.
-        model: The model's name for the client.
+        ask: Answers a request.
+        requests: The requests, one for each answer.
+        wording: How events are written.
         with_usage: Whether the last event has the number of tokens.
     """
-    texts: asyncio.Queue[str | None] = asyncio.Queue()
-    answer = asyncio.ensure_future(batcher.generate(request, texts.put_nowait))
-    answer.add_done_callback(lambda _: texts.put_nowait(None))
-    head, sent = new_stream(model), ""
-    yield _event(chunk(head, {"role": "assistant", "content": ""}))
+    texts: asyncio.Queue[tuple[int, str | None]] = asyncio.Queue()
+
+    def put(index: int, text: str | None) -> None:
+        texts.put_nowait((index, text))
+
+    def ended(index: int, _: object) -> None:
+        put(index, None)
+
+    answers = [
+        asyncio.ensure_future(ask(request, partial(put, index))) for index, request in enumerate(requests)
+    ]
+    for index, answer in enumerate(answers):
+        answer.add_done_callback(partial(ended, index))
+        if wording.begin is not None:
+            yield _event(wording.head, [wording.begin(index)])
+    sent = [""] * len(requests)
+    found: list[Completion] = []
     try:
-        while (text := await texts.get()) is not None:
-            ready = _settled(text, request.settings.stop)
-            if ready.startswith(sent) and ready != sent:
-                yield _event(chunk(head, {"content": ready[len(sent) :]}))
-                sent = ready
-        completion: Completion = await answer
+        while len(found) < len(requests):
+            index, text = await texts.get()
+            if text is None:
+                finished = await answers[index]
+                found.append(_completion(finished))
+                rest = found[-1].text.removeprefix(sent[index])
+                for choice in wording.end(index, finished, rest):
+                    yield _event(wording.head, [choice])
+                continue
+            ready = _settled(text, requests[index].settings.stop)
+            if ready.startswith(sent[index]) and ready != sent[index]:
+                yield _event(wording.head, [wording.part(index, ready[len(sent[index]) :])])
+                sent[index] = ready
     except EngineError as error:
-        yield _event(error_reply(str(error), "server_error"))
+        yield f"data: {json.dumps(error_reply(str(error), 'server_error'))}\n\n"
         return
     finally:
-        answer.cancel()
-    if completion.reasoning:
-        yield _event(chunk(head, {"reasoning_content": completion.reasoning}))
-    if rest := completion.text.removeprefix(sent):
-        yield _event(chunk(head, {"content": rest}))
-    yield _event(chunk(head, {}, completion.stop_reason))
+        for answer in answers:
+            answer.cancel()
     if with_usage:
-        yield _event({**head, "choices": [], "usage": usage_of([completion])})
+        yield _event({**wording.head, "usage": usage_of(found)}, [])
     yield "data: [DONE]\n\n"
+
+
+def _completion(answer: Answer) -> Completion:
+    return answer.completion if isinstance(answer, TracedAnswer) else answer
 
 
 def _settled(text: str, stops: Sequence[str]) -> str:
@@ -60,5 +102,5 @@ def _settled(text: str, stops: Sequence[str]) -> str:
     return text[: len(text) - longest]
 
 
-def _event(content: Mapping[str, Any]) -> str:
-    return f"data: {json.dumps(content)}\n\n"
+def _event(head: Mapping[str, Any], choices: Sequence[Choice]) -> str:
+    return f"data: {json.dumps({**head, 'choices': list(choices)})}\n\n"

@@ -36,7 +36,7 @@ class Watched:
 
     def generate(self, requests, on_batch, on_text=None):
         self.sizes.append(len(requests))
-        if any("break" in one.messages[-1].content for one in requests):
+        if any("break" in turn.content for one in requests for turn in one.messages[-1:]):
             raise EngineError("broken on purpose")
         self.engine.generate(requests, on_batch, on_text)
 

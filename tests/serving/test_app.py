@@ -22,6 +22,24 @@ def test_base_and_adapters_are_served_by_name(serve, models):
     assert len(models) == 2
 
 
+def test_a_model_is_described_by_its_name(serve, models):
+    client, _ = serve()
+    for model in client.models.list():
+        assert client.models.retrieve(model.id) == model
+    with pytest.raises(openai.NotFoundError, match=next(iter(models))) as refused:
+        client.models.retrieve("other")
+    assert refused.value.code == "model_not_found"
+
+
+def test_what_is_not_served_is_refused_in_the_protocol_s_form(serve, models):
+    client, _ = serve()
+    with pytest.raises(openai.NotFoundError, match="POST /v1/responses: Not Found"):
+        client.responses.create(model=next(iter(models)), input="one")
+    with pytest.raises(openai.BadRequestError, match="JSON") as refused:
+        client.post("/completions", content=b"{", cast_to=object)
+    assert refused.value.type == "invalid_request_error"
+
+
 def test_an_answer_is_the_engine_s_own(serve, engine, models, user, direct):
     client, _ = serve()
     for name in models:
@@ -140,14 +158,16 @@ def test_an_unknown_model_is_named_with_those_that_are_served(serve, models, use
 @pytest.mark.parametrize(
     "asked",
     [
-        {"n": 2, "stream": True},
         {"n": 65},
-        {"logprobs": True, "stream": True},
         {"top_logprobs": 2},
         {"presence_penalty": 0.5},
         {"logit_bias": {"3": 1}},
         {"tool_choice": "required", "tools": []},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "none"}}},
+        {"extra_body": {"min_tokens": 4}},
+        {"extra_body": {"guided_choice": ["yes", "no"]}},
+        {"extra_body": {"stop_token_ids": [3]}},
+        {"extra_body": {"continue_final_message": True}},
         {"temperature": -1},
         {"max_tokens": 0},
         {"messages": []},
@@ -157,7 +177,7 @@ def test_an_unknown_model_is_named_with_those_that_are_served(serve, models, use
 )
 def test_what_is_not_supported_is_refused(serve, models, asked, user):
     client, watched = serve()
-    with pytest.raises(openai.BadRequestError, match=next(iter(asked))):
+    with pytest.raises(openai.BadRequestError, match=next(iter(asked.get("extra_body", asked)))):
         client.chat.completions.create(**{"model": next(iter(models)), "messages": user("x"), **asked})
     assert watched.sizes == []
     long = client.chat.completions.create(

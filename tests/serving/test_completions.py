@@ -113,13 +113,28 @@ def test_chat_answers_have_log_probabilities(serve, models, user):
         reply = client.chat.completions.create(**asked, logprobs=True, top_logprobs=3)
         assert reply.choices[0].message.content == plain.choices[0].message.content
         tokens = reply.choices[0].logprobs.content
-        assert len(tokens) == plain.usage.completion_tokens
+        # The token that ends an answer is listed, and counts as no part of it.
+        ended = plain.choices[0].finish_reason == "stop"
+        assert len(tokens) == plain.usage.completion_tokens + ended
         for token in tokens:
             tops = [top.logprob for top in token.top_logprobs]
             assert tops == sorted(tops, reverse=True)
             # A greedy token is the likeliest one.
             assert (token.token, token.logprob) == (token.top_logprobs[0].token, tops[0])
         assert plain.choices[0].logprobs is None
+
+
+def test_a_token_that_ends_an_answer_is_listed(serve, models, engine, monkeypatch):
+    """Clients that score a prompt ask for one token, and leave the last out: it must be there."""
+    client, _ = serve()
+    name = next(iter(models))
+    asked = {"model": name, "prompt": PLAIN, "max_tokens": 1, "logprobs": 1}
+    reply = client.completions.create(**asked, extra_body={"return_token_ids": True}).choices[0]
+    monkeypatch.setattr(type(engine._sides[name]), "stop_ids", property(lambda _: set(reply.token_ids)))
+    ended = client.completions.create(**asked, echo=True).choices[0]
+    assert (ended.finish_reason, ended.text) == ("stop", PLAIN)
+    assert len(ended.logprobs.token_logprobs) == len(PLAIN.split()) + 1
+    assert ended.logprobs.token_logprobs[-1] == pytest.approx(reply.logprobs.token_logprobs[0], abs=1e-4)
 
 
 def test_tokens_are_traced_alike_alone_and_in_a_batch(models):
@@ -198,7 +213,8 @@ def test_a_written_call_is_listed_beside_the_text():
         ({"prompt": "x", "best_of": 2}, "best_of"),
         ({"prompt": "x", "suffix": "y"}, "suffix"),
         ({"prompt": "x", "max_tokens": 0}, "echo"),
-        ({"prompt": "x", "stream": True}, "stream"),
+        ({"prompt": "x", "extra_body": {"add_special_tokens": False}}, "add_special_tokens"),
+        ({"prompt": "x", "extra_body": {"ignore_eos": True}}, "ignore_eos"),
         ({"prompt": []}, "prompt is empty"),
         ({"prompt": "x", "extra_body": {"prompt_logprobs": 1}}, "prompt_logprobs"),
         ({"prompt": "w1 " * 600}, "fill the context of 512"),

@@ -1,0 +1,72 @@
+"""The streams of chat completions and of plain completions."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from harness.engines.base import GenerationRequest
+from harness.engines.micro_batch import Trace
+from harness.engines.traced import TracedAnswer
+from harness.serving.models import ServedModels
+from harness.serving.protocol import ChatRequest, CompletionRequest
+from harness.serving.replies import Choice, chat_end, chat_part, head, text_choice, text_part
+from harness.serving.streaming import Ask, Wording, stream_answers
+from harness.types import Completion
+
+
+def chat_stream(
+    served: ServedModels, body: ChatRequest, requests: Sequence[GenerationRequest]
+) -> AsyncIterator[str]:
+    """The events of answers to a conversation.
+
+    Args:
+        served: The models.
+        body: What the client asked.
+        requests: The engine's requests, one for each answer.
+    """
+
+    def end(index: int, answer: Any, rest: str) -> list[Choice]:
+        trace = answer if isinstance(answer, TracedAnswer) else None
+        completion: Completion = answer if trace is None else trace.completion
+        return chat_end(index, completion, rest, trace, body.offered_tools)
+
+    wording = Wording(
+        head=head("chat.completion.chunk", body.model),
+        begin=lambda index: chat_part(index, {"role": "assistant", "content": ""}),
+        part=lambda index, text: chat_part(index, {"content": text}),
+        end=end,
+    )
+    wanted = None if body.traced is None else Trace(body.traced)
+    return stream_answers(_asks(served, wanted), requests, wording, with_usage=body.streams_usage)
+
+
+def text_stream(
+    served: ServedModels, body: CompletionRequest, requests: Sequence[GenerationRequest]
+) -> AsyncIterator[str]:
+    """The events of continued texts; with their tokens, a text comes when it is finished.
+
+    Args:
+        served: The models.
+        body: What the client asked.
+        requests: The engine's requests, one for each text.
+    """
+    given = {
+        "echo": body.echo,
+        "logprobs": body.logprobs is not None,
+        "with_ids": bool(body.return_token_ids),
+    }
+
+    def end(index: int, answer: Any, rest: str) -> list[Choice]:
+        if isinstance(answer, TracedAnswer):
+            return [text_choice(index, answer, **given)]
+        return [{**text_part(index, rest), "finish_reason": answer.stop_reason}]
+
+    wording = Wording(head=head("text_completion", body.model), begin=None, part=text_part, end=end)
+    wanted = Trace(body.logprobs, body.with_prompt) if any(given.values()) else None
+    return stream_answers(_asks(served, wanted), requests, wording, with_usage=body.streams_usage)
+
+
+def _asks(served: ServedModels, wanted: Trace | None) -> Ask:
+    """Asks for answers; those with tokens are not shown before they are finished."""
+    if wanted is None:
+        return served.batcher.generate
+    return lambda request, _: served.batcher.trace(request, wanted)
