@@ -1,41 +1,55 @@
-"""Checks before the first run which verdicts a golden set can give at all."""
+"""Checks before the first run which verdicts a golden set can give at all.
+
+A gate with several looks tests each at a smaller level; its last look, at all cases, is the likeliest to
+decide.
+"""
 
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from harness.golden.schema import CHECK_TYPES, base_type, decides
-from harness.registry.metric import compared_scale
-from harness.statistics.clusters import CONFIDENCE, Units, group, unseen_share
+from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
+from harness.golden.schema import CHECK_TYPES, base_type
+from harness.metrics.labelled_answer import expected_label
+from harness.registry.content_metrics import MACRO_F1
+from harness.statistics.clusters import Units, group, unseen_share
 from harness.statistics.paired_binary import bound_without_flips
 from harness.statistics.varying_answers import answers_vary, equal_varying_drop
 from harness.types import GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
-# From the standard library, so that the lint imports no numerical library.
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+
+def last_level(golden_set: GoldenSet, looks: int) -> float:
+    """The one-sided level of a gate's last look at a set; the whole level for a set that is answered at once.
+
+    Args:
+        golden_set: The set.
+        looks: Planned number of looks.
+    """
+    if looks < 2 or golden_set.gate.population == "cases":
+        return ALPHA
+    # It integrates numerically: a lint without looks imports no numerical library.
+    from harness.golden.answering_order import answering_order
+    from harness.statistics.looks import level_at, look_sizes
+
+    sizes = [float(len(cases)) for cases in answering_order(golden_set)]
+    ends = sorted({*look_sizes(sizes, looks)} - {0})
+    return level_at([math.fsum(sizes[:end]) / math.fsum(sizes) for end in ends], ALPHA) if ends else ALPHA
 
 
-def least_drop_left_open(golden_set: GoldenSet) -> float:
+def least_drop_left_open(golden_set: GoldenSet, level: float = ALPHA) -> float:
     """The upper bound of the pass rate's drop if both models give equal answers to every case.
 
     Args:
         golden_set: The set; for a question about its own cases, without a noise record.
+        level: One-sided, of the bound.
     """
-    cases = _judged_cases(golden_set)
+    cases = judged_cases(golden_set)
     if not cases:
         return 1.0
     if golden_set.gate.population == "cases":
         return equal_varying_drop(cases).high if answers_vary(cases) else 0.0
-    return _bound_of_passes(cases)
-
-
-def _judged_cases(golden_set: GoldenSet) -> list[GoldenCase]:
-    """The cases that have a pass rate: all, or where graded metrics are gated those that can pass or fail."""
-    cases = [case for case in golden_set.cases if case.skip is None]
-    if not golden_set.gate.metric_margins:
-        return cases
-    return [case for case in cases if any(decides(check) for check in case.checks)]
+    return _bound_of_passes(cases, level)
 
 
 def _units(cases: Sequence[GoldenCase]) -> Units:
@@ -43,21 +57,30 @@ def _units(cases: Sequence[GoldenCase]) -> Units:
     return group([0.0] * len(cases), clusters)
 
 
-def _bound_of_passes(cases: Sequence[GoldenCase]) -> float:
-    units = _units(cases)
+def _bound_of_passes(cases: Sequence[GoldenCase], level: float) -> float:
+    units, z = _units(cases), _quantile(level)
     if units.count == len(cases):
-        return bound_without_flips(units.count, _Z)
+        return bound_without_flips(units.count, z)
     # As in harness.statistics.clustered_drop: a whole cluster, of the size in which a case is on average.
-    return min(bound_without_flips(units.count, _Z, 0.0) * units.count / units.effective, 1.0)
+    return min(bound_without_flips(units.count, z, 0.0) * units.count / units.effective, 1.0)
 
 
-def why_it_never_regresses(golden_set: GoldenSet) -> tuple[str, str] | None:
+def _quantile(level: float) -> float:
+    # Of the standard library, so that the lint imports no numerical library.
+    return NormalDist().inv_cdf(1 - level)
+
+
+def why_it_never_regresses(golden_set: GoldenSet, level: float = ALPHA) -> tuple[str, str] | None:
     """Why a pass rate can never regress, however much is lost, and how to change that; None if it can.
 
     Args:
         golden_set: The whole set.
+        level: One-sided, of the test.
+
+    Returns:
+        The reason and the remedy.
     """
-    cases = _judged_cases(golden_set)
+    cases = judged_cases(golden_set)
     if golden_set.gate.population == "cases" or not cases:
         return None
     count = _units(cases).count
@@ -66,9 +89,9 @@ def why_it_never_regresses(golden_set: GoldenSet) -> tuple[str, str] | None:
         return None
     # Of single cases, half the chance of what was seen counts (mid-p).
     chance = 0.5**count if clustered else 0.5 ** (count + 1)
-    if chance <= ALPHA:
+    if chance <= level:
         return None
-    least = math.ceil(math.log2(1 / ALPHA)) - (0 if clustered else 1)
+    least = math.ceil(math.log2(1 / level)) - (0 if clustered else 1)
     what = "cluster" if clustered else "case"
     return (
         f"its pass rate can never regress: {count} {what}{'' if count == 1 else 's'} can all get worse by "
@@ -77,13 +100,17 @@ def why_it_never_regresses(golden_set: GoldenSet) -> tuple[str, str] | None:
     )
 
 
-def why_it_never_passes(golden_set: GoldenSet) -> tuple[str, str] | None:
+def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[str, str] | None:
     """Why a pass rate can never pass, and how to change that; None for one that can, or that no case has.
 
     Args:
         golden_set: The whole set.
+        level: One-sided, of the bound that a pass needs within the margin.
+
+    Returns:
+        The reason and the remedy.
     """
-    margin, cases = golden_set.gate.margin, _judged_cases(golden_set)
+    margin, cases = golden_set.gate.margin, judged_cases(golden_set)
     if margin is None:
         margin = PROBE_MARGIN if golden_set.probes_forgetting else TASK_MARGIN
     if not cases:
@@ -93,7 +120,7 @@ def why_it_never_passes(golden_set: GoldenSet) -> tuple[str, str] | None:
             "it can never pass its gate: no drop can be beyond its margin of 1",
             "choose a smaller margin",
         )
-    if is_within(bound := least_drop_left_open(golden_set), margin):
+    if is_within(bound := least_drop_left_open(golden_set, level), margin):
         return None
     vary = " whose answers vary" if golden_set.gate.population == "cases" else ""
     remedy = (
@@ -102,8 +129,9 @@ def why_it_never_passes(golden_set: GoldenSet) -> tuple[str, str] | None:
         else f"add independent cases, widen the margin to {bound + 0.005:.2f}, or ask about these very cases "
         f"(gate: {{population: cases}})"
     )
+    looks = "" if level == ALPHA else " at the last look"
     return (
-        f"it can never pass its gate: with {_counted(cases)}{vary} even equal answers leave a drop of "
+        f"it can never pass its gate{looks}: with {_counted(cases)}{vary} even equal answers leave a drop of "
         f"{bound:.2f} possible, and its margin is {margin:g}",
         remedy,
     )
@@ -115,28 +143,25 @@ def _counted(cases: Sequence[GoldenCase]) -> str:
     return f"{len(cases)} {noun}{clusters}"
 
 
-def why_metrics_never_pass(golden_set: GoldenSet) -> list[tuple[str, str]]:
+def why_metrics_never_pass(golden_set: GoldenSet, level: float = ALPHA) -> list[tuple[str, str]]:
     """For each gated metric that equal answers cannot pass, or only from a low mean, why, and what helps.
 
     Args:
         golden_set: The whole set.
+        level: One-sided, of the bound that a pass needs within the margin.
     """
     found = []
     for metric, margin in golden_set.gate.metric_margins.items():
-        cases = [
-            case
-            for case in golden_set.cases
-            if case.skip is None and any(check.type == metric for check in case.single_checks)
-        ]
+        cases = cases_of_metric(golden_set, metric)
         reproduce = golden_set.gate.population == "cases" and not answers_vary(cases)
-        if not cases or base_type(metric) not in CHECK_TYPES:
+        if not cases:
             continue
-        bound, most, scale = _bound_of_scores(metric, cases, margin)
         never = f"{metric} can never pass its gate"
-        if margin >= scale:
+        if margin >= largest_drop(metric):
             reason = f"no drop can be beyond its margin of {margin:g}"
             found.append((f"{never}: {reason}", "choose a smaller margin"))
             continue
+        bound, most = _bound_of_scores(metric, cases, margin, level)
         if reproduce or is_within(bound, margin):
             continue
         if most > margin:
@@ -153,21 +178,42 @@ def why_metrics_never_pass(golden_set: GoldenSet) -> list[tuple[str, str]]:
     return found
 
 
-def _bound_of_scores(metric: str, cases: Sequence[GoldenCase], margin: float) -> tuple[float, float, float]:
-    """A metric's bound for equal answers from the best baseline, how near the worst one passes, its scale.
+def _bound_of_scores(
+    metric: str, cases: Sequence[GoldenCase], margin: float, level: float
+) -> tuple[float, float]:
+    """A metric's bound for equal answers from the best baseline, and how near the worst one can pass.
 
     As in harness.statistics.paired_graded: a share of units that none has shown may be lost completely, from
     where the baseline is, with one more case that loses the whole scale.
     """
-    kind, units, n = CHECK_TYPES[base_type(metric)], _units(cases), len(cases)
+    units, n, scale = _units(cases), len(cases), largest_drop(metric)
+    if metric == MACRO_F1:
+        return _bound_of_labels(cases, level), 0.0
+    if base_type(metric) not in CHECK_TYPES:
+        return 0.0, 0.0
+    kind = CHECK_TYPES[base_type(metric)]
     if kind.facts.kind == "binary":
-        return _bound_of_passes(cases), 0.0, 1.0
-    share = unseen_share(units.effective, ALPHA)
+        return _bound_of_passes(cases, level), 0.0
+    share = unseen_share(units.effective, level)
     if kind.light_tails:
-        return (share if 0.5**units.count > ALPHA else 0.0), 0.0, math.inf
-    share = max(share, bound_without_flips(units.count, _Z))
-    least, top = compared_scale(kind.facts)
-    scale = top - max(least, 0.0) if math.isfinite(least) else math.inf
+        return (share if 0.5**units.count > level else 0.0), 0.0
+    share = max(share, bound_without_flips(units.count, _quantile(level)))
     if not math.isfinite(scale):
-        return share, 0.0, math.inf
-    return share * scale, (margin / share * (n + 1) - scale) / n, scale
+        return share, 0.0
+    return share * scale, (margin / share * (n + 1) - scale) / n
+
+
+def _bound_of_labels(cases: Sequence[GoldenCase], level: float) -> float:
+    """The loss of macro-F1 that equal answers leave possible: that of the rarest label, unseen.
+
+    As in harness.comparison.whole_sets, where each label counts as much as any other.
+    """
+    clusters: dict[str, set[str | int]] = {}
+    for place, case in enumerate(cases):
+        for label in filter(None, (expected_label(case, check) for check in case.single_checks)):
+            clusters.setdefault(label, set()).add(place if case.cluster is None else case.cluster)
+    if _units(cases).count < 2 or not clusters:
+        return 1.0
+    rarest = max(unseen_share(len(members), level) for members in clusters.values())
+    count = _units(cases).count
+    return max(rarest / len(clusters), bound_without_flips(count, _quantile(level), 0.0))

@@ -10,7 +10,7 @@ import typer
 
 from harness.cli.options import JsonOption
 from harness.errors import GoldenError, as_one
-from harness.settings import load_settings
+from harness.settings import Settings, load_settings
 from harness.types import GoldenSet
 from harness.types.storage import write_whole
 from tunegate.printable import say
@@ -83,6 +83,10 @@ def lint(
     fail_on: Annotated[
         Literal["warning", "error"], typer.Option(help="The least level that makes exit status 1.")
     ] = "warning",
+    looks: Annotated[
+        int | None,
+        typer.Option(min=1, max=20, help="Looks of --gate-looks; by default the project's setting."),
+    ] = None,
     as_json: JsonOption = False,
     sarif: Annotated[
         Path | None, typer.Option(help="Also write the findings as SARIF here, for a code host.")
@@ -102,7 +106,7 @@ def lint(
         try:
             golden_set = load_golden_set(file)
             findings += lint_golden_set(golden_set)
-            notes += [f"{file}: note: {note}" for note in _notes_of(golden_set)]
+            notes += [f"{file}: note: {note}" for note in _notes_of(golden_set, looks)]
         except GoldenError as error:
             faulty += error.faults
     if as_json and not faulty:
@@ -126,26 +130,28 @@ def lint(
         raise typer.Exit(_FINDINGS)
 
 
-def _notes_of(golden_set: GoldenSet) -> list[str]:
+def _notes_of(golden_set: GoldenSet, looks: int | None) -> list[str]:
     """How little such a small set can show: no fault of a case."""
     from harness.authoring.passable import (
+        last_level,
         why_it_never_passes,
         why_it_never_regresses,
         why_metrics_never_pass,
     )
 
-    golden_set = _with_margin_of_project(golden_set)
-    never_passes = [why_it_never_passes(golden_set), *why_metrics_never_pass(golden_set)]
-    nevers = (*never_passes, why_it_never_regresses(golden_set))
+    settings = load_settings({}, command_project(Path.cwd()), os.environ)
+    golden_set = _with_margin_of_project(golden_set, settings)
+    level = last_level(golden_set, settings.looks if looks is None else looks)
+    never_passes = [why_it_never_passes(golden_set, level), *why_metrics_never_pass(golden_set, level)]
+    nevers = (*never_passes, why_it_never_regresses(golden_set, level))
     notes = [f"{never[0]}: {never[1]}" for never in nevers if never is not None]
     if never_passes == [None] and (seldom := _why_it_seldom_passes(golden_set)) is not None:
         notes.append(seldom)
     return notes
 
 
-def _with_margin_of_project(golden_set: GoldenSet) -> GoldenSet:
+def _with_margin_of_project(golden_set: GoldenSet, settings: Settings) -> GoldenSet:
     """A setting of the project's is the margin of all its sets."""
-    settings = load_settings({}, command_project(Path.cwd()), os.environ)
     margin = settings.forgetting_margin if golden_set.probes_forgetting else settings.margin
     return golden_set if margin is None else replace(golden_set, gate=replace(golden_set.gate, margin=margin))
 

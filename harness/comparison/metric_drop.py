@@ -114,18 +114,21 @@ def _drop_of_sample(
     paired: PairedMetric, confidence: float, *, any_case_counts: bool
 ) -> tuple[Interval, float, float]:
     """The drop of further cases like these: its interval, its upper end with unseen losses, and p."""
+    level = (1 - confidence) / 2
     if is_counted(paired):
         lost, gained = flips(paired)
-        drop, p_value = tango_interval(lost, gained, len(paired.keys), confidence), mcnemar_p(lost, gained)
-        if p_value <= (1 - confidence) / 2:
+        drop = tango_interval(lost, gained, len(paired.keys), confidence)
+        high_unseen, p_value = drop.high, mcnemar_p(lost, gained)
+        if p_value <= level:
             # The score test is by a hair less sure of 12 lost and 5 gained cases than the exact one.
             drop = replace(drop, low=max(drop.low, 0.0))
-        high_unseen = drop.high
     else:
         found = _drop_of_units(paired, confidence)
         drop, high_unseen, p_value = found.interval, found.high_unseen, found.p_value
     if paired.repeated and any_case_counts and not paired.clustered:
-        p_value = stratified_p(paired.trials)
+        p_value = max(stratified_p(paired.trials), 0.5 if drop.estimate <= 0 else 0.0)
+        # Its lower end is the smallest drop that is not rejected; "no case is answered worse" is 0 and below.
+        drop = replace(drop, low=max(drop.low, 0.0) if p_value <= level else min(drop.low, 0.0))
     return drop, high_unseen, p_value
 
 

@@ -239,19 +239,20 @@ def _judged(
 def _judged_set(
     row: MetricComparison, margins: Mapping[_Name, float], p_adjusted: float, alpha: float, level: float
 ) -> MetricComparison:
-    """The row of a whole set's metric with its verdict; the detectable drop is by the normal law."""
+    """The row of a whole set's metric with its verdict and the drop it could have detected."""
     margin = margins[row.set_name, row.metric]
-    verdict = _decide(row, margin, rejected=p_adjusted <= alpha)
     normal = NormalDist()
-    error = (row.drop.high - row.drop.low) / 2 / normal.inv_cdf((1 + row.drop.confidence) / 2)
-    able = error * (normal.inv_cdf(1 - level) + normal.inv_cdf(POWER))
+    bound, sure = normal.inv_cdf((1 + row.drop.confidence) / 2), normal.inv_cdf(POWER)
+    error = (row.drop.high - row.drop.low) / 2 / bound
+    # A regression is beyond chance, and its interval reaches beyond the margin.
+    able = max(error * (normal.inv_cdf(1 - level) + sure), margin - (bound - sure) * error)
     if row.population == "cases":
         able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=False)
     return replace(
         row,
         margin=margin,
         p_adjusted=p_adjusted,
-        verdict=verdict,
+        verdict=_decide(row, margin, rejected=p_adjusted <= alpha),
         minimum_detectable_drop=able if able < 1 else None,
     )
 

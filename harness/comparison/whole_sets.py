@@ -3,6 +3,7 @@
 None of them is a mean over the set's cases.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from harness.comparison.pairing import Pair, Pairing, answers_of
 from harness.metrics.manner import refusal_words
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.classification import label_counts, macro_f1_of
-from harness.statistics.clustered_drop import counted_drop
+from harness.statistics.clustered_drop import clustered_drop, counted_drop
 from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
 from harness.statistics.jackknife import error_of_left_out
 from harness.types import (
@@ -334,21 +335,22 @@ def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
 
 
 def _drop_of_set(left: _Left, confidence: float, *, unseen: float) -> tuple[Interval, float, float]:
-    """The drop's interval, its upper end with unseen losses, and the one-sided p-value of "not above 0"."""
-    from scipy.stats import t
+    """The drop's interval, its upper end with unseen losses, and the one-sided p-value of "not above 0".
 
-    drop, clusters, error = (
-        _reach(left, confidence, least=-1.0),
-        len(left.without),
-        error_of_left_out(left.without),
-    )
+    Each cluster's pseudo-value says what it adds to the drop (Tukey, J. W. (1958). Bias and confidence in
+    not-quite large samples. Annals of Mathematical Statistics 29): v_i = d + (k - 1) (mean of d_j - d_i) with
+    d_i the drop without cluster i of k. Their mean is d and their standard error the jackknife's, so they are
+    compared as a pass rate's clusters are, by one rule for the interval and p.
+    """
+    clusters = len(left.without)
     if clusters < 2:
-        return drop, 1.0, 1.0
-    high_unseen = min(max(drop.high, left.whole + unseen), 1.0)
-    if error > _BY_CHANCE:
-        return drop, high_unseen, float(t.sf(left.whole / error, clusters - 1))
-    # Every cluster lost as much: by chance, each would have lost or gained.
-    return drop, high_unseen, 0.5**clusters if left.whole > _BY_CHANCE else 1.0
+        return _reach(left, confidence, least=-1.0), 1.0, 1.0
+    mean = math.fsum(left.without) / clusters
+    added = [left.whole + (clusters - 1) * (mean - without) for without in left.without]
+    values = tuple(0.0 if abs(each) < _BY_CHANCE else each for each in added)
+    found = clustered_drop(Units(sums=values, sizes=(1.0,) * clusters), confidence)
+    interval = replace(found.interval, method="jackknife")
+    return interval, min(max(found.high_unseen, left.whole + unseen), 1.0), found.p_value
 
 
 def _reach(left: _Left, confidence: float, *, least: float) -> Interval:

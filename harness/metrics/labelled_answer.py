@@ -12,7 +12,7 @@ from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote
 from harness.metrics.denial import is_asked, is_contrast, is_denied
 from harness.metrics.readings import Form, loosest_reading
 from harness.metrics.text import as_words, without_ignorable
-from harness.types import Score
+from harness.types import Check, GoldenCase, Score
 
 _EDGES = " \t\r\n.,;:!?。！？、，\"'“”‘’«»「」『』()[]{}*_`"
 # Places of one label in which it is looked for words that deny it.
@@ -25,8 +25,8 @@ _SAID_NO = re.compile(r"[\"'”’]?\s?[:=]\s?[\"'“‘]?(?:no|not|false|wrong|
 
 
 def _classification(request: ScoringRequest) -> Score:
-    labels = [str(label) for label in cast("Sequence[str]", request.check.options["labels"])]
-    wanted = [known for text in wanted_texts(request) if (known := _label_of(text, labels)) is not None]
+    labels = _labels_of(request.check)
+    wanted = _known(wanted_texts(request), labels)
     if not wanted:
         raise ValueError("no expected label is among the check's labels")
     found, denied = labels_in(request.text, labels)
@@ -42,6 +42,28 @@ def _classification(request: ScoringRequest) -> Score:
     label = found[0] if len(found) == 1 and not denied else ""
     score = unclear(request, told) if found and not label else binary(request, label in wanted, told)
     return replace(score, labels=(label if label in wanted else wanted[0], label))
+
+
+def expected_label(case: GoldenCase, check: Check) -> str | None:
+    """The label that a case counts for in the macro-F1 if it is answered wrongly; None for another check.
+
+    Args:
+        case: The case.
+        check: One of its checks.
+    """
+    if check.type != "classification":
+        return None
+    texts = case.references if check.value is None else (str(check.value),)
+    return next(iter(_known(texts, _labels_of(check))), None)
+
+
+def _labels_of(check: Check) -> list[str]:
+    return [str(label) for label in cast("Sequence[str]", check.options["labels"])]
+
+
+def _known(texts: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """The texts that are labels."""
+    return [known for text in texts if (known := _label_of(text, labels)) is not None]
 
 
 def labels_in(text: str, labels: Sequence[str]) -> tuple[list[str], list[str]]:

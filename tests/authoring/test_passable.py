@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.authoring.passable import (
+    last_level,
     least_drop_left_open,
     why_it_never_passes,
     why_it_never_regresses,
@@ -12,6 +13,7 @@ from harness.authoring.passable import (
 )
 from harness.comparison import metric_verdicts
 from harness.comparison.gate import run_gate
+from harness.comparison.whole_sets import _Case, _row
 from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import group
 from harness.types import Check, GateSettings, GateVerdict, GenerationSettings, GoldenCase, GoldenSet, Message
@@ -142,3 +144,35 @@ def test_a_graded_metric_may_pass_from_a_low_mean_only(make_result, make_run):
     assert 0.05 < limit < 1
     assert passes(limit - 0.01)
     assert not passes(limit + 0.01)
+
+
+def test_the_last_look_needs_more_cases():
+    """Of five looks the last is at about 1.9 %: 62 equal cases then leave a drop of 0.07 possible."""
+    for n, at_once, by_looks in ((50, False, False), (62, True, False), (120, True, True)):
+        golden_set = set_of(n)
+        level = last_level(golden_set, 5)
+        assert 0.015 < level < 0.025
+        assert (why_it_never_passes(golden_set) is None) is at_once
+        assert (why_it_never_passes(golden_set, level) is None) is by_looks
+    assert "at the last look" in why_it_never_passes(set_of(62), last_level(set_of(62), 5))[0]
+    assert last_level(set_of(15), 5) == last_level(set_of(62), 1) == 0.05
+    assert last_level(set_of(62, population="cases"), 5) == 0.05
+
+
+def test_the_bound_of_the_macro_f1_is_that_of_the_gate():
+    """40 equal answers of which four have the rarest of three labels: a third of 1 - 0.05^(1/4) may be lost."""
+    labels = ["red"] * 20 + ["green"] * 16 + ["blue"] * 4
+    check = Check(type="classification", options={"labels": ["red", "green", "blue"]})
+    base = set_of(40, metric_margins={"macro-f1": 0.1})
+    cases = tuple(
+        replace(case, references=(label,), checks=(check,))
+        for case, label in zip(base.cases, labels, strict=True)
+    )
+    ((message, _),) = why_metrics_never_pass(replace(base, cases=cases))
+    bound = (1 - 0.05**0.25) / 3
+    assert message.startswith("macro-f1 can never pass its gate")
+    assert f"leave a drop of {bound:.2f} possible" in message
+    row = _row("s", [_Case(str(n), n, [(each, each)], [(each, each)]) for n, each in enumerate(labels)], 0.9)
+    assert row.high_unseen == pytest.approx(bound)
+    wide = replace(base, cases=cases, gate=GateSettings(metric_margins={"macro-f1": 0.2}))
+    assert why_metrics_never_pass(wide) == []

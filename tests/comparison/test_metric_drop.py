@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from harness.comparison.metric_drop import (
@@ -79,6 +80,27 @@ def test_p_and_the_interval_agree(lost, gained, n):
         detectable=False,
     )
     assert (row.p_value <= 0.05) == (row.drop.low >= 0)
+
+
+@pytest.mark.parametrize("answers", [2, 5])
+@pytest.mark.parametrize("n", [5, 12, 30])
+def test_p_and_the_interval_agree_where_cases_have_several_answers(n, answers):
+    """The test of all answers alone said p = 0.015 beside an interval from -0.24 for five cases."""
+    random, said = np.random.default_rng(n), set()
+    for fall in (0.0, 0.2, 0.5):
+        before = random.binomial(answers, 0.8, (12, n)).tolist()
+        now = random.binomial(answers, 0.8 - fall, (12, n)).tolist()
+        for was, is_now in zip(before, now, strict=True):
+            metric = paired(
+                [each / answers for each in is_now],
+                [each / answers for each in was],
+                trials=tuple(Trials(b, answers, c, answers) for b, c in zip(was, is_now, strict=True)),
+            )
+            row = compare_metric(metric, detectable=False)
+            assert (row.drop.low >= 0 and row.drop.estimate > 0) or row.p_value > 0.05
+            assert row.p_value <= 0.05 or row.drop.low <= 0
+            said.add(row.p_value <= 0.05)
+    assert said == {True, False}
 
 
 def test_clusters_widen_the_interval_and_weaken_the_test():

@@ -317,3 +317,23 @@ def test_an_interval_of_a_share_ends_at_one():
     assert row.drop.high == 1.0
     assert row.candidate.mean.high <= 1.0
     assert row.high_unseen == 1.0
+
+
+def test_a_change_of_one_case_in_fifty_is_no_regression_by_the_width_of_a_floor():
+    """Its interval is the clusters' t alone: p is at most 5 % exactly where it is above 0."""
+    for lost in range(8):
+        cases = [
+            _Case(str(n), n, [(label, "" if n < lost else label)], [(label, label)])
+            for n, label in enumerate(["red", "green"] * 25)
+        ]
+        row = _row("s", cases, 0.9)
+        assert (row.p_value <= 0.05) == (row.drop.low > 0)
+        assert row.drop.high <= row.high_unseen
+
+
+def test_a_drop_within_the_margin_is_not_said_to_be_found():
+    """A regression's interval reaches beyond the margin: with little noise the margin less 0.8 standard errors."""
+    many = EXPECTED * 10
+    worse = ["" if n % 100 == 0 else label for n, label in enumerate(many)]
+    row, _ = gated(worse, many, many)
+    assert 0.05 < row.minimum_detectable_drop < 0.1

@@ -1,0 +1,51 @@
+"""The cases of a golden set that each gated metric has, known before any model has answered."""
+
+import math
+
+from harness.golden.schema import CHECK_TYPES, base_type, decides
+from harness.registry.content_metrics import SET_METRICS
+from harness.registry.metric import compared_scale
+from harness.types import GoldenCase, GoldenSet
+
+
+def judged_cases(golden_set: GoldenSet) -> list[GoldenCase]:
+    """The cases that have a pass rate: all, or where graded metrics are gated those that can pass or fail.
+
+    Args:
+        golden_set: The set; skipped cases don't count.
+    """
+    cases = [case for case in golden_set.cases if case.skip is None]
+    if not golden_set.gate.metric_margins:
+        return cases
+    return [case for case in cases if any(decides(check) for check in case.checks)]
+
+
+def cases_of_metric(golden_set: GoldenSet, metric: str) -> list[GoldenCase]:
+    """The cases with a check of a metric; of a whole set's metric, those whose checks it is made of.
+
+    Args:
+        golden_set: The set; skipped cases don't count.
+        metric: A gated metric other than the pass rate.
+    """
+    check_type = SET_METRICS.get(metric, metric)
+    return [
+        case
+        for case in golden_set.cases
+        if case.skip is None and any(check.type == check_type for check in case.single_checks)
+    ]
+
+
+def largest_drop(metric: str) -> float:
+    """How far a metric can fall from its best value to its worst; without limit on a scale without an end.
+
+    A drop beyond a larger margin is impossible, so nothing can be shown within it. The worst value is 0 where
+    a scale begins below, as a cosine's does.
+
+    Args:
+        metric: A gated metric, the pass rate included.
+    """
+    kind = CHECK_TYPES.get(base_type(metric))
+    if kind is None or kind.kind == "binary":
+        return 1.0
+    least, top = compared_scale(kind.facts)
+    return top - max(least, 0.0) if math.isfinite(least) else math.inf

@@ -1,0 +1,37 @@
+"""Which cases each gated metric of a set has, and how far it can fall."""
+
+import math
+
+import pytest
+
+from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
+from harness.types import Check, GateSettings, GoldenCase, GoldenSet, Message
+
+
+def set_of(*types, **gate):
+    cases = tuple(
+        GoldenCase(
+            id=str(place),
+            set_name="s",
+            messages=(Message(role="user", content="?"),),
+            checks=(Check(type=each),),
+        )
+        for place, each in enumerate(types)
+    )
+    return GoldenSet(name="s", path="s.yaml", cases=cases, gate=GateSettings(**gate))
+
+
+def test_cases_by_metric():
+    golden_set = set_of("equals", "rouge-l", "classification", metric_margins={"rouge-l": 0.1})
+    assert [case.id for case in judged_cases(golden_set)] == ["0", "2"]
+    assert [case.id for case in cases_of_metric(golden_set, "rouge-l")] == ["1"]
+    assert [case.id for case in cases_of_metric(golden_set, "macro-f1")] == ["2"]
+    assert len(judged_cases(set_of("equals", "rouge-l"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "drop"),
+    [("pass-rate", 1.0), ("macro-f1", 1.0), ("equals", 1.0), ("rouge-l", 1.0), ("perplexity", math.inf)],
+)
+def test_the_largest_drop(metric, drop):
+    assert largest_drop(metric) == drop
