@@ -93,7 +93,8 @@ def _announce(server: object, names: Sequence[str]) -> None:
                 return
             time.sleep(0.02)
         address = server.servers[0].sockets[0].getsockname()  # type: ignore[attr-defined] # a uvicorn.Server
-        say(f"serving {', '.join(names)} at http://{address[0]}:{address[1]}/v1")
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        say(f"serving {', '.join(names)} at http://{host}:{address[1]}/v1")
 
     threading.Thread(target=wait, daemon=True).start()
 

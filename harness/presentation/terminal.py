@@ -56,8 +56,7 @@ def _server_lines(use: ServerUse) -> list[str]:
     parts += [f"cost {use.cost:.4f}"] if use.cost is not None else []
     parts += [f"reported as {', '.join(use.reported)}"] if use.reported else []
     lines = [f"server: {', '.join(parts)}"] if use.requests else []
-    if len(use.fingerprints) > 1:
-        lines.append(f"        its fingerprint changed during the run: {', '.join(use.fingerprints)}")
+    lines += [f"server: {note}" for note in use.notes]
     if use.unmeasured:
         lines.append(f"        texts were not scored, and checks that need it are unscored: {use.unmeasured}")
     return lines

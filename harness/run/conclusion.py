@@ -242,6 +242,7 @@ def conclude_session(
 
     Raises:
         BaselineError: A candidate has no case in common with the baseline.
+        ModelError: A server answered for both under any name.
     """
     inputs = session.inputs
     runs = {
@@ -258,6 +259,10 @@ def conclude_session(
     records = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
+        if run.plan.server is not None:
+            from harness.run.served_names import told_apart
+
+            run = told_apart(run, baseline)
         judgement = judge_runs(
             run,
             baseline,

@@ -22,7 +22,7 @@ from harness.engines.open import (
     short_names,
     split_reference,
 )
-from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
+from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url, refuse_secrets
 from harness.errors import InputError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.golden.transforms import python_steps
@@ -79,6 +79,7 @@ def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
         )
     if plan.server is None:
         return plan
+    refuse_secrets(settings.server_args)
     identity, url = settings.model_id or "", settings.server
     if url is not None:
         url = checked_url(url, "--gate-server", VARIABLES)
@@ -117,7 +118,8 @@ def refuse_without_server(settings: Settings, references: Sequence[str]) -> None
         return
     for flag, value in (("--gate-server", settings.server), ("--gate-server-args", settings.server_args)):
         if value:
-            raise SettingsError(f"{flag} {value}: needs --gate-engine vllm")
+            # Not its value, which may hold a key.
+            raise SettingsError(f"{flag}: needs --gate-engine vllm")
     served = [split_reference(reference) for reference in [*references, settings.baseline]]
     if settings.model_id is not None and not any(each and each[0].name in SERVED for each in served):
         raise SettingsError(

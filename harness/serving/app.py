@@ -105,11 +105,7 @@ def _list_models(app: "FastAPI", served: ServedModels, encoders: Sequence[str]) 
                 "root": model.adapter_dir or model.base_model,
                 "parent": None if model.adapter_dir is None else served.base,
                 "max_model_len": served.engine.context(name),
-                "content": {
-                    "base_sha256": model.base_sha256,
-                    "adapter_sha256": model.adapter_sha256,
-                    "dtype": served.plan.dtype,
-                },
+                "content": served.content(name),
             }
             for name, model in served.models.items()
         }

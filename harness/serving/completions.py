@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.serving.answering import answer, trace
 from harness.serving.checked_requests import chat_requests, completion_requests
-from harness.serving.error_replies import bad_request, unknown_model
+from harness.serving.error_replies import bad_request, refusal, unknown_model
 from harness.serving.models import ServedModels
 from harness.serving.protocol import ChatRequest, CompletionRequest
 from harness.serving.replies import chat_reply, completion_reply
@@ -14,6 +14,8 @@ from harness.serving.streams import chat_stream, text_stream
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+_CONFLICT = 409
 
 
 def add_completions(app: "FastAPI", served: ServedModels) -> None:
@@ -33,14 +35,17 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
             return unknown_model(body.model, tuple(served.models))
         if problem := _unable(served, body):
             return bad_request(problem)
+        fingerprint = served.fingerprint(body.model)
         requests = await chat_requests(served, body)
         if body.stream:
             return events(chat_stream(served, body, requests))
         if body.traced is None:
-            return chat_reply(body.model, await answer(served, requests), tools=body.offered_tools)
+            reply = chat_reply(body.model, await answer(served, requests), tools=body.offered_tools)
+            return _signed(served, body.model, fingerprint, reply)
         traced = await trace(served, requests, body.traced, with_prompt=False)
         answers = [one.completion for one in traced]
-        return chat_reply(body.model, answers, traced, tools=body.offered_tools)
+        reply = chat_reply(body.model, answers, traced, tools=body.offered_tools)
+        return _signed(served, body.model, fingerprint, reply)
 
     @app.post("/v1/completions")
     async def complete(body: CompletionRequest) -> Any:
@@ -50,17 +55,28 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
             return bad_request(f"{body.model} continues no texts; use chat completions")
         if set(body.stop_token_ids or ()) - served.engine.stop_ids(body.model):
             return bad_request("stop_token_ids: only tokens that end this model's answers anyway")
+        fingerprint = served.fingerprint(body.model)
         requests = await completion_requests(served, body)
         if body.stream:
             return events(text_stream(served, body, requests))
         answers = await trace(served, requests, body.logprobs, with_prompt=body.with_prompt)
-        return completion_reply(
+        reply = completion_reply(
             body.model,
             answers,
             echo=body.echo,
             logprobs=body.logprobs is not None,
             with_ids=bool(body.return_token_ids),
         )
+        return _signed(served, body.model, fingerprint, reply)
+
+
+def _signed(served: ServedModels, model: str, fingerprint: str | None, reply: dict[str, Any]) -> Any:
+    """The reply with what names the weights that answered; a refusal if they were exchanged meanwhile."""
+    if served.fingerprint(model) != fingerprint:
+        return refusal(
+            _CONFLICT, f"{model} was exchanged while it answered; send the request once more", "server_error"
+        )
+    return {**reply, "system_fingerprint": fingerprint}
 
 
 def _unable(served: ServedModels, body: ChatRequest) -> str:

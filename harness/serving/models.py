@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.engines.base import StreamingEngine
 from harness.engines.open import base_of, describe_model, open_sides
+from harness.engines.served.identity import fingerprint_of, weights_identity
 from harness.errors import ModelError
 from harness.serving.telling import ToldBatcher
 from harness.types import ExecutionPlan, ModelRef
@@ -96,6 +97,19 @@ class ServedModels:
     def base(self) -> str:
         """The base's name."""
         return next(iter(self.models))
+
+    def content(self, name: str) -> dict[str, Any]:
+        """What identifies a model's weights, and what they compute in."""
+        model = self.models[name]
+        return {
+            "base_sha256": model.base_sha256,
+            "adapter_sha256": model.adapter_sha256,
+            "dtype": self.plan.dtype,
+        }
+
+    def fingerprint(self, name: str) -> str | None:
+        """What is said with each reply of a model's weights; None if there is no such model any more."""
+        return fingerprint_of(weights_identity(self.content(name))) if name in self.models else None
 
     async def load(self, name: str, directory: str) -> None:
         """Serve another adapter of the base.

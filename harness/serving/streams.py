@@ -30,7 +30,7 @@ def chat_stream(
         return chat_end(index, completion, rest, trace, body.offered_tools)
 
     wording = Wording(
-        head=head("chat.completion.chunk", body.model),
+        head=_signed_head(served, "chat.completion.chunk", body.model),
         begin=lambda index: chat_part(index, {"role": "assistant", "content": ""}),
         part=lambda index, text: chat_part(index, {"content": text}),
         end=end,
@@ -60,9 +60,15 @@ def text_stream(
             return [text_choice(index, answer, **given)]
         return [{**text_part(index, rest), "finish_reason": answer.stop_reason}]
 
-    wording = Wording(head=head("text_completion", body.model), begin=None, part=text_part, end=end)
+    signed = _signed_head(served, "text_completion", body.model)
+    wording = Wording(head=signed, begin=None, part=text_part, end=end)
     wanted = Trace(body.logprobs, body.with_prompt) if any(given.values()) else None
     return stream_answers(_asks(served, wanted), requests, wording, with_usage=body.streams_usage)
+
+
+def _signed_head(served: ServedModels, kind: str, model: str) -> dict[str, Any]:
+    """The common fields of a stream's events, with what names the weights that answer."""
+    return {**head(kind, model), "system_fingerprint": served.fingerprint(model)}
 
 
 def _asks(served: ServedModels, wanted: Trace | None) -> Ask:

@@ -224,14 +224,13 @@ class ServerUse:
         arguments: Further arguments of the server that is started.
         identity: The user's word for what that server computes with; empty if nobody knows.
         concurrency: Most requests to one server that were under way at a time.
-        timeout_s: Longest time for one attempt, in seconds.
         prices: Of a million prompt tokens and a million completion tokens.
         requests: Sent requests, repeated ones included.
         retried: Of those, sent again after a fault.
         cost: In the currency of the prices; None without prices.
         reported: The models' names in the replies.
         fingerprints: The ``system_fingerprint`` of the replies.
-        unmeasured: Why texts were not scored; empty if they were.
+        unmeasured: Why texts were not scored; empty if they were. ``notes`` say what else is to be said.
     """
 
     url: str | None = None
@@ -248,6 +247,7 @@ class ServerUse:
     reported: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
     unmeasured: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,6 +181,8 @@ def _server_facts(use: ServerUse | None) -> Iterator[Fact]:
     yield _fact("reported fingerprint", ", ".join(use.fingerprints) or "none")
     if use.unmeasured:
         yield _fact("texts were not scored", use.unmeasured)
+    for note in use.notes:
+        yield _fact("note", note)
 
 
 def _model_facts(model: ModelRef, project: Path | None) -> tuple[Fact, ...]:

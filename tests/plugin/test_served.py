@@ -102,7 +102,7 @@ def test_checks_that_need_log_probabilities_are_unscored_without_them(
         (["--model=openai:m@http://127.0.0.1:9/v1"], "*is the server running*"),
         (
             ["--model=ADAPTER", "--gate-server=http://h/v1"],
-            "*--gate-server http://h/v1: needs --gate-engine vllm*",
+            "*--gate-server: needs --gate-engine vllm*",
         ),
         (
             ["--model=ADAPTER", "--gate-engine=vllm", "--gate-server=http://user:word@h/v1"],

@@ -3,17 +3,22 @@
 By the name of a path or directory, a server's prefix cache would answer as an earlier training did.
 """
 
+import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.engines.adapter import read_json
+from harness.engines.served.chat import send_text
 from harness.engines.served.client import RefusedError, ServerClient, ServerError
 from harness.engines.served.describe import list_models, open_client
+from harness.engines.served.identity import fingerprint_of, listed_weights, weights_identity
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.process import RANKS, rank_of, start_server
-from harness.errors import AdapterError, EngineError, ModelError
-from harness.models.resolve import model_sha256
+from harness.engines.served.replies import first_choice
+from harness.errors import AdapterError, ModelError
+from harness.models.resolve import adapter_sha256, model_sha256
 from harness.types import ModelRef, ServerUse
 
 _PATIENCE: dict[str, Any] = {"timeout_s": 600.0, "attempts": 3}
@@ -25,6 +30,7 @@ class LoadedAdapters:
     Attributes:
         url: The server's address.
         base: The server's name of the base.
+        fingerprints: What the server says with replies of a name; None where it lists no weights.
     """
 
     def __init__(self, models: Sequence[ModelRef], use: ServerUse) -> None:
@@ -46,9 +52,12 @@ class LoadedAdapters:
             raise ModelError(f"{labels} have different bases, and a server has one; gate them one by one")
         self.url = use.url or start_server(models[0], adapters, use.arguments)
         self._pool = ServerPool([open_client(self.url, **_PATIENCE)], 1)
-        self.base = _base_on(self.url, self._client, models[0])
+        self.fingerprints: dict[str, str | None] = {}
+        self._model = models[0]
+        self.base = self._find_base()
         self._own: set[str] = set()
-        self._known: set[str] = set()
+        self._known: dict[str, ModelRef] = {}
+        self._refuse_any_name()
 
     @property
     def _client(self) -> ServerClient:
@@ -58,7 +67,8 @@ class LoadedAdapters:
         """The server's name of a model; an adapter is loaded if it isn't.
 
         Raises:
-            EngineError: The server doesn't load it, or loads another one.
+            ModelError: The server doesn't load it, or has another one under its name.
+            AdapterError: Its files are others than before.
         """
         if model.adapter_dir is None or model.adapter_sha256 is None:
             return self.base
@@ -66,20 +76,50 @@ class LoadedAdapters:
         if name not in self._known:
             # Another session may have loaded the same content, and unloads it itself.
             if name not in self._listed():
-                self._post("load_lora_adapter", {"lora_name": name, "lora_path": model.adapter_dir}, model)
-                self._own.add(name)
+                self._load(name, model)
             self._check(name, model)
-            self._known.add(name)
+            self._known[name] = model
+            self.check_files()
         return name
+
+    def forget_lost(self) -> list[ModelRef]:
+        """The adapters that the server has no longer; they are loaded when their name is asked for again.
+
+        Another session unloaded them at its end, or the server was started anew.
+
+        Raises:
+            ModelError: It can't be reached, or has another base now.
+        """
+        listed = self._listed()
+        lost = [name for name in self._known if name not in listed]
+        if lost:
+            self.base = self._find_base()
+        return [self._known.pop(name) for name in lost]
+
+    def check_files(self) -> None:
+        """Check that the adapters' files are still those that were identified: the server reads them itself.
+
+        A server that says with each reply what answered needs no such check.
+
+        Raises:
+            AdapterError: They are others.
+        """
+        for name, model in self._known.items():
+            if self.fingerprints.get(name) is None and adapter_sha256(Path(str(model.adapter_dir))) != name:
+                raise AdapterError(
+                    f"{model.label}: its files changed while {self.url} used them: which of them answered is "
+                    f"not known; gate it once more"
+                )
 
     def unload(self) -> None:
         """Unload the adapters that were loaded here."""
         for name in sorted(self._own):
             try:
                 self._ask("unload_lora_adapter", {"lora_name": name})
-            except ServerError:
-                # The server may have gone; the session's result doesn't depend on it.
-                continue
+            except ServerError as error:
+                # The answers don't depend on it, but the server keeps a place for it.
+                if not error.is_unreachable and name in self._listed():
+                    warnings.warn(f"{self.url} does not unload the adapter {name}: {error}", stacklevel=2)
         self._own.clear()
         self._known.clear()
 
@@ -89,25 +129,50 @@ class LoadedAdapters:
     def _check(self, name: str, model: ModelRef) -> None:
         entry = self._listed().get(name)
         if entry is None:
-            raise EngineError(f"{model.label}: {self.url} says that it loaded it, and does not list it")
-        content = entry.get("content")
-        held = content.get("adapter_sha256") if isinstance(content, Mapping) else name
-        if held != model.adapter_sha256:
-            raise EngineError(f"{model.label}: {self.url} has another adapter under its hash; unload {name}")
+            raise ModelError(f"{model.label}: {self.url} says that it loaded it, and does not list it")
+        weights = listed_weights(entry.get("content"))
+        if weights is not None and weights["adapter_sha256"] != model.adapter_sha256:
+            raise ModelError(
+                f"{model.label}: {self.url} has another adapter under its hash, as where files change after "
+                f"they were read: unload {name}, and gate it once more"
+            )
+        self.fingerprints[name] = _fingerprint(entry)
 
-    def _post(self, path: str, body: dict[str, Any], model: ModelRef) -> None:
+    def _load(self, name: str, model: ModelRef) -> None:
         try:
-            self._ask(path, body)
-        except RefusedError as error:
-            remedy = ""
-            if error.status in {403, 404, 405}:
-                remedy = (
-                    "; start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, on a machine "
-                    "that has this path"
-                )
-            raise EngineError(f"{model.label}: {self.url} does not load it: {error}{remedy}") from error
+            self._ask("load_lora_adapter", {"lora_name": name, "lora_path": model.adapter_dir})
         except ServerError as error:
-            raise EngineError(f"{model.label}: {self.url} does not load it: {error}") from error
+            # Another session may load the same content at the same time.
+            if isinstance(error, RefusedError) and name in self._listed():
+                return
+            raise ModelError(
+                f"{model.label}: {self.url} does not load it: {error}{_remedy(error)}"
+            ) from error
+        self._own.add(name)
+
+    def _find_base(self) -> str:
+        entry = _base_on(self.url, self._client, self._model)
+        name = str(entry["id"])
+        self.fingerprints[name] = _fingerprint(entry)
+        return name
+
+    def _refuse_any_name(self) -> None:
+        """Check that the server refuses a name that it doesn't have.
+
+        Raises:
+            ModelError: It answers: an adapter that it loses would be answered for by its base.
+        """
+        body = {"model": f"tunegate-{uuid.uuid4().hex}", "prompt": [0], "max_tokens": 1}
+        try:
+            self._pool.ask(
+                Job(body=body, send=send_text, read=lambda reply, _sent: first_choice(reply, "completion"))
+            )
+        except RefusedError:
+            return
+        raise ModelError(
+            f"{self.url}: answers for names of models that it does not have, so an adapter could be its base "
+            f"without a word; name the server's own address"
+        )
 
     def _ask(self, path: str, body: dict[str, Any]) -> None:
         async def send(client: Any, sent: dict[str, Any]) -> Any:
@@ -138,8 +203,25 @@ def refuse_unusual(adapter: ModelRef) -> None:
         )
 
 
-def _base_on(url: str, client: ServerClient, model: ModelRef) -> str:
-    """The server's name of a model's base.
+def _fingerprint(entry: Mapping[str, Any]) -> str | None:
+    weights = listed_weights(entry.get("content"))
+    return None if weights is None else fingerprint_of(weights_identity(weights))
+
+
+def _remedy(error: ServerError) -> str:
+    """What to do where a server doesn't load an adapter."""
+    if "rank" in str(error).casefold():
+        return "; start it with a larger --max-lora-rank"
+    if isinstance(error, RefusedError) and error.status in {403, 404, 405}:
+        return (
+            "; start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, on a machine that has "
+            "this path"
+        )
+    return ""
+
+
+def _base_on(url: str, client: ServerClient, model: ModelRef) -> dict[str, Any]:
+    """The server's entry of a model's base.
 
     Raises:
         ModelError: The server has another base.
@@ -153,7 +235,7 @@ def _base_on(url: str, client: ServerClient, model: ModelRef) -> str:
             named = model.base_model in {entry.get("id"), root}
             is_it = named or (Path(root).is_dir() and model_sha256(Path(root)) == model.base_sha256)
         if is_it:
-            return str(entry["id"])
+            return entry
     names = ", ".join(str(entry.get("root") or entry.get("id")) for entry in bases) or "none"
     raise ModelError(
         f"{url}: serves {names}, and the base is {model.base_model}: serve that one, under this name "

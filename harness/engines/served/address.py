@@ -12,6 +12,9 @@ OPENAI_KEY = "OPENAI_API_KEY"
 # The variable with the key of servers whose models are tested.
 MODEL_KEY = "TUNEGATE_MODEL_API_KEY"
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+# Of one request; the client adds it.
+_ROUTE = re.compile(r"/(?:chat/completions|completions|models)/*$")
+_SECRET_ARGUMENT = re.compile(r"--(?:api|hf)[-_](?:key|token)\b")
 _REFERENCE = re.compile(r"(?P<model>.+?)(?:@(?P<urls>https?://\S+))?")
 
 
@@ -33,9 +36,13 @@ def read_reference(
         SettingsError: It is not a model at an address, or the address contains a key.
     """
     found = _REFERENCE.fullmatch(reference)
-    if found is None or re.search(r"\s", found["model"]) or "://" in found["model"]:
+    is_named = found is not None and not re.search(r"\s|://", found["model"])
+    # Without "http://" an address would be taken for a part of the name, and OpenAI would be asked.
+    if found is None or not is_named or (not found["urls"] and "@" in found["model"]):
         raise SettingsError(f"{place} {shown(reference)!r}: no model at an address (allowed: {form})")
-    urls = (found["urls"] or DEFAULT_URL).split(",")
+    together = found["urls"] or DEFAULT_URL
+    # A password may hold a comma: it is not split into addresses, which messages would show.
+    urls = [together] if "@" in together else together.split(",")
     return found["model"], tuple(dict.fromkeys(checked_url(url, place, variables) for url in urls))
 
 
@@ -54,20 +61,42 @@ def checked_url(url: str, place: str, variables: Sequence[str]) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise SettingsError(f"{place}: {shown(url)!r} is not an address: {error}") from None
-    if parts.username or parts.password or parts.query or parts.fragment:
+        # A password with a slash is read as a port, which the reason repeats.
+        why = "" if "@" in url else f": {error}"
+        raise SettingsError(f"{place}: {shown(url)!r} is not an address{why}") from None
+    if "@" in url or parts.query or parts.fragment:
         raise SettingsError(
             f"{place}: the address {shown(url)!r} contains a user, query or fragment; "
             f"put a key into {' or '.join(variables)}"
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise SettingsError(f"{place}: {shown(url)!r} names no server (allowed: http://HOST:PORT/v1)")
+    if found := _ROUTE.search(parts.path):
+        raise SettingsError(f"{place}: {shown(url)!r}: leave {found[0]!r} out (allowed: http://HOST:PORT/v1)")
     return url.rstrip("/")
+
+
+def refuse_secrets(arguments: str) -> None:
+    """Check that arguments of a server hold no key: they are stored with a run.
+
+    Args:
+        arguments: As a shell reads them.
+
+    Raises:
+        SettingsError: They do.
+    """
+    if found := _SECRET_ARGUMENT.search(arguments):
+        raise SettingsError(
+            f"--gate-server-args: {found[0]} would be stored with the run; set its variable instead "
+            f"(VLLM_API_KEY and, for the requests, {MODEL_KEY}; HF_TOKEN)"
+        )
 
 
 def shown(text: str) -> str:
     """The text without possible secrets."""
-    return re.sub(r"[?#].*$", "…", re.sub(r"//[^/@\s]*@", "//…@", text))
+    # A password may hold each of the characters that end one in an address.
+    without_user = re.sub(r"(//|@).*@", r"\1…@", text, flags=re.DOTALL)
+    return re.sub(r"[?#].*", "…", without_user, flags=re.DOTALL)
 
 
 def find_key(environment: Mapping[str, str], url: str, own: str = MODEL_KEY) -> str | None:
@@ -80,13 +109,27 @@ def find_key(environment: Mapping[str, str], url: str, own: str = MODEL_KEY) -> 
         environment: Variables by name.
         url: The server's address.
         own: The variable for this purpose.
+
+    Raises:
+        SettingsError: No request can carry the key.
     """
-    mine, openai = environment.get(own) or None, environment.get(OPENAI_KEY) or None
-    if mine is not None:
+    if (mine := _key_in(environment, own)) is not None:
         return mine
     host = urlsplit(url).hostname or ""
     trusted = host in _LOCAL or host == "openai.com" or host.endswith(".openai.com")
-    return openai if trusted else None
+    return _key_in(environment, OPENAI_KEY) if trusted else None
+
+
+def _key_in(environment: Mapping[str, str], name: str) -> str | None:
+    """A variable's key, without the line break of the file that it was read from.
+
+    Raises:
+        SettingsError: It has a character that no header can have, which a client's error would repeat.
+    """
+    key = environment.get(name, "").strip()
+    if not all("!" <= letter <= "~" for letter in key):
+        raise SettingsError(f"{name}: the key has a space or another character that no key can have")
+    return key or None
 
 
 def without_key(text: str, key: str | None) -> str:
@@ -109,5 +152,5 @@ def without_keys(text: str, environment: Mapping[str, str] = os.environ) -> str:
         environment: Holds the keys.
     """
     for name in (MODEL_KEY, OPENAI_KEY):
-        text = without_key(text, environment.get(name))
+        text = without_key(text, environment.get(name, "").strip())
     return text

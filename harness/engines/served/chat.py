@@ -3,11 +3,9 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from harness.engines.base import GenerationRequest
-from harness.engines.served.address import without_keys
 from harness.engines.served.client import PassingFaultError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import (
@@ -18,37 +16,11 @@ from harness.engines.served.replies import (
     tokens_used,
     written_tools,
 )
+from harness.engines.served.reports import Reports
 from harness.errors import SettingsError
 from harness.prompts.reasoning import split_reasoning
 from harness.prompts.rendering import chat_turns
 from harness.types import PINNED_DATE, Completion, Message
-
-# Of what a server calls itself.
-_LONGEST_NAME = 300
-
-
-@dataclass(slots=True)
-class Reports:
-    """What servers said of themselves and used, over all requests.
-
-    Attributes:
-        models: Names of models in replies.
-        fingerprints: Their ``system_fingerprint``.
-    """
-
-    models: set[str] = field(default_factory=set)
-    fingerprints: set[str] = field(default_factory=set)
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-    def take(self, reply: Any) -> None:
-        """Add what a reply says."""
-        asked, written = tokens_used(reply)
-        self.prompt_tokens += asked
-        self.completion_tokens += written
-        for found, name in ((self.models, "model"), (self.fingerprints, "system_fingerprint")):
-            if said := getattr(reply, name, None):
-                found.add(without_keys(str(said))[:_LONGEST_NAME])
 
 
 def refuse_unsupported(requests: Sequence[GenerationRequest], *, chat: bool) -> None:

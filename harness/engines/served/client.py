@@ -23,7 +23,13 @@ Send = Callable[[Any, dict[str, Any]], Awaitable[Any]]
 
 
 class ServerError(EngineError):
-    """A server gave no usable reply to a request; the message says why."""
+    """A server gave no usable reply to a request; the message says why.
+
+    Attributes:
+        is_unreachable: Whether nothing answered at its address.
+    """
+
+    is_unreachable = False
 
 
 class RefusedError(ServerError):
@@ -45,12 +51,15 @@ class PassingFaultError(Exception):
     Attributes:
         pause_s: The pause that the server asks for.
         limited: Whether the server is there and takes no more requests for now.
+        replied: Whether it is there at all.
     """
 
-    def __init__(self, reason: str, pause_s: float | None = None, *, limited: bool = False) -> None:
+    def __init__(
+        self, reason: str, pause_s: float | None = None, *, limited: bool = False, replied: bool = True
+    ) -> None:
         """Store the reason, the pause and the kind."""
         super().__init__(reason)
-        self.pause_s, self.limited = pause_s, limited
+        self.pause_s, self.limited, self.replied = pause_s, limited, replied
 
 
 class ServerClient:
@@ -145,7 +154,11 @@ class ServerClient:
                     attempt = one.retry_state.attempt_number
                     return await self._attempt(body, send, read, attempt)
         except PassingFaultError as fault:
-            raise ServerError(f"no reply in {attempt} attempts; the last: {fault}") from None
+            # A server that replies fails at this request, perhaps: what repeats it says nothing more.
+            self._faults_in_a_row += fault.replied and not fault.limited
+            failed = ServerError(f"no reply in {attempt} attempts; the last: {fault}")
+            failed.is_unreachable = not fault.replied
+            raise failed from None
         raise ServerError("no attempt was made")  # pragma: no cover # tenacity always makes one
 
     async def _attempt(
@@ -161,7 +174,7 @@ class ServerClient:
         try:
             found = await self._once(body, send, read)
         except PassingFaultError as fault:
-            self._faults_in_a_row += not fault.limited
+            self._faults_in_a_row += not fault.replied
             if fault.pause_s is not None:
                 self._not_before = max(self._not_before, time.monotonic() + fault.pause_s)
             raise
@@ -193,10 +206,10 @@ class ServerClient:
                 if not self._drop_refused(error, sent):
                     raise self._fault_of_status(error) from None
             except (openai.APITimeoutError, TimeoutError):
-                raise PassingFaultError(f"no reply within {self._timeout_s:g} s") from None
+                raise PassingFaultError(f"no reply within {self._timeout_s:g} s", replied=False) from None
             except openai.APIConnectionError as error:
-                cause = error.__cause__ or error
-                raise PassingFaultError(self.clean(f"connection failed: {cause}")) from None
+                reason = self.clean(f"connection failed: {error.__cause__ or error}")
+                raise PassingFaultError(reason, replied=False) from None
             except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise PassingFaultError(self.clean(f"the reply is not JSON: {error}")) from None
             except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:

@@ -1,16 +1,22 @@
 """What is known of a served model before it is asked: its name, and whether its weights are."""
 
-import hashlib
 import json
 import os
-import re
 import uuid
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from harness.engines.served.address import DEFAULT_URL, MODEL_KEY, OPENAI_KEY, find_key, read_reference
+from harness.engines.served.address import (
+    DEFAULT_URL,
+    MODEL_KEY,
+    OPENAI_KEY,
+    find_key,
+    read_reference,
+    without_keys,
+)
 from harness.engines.served.client import RefusedError, ServerClient, ServerError
+from harness.engines.served.identity import hashed, listed_weights, weights_identity
 from harness.engines.served.pool import Job, ServerPool
 from harness.errors import ModelError, SettingsError
 from harness.types import UNKNOWN_WEIGHTS, ModelRef
@@ -19,7 +25,6 @@ from harness.types.training import TrainingManifest
 CHAT, PLAIN = "openai", "openai-completions"
 _VARIABLES = (MODEL_KEY, OPENAI_KEY)
 _LIBRARIES = ("openai", "tenacity")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 # Describing a model waits less long than asking it: a server that isn't there is noticed soon.
 _PATIENCE: dict[str, Any] = {"timeout_s": 20.0, "attempts": 3, "first_wait_s": 0.3}
 
@@ -52,7 +57,7 @@ def _describe(engine: str, reference: str, model_id: str | None) -> ModelRef:
     model, urls = read_model(engine, reference)
     base: str | None = None
     if model_id is not None:
-        identity = _hash(["vouched", model, sorted(urls), model_id])
+        identity = hashed(["vouched", model, sorted(urls), model_id])
     else:
         entries = {url: _entry(engine, model, url) for url in urls}
         identity = _identity(engine, model, entries)
@@ -111,7 +116,7 @@ def _entry(engine: str, model: str, url: str) -> Mapping[str, Any]:
         return {}
     found = next((entry for entry in listed if entry.get("id") == model), None)
     if found is None:
-        names = ", ".join(str(entry.get("id")) for entry in listed[:8])
+        names = without_keys(", ".join(str(entry.get("id")) for entry in listed[:8]))
         raise ModelError(f"{engine}:{model}@{url}: the server has no such model (it serves: {names})")
     return found
 
@@ -141,16 +146,49 @@ def list_models(client: ServerClient) -> list[dict[str, Any]] | None:
     return found
 
 
+def answering_any_name(engine: str, reference: str, other: str) -> str | None:
+    """The address of a server of two models that answers for a name that it doesn't have; None if none does.
+
+    Args:
+        engine: ``openai`` or ``openai-completions``.
+        reference: A model, as for describe_chat.
+        other: Another one.
+    """
+    shared = {*read_model(engine, reference)[1]} & {*read_model(engine, other)[1]}
+    return next((url for url in sorted(shared) if _answers_any_name(engine, url)), None)
+
+
+def _answers_any_name(engine: str, url: str) -> bool:
+    body: dict[str, Any] = {"model": f"tunegate-{uuid.uuid4().hex}", "max_tokens": 1}
+    asked = {"messages": [{"role": "user", "content": "Hello"}]} if engine == CHAT else {"prompt": "Hello"}
+
+    async def send(client: Any, sent: dict[str, Any]) -> Any:
+        completions = client.chat.completions if engine == CHAT else client.completions
+        return await completions.create(**sent)
+
+    def read(reply: Any, _sent: dict[str, Any]) -> bool:
+        return bool(getattr(reply, "choices", None))
+
+    try:
+        found: bool = ServerPool([open_client(url, **_PATIENCE)], 1).ask(
+            Job(body=body | asked, send=send, read=read)
+        )
+    except ServerError:
+        # It refuses the name, or isn't there any more.
+        return False
+    return found
+
+
 def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]]) -> str:
     """A hash of the weights, where every server reports theirs; else a name that no other session has.
 
-    A server's ``system_fingerprint`` is not enough: those of llama.cpp and Ollama name their build, that of
-    vLLM its version and configuration.
+    The ``system_fingerprint`` of other servers is not enough: those of llama.cpp and Ollama name their build,
+    that of vLLM its version and configuration.
 
     Raises:
         ModelError: Servers of one pool report other weights.
     """
-    contents = {url: _weights(entry.get("content")) for url, entry in entries.items()}
+    contents = {url: listed_weights(entry.get("content")) for url, entry in entries.items()}
     known = {json.dumps(content, sort_keys=True) for content in contents.values() if content}
     if len(known) > 1:
         raise ModelError(
@@ -158,18 +196,5 @@ def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]])
             f"gate them one by one"
         )
     if known and all(contents.values()):
-        return _hash(["served", known.pop()])
+        return weights_identity(json.loads(known.pop()))
     return f"{UNKNOWN_WEIGHTS}{uuid.uuid4().hex}"
-
-
-def _weights(content: object) -> Mapping[str, Any] | None:
-    """The hashes of a model's weights as our own server lists them; None for anything else of this name."""
-    if not isinstance(content, Mapping) or not {"base_sha256", "adapter_sha256"} <= content.keys():
-        return None
-    base, adapter = content["base_sha256"], content["adapter_sha256"]
-    hashes = [base] if adapter is None else [base, adapter]
-    return content if all(isinstance(one, str) and _SHA256.fullmatch(one) for one in hashes) else None
-
-
-def _hash(parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,21 +1,25 @@
 """The engine of models behind OpenAI-compatible servers."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.engines.base import GenerationRequest, LossRequest
-from harness.engines.served.chat import Reports, chat_job, plain_job, plain_text, refuse_unsupported
+from harness.engines.served.chat import chat_job, plain_job, plain_text, refuse_unsupported
 from harness.engines.served.client import RefusedError, ServerError
 from harness.engines.served.describe import CHAT, open_client, read_model
+from harness.engines.served.identity import fingerprint_of
 from harness.engines.served.losses import Scored, loss_job, tokenize_job
 from harness.engines.served.next_token import NextToken, first_token_of_chat, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
-from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
-from harness.types import Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
+from harness.engines.served.reports import Reports, used
+from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
+from harness.types import UNKNOWN_WEIGHTS, Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 # A pool's other servers are asked before one is waited for long.
 _ATTEMPTS_OF_POOL, _ATTEMPTS = 3, 6
+# Statuses that no request of this session changes.
+_NOT_OURS = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
 _NO_OPTIONS = (
     "choice-likelihood splits each option into tokens together with the prompt, which an OpenAI-compatible "
@@ -38,7 +42,7 @@ class ServedEngine:
         """
         self._plan, self._use = plan, plan.server or ServerUse()
         self._chat = plan.engine == CHAT
-        self._reports = Reports()
+        self._reports = {side: Reports(model.label, self._expected(model)) for side, model in sides.items()}
         self._unmeasured = ""
         pools: dict[tuple[str, ...], ServerPool] = {}
         self._models: dict[str, str] = {}
@@ -51,11 +55,16 @@ class ServedEngine:
                 pools[urls] = ServerPool(clients, self._use.concurrency)
             self._models[side], self._pools[side] = name, pools[urls]
 
+    def _expected(self, model: ModelRef) -> str | None:
+        """The fingerprint of weights that their server listed; None where it listed none."""
+        is_listed = not self._use.identity and not model.base_sha256.startswith(UNKNOWN_WEIGHTS)
+        return fingerprint_of(model.base_sha256) if is_listed else None
+
     @property
     def plan(self) -> ExecutionPlan:
         """The plan, with what was used and reported so far."""
         return replace(
-            self._plan, server=used(self._use, self._pools.values(), self._reports, self._unmeasured)
+            self._plan, server=used(self._use, self._pools.values(), self._reports.values(), self._unmeasured)
         )
 
     def generate(
@@ -74,7 +83,9 @@ class ServedEngine:
         """
         refuse_unsupported(requests, chat=self._chat)
         write = chat_job if self._chat else plain_job
-        jobs = [write(self._models[request.side], request, self._reports) for request in requests]
+        jobs = [
+            write(self._models[request.side], request, self._reports[request.side]) for request in requests
+        ]
         failures: dict[int, ServerError] = {}
         take = delivery(range(len(requests)), on_batch, failures)
         self._ask([request.side for request in requests], jobs, take)
@@ -104,7 +115,12 @@ class ServedEngine:
         )
         places = list(scored)
         jobs = [
-            loss_job(self._models[requests[place].side], requests[place].key, scored[place], self._reports)
+            loss_job(
+                self._models[requests[place].side],
+                requests[place].key,
+                scored[place],
+                self._reports[requests[place].side],
+            )
             for place in places
         ]
         take = delivery(places, on_batch, problems)
@@ -169,7 +185,7 @@ class ServedEngine:
         first, write = (first_token_of_chat, chat_job) if self._chat else (first_token_of_text, plain_job)
         found = []
         for request in requests:
-            job = write(self._models[request.side], request, self._reports)
+            job = write(self._models[request.side], request, self._reports[request.side])
             found.append(self._pools[request.side].ask(first(job.body)))
         return found
 
@@ -186,32 +202,6 @@ class ServedEngine:
     def largest_logit_change(self, side: str) -> float:
         """Never asked for: a served model is no adapter on a base of this session."""
         raise EngineError(f"{side}: a server gives no logits")
-
-
-def used(use: ServerUse, pools: Iterable[ServerPool], reports: Reports, unmeasured: str) -> ServerUse:
-    """How servers were used, and what they reported.
-
-    Args:
-        use: How they are asked.
-        pools: Their clients.
-        reports: What they said.
-        unmeasured: Why texts were not measured; empty if they were.
-    """
-    clients = {client for pool in pools for client in pool.clients}
-    cost = None
-    if use.prices is not None:
-        cost = (reports.prompt_tokens * use.prices[0] + reports.completion_tokens * use.prices[1]) / 1_000_000
-    return replace(
-        use,
-        requests=sum(client.requests for client in clients),
-        retried=sum(client.retried for client in clients),
-        prompt_tokens=reports.prompt_tokens,
-        completion_tokens=reports.completion_tokens,
-        cost=cost,
-        reported=tuple(sorted(reports.models)),
-        fingerprints=tuple(sorted(reports.fingerprints)),
-        unmeasured=unmeasured,
-    )
 
 
 def delivery(
@@ -243,9 +233,16 @@ def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> 
 
     Raises:
         CasesFailedError: Some of the requests failed.
+        ModelError: All failed, since no server is there, or it knows neither key nor model nor path.
         EngineError: All failed.
     """
     reasons = {place: f"{keys[place]}: {error}" for place, error in failures.items()}
-    if len(reasons) == len(keys):
-        raise EngineError(next(iter(reasons.values())))
-    raise CasesFailedError(reasons)
+    if len(reasons) < len(keys):
+        raise CasesFailedError(reasons)
+    # Requests fail in any order; the first of them is named.
+    first, errors = reasons[min(reasons)], failures.values()
+    if all(error.is_unreachable for error in errors):
+        raise ModelError(f"{first}; is the server running?")
+    if all(isinstance(error, RefusedError) and error.status in _NOT_OURS for error in errors):
+        raise ModelError(f"{first}; are the address (up to /v1), the model's name and the key right?")
+    raise EngineError(first)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import LossRequest
-from harness.engines.served.chat import Reports, send_text
+from harness.engines.served.chat import send_text
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import tokens_used
+from harness.engines.served.reports import Reports
 from harness.prompts.rendering import chat_turns
 from harness.types import TextLoss
 

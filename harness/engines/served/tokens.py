@@ -6,10 +6,11 @@ from typing import Any
 
 from harness.engines.adapter import read_json
 from harness.engines.base import GenerationRequest
-from harness.engines.served.chat import Reports, send_timed_text
+from harness.engines.served.chat import send_timed_text
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import first_choice, is_cut
+from harness.engines.served.reports import Reports
 from harness.prompts.reasoning import AnswerWatch, read_answer
 from harness.prompts.rendering import prompt_ids
 from harness.prompts.tokenizers import load_tokenizer

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.served.adapters import LoadedAdapters
-from harness.engines.served.chat import Reports
 from harness.engines.served.client import RefusedError, ServerError
 from harness.engines.served.describe import open_client
-from harness.engines.served.engine import NO_DIVERGENCE, delivery, raise_failures, used
+from harness.engines.served.engine import NO_DIVERGENCE, delivery, raise_failures
 from harness.engines.served.losses import Scored, loss_job, token_logprobs_job
 from harness.engines.served.next_token import NextToken, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
+from harness.engines.served.reports import Reports, used
 from harness.engines.served.tokens import Reader, tokens_job
 from harness.engines.text_losses import option_ids
 from harness.engines.weights import probe_rows
@@ -22,6 +22,10 @@ from harness.errors import AdapterError, EngineError, SettingsError, TextsUnmeas
 from harness.models.resolve import resolve_model
 from harness.prompts.rendering import prompt_ids, render_prompt, text_ids
 from harness.types import Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
+
+_NOT_FOUND = 404
+# Other sessions may unload an adapter, each once.
+_ROUNDS = 4
 
 
 def refuse_name(reference: str, model_id: str | None = None) -> NoReturn:
@@ -48,13 +52,13 @@ class VllmEngine:
             plan: Its ``server`` says which server, and how it is asked.
 
         Raises:
-            InputError: A model is none that such a server can run, or the server has another base.
-            EngineError: The server can't be started, or loads an adapter not.
+            InputError: The server has another base, or can't run a model.
+            EngineError: The server can't be started.
         """
         self._plan, self._use = plan, plan.server or ServerUse()
-        self._reports = Reports()
         self._unmeasured = ""
         self._sides = dict(sides)
+        self._reports = {side: Reports(model.label, None, True) for side, model in sides.items()}
         self._loaded = LoadedAdapters(list(sides.values()), self._use)
         client = open_client(self._loaded.url, timeout_s=self._use.timeout_s)
         self._pool = ServerPool([client], self._use.concurrency)
@@ -63,7 +67,9 @@ class VllmEngine:
     @property
     def plan(self) -> ExecutionPlan:
         """The plan, with what was used and reported so far."""
-        return replace(self._plan, server=used(self._use, [self._pool], self._reports, self._unmeasured))
+        return replace(
+            self._plan, server=used(self._use, [self._pool], self._reports.values(), self._unmeasured)
+        )
 
     def generate(
         self, requests: Sequence[GenerationRequest], on_batch: Callable[[Mapping[int, Completion]], None]
@@ -79,9 +85,8 @@ class VllmEngine:
             EngineError: None got an answer.
         """
         order = list(_turns([request.side for request in requests]))
-        jobs = [self._answer_job(requests[place]) for place in order]
         failures: dict[int, ServerError] = {}
-        self._pool.ask_all(jobs, delivery(order, on_batch, failures))
+        self._ask(order, lambda place: self._answer_job(requests[place]), on_batch, failures)
         if failures:
             raise_failures(failures, [request.key for request in requests])
 
@@ -100,9 +105,8 @@ class VllmEngine:
         """
         unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
         order = [place for place in _turns([request.side for request in requests]) if place not in unmeasured]
-        jobs = [self._loss_job(requests[place]) for place in order]
         problems: dict[int, ServerError] = {}
-        self._pool.ask_all(jobs, delivery(order, on_batch, problems))
+        self._ask(order, lambda place: self._loss_job(requests[place]), on_batch, problems)
         for place, error in problems.items():
             if isinstance(error, RefusedError):
                 unmeasured[place] = self._unmeasured = str(error)
@@ -123,12 +127,17 @@ class VllmEngine:
         """
         tokenizer = self._readers[side].tokenizer
         rows = probe_rows(tokenizer, len(tokenizer))
-        base, again, adapted = (
-            self._probed(model, rows) for model in (self._loaded.base, self._loaded.base, self._name(side))
+        base, adapted, again, once_more = (
+            self._probed(side, name, rows) for name in 2 * (self._loaded.base, self._name(side))
         )
-        # What differs between two questions to the same model is no effect of an adapter.
-        noise = max(abs(one - other) for one, other in zip(base, again, strict=True))
-        change = max(abs(one - other) for one, other in zip(base, adapted, strict=True))
+        # What differs between two questions to the same model is no effect of an adapter. Other sessions'
+        # questions change batches, and so rounding: an effect is there each time.
+        noise = max(map(_distance, [*base, *adapted], [*again, *once_more]))
+        change = max(
+            min(_distance(one, other) for one in ones for other in others)
+            for *ones, first, second in zip(base, again, adapted, once_more, strict=True)
+            for others in [(first, second)]
+        )
         if change <= noise:
             raise AdapterError(
                 f"{self._sides[side].adapter_dir}: {self._loaded.url} answers with it as with its base "
@@ -152,12 +161,37 @@ class VllmEngine:
         self._loaded.unload()
 
     def _name(self, side: str) -> str:
-        return self._loaded.name_of(self._sides[side])
+        name = self._loaded.name_of(self._sides[side])
+        self._reports[side].fingerprint = self._loaded.fingerprints.get(name)
+        return name
+
+    def _ask(
+        self,
+        places: Sequence[int],
+        job_of: Callable[[int], Job],
+        on_batch: Callable[[Mapping[int, Any]], None],
+        failures: dict[int, ServerError],
+    ) -> None:
+        """Ask, and once more what the server refused since it had an adapter no longer."""
+        for rounds_left in reversed(range(_ROUNDS)):
+            refused: dict[int, ServerError] = {}
+            self._pool.ask_all([job_of(place) for place in places], delivery(places, on_batch, refused))
+            failures.update(refused)
+            places = [place for place, error in refused.items() if _is_unknown(error)]
+            if not places or not rounds_left or not (lost := self._loaded.forget_lost()):
+                break
+            for place in places:
+                del failures[place]
+            for side in [side for side, model in self._sides.items() if model in lost]:
+                self.largest_logit_change(side)
+        self._loaded.check_files()
 
     def _answer_job(self, request: GenerationRequest) -> Job:
         reader = self._readers[request.side]
         prompt = request.prompt or render_prompt(reader.tokenizer, request.messages, request.settings)
-        return tokens_job(self._name(request.side), reader, replace(request, prompt=prompt), self._reports)
+        return tokens_job(
+            self._name(request.side), reader, replace(request, prompt=prompt), self._reports[request.side]
+        )
 
     def _loss_job(self, request: LossRequest) -> Job:
         tokenizer = self._readers[request.side].tokenizer
@@ -170,19 +204,33 @@ class VllmEngine:
         else:
             before = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
         scored = Scored(prompt=[*before, *text], start=max(len(before), 1))
-        return loss_job(self._name(request.side), request.key, scored, self._reports)
+        return loss_job(self._name(request.side), request.key, scored, self._reports[request.side])
 
-    def _probed(self, model: str, rows: Sequence[Sequence[int]]) -> list[float]:
+    def _probed(self, side: str, name: str, rows: Sequence[Sequence[int]]) -> list[float]:
         """The log-probabilities of the rows' tokens; asked one at a time, so that no batch changes them."""
+        reports = (
+            self._reports[side]
+            if name == self._name(side)
+            else Reports(name, self._loaded.fingerprints.get(name))
+        )
         found: list[float] = []
         for row in rows:
             try:
-                found += self._pool.ask(token_logprobs_job(model, list(row), self._reports))
+                found += self._pool.ask(token_logprobs_job(name, list(row), reports))
             except ServerError as error:
                 raise EngineError(
                     f"{self._loaded.url}: whether it applies adapters can't be checked: {error}"
                 ) from error
         return found
+
+
+def _distance(one: float, other: float) -> float:
+    return abs(one - other)
+
+
+def _is_unknown(error: ServerError) -> bool:
+    """Whether a server has no model of the name that it was asked for."""
+    return isinstance(error, RefusedError) and error.status == _NOT_FOUND
 
 
 def _directory(model: ModelRef) -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import choose_plan, describe_model, open_sides
-from harness.errors import CasesFailedError, EngineError, SettingsError, TextsUnmeasuredError
+from harness.errors import CasesFailedError, EngineError, ModelError, SettingsError, TextsUnmeasuredError
 from harness.types import UNKNOWN_WEIGHTS, GenerationSettings, Message, ModelRef, ServerUse, ToolCall
 
 PROMPTS = ["what is one", "the cat sat on the mat", "w1 w2 w3 w4 w5 w6", "two", "w9 w8 the w7"]
@@ -140,7 +140,7 @@ def test_one_refused_request_leaves_the_others_alone(judge_server):
     assert (set(error.value.failures), set(found)) == ({0}, {1, 2})
     assert "s/0: status 400" in error.value.failures[0]
     judge_server.faults = ["403"] * 3
-    with pytest.raises(EngineError, match="status 403"):
+    with pytest.raises(ModelError, match=r"status 403.*; are the address .* and the key right"):
         engine.generate(asked("a", "b", "c"), found.update)
 
 
@@ -226,7 +226,7 @@ def test_the_key_is_sent_and_never_shown(judge_server, monkeypatch, key):
     model = scripted_model(judge_server)
     engine = open_sides({CANDIDATE: model}, plan_for(model))
     judge_server.faults = ["401"]
-    with pytest.raises(EngineError) as error:
+    with pytest.raises(ModelError) as error:
         answers(engine, asked("a"))
     assert judge_server.keys == [f"Bearer {key}"]
     assert key not in str(error.value)
@@ -246,7 +246,7 @@ def test_a_server_that_sends_requests_on_is_refused(judge_server, second_server)
     """The other one was not named: it would get the questions, and answer for the first."""
     judge_server.faults, judge_server.sent_on_to = ["307"], f"{second_server.url}/chat/completions"
     model = scripted_model(judge_server)
-    with pytest.raises(EngineError, match=f"status 307: it sends requests on to {second_server.url}"):
+    with pytest.raises(ModelError, match=f"status 307: it sends requests on to {second_server.url}"):
         answers(open_sides({CANDIDATE: model}, plan_for(model)), asked("a"))
     assert second_server.bodies == []
 
@@ -283,6 +283,46 @@ def test_a_rate_limit_is_no_dead_server(judge_server):
     model = scripted_model(judge_server)
     engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=40))
     assert answers(engine, asked(*map(str, range(40)))) == ["good"] * 40
+
+
+def test_a_server_that_is_not_there_is_bad_input(judge_server):
+    model = scripted_model(judge_server)
+    engine = open_sides({CANDIDATE: model}, plan_for(model))
+    judge_server.close()
+    with pytest.raises(ModelError, match=r"s/0: no reply in .* is the server running"):
+        answers(engine, asked("a", "b"))
+
+
+def test_weights_that_change_under_their_name_are_noticed(
+    start_app, tiny_model_dir, tiny_adapter_dir, make_tiny_adapter, tmp_path
+):
+    """Whatever answered before is kept; nothing is taken from the other weights."""
+    import httpx
+
+    other = make_tiny_adapter(tiny_model_dir, tmp_path / "other", spread=0.5, seed=9)
+    url = start_app(tiny_model_dir, runtime_adapters=True)
+
+    def exchange(directory):
+        httpx.post(f"{url}/unload_lora_adapter", json={"lora_name": "mine"}, timeout=60)
+        body = {"lora_name": "mine", "lora_path": str(directory)}
+        assert httpx.post(f"{url}/load_lora_adapter", json=body, timeout=60).status_code == 200
+
+    exchange(tiny_adapter_dir)
+    for kind in ("openai", "openai-completions"):
+        exchange(tiny_adapter_dir)
+        model = describe_model(f"{kind}:mine@{url}")
+        engine = open_sides({CANDIDATE: model}, plan_for(model))
+        assert len(answers(engine, asked(*PROMPTS))) == len(PROMPTS)
+        exchange(other)
+        found = {}
+        with pytest.raises(ModelError, match=r"openai.*:mine@.*: other weights answered than before"):
+            engine.generate(asked(*PROMPTS), found.update)
+        assert found == {}
+        again = describe_model(f"{kind}:mine@{url}")
+        assert again.base_sha256 != model.base_sha256
+        assert len(answers(open_sides({CANDIDATE: again}, plan_for(again)), asked("x"))) == 1
+        with pytest.raises(ModelError, match="other weights answered than before"):
+            engine.losses([LossRequest(key="t", side=CANDIDATE, text="the cat sat")], found.update)
 
 
 def test_what_a_server_calls_itself_has_no_key(judge_server, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import base_of, check_alive, choose_plan, describe_model, open_sides
-from harness.engines.served import process
+from harness.engines.served import adapters, process
 from harness.engines.served.adapters import refuse_unusual
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError
 from harness.types import GenerationSettings, Message, ServerUse
@@ -42,6 +42,55 @@ def requests_of(sides, **settings):
 
 # What follows the prompt with another space in front, and with one that it ends in already.
 OPTIONS = ("w1 w2", " the cat", "\nw3")
+
+
+def changing(change):
+    """A wrapper of a server: requests for answers as a function changes them; other weights than ours are unknown.
+
+    vLLM lists no hashes of weights, and says no fingerprints of them.
+    """
+
+    def wrap(app):
+        async def wrapped(scope, receive, send):
+            body, status, written = b"", None, b""
+            while scope["method"] == "POST" and (message := await receive()):
+                body += message["body"]
+                if not message.get("more_body"):
+                    break
+            if scope["path"].endswith("/completions"):
+                body = json.dumps(change(json.loads(body))).encode()
+
+            async def given():
+                return {"type": "http.request", "body": body}
+
+            async def keep(message):
+                nonlocal status, written
+                status, written = message.get("status", status), written + message.get("body", b"")
+
+            await app({**scope, "headers": with_length(scope["headers"], body)}, given, keep)
+            if b'"system_fingerprint"' in written or b'"content": {' in written or b'"content":{' in written:
+                reply = json.loads(written)
+                reply.pop("system_fingerprint", None)
+                for entry in reply.get("data", []):
+                    entry.pop("content", None)
+                written = json.dumps(reply).encode()
+            headers = with_length([(b"content-type", b"application/json"), (b"content-length", b"")], written)
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": written})
+
+        return wrapped
+
+    return wrap
+
+
+def with_length(headers, body):
+    return [
+        (name, str(len(body)).encode() if name == b"content-length" else value) for name, value in headers
+    ]
+
+
+def post(url, path, **body):
+    return httpx.post(f"{url}/{path}", json=body, timeout=60).status_code
 
 
 def names(url):
@@ -102,36 +151,135 @@ def test_the_sides_take_turns(start_app, tiny_model_dir, tiny_adapter_dir):
     url = start_app(tiny_model_dir, runtime_adapters=True, wrap=watching)
     sides, engine = open_on(url, tiny_adapter_dir, concurrency=1)
     engine.generate(requests_of(sides), lambda batch: None)
+    # First, whether it refuses a name that it doesn't have.
+    assert asked.pop(0) not in sides
     assert asked == [sides[CANDIDATE].adapter_sha256, tiny_model_dir.name] * len(PROMPTS)
 
 
 def test_an_adapter_that_the_server_does_not_apply_is_noticed(start_app, tiny_model_dir, tiny_adapter_dir):
     """A server that answers for every adapter with its base, as servers were seen to do."""
-
-    def ignoring(app):
-        async def ignored(scope, receive, send):
-            async def with_base():
-                message = await receive()
-                if message.get("body") and scope["path"].endswith("/completions"):
-                    body = {**json.loads(message["body"]), "model": tiny_model_dir.name}
-                    message["body"] = json.dumps(body).encode()
-                    scope["headers"] = [
-                        (name, str(len(message["body"])).encode() if name == b"content-length" else value)
-                        for name, value in scope["headers"]
-                    ]
-                return message
-
-            await app(scope, with_base, send)
-
-        return ignored
-
-    url = start_app(tiny_model_dir, runtime_adapters=True, wrap=ignoring)
-    sides, engine = open_on(url, tiny_adapter_dir)
+    name = describe_model(str(tiny_adapter_dir)).adapter_sha256
+    instead = {name: tiny_model_dir.name}
+    change = changing(lambda asked: {**asked, "model": instead.get(asked["model"], asked["model"])})
+    sides, engine = open_on(start_app(tiny_model_dir, runtime_adapters=True, wrap=change), tiny_adapter_dir)
     with pytest.raises(
         AdapterError, match="as with its base alone: the adapter is dead, or the server does not"
     ):
         check_alive(engine, CANDIDATE, sides[CANDIDATE])
     engine.close()
+
+
+def test_a_server_that_answers_for_any_name_is_refused(start_app, tiny_model_dir, tiny_adapter_dir):
+    """What it loses would be answered for by the base."""
+    known = {tiny_model_dir.name, describe_model(str(tiny_adapter_dir)).adapter_sha256}
+    change = changing(
+        lambda asked: asked if asked["model"] in known else {**asked, "model": tiny_model_dir.name}
+    )
+    with pytest.raises(ModelError, match="answers for names of models that it does not have"):
+        open_on(start_app(tiny_model_dir, runtime_adapters=True, wrap=change), tiny_adapter_dir)
+
+
+def test_what_another_session_unloads_is_loaded_again(start_app, tiny_model_dir, tiny_adapter_dir):
+    url = start_app(tiny_model_dir, runtime_adapters=True)
+    (sides, first), (_, second) = open_on(url, tiny_adapter_dir), open_on(url, tiny_adapter_dir)
+    found, again = {}, {}
+    first.generate(requests_of(sides), found.update)
+    check_alive(second, CANDIDATE, sides[CANDIDATE])
+    first.close()
+    assert names(url) == [tiny_model_dir.name]
+    second.generate(requests_of(sides), again.update)
+    assert [each.text for each in again.values()] == [found[place].text for place in again]
+    assert len(again) == len(found)
+    second.close()
+    assert names(url) == [tiny_model_dir.name]
+
+
+def test_two_sessions_load_one_adapter_at_the_same_time(start_app, tiny_model_dir, tiny_adapter_dir):
+    url = start_app(tiny_model_dir, runtime_adapters=True)
+    sides, engine = open_on(url, tiny_adapter_dir)
+    loaded, ask = engine.engine._loaded, engine.engine._loaded._ask
+    name = sides[CANDIDATE].adapter_sha256
+
+    def late(path, body):
+        # Between the look at the list and the request, another session loads it.
+        assert post(url, "load_lora_adapter", lora_name=name, lora_path=str(tiny_adapter_dir)) == 200
+        ask(path, body)
+
+    loaded._ask = late
+    assert loaded.name_of(sides[CANDIDATE]) == name
+    loaded._ask = ask
+    engine.close()
+    assert name in names(url)
+
+
+def test_another_adapter_under_its_name_is_noticed(
+    start_app, tiny_model_dir, tiny_adapter_dir, make_tiny_adapter, tmp_path
+):
+    other = make_tiny_adapter(tiny_model_dir, tmp_path / "other", spread=0.5, seed=9)
+    url = start_app(tiny_model_dir, runtime_adapters=True)
+    sides, engine = open_on(url, tiny_adapter_dir)
+    name = sides[CANDIDATE].adapter_sha256
+    engine.generate(requests_of(sides), lambda batch: None)
+    assert post(url, "unload_lora_adapter", lora_name=name) == 200
+    assert post(url, "load_lora_adapter", lora_name=name, lora_path=str(other)) == 200
+    with pytest.raises(ModelError, match="other weights answered than before"):
+        engine.generate(requests_of([CANDIDATE]), lambda batch: None)
+    with pytest.raises(ModelError, match="has another adapter under its hash"):
+        open_on(url, tiny_adapter_dir)[1].generate(requests_of([CANDIDATE]), lambda batch: None)
+
+
+def test_files_that_change_while_a_server_uses_them_are_noticed(
+    start_app, tiny_model_dir, make_tiny_adapter, tmp_path
+):
+    """A server reads them again where it had to make room."""
+    adapter = make_tiny_adapter(tiny_model_dir, tmp_path / "mine", spread=0.5)
+    sides, engine = open_on(start_app(tiny_model_dir, runtime_adapters=True, wrap=changing(dict)), adapter)
+    engine.generate(requests_of(sides), lambda batch: None)
+    make_tiny_adapter(tiny_model_dir, adapter, spread=0.5, seed=9)
+    with pytest.raises(AdapterError, match="its files changed while"):
+        engine.generate(requests_of([CANDIDATE]), lambda batch: None)
+    engine.close()
+
+
+def test_an_adapter_that_stays_loaded_is_said(start_app, tiny_model_dir, tiny_adapter_dir):
+    engine = open_on(start_app(tiny_model_dir, runtime_adapters=True), tiny_adapter_dir)[1]
+    engine.generate(requests_of([CANDIDATE]), lambda batch: None)
+    loaded, ask = engine.engine._loaded, engine.engine._loaded._ask
+    loaded._ask = lambda path, body: ask("no_such_path", body)
+    with pytest.warns(UserWarning, match="does not unload the adapter"):
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "remedy"),
+    [
+        (400, "LoRA rank 64 is greater than max_lora_rank 16.", "larger --max-lora-rank"),
+        (404, "No adapter found for /elsewhere", "on a machine that has this path"),
+        (500, "out of memory", "status 500: .*out of memory"),
+    ],
+)
+def test_an_adapter_that_a_server_refuses_is_bad_input(
+    start_app, tiny_model_dir, tiny_adapter_dir, monkeypatch, status, said, remedy
+):
+    def refusing(app):
+        async def refused(scope, receive, send):
+            if not scope["path"].endswith("load_lora_adapter"):
+                await app(scope, receive, send)
+                return
+            written = json.dumps({"error": {"message": said}}).encode()
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(written)).encode()),
+            ]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": written})
+
+        return refused
+
+    monkeypatch.setitem(adapters._PATIENCE, "attempts", 1)
+    sides, engine = open_on(start_app(tiny_model_dir, runtime_adapters=True, wrap=refusing), tiny_adapter_dir)
+    with pytest.raises(ModelError, match=f"does not load it: .*{remedy}"):
+        engine.generate(requests_of(sides), lambda batch: None)
 
 
 def test_another_base_is_refused(start_app, tiny_bytes_dir, tiny_adapter_dir):
@@ -142,7 +290,7 @@ def test_another_base_is_refused(start_app, tiny_bytes_dir, tiny_adapter_dir):
 
 def test_a_server_that_loads_no_adapters_says_how_to_start_it(start_app, tiny_model_dir, tiny_adapter_dir):
     sides, engine = open_on(start_app(tiny_model_dir), tiny_adapter_dir)
-    with pytest.raises(EngineError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"):
+    with pytest.raises(ModelError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"):
         engine.generate(requests_of(sides), lambda batch: None)
 
 

@@ -1,0 +1,106 @@
+"""What servers say of themselves with their replies, and whether one model answered all along."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.engines.served.address import without_keys
+from harness.engines.served.identity import names_weights
+from harness.engines.served.pool import ServerPool
+from harness.engines.served.replies import tokens_used
+from harness.errors import ModelError
+from harness.types import ServerUse
+
+# Of what a server calls itself.
+_LONGEST_NAME = 300
+
+
+@dataclass(slots=True)
+class Reports:
+    """What servers said of one model and used for it, over all requests.
+
+    Attributes:
+        name: The model's, for messages.
+        fingerprint: What they have to say if its weights are known; None if they are not.
+        is_one_server: Whether another fingerprint can only be another model, and not another host of many.
+        models: Names of models in replies.
+        fingerprints: Their ``system_fingerprint``, in order.
+    """
+
+    name: str = ""
+    fingerprint: str | None = None
+    is_one_server: bool = False
+    models: set[str] = field(default_factory=set)
+    fingerprints: dict[str, None] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def take(self, reply: Any) -> None:
+        """Add what a reply says.
+
+        Raises:
+            ModelError: Other weights answered than before, or than were listed.
+        """
+        said = _said(reply, "system_fingerprint")
+        self._check(said)
+        asked, written = tokens_used(reply)
+        self.prompt_tokens += asked
+        self.completion_tokens += written
+        if said:
+            self.fingerprints[said] = None
+        if name := _said(reply, "model"):
+            self.models.add(name)
+
+    def _check(self, said: str) -> None:
+        if self.fingerprint is not None:
+            before = self.fingerprint
+        else:
+            before = next(iter(self.fingerprints), said)
+            # A host of many may have another configuration; one that says nothing says nothing else.
+            if not (names_weights(before) or names_weights(said) or (self.is_one_server and said)):
+                return
+        if said != before:
+            raise ModelError(
+                f"{self.name}: other weights answered than before (fingerprint {said or 'none'}, and "
+                f"{before} before): the server was started anew, or its model exchanged; gate it once more"
+            )
+
+
+def _said(reply: Any, name: str) -> str:
+    said = getattr(reply, name, None)
+    return without_keys(str(said))[:_LONGEST_NAME] if said else ""
+
+
+def used(
+    use: ServerUse, pools: Iterable[ServerPool], reports: Iterable[Reports], unmeasured: str
+) -> ServerUse:
+    """How servers were used, and what they reported.
+
+    Args:
+        use: How they are asked.
+        pools: Their clients.
+        reports: What they said, of each model.
+        unmeasured: Why texts were not measured; empty if they were.
+    """
+    clients, all_reports = {client for pool in pools for client in pool.clients}, list(reports)
+    asked = sum(each.prompt_tokens for each in all_reports)
+    written = sum(each.completion_tokens for each in all_reports)
+    prices = use.prices
+    return replace(
+        use,
+        requests=sum(client.requests for client in clients),
+        retried=sum(client.retried for client in clients),
+        prompt_tokens=asked,
+        completion_tokens=written,
+        cost=None if prices is None else (asked * prices[0] + written * prices[1]) / 1_000_000,
+        reported=tuple(sorted({name for each in all_reports for name in each.models})),
+        fingerprints=tuple(sorted({found for each in all_reports for found in each.fingerprints})),
+        unmeasured=unmeasured,
+        notes=use.notes
+        + tuple(
+            f"{each.name} had several fingerprints: {', '.join(each.fingerprints)}: other hosts answered, or "
+            f"its server changed during the run"
+            for each in all_reports
+            if len(each.fingerprints) > 1
+        ),
+    )

@@ -1,0 +1,89 @@
+"""Whether two names on a server are two models."""
+
+import re
+
+import pytest
+import scipy.special  # noqa: F401 # sessions inside tests compute with it, and would load its parts twice
+
+from harness.history.store import open_history
+
+CASES = "\n".join(
+    f"  - {{id: c{n}, prompt: q{n}, checks: [{{type: contains, value: w}}]}}" for n in range(12)
+)
+SET = f"name: small\ncases:\n{CASES}\n"
+
+
+@pytest.fixture
+def gate(pytester):
+    """Runs a gate on a scripted server, without forgetting."""
+    (pytester.path / "golden_sets").mkdir()
+    (pytester.path / "golden_sets" / "small.yaml").write_text(SET)
+
+    def run(*arguments):
+        return pytester.runpytest_inprocess("-p", "no:xdist", "--gate-no-forgetting", *arguments)
+
+    return run
+
+
+def refuse_unknown(server, known):
+    """The server refuses other names than these, as a scripted one does not."""
+    reply = server.reply
+
+    def checked(handler, body):
+        if body["model"] not in known:
+            server._send(handler, 404, '{"error": {"message": "no such model"}}', {})
+            return
+        reply(handler, body)
+
+    server.reply = checked
+
+
+def stored(pytester):
+    with open_history(pytester.path / ".tunegate" / "history.sqlite") as history:
+        return history.load_run("latest")
+
+
+def test_a_server_that_ignores_names_makes_no_pass(gate, pytester, judge_server):
+    judge_server.answer = lambda body: "w1"
+    spec = f"@{judge_server.url}"
+    baseline = f"openai:base{spec}"
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline={baseline}")
+    assert result.ret == 4
+    result.stdout.fnmatch_lines(
+        [
+            f"ERROR: openai:mine{spec} and {baseline}: all 12 answers are equal, and {judge_server.url} answers for *"
+        ]
+    )
+    assert not re.search("PASS|REGRESS", result.stdout.str())
+    # Also where the baseline is a stored run.
+    assert gate(f"--model={baseline}", "--gate-baseline=none").ret == 0
+    assert gate(f"--model=openai:mine{spec}", f"--gate-baseline={stored(pytester).id}").ret == 4
+    # A model against itself is one on purpose.
+    assert gate(f"--model={baseline}", f"--gate-baseline={baseline}").ret == 0
+
+
+def test_equal_answers_of_two_models_are_said(gate, pytester, judge_server):
+    judge_server.answer = lambda body: "w1"
+    refuse_unknown(judge_server, {"mine", "base"})
+    spec = f"@{judge_server.url}"
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline=openai:base{spec}")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["server: all 12 answers of openai:mine@* and openai:base@* are equal: *"])
+    assert stored(pytester).plan.server.notes
+
+
+def test_models_that_answer_differently_are_two(gate, pytester, judge_server):
+    """Under whatever name the server answers too."""
+    judge_server.answer = lambda body: f"w1 {body['model']}"
+    spec = f"@{judge_server.url}"
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline=openai:base{spec}")
+    assert (result.ret, stored(pytester).plan.server.notes) == (0, ())
+
+
+def test_servers_of_their_own_are_not_asked_for_other_names(gate, judge_server, second_server):
+    for server in (judge_server, second_server):
+        server.answer = lambda body: "w1"
+    result = gate(f"--model=openai:m@{judge_server.url}", f"--gate-baseline=openai:m@{second_server.url}")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["server: all 12 answers of *"])
+    assert {body["model"] for body in judge_server.bodies} == {"m"}
