@@ -100,13 +100,15 @@ def lint(
     from harness.golden.load import golden_files, load_golden_set
 
     files = golden_files(paths or None)
+    settings = load_settings({}, command_project(Path.cwd()), os.environ)
+    settings = settings if looks is None else replace(settings, looks=looks)
     findings, notes = [], []
     faulty: list[GoldenError] = []
     for file in files:
         try:
             golden_set = load_golden_set(file)
             findings += lint_golden_set(golden_set)
-            notes += [f"{file}: note: {note}" for note in _notes_of(golden_set, looks)]
+            notes += [f"{file}: note: {note}" for note in _notes_of(golden_set, settings)]
         except GoldenError as error:
             faulty += error.faults
     if as_json and not faulty:
@@ -130,7 +132,7 @@ def lint(
         raise typer.Exit(_FINDINGS)
 
 
-def _notes_of(golden_set: GoldenSet, looks: int | None) -> list[str]:
+def _notes_of(golden_set: GoldenSet, settings: Settings) -> list[str]:
     """How little such a small set can show: no fault of a case."""
     from harness.authoring.passable import (
         last_level,
@@ -139,9 +141,8 @@ def _notes_of(golden_set: GoldenSet, looks: int | None) -> list[str]:
         why_metrics_never_pass,
     )
 
-    settings = load_settings({}, command_project(Path.cwd()), os.environ)
     golden_set = _with_margin_of_project(golden_set, settings)
-    level = last_level(golden_set, settings.looks if looks is None else looks)
+    level = last_level(golden_set, settings.looks)
     never_passes = [why_it_never_passes(golden_set, level), *why_metrics_never_pass(golden_set, level)]
     nevers = (*never_passes, why_it_never_regresses(golden_set, level))
     notes = [f"{never[0]}: {never[1]}" for never in nevers if never is not None]

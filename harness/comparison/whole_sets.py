@@ -217,9 +217,11 @@ def set_metric_rows(
             by_set.setdefault(pair[0].case.set_name, []).append(case)
         elif case.candidate or case.baseline:
             lacking.setdefault(pair[0].case.set_name, []).append(case)
-    of_sets = {name: [pair for pair in pairing.pairs if pair[0].case.set_name == name] for name in by_set}
-    asking = {each.name for each in golden_sets if each.gate.population == "cases"}
-    counted = {name for name, pairs in of_sets.items() if name in asking and pairing.reproduces(pairs)}
+    asking = {each.name: list[Pair]() for each in golden_sets if each.gate.population == "cases"}
+    for pair in pairing.pairs if asking.keys() & by_set.keys() else ():
+        if (name := pair[0].case.set_name) in asking:
+            asking[name].append(pair)
+    counted = {name for name, pairs in asking.items() if pairing.reproduces(pairs)}
     return [
         _with_lacking(
             _row(name, cases, confidence[name], counted=name in counted), cases, lacking.get(name, ())
@@ -290,12 +292,12 @@ def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool 
     baseline = label_counts([[pair for case in each for pair in case.baseline] for each in groups], labels)
     now, before = _left_out(candidate), _left_out(baseline)
     left = _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
-    known = counted_drop([left.whole], confidence)
-    drop, high_unseen, p_value = (
-        (known.interval, known.high_unseen, known.p_value)
-        if counted
-        else _drop_of_set(left, confidence, unseen=_unseen_loss(candidate, (1 - confidence) / 2))
-    )
+    if counted:
+        known = counted_drop([left.whole], confidence)
+        drop, high_unseen, p_value = known.interval, known.high_unseen, known.p_value
+    else:
+        unseen = _unseen_loss(candidate, (1 - confidence) / 2)
+        drop, high_unseen, p_value = _drop_of_set(left, confidence, unseen=unseen)
     means = [_reach(side, confidence, least=0.0) for side in (now, before)]
     summaries = [MetricSummary(metric=MACRO_F1, n=len(cases), mean=mean) for mean in means]
     return MetricComparison(

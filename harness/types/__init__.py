@@ -45,7 +45,6 @@ from harness.types.run import (
     Score,
     ServerUse,
     SetLooks,
-    Stability,
     TextLoss,
 )
 
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
         Retention,
         SetCounts,
         SharedTrait,
+        Stability,
     )
     from harness.types.findings import (
         ConfirmationFinding,

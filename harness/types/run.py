@@ -135,19 +135,6 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stability:
-    """A model's answers to one case, resampled without any change.
-
-    Attributes:
-        passed: Answers that passed.
-        answers: All answers that passed or failed.
-    """
-
-    passed: int
-    answers: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TextLoss:
     """Cross-entropy of a model on one bundled passage of general text."""
 
@@ -224,13 +211,15 @@ class ServerUse:
         arguments: Further arguments of the server that is started.
         identity: The user's word for what that server computes with; empty if nobody knows.
         concurrency: Most requests to one server that were under way at a time.
+        timeout_s: Longest time for one attempt, in seconds.
         prices: Of a million prompt tokens and a million completion tokens.
         requests: Sent requests, repeated ones included.
         retried: Of those, sent again after a fault.
         cost: In the currency of the prices; None without prices.
         reported: The models' names in the replies.
         fingerprints: The ``system_fingerprint`` of the replies.
-        unmeasured: Why texts were not scored; empty if they were. ``notes`` say what else is to be said.
+        unmeasured: Why texts were not scored; empty if they were.
+        notes: What a reader has to know of the replies, a sentence each.
     """
 
     url: str | None = None

@@ -134,9 +134,10 @@ class VllmEngine:
         # questions change batches, and so rounding: an effect is there each time.
         noise = max(map(_distance, [*base, *adapted], [*again, *once_more]))
         change = max(
-            min(_distance(one, other) for one in ones for other in others)
-            for *ones, first, second in zip(base, again, adapted, once_more, strict=True)
-            for others in [(first, second)]
+            min(_distance(one, other) for one in of_base for other in of_adapter)
+            for of_base, of_adapter in zip(
+                zip(base, again, strict=True), zip(adapted, once_more, strict=True), strict=True
+            )
         )
         if change <= noise:
             raise AdapterError(
