@@ -47,6 +47,7 @@ from harness.types.run import (
     SetLooks,
     TextLoss,
 )
+from harness.types.stability import Stability
 
 if TYPE_CHECKING:
     from harness.types.comparison import (
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
         Retention,
         SetCounts,
         SharedTrait,
-        Stability,
     )
     from harness.types.findings import (
         ConfirmationFinding,

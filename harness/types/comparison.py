@@ -6,19 +6,7 @@ from typing import Literal
 
 from harness.types.interval import Interval
 from harness.types.run import GateVerdict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stability:
-    """A model's answers to one case, resampled without any change.
-
-    Attributes:
-        passed: Answers that passed.
-        answers: All answers that passed or failed.
-    """
-
-    passed: int
-    answers: int
+from harness.types.stability import Stability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

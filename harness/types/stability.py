@@ -1,0 +1,16 @@
+"""How a model's answers to one case vary without any change."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """A model's answers to one case, resampled without any change.
+
+    Attributes:
+        passed: Answers that passed.
+        answers: All answers that passed or failed.
+    """
+
+    passed: int
+    answers: int
