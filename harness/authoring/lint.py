@@ -1,6 +1,6 @@
 """Finds suspicious cases in a valid golden set: cases that can't fail, can't pass, or show nothing."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -72,7 +72,7 @@ def lint_golden_set(golden_set: GoldenSet) -> list[Finding]:
     cases = [replace(case, skip=None) for case in golden_set.cases]
     suspicions = [*_duplicates(cases), *_empty_or_echo(cases), *_references(cases)]
     for case in cases:
-        suspicions += _undecided(case)
+        suspicions += _undecided(case, golden_set.gate.metric_margins)
         suspicions += _checks(case)
     findings = [
         Finding(
@@ -165,8 +165,11 @@ def _whole(check: Check) -> Check:
     return replace(check, transform=(), checks=tuple(map(_whole, check.checks)))
 
 
-def _undecided(case: GoldenCase) -> Iterator[_Suspicion]:
+def _undecided(case: GoldenCase, gated: Collection[str]) -> Iterator[_Suspicion]:
     deciding = _deciding(case)
+    if not deciding and any(check.type in gated for check in case.single_checks):
+        # It only grades, and the grade is what the gate compares.
+        return
     if not deciding:
         remedy = "give a graded check a threshold"
         yield _Suspicion(case=case, rule="undecided", message="no check decides", remedy=remedy)

@@ -16,7 +16,9 @@ from harness.presentation.console import open_console
 from harness.presentation.terminal import detectable_range
 from harness.settings import load_settings
 from harness.statistics.power import POWER, USUAL_CHURN
-from harness.studies.set_power import HARM, USUAL_SPREAD, SetPower, power_of_set
+from harness.statistics.varying_answers import answers_vary
+from harness.studies.metric_power import USUAL_SPREAD, gated_cases
+from harness.studies.set_power import HARM, SetPower, power_of_set
 from harness.types.golden import ALPHA
 from harness.types.storage import to_json
 from tunegate.printable import say
@@ -49,12 +51,17 @@ def power(
     settings = load_settings({}, command_project(Path.cwd()), os.environ)
     given = (settings.margin, settings.forgetting_margin) if margin is None else (margin, margin)
     margins = gated_margins(sets, *given)
-    level = ALPHA / len(margins)
+    of_sets = {
+        each.name: {metric: of for (name, metric), of in margins.items() if name == each.name}
+        for each in sets
+    }
+    gated = sum(len(gated_cases(each, of_sets[each.name])) for each in sets)
+    level = ALPHA / max(gated, 1)
     with open_console(stderr=True).status("counting cases"):
         found = [
             power_of_set(
                 each,
-                {metric: of for (name, metric), of in margins.items() if name == each.name},
+                of_sets[each.name],
                 churn,
                 level,
                 looks=looks,
@@ -66,10 +73,13 @@ def power(
     if as_json:
         say(to_json(found))
     else:
-        _print(found, len(margins), churn, spread, looks)
+        reproduce = any(each.gate.population == "cases" and not answers_vary(each.cases) for each in sets)
+        _print(found, gated, churn, spread, looks, reproduce=reproduce)
 
 
-def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks: int) -> None:
+def _print(
+    found: list[SetPower], gated: int, churn: float, spread: float, looks: int, *, reproduce: bool
+) -> None:
     console = open_console()
     console.print(power_table(found))
     metrics = "metric" if gated == 1 else "metrics"
@@ -77,13 +87,13 @@ def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks
     clusters = ", half of them in whole clusters" if clustered else ""
     ranges = any(row.detectable_cluster_drop is not None for row in found)
     spread_of = " (from cases that fall one by one to whole clusters)" if ranges else ""
-    own = "; the answers of a set that asks about its own cases reproduce"
+    own = "; greedy answers of a set that asks about its own cases reproduce"
     console.print(
         f"detects: the smallest true drop found in {POWER:.0%} of runs{spread_of}; passes: how often an "
         f"equal model passes; to pass, to detect it: how many cases make that {POWER:.0%}, for a drop of the "
         "margin. "
         f"{gated} gated {metrics}, {churn:.1%} of cases flip by chance each way{clusters}"
-        f"{own if any(row.population == 'cases' for row in found) else ''}.{_together(found)}",
+        f"{own if reproduce else ''}.{_together(found)}",
         style="dim",
         highlight=False,
     )
@@ -111,10 +121,10 @@ def _files(paths: list[Path]) -> list[Path]:
 
 def _together(found: list[SetPower]) -> str:
     """How often all gated metrics of all sets pass together."""
-    chances = [chance for row in found for chance in (row.pass_chance, *row.metrics.values())]
-    if len(chances) == 1:
+    chances = [chance for row in found for chance in row.chances]
+    if len(chances) < 2:
         return ""
-    what = "sets" if len(chances) == len(found) else "gated metrics"
+    what = "gated metrics" if any(row.metrics for row in found) else "sets"
     return (
         f" All {len(chances)} {what} of an equal model pass together in {math.prod(chances):.0%} if they are "
         f"independent, in {min(chances):.0%} at most."
@@ -137,15 +147,21 @@ def power_table(found: list[SetPower]) -> Table:
     for header in ("set", "cases", "margin", "detects", "passes", "to pass", "to detect it"):
         table.add_column(header, no_wrap=True)
     for row in found:
-        table.add_row(
-            row.name,
-            str(row.cases) if row.units == row.cases else f"{row.cases} in {row.units}",
-            f"{row.margin:.2f}",
-            detectable_range(row.detectable_drop, row.detectable_cluster_drop),
-            f"{row.pass_chance:.0%}",
-            _needed(row.units_to_pass, row),
-            _needed(row.units_to_detect, row),
-        )
+        if row.pass_chance is not None:
+            table.add_row(
+                row.name,
+                _cases(row.cases, row.units),
+                f"{row.margin:.2f}",
+                detectable_range(row.detectable_drop, row.detectable_cluster_drop),
+                f"{row.pass_chance:.0%}",
+                _needed(row.units_to_pass, row),
+                _needed(row.units_to_detect, row),
+            )
+        for metric, of_metric in row.metrics.items():
+            cases, margin = _cases(of_metric.cases, of_metric.units), f"{of_metric.margin:.2f}"
+            table.add_row(f"{row.name} {metric}", cases, margin, "", f"{of_metric.pass_chance:.0%}")
+        if not row.chances:
+            table.add_row(row.name, "", "", "nothing is gated")
     return table
 
 
@@ -167,6 +183,10 @@ def ways_table(found: list[SetPower]) -> Table:
             shares = f"{row.looks.equal_share:.2f}×, {row.looks.harmful_share:.2f}×"
             table.add_row("", "early stop", shares, "", f"{row.looks.pass_chance:.0%}")
     return table
+
+
+def _cases(cases: int, units: int) -> str:
+    return str(cases) if units == cases else f"{cases} in {units}"
 
 
 def _needed(units: int | None, row: SetPower) -> str:

@@ -291,13 +291,11 @@ def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool 
     candidate = label_counts([[pair for case in each for pair in case.candidate] for each in groups], labels)
     baseline = label_counts([[pair for case in each for pair in case.baseline] for each in groups], labels)
     now, before = _left_out(candidate), _left_out(baseline)
-    left = _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
     if counted:
-        known = counted_drop([left.whole], confidence)
+        known = counted_drop([before.whole - now.whole], confidence)
         drop, high_unseen, p_value = known.interval, known.high_unseen, known.p_value
     else:
-        unseen = _unseen_loss(candidate, (1 - confidence) / 2)
-        drop, high_unseen, p_value = _drop_of_set(left, confidence, unseen=unseen)
+        drop, high_unseen, p_value = macro_f1_drop(candidate, baseline, confidence)
     means = [_reach(side, confidence, least=0.0) for side in (now, before)]
     summaries = [MetricSummary(metric=MACRO_F1, n=len(cases), mean=mean) for mean in means]
     return MetricComparison(
@@ -328,6 +326,24 @@ def _left_out(counts: "numpy.ndarray") -> _Left:
     total = counts.sum(axis=0)
     without = [float(value) for value in macro_f1_of(total - counts)] if len(counts) > 1 else []
     return _Left(float(macro_f1_of(total)), without)
+
+
+def macro_f1_drop(
+    candidate: "numpy.ndarray", baseline: "numpy.ndarray", confidence: float
+) -> tuple[Interval, float, float]:
+    """The drop of a macro-F1 between two sides of the same cases.
+
+    Args:
+        candidate: Label counts of each cluster, (clusters, 3, labels).
+        baseline: The same of the other side.
+        confidence: Two-sided.
+
+    Returns:
+        Its interval, the upper end with unseen losses, and the one-sided p-value of "not above 0".
+    """
+    now, before = _left_out(candidate), _left_out(baseline)
+    left = _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
+    return _drop_of_set(left, confidence, unseen=_unseen_loss(candidate, (1 - confidence) / 2))
 
 
 def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:

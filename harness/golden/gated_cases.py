@@ -9,15 +9,16 @@ from harness.types import GoldenCase, GoldenSet
 
 
 def judged_cases(golden_set: GoldenSet) -> list[GoldenCase]:
-    """The cases that have a pass rate: all, or where graded metrics are gated those that can pass or fail.
+    """The cases that have a pass rate: those with a check that decides. A set that only grades has none.
 
     Args:
         golden_set: The set; skipped cases don't count.
     """
-    cases = [case for case in golden_set.cases if case.skip is None]
-    if not golden_set.gate.metric_margins:
-        return cases
-    return [case for case in cases if any(decides(check) for check in case.checks)]
+    return [
+        case
+        for case in golden_set.cases
+        if case.skip is None and any(decides(check) for check in case.checks)
+    ]
 
 
 def cases_of_metric(golden_set: GoldenSet, metric: str) -> list[GoldenCase]:

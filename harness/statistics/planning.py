@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 from harness.statistics.clusters import CONFIDENCE
 from harness.statistics.paired_binary import excludes_drop, least_bound
@@ -14,10 +15,17 @@ _MOST_TO_SETTLE = 1_000_000
 _EXACT_UP_TO = 2000
 # The most times as many clusters as there are.
 _MOST_TIMES = 64
+_Unit = TypeVar("_Unit")
 
 
 def pass_chance(
-    n: int, churn: float, margin: float, confidence: float = CONFIDENCE, *, drop: float = 0.0
+    n: int,
+    churn: float,
+    margin: float,
+    confidence: float = CONFIDENCE,
+    *,
+    drop: float = 0.0,
+    within: Callable[[int, int], bool] | None = None,
 ) -> float:
     """Probability that a candidate passes.
 
@@ -27,15 +35,17 @@ def pass_chance(
         margin: Largest tolerated drop.
         confidence: Two-sided, of the interval that is compared with the margin.
         drop: The true drop; 0 for an equal candidate.
+        within: Whether so many lost and gained cases pass, where it is not the rule of a pass rate.
     """
     import numpy as np
     from scipy.special import bdtr, ndtri
 
     z = float(ndtri((1 + confidence) / 2))
-    if least_bound(n, z) > margin:
+    if within is None and least_bound(n, z) > margin:
         return 0.0
     gains, chances = gain_chances(n, churn)
-    most = np.array([_most_losses(n, int(gained), margin, z) for gained in gains])
+    passing = within or (lambda lost, gained: excludes_drop(lost, gained, n, margin, z))
+    most = np.array(_most_losses(n, [int(gained) for gained in gains], passing))
     allowed = most >= 0
     if not bool(allowed.any()):
         return 0.0
@@ -45,14 +55,20 @@ def pass_chance(
     return float((chances[allowed] * passes).sum())
 
 
-def _most_losses(n: int, gained: int, margin: float, z: float) -> int:
-    """Most losses, given the gains, with which the pass rate passes; -1 if it fails even without losses."""
-    low, high = -1, n - gained
-    while low < high:
-        middle = (low + high + 1) // 2
-        within = excludes_drop(middle, gained, n, margin, z)
-        low, high = (middle, high) if within else (low, middle - 1)
-    return low
+def _most_losses(n: int, gains: Sequence[int], passes: Callable[[int, int], bool]) -> list[int]:
+    """Most losses, for each number of gains, that pass; -1 if even none does. More gains allow no fewer.
+
+    Args:
+        n: Cases.
+        gains: Increasing.
+        passes: Whether so many lost and gained cases pass.
+    """
+    found, most = [], -1
+    for gained in gains:
+        while most < n - gained and passes(most + 1, gained):
+            most += 1
+        found.append(most)
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -72,7 +88,7 @@ def cases_to_pass(
     """
     if margin <= 0:
         return None
-    return _least(lambda n: pass_chance(n, churn, margin, confidence) >= power)
+    return least_of_cases(lambda n: pass_chance(n, churn, margin, confidence) >= power)
 
 
 @lru_cache(maxsize=256)
@@ -104,7 +120,7 @@ def cases_to_detect(
     def finds(n: int) -> bool:
         return regression_power(n, churn, level, margin=margin, confidence=confidence)(drop) >= power
 
-    return _least(finds)
+    return least_of_cases(finds)
 
 
 @lru_cache(maxsize=1024)
@@ -136,7 +152,7 @@ def cases_that_settle(
         regresses = regression_power(cases, gain, level, margin=margin, confidence=confidence)(drop)
         return passes + regresses >= POWER
 
-    return _least(decided, most=_MOST_TO_SETTLE, least=n)
+    return least_of_cases(decided, most=_MOST_TO_SETTLE, least=n)
 
 
 def _normal_chance(n: int, gain: float, drop: float, margin: float, level: float, confidence: float) -> float:
@@ -149,7 +165,7 @@ def _normal_chance(n: int, gain: float, drop: float, margin: float, level: float
     return float(passes + regresses)
 
 
-def _least(suffices: Callable[[int], bool], most: int = MOST_CASES, least: int = 1) -> int | None:
+def least_of_cases(suffices: Callable[[int], bool], most: int = MOST_CASES, least: int = 1) -> int | None:
     """Smallest sufficient number of cases in tens, by bisection; small jumps in between are ignored.
 
     Args:
@@ -161,19 +177,19 @@ def _least(suffices: Callable[[int], bool], most: int = MOST_CASES, least: int =
     return None if tens is None else tens * 10
 
 
-def times_as_many(sizes: Sequence[float], suffices: Callable[[Sequence[float]], bool]) -> int | None:
-    """How many times as many clusters of these sizes are enough, by bisection.
+def times_as_many(units: Sequence[_Unit], suffices: Callable[[Sequence[_Unit]], bool]) -> int | None:
+    """How many times as many clusters like these are enough, by bisection.
 
     Args:
-        sizes: Number of cases of each cluster.
-        suffices: Whether clusters of these sizes are enough.
+        units: The clusters: of each the number of cases, or the number of answers to each of its cases.
+        suffices: Whether such clusters are enough.
 
     Returns:
         The factor, 1 or more; None if even a large one is not enough.
     """
 
     def enough(times: int) -> bool:
-        many = tuple(sizes) * times
+        many = tuple(units) * times
         return len(many) > 1 and suffices(many)
 
     return least_number(enough, _MOST_TIMES)

@@ -310,3 +310,11 @@ def test_what_can_be_passed_is_not_called_unreachable(tmp_path, checks):
     assert [
         finding.rule for finding in lint_golden_set(load_golden_set(path)) if finding.level == "error"
     ] == []
+
+
+def test_a_case_that_only_grades_is_none_where_its_grade_is_gated(tmp_path):
+    case = "  - id: a\n    prompt: Question\n    references: [Paris]\n    checks: [{type: f1}]\n"
+    gate = "gate: {metrics: {%s: {margin: 0.1}}}\n"
+    assert ("a", "undecided") not in rules(tmp_path, case + gate % "f1")
+    other = case.replace("id: a", "id: b").replace("Question", "Another").replace("f1", "bleu")
+    assert ("a", "undecided") in rules(tmp_path, case + other + gate % "bleu")

@@ -25,6 +25,7 @@ def set_of(n, clusters=None, **gate):
             id=f"c{number}",
             set_name="s",
             messages=(Message(role="user", content="?"),),
+            checks=(Check(type="equals"),),
             cluster=None if clusters is None else f"k{number % clusters}",
         )
         for number in range(n)

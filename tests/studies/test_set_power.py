@@ -8,40 +8,34 @@ import pytest
 from harness.comparison.pairing import PASS_RATE
 from harness.statistics.clusters import group
 from harness.statistics.paired_graded import mean_drop
+from harness.statistics.planning import pass_chance
 from harness.studies.set_power import (
     ANSWERS,
     LOG_MARGIN,
-    chance_of_metric,
-    pass_chance_of,
     power_of_set,
     why_it_seldom_passes,
 )
 from harness.types import Check, GateSettings, GenerationSettings, GoldenCase, GoldenSet, Message
 
 
-def cases_of(count, clusters=None):
+def cases_of(count, clusters=None, types=("equals",), repeat=1):
     return tuple(
         GoldenCase(
             id=str(n),
             set_name="s",
             messages=(Message(role="user", content=str(n)),),
-            checks=(Check(type="equals"),),
+            checks=tuple(Check(type=each) for each in types),
+            repeat=repeat,
+            generation=GenerationSettings(temperature=0.0 if repeat == 1 else 0.7),
             cluster=None if clusters is None else str(n % clusters),
         )
         for n in range(count)
     )
 
 
-def set_of(count, clusters=None, **gate):
-    cases = cases_of(count, clusters)
+def set_of(count, clusters=None, types=("equals",), repeat=1, **gate):
+    cases = cases_of(count, clusters, types, repeat)
     return GoldenSet(name="s", path="s.yaml", cases=cases, gate=GateSettings(**gate))
-
-
-def test_a_worked_example_of_log_probabilities():
-    """100 cases that move by 0.2 nats: the margin is 0.10 / 0.02 = 5 standard errors, t(99) at 0.95 is 1.660."""
-    chance = chance_of_metric("perplexity", cases_of(100), 0.10, 0.02, 0.2)
-    assert chance == pytest.approx(0.99958, abs=1e-5)
-    assert chance_of_metric("perplexity", cases_of(1), 0.10, 0.02) == 0.0
 
 
 def log_probabilities(count, spread):
@@ -81,11 +75,6 @@ def test_what_log_probabilities_buy_is_what_the_gate_does(count, spread):
     assert found == pytest.approx(0.8, abs=0.12)
 
 
-def test_other_scores_are_taken_to_move_as_verdicts_do():
-    cases = cases_of(80)
-    assert chance_of_metric("rouge-l", cases, 0.05, 0.02) == pass_chance_of(cases, 0.05, 0.02)
-
-
 def test_one_case_lost_in_five_answers_is_found_by_itself():
     """1 / C(10, 5) = 1/252, and no noisy case beside it."""
     ways = {
@@ -117,12 +106,19 @@ def test_repeats_help_a_noisy_set_to_pass():
 
 
 def test_many_metrics_of_a_small_set_seldom_pass_together():
-    few = set_of(70, metric_margins={"rouge-l": 0.05, "bleu": 0.05, "f1": 0.05})
+    few = set_of(
+        70,
+        types=("equals", "rouge-l", "bleu", "f1"),
+        metric_margins={"rouge-l": 0.05, "bleu": 0.05, "f1": 0.05},
+    )
     said = why_it_seldom_passes(few)
     assert said is not None
     assert "4 gated metrics together in" in said
     assert why_it_seldom_passes(set_of(70)) is None
-    assert why_it_seldom_passes(set_of(600, metric_margins={"rouge-l": 0.05})) is None
+    assert (
+        why_it_seldom_passes(set_of(600, types=("equals", "rouge-l"), metric_margins={"rouge-l": 0.05}))
+        is None
+    )
     assert why_it_seldom_passes(replace(few, gate=replace(few.gate, population="cases"))) is None
 
 
@@ -141,10 +137,70 @@ def test_one_cluster_passes_no_usual_margin_and_a_very_wide_one():
 
 def test_answers_that_vary_are_not_said_to_pass_for_sure():
     """54 single answers leave a drop of 0.163 of exactly these cases possible."""
-    golden_set = set_of(54, population="cases", metric_margins={"rouge-l": 0.01})
+    golden_set = set_of(54, types=("equals", "rouge-l"), population="cases", metric_margins={"rouge-l": 0.01})
     still = power_of_set(golden_set, {PASS_RATE: 0.05, "rouge-l": 0.01}, 0.0, 0.05)
-    assert (still.pass_chance, still.metrics["rouge-l"]) == (1.0, 1.0)
+    assert still.chances == [1.0, 1.0]
     warm = tuple(replace(case, generation=GenerationSettings(temperature=0.7)) for case in golden_set.cases)
     drawn = replace(golden_set, cases=warm)
-    assert power_of_set(drawn, {PASS_RATE: 0.05, "rouge-l": 0.01}, 0.0, 0.05).metrics["rouge-l"] < 0.01
+    assert (
+        power_of_set(drawn, {PASS_RATE: 0.05, "rouge-l": 0.01}, 0.0, 0.05).metrics["rouge-l"].pass_chance
+        < 0.01
+    )
     assert [power_of_set(drawn, {PASS_RATE: m}, 0.0, 0.05).pass_chance for m in (0.16, 0.17)] == [0.0, 1.0]
+
+
+def test_a_set_that_only_grades_has_no_pass_rate():
+    golden_set = set_of(80, types=("rouge-l",), metric_margins={"rouge-l": 0.05})
+    found = power_of_set(golden_set, {PASS_RATE: 0.05, "rouge-l": 0.05}, 0.02, 0.05, looks=5, with_ways=True)
+    assert (found.cases, found.pass_chance, found.detectable_drop) == (0, None, None)
+    assert found.chances == [found.metrics["rouge-l"].pass_chance]
+    assert (found.looks, found.ways) == (None, ())
+    assert power_of_set(set_of(80, types=("rouge-l",)), {PASS_RATE: 0.05}, 0.02, 0.05).chances == []
+
+
+def test_a_margin_of_one_shows_nothing():
+    found = power_of_set(set_of(80), {PASS_RATE: 1.0}, 0.02, 0.05, with_ways=True)
+    assert (found.pass_chance, found.detectable_drop, found.units_to_pass) == (0.0, None, None)
+    assert [way.pass_chance for way in found.ways[:3]] == [0.0] * 3
+
+
+def test_each_metric_has_its_own_cases():
+    cases = (*cases_of(200), *(replace(case, id=f"g{case.id}") for case in cases_of(20, types=("rouge-l",))))
+    golden_set = replace(set_of(1), cases=cases)
+    found = power_of_set(golden_set, {PASS_RATE: 0.05, "rouge-l": 0.2}, 0.02, 0.05)
+    assert (found.cases, found.metrics["rouge-l"].cases) == (200, 20)
+    assert found.pass_chance == pass_chance(200, 0.02, 0.05)
+    # As 20 single cases, not as 220.
+    assert found.metrics["rouge-l"].pass_chance == pytest.approx(pass_chance(20, 0.02, 0.2), abs=0.01)
+
+
+def test_a_drop_of_whole_clusters_is_no_easier_to_find():
+    """A hundred pairs without any flip by chance: by a hair whole pairs are found sooner than single cases."""
+    found = power_of_set(set_of(200, clusters=100), {PASS_RATE: 0.05}, 0.0, 0.05, with_ways=True)
+    assert found.detectable_cluster_drop >= found.detectable_drop
+    assert all(way.detectable_of_clusters >= way.detectable for way in found.ways[:3])
+
+
+def test_a_set_s_own_repeats_count():
+    """As it is, with five answers a case, it shows what single answers would with that way."""
+    single = power_of_set(set_of(60), {PASS_RATE: 0.05}, 0.05, 0.05, with_ways=True)
+    asked = power_of_set(set_of(60, repeat=5), {PASS_RATE: 0.05}, 0.05, 0.05, looks=5, with_ways=True)
+    assert asked.pass_chance == single.ways[2].pass_chance > single.pass_chance
+    assert asked.detectable_drop == single.ways[2].detectable == pytest.approx(1 / 60)
+    assert asked.units_to_pass < single.units_to_pass
+    assert asked.looks is None
+    assert [(way.name, way.answers) for way in asked.ways[:3]] == [
+        ("as it is", 1.0),
+        ("twice the cases", 2.0),
+        ("10 answers a case", 2.0),
+    ]
+
+
+def test_repeats_of_exactly_these_cases_detect_smaller_drops():
+    drops = [
+        power_of_set(
+            set_of(60, repeat=repeat, population="cases"), {PASS_RATE: 0.05}, 0.02, 0.05
+        ).detectable_drop
+        for repeat in (2, 5, 20)
+    ]
+    assert drops[0] > drops[1] > drops[2] > 0.0

@@ -1,0 +1,99 @@
+"""How often an equal model passes a gated macro-F1, by simulation: each label counts alike, rare or not."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.comparison.whole_sets import macro_f1_drop
+from harness.metrics.labelled_answer import expected_label
+from harness.statistics.clusters import CONFIDENCE
+from harness.statistics.detectable_drops import USUAL_ALIKE
+from harness.studies.repeated_power import noisy_share
+from harness.types import GoldenCase
+from harness.types.golden import is_within
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_RUNS = 400
+
+
+def macro_f1_pass(cases: Sequence[GoldenCase], margin: float, churn: float) -> float:
+    """Probability that an equal model passes; a wrong answer names any other label, each as often.
+
+    Args:
+        cases: The cases with a check of labels.
+        margin: Largest tolerated drop of the macro-F1.
+        churn: Share of single answers that flip by chance, each way; in clusters half of them as a whole.
+    """
+    import numpy as np
+
+    labelled = [(case, label) for case in cases if (label := _label(case)) is not None]
+    if not labelled:
+        return 0.0
+    known = {label: place for place, label in enumerate(sorted({label for _, label in labelled}))}
+    answers = [
+        (case, known[label], place)
+        for place, (case, label) in enumerate(labelled)
+        for _ in range(case.repeat)
+    ]
+    places: dict[object, int] = {}
+    units = np.array([places.setdefault(case.cluster or (place,), len(places)) for case, _, place in answers])
+    expected, of_case = (
+        np.array([label for _, label, _ in answers]),
+        np.array([place for *_, place in answers]),
+    )
+    random, passed = np.random.default_rng(0), 0
+    for _ in range(_RUNS):
+        wrong = (_repeated if len(answers) > len(labelled) else _single)(random, units, of_case, churn)
+        other = (expected + random.integers(1, max(len(known), 2), expected.size)) % len(known)
+        before, now = (
+            _counts(units, expected, np.where(side, other, expected), right=~side, labels=len(known))
+            for side in wrong
+        )
+        passed += is_within(macro_f1_drop(now, before, CONFIDENCE)[1], margin)
+    return passed / _RUNS
+
+
+def _label(case: GoldenCase) -> str | None:
+    return next(filter(None, (expected_label(case, check) for check in case.single_checks)), None)
+
+
+def _single(
+    random: "np.random.Generator", units: "NDArray[np.int_]", of_case: "NDArray[np.int_]", churn: float
+) -> "tuple[NDArray[np.bool_], NDArray[np.bool_]]":
+    """Which answers of the baseline are wrong, and which of the candidate: cases flip alone or by cluster."""
+    import numpy as np
+
+    together = random.random(int(units.max()) + 1)
+    alike = random.random(together.size) < USUAL_ALIKE
+    luck = np.where(alike[units], together[units], random.random(of_case.size))
+    return luck < churn, luck > 1 - churn
+
+
+def _repeated(
+    random: "np.random.Generator", units: "NDArray[np.int_]", of_case: "NDArray[np.int_]", churn: float
+) -> "tuple[NDArray[np.bool_], NDArray[np.bool_]]":
+    """The same where cases have several answers, of which some pass every other time."""
+    noisy = random.random(int(of_case.max()) + 1) < noisy_share(churn)
+    return tuple(noisy[of_case] & (random.random(of_case.size) < 0.5) for _ in range(2))  # type: ignore[return-value]
+
+
+def _counts(
+    units: "NDArray[np.int_]",
+    expected: "NDArray[np.int_]",
+    predicted: "NDArray[np.int_]",
+    *,
+    right: "NDArray[np.bool_]",
+    labels: int,
+) -> "NDArray[np.float64]":
+    """Label counts by cluster, (clusters, 3, labels), as in :mod:`harness.statistics.classification`."""
+    import numpy as np
+
+    counts = np.zeros((int(units.max()) + 1, 3, labels))
+    np.add.at(counts[:, 0], (units, expected), 1)
+    # With a single label a wrong answer names none.
+    named = right | (predicted != expected)
+    np.add.at(counts[:, 1], (units[named], predicted[named]), 1)
+    np.add.at(counts[:, 2], (units[right], expected[right]), 1)
+    return counts

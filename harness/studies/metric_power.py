@@ -1,0 +1,159 @@
+"""How often an equal model passes each gated metric of a set, before any model has answered."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+from harness.comparison.pairing import PASS_RATE, has_light_tails
+from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
+from harness.golden.schema import CHECK_TYPES, base_type
+from harness.registry.content_metrics import MACRO_F1
+from harness.statistics.clusters import CONFIDENCE, Units
+from harness.statistics.detectable_drops import USUAL_ALIKE, Flips, drawn_drops, verdict_chances
+from harness.statistics.paired_graded import mean_drop
+from harness.statistics.planning import pass_chance
+from harness.statistics.varying_answers import answers_vary
+from harness.studies.label_power import macro_f1_pass
+from harness.studies.repeated_power import means_within, repeated_own_pass, repeated_pass
+from harness.types import GoldenCase, GoldenSet
+from harness.types.golden import ALPHA, is_within
+
+# Standard deviation of a case's change of log-probability, in nats, while nothing is known.
+USUAL_SPREAD = 0.2
+_RUNS = 400
+# Log-probabilities of fewer cases are simulated.
+_SIMULATED_BELOW = 30
+_RESAMPLES = 499
+# Where more cases are graded, counts and means say the same.
+_BOOTSTRAPPED_UP_TO = 400
+
+# For each cluster the number of answers to each of its cases.
+Answers = Sequence[Sequence[int]]
+
+
+def gated_cases(golden_set: GoldenSet, margins: Mapping[str, float]) -> dict[str, list[GoldenCase]]:
+    """The cases of each gated metric.
+
+    Args:
+        golden_set: The set; skipped cases don't count.
+        margins: Its gated metrics' margins, among them that of its pass rate.
+
+    Returns:
+        The cases by metric; one that no case has is not compared, and so is left out.
+    """
+    found = {
+        metric: judged_cases(golden_set) if metric == PASS_RATE else cases_of_metric(golden_set, metric)
+        for metric in margins
+    }
+    return {metric: cases for metric, cases in found.items() if cases}
+
+
+def answers_by_unit(cases: Sequence[GoldenCase]) -> list[list[int]]:
+    """For each cluster, or single case, the number of answers to each of its cases."""
+    units: dict[tuple[str, str], list[int]] = {}
+    for case in cases:
+        unit = ("case", case.id) if case.cluster is None else ("cluster", case.cluster)
+        units.setdefault(unit, []).append(case.repeat)
+    return list(units.values())
+
+
+def chance_to_pass(
+    metric: str,
+    cases: Sequence[GoldenCase],
+    margin: float,
+    churn: float,
+    *,
+    spread: float = USUAL_SPREAD,
+    own: bool = False,
+) -> float:
+    """Probability that an equal model passes a gated metric.
+
+    A log-probability moves by the spread in each case. Any other score is taken to move as a verdict does: by
+    the whole scale, in a few cases, which is the hardest kind of move to exclude.
+
+    Args:
+        metric: The metric; the pass rate is one.
+        cases: The cases that have it, at least one.
+        margin: Largest tolerated drop.
+        churn: Share of single answers that flip by chance, each way.
+        spread: Standard deviation of a case's change of log-probability, in nats.
+        own: Whether the set asks about exactly its own cases.
+    """
+    if is_within(scale := largest_drop(metric), margin):
+        # No drop can be beyond it, so nothing is shown.
+        return 0.0
+    if own and not answers_vary(cases):
+        return 1.0
+    units = answers_by_unit(cases)
+    if own and metric == PASS_RATE:
+        return repeated_own_pass([answers for unit in units for answers in unit], margin, churn)
+    if metric == MACRO_F1:
+        return macro_f1_pass(cases, margin, churn)
+    if has_light_tails(metric):
+        return light_tailed_pass([float(len(unit)) for unit in units], margin, spread)
+    kind = CHECK_TYPES.get(base_type(metric))
+    graded = kind is not None and kind.kind == "graded"
+    return pass_of_verdicts(units, margin / scale if math.isfinite(scale) else margin, churn, graded=graded)
+
+
+def pass_of_verdicts(units: Answers, margin: float, churn: float, *, graded: bool = False) -> float:
+    """Probability that an equal model passes, asked about further cases, where scores are 0 or 1.
+
+    Args:
+        units: For each cluster the number of answers to each of its cases.
+        margin: Largest tolerated drop.
+        churn: Share of single answers that flip by chance, each way; in clusters half of them as a whole.
+        graded: Whether the gate compares means although the scores are 0 or 1.
+    """
+    sizes = [len(unit) for unit in units]
+    if any(answers > 1 for unit in units for answers in unit):
+        return repeated_pass(units, margin, churn, graded=graded)
+    if max(sizes) == 1:
+        counted = not graded or len(units) > _BOOTSTRAPPED_UP_TO
+        within = None if counted else _graded_within(len(units), margin)
+        return pass_chance(len(units), churn, margin, within=within)
+    flips = Flips(lose=churn, gain=churn, alike=USUAL_ALIKE)
+    if not graded:
+        return verdict_chances(sizes, flips, ALPHA, margin=margin).passes
+    return means_within(drawn_drops(sizes, flips, _RUNS), sizes, margin)
+
+
+def _graded_within(n: int, margin: float) -> Callable[[int, int], bool]:
+    """Whether the mean of so many lost and gained cases is within the margin."""
+
+    def within(lost: int, gained: int) -> bool:
+        moves = (1.0,) * lost + (-1.0,) * gained + (0.0,) * (n - lost - gained)
+        found = mean_drop(Units(sums=moves, sizes=(1.0,) * n), CONFIDENCE, span=1.0, resamples=_RESAMPLES)
+        return is_within(found.high_unseen, margin)
+
+    return within
+
+
+def light_tailed_pass(sizes: Sequence[float], margin: float, spread: float) -> float:
+    """The same of a log-probability whose changes are normal, in clusters alike.
+
+    By simulation of few units, otherwise by the normal approximation of Student's t.
+
+    Args:
+        sizes: Number of cases of each cluster.
+        margin: Largest tolerated drop.
+        spread: Standard deviation of a case's change.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    if 0.5 ** len(sizes) > ALPHA:
+        return 0.0
+    if len(sizes) < _SIMULATED_BELOW:
+        return _simulated_pass(tuple(sizes), margin / spread)
+    units = Units(sums=tuple(sizes), sizes=tuple(sizes))
+    needed = stdtrit(units.effective - 1, (1 + CONFIDENCE) / 2)
+    return float(ndtr(margin * math.sqrt(units.effective) / spread - needed))
+
+
+@lru_cache(maxsize=256)
+def _simulated_pass(sizes: tuple[float, ...], margin: float) -> float:
+    """The same for a margin in standard deviations of the changes."""
+    import numpy as np
+
+    changes = np.random.default_rng(0).normal(0.0, 1.0, (_RUNS, len(sizes))) * np.array(sizes)
+    return means_within(changes, sizes, margin, light_tails=True)
