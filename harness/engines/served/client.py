@@ -12,7 +12,7 @@ from harness.errors import EngineError
 
 _LIMITED = 429
 _PASSING_STATUSES = frozenset({408, 409, 425, _LIMITED})
-# If a server asks for a longer pause, the request fails at once.
+# If a server asks for a pause that is longer than this and than the time limit, the request fails at once.
 _LONGEST_PAUSE_S = 120.0
 _LONGEST_BACKOFF_S = 20.0
 # After this many faults in a row, over all requests, the server counts as down.
@@ -30,6 +30,16 @@ class ServerError(EngineError):
     """
 
     is_unreachable = False
+
+
+class BusyError(ServerError):
+    """A server takes no request for now; another one may.
+
+    Attributes:
+        limited: Whether it limits the rate, and is there.
+    """
+
+    limited = False
 
 
 class RefusedError(ServerError):
@@ -61,6 +71,39 @@ class PassingFaultError(Exception):
         super().__init__(reason)
         self.pause_s, self.limited, self.replied = pause_s, limited, replied
 
+    @property
+    def busy(self) -> bool:
+        """Whether the server says that it takes requests again later."""
+        return self.limited or bool(self.pause_s)
+
+
+class Patience:
+    """How often a request failed at a server, for the question whether to go on.
+
+    Attributes:
+        times: How often it did.
+    """
+
+    def __init__(self, client: "ServerClient") -> None:
+        """Nothing failed yet.
+
+        Args:
+            client: The server.
+        """
+        self.times = 0
+        self._client, self._answered = client, client.answered
+
+    def count(self, fault: object) -> int:
+        """How often it failed, with this fault.
+
+        Args:
+            fault: The error.
+        """
+        # While a server that limits the rate answers others, it is only a matter of time.
+        is_spared = getattr(fault, "limited", False) and self._client.answered > self._answered
+        self.times, self._answered = self.times + (not is_spared), self._client.answered
+        return self.times
+
 
 class ServerClient:
     """One server.
@@ -69,6 +112,7 @@ class ServerClient:
         url: Its address.
         requests: How many requests were sent so far, repeated ones included.
         retried: How many of them repeated one after a temporary fault.
+        answered: How many got an answer.
     """
 
     def __init__(
@@ -92,23 +136,38 @@ class ServerClient:
             optional: Parameters that some servers refuse and that may be left out, and their replacements.
         """
         self.url = url
-        self.requests = 0
-        self.retried = 0
+        self.requests = self.retried = self.answered = 0
         self._key, self._timeout_s, self._attempts = key, timeout_s, attempts
+        self._longest_pause_s = max(timeout_s, _LONGEST_PAUSE_S)
         self._first_wait_s = first_wait_s
         self._optional = dict(optional or {})
         self._client: Any = None
         self._refused: set[str] = set()
-        self._not_before = 0.0
+        self._not_before = self._away_until = 0.0
         self._faults_in_a_row = 0
-        self._answered = 0
 
     @property
     def is_gone(self) -> bool:
-        """Whether it gave no reply to many requests in a row."""
+        """Whether it gave no reply to many requests in a row, or asks for a pause that nobody waits for."""
+        return self._is_down or time.monotonic() < self._away_until
+
+    @property
+    def _is_down(self) -> bool:
         return self._faults_in_a_row >= _GONE_AFTER
 
-    async def send(self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T]) -> _T:
+    @property
+    def pause_s(self) -> float:
+        """Seconds for which it takes no request."""
+        return max(0.0, self._not_before - time.monotonic())
+
+    async def send(
+        self,
+        body: dict[str, Any],
+        send: Send,
+        read: Callable[[Any, dict[str, Any]], _T],
+        *,
+        busy_before: int | None = None,
+    ) -> _T:
         """Send one request, and repeat it after temporary faults.
 
         Args:
@@ -116,44 +175,27 @@ class ServerClient:
             send: Sends them.
             read: Makes the result from the reply and the parameters that were sent; it may raise
                 PassingFaultError.
+            busy_before: How often the server was too busy for this request, which another one may take; None
+                if there is no other one, and this one is waited for.
 
         Raises:
+            BusyError: The server takes it later, and another one may take it now.
             RefusedError: The server refused it.
             ServerError: All attempts failed.
         """
-        import tenacity
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            fault = state.outcome.exception() if state.outcome else None
-            asked = getattr(fault, "pause_s", None)
-            # With jitter, requests that failed together are not repeated together.
-            backoff = self._first_wait_s * 2 ** (state.attempt_number - 1) * random.uniform(0.5, 1.5)
-            # A pause of nothing says nothing: all attempts would be spent at once.
-            return min(backoff, _LONGEST_BACKOFF_S) if not asked else float(asked)
-
-        spared, answered = 0, self._answered
-
-        def stop(state: tenacity.RetryCallState) -> bool:
-            nonlocal spared, answered
-            fault = state.outcome.exception() if state.outcome else None
-            # While a server that limits the rate answers others, it is only a matter of time.
-            if getattr(fault, "limited", False) and self._answered > answered:
-                spared, answered = spared + 1, self._answered
-            return state.attempt_number - spared >= self._attempts
-
-        retrying = tenacity.AsyncRetrying(
-            stop=stop,
-            wait=wait,
-            retry=tenacity.retry_if_exception_type(PassingFaultError),
-            reraise=True,
-        )
+        retrying = self._retrying(is_alone=busy_before is None)
         attempt = 0
         try:
             async for one in retrying:
                 with one:
                     attempt = one.retry_state.attempt_number
-                    return await self._attempt(body, send, read, attempt)
+                    return await self._attempt(body, send, read, attempt + (busy_before or 0))
         except PassingFaultError as fault:
+            if busy_before is not None and fault.busy:
+                self._rest(self._wait_s(fault, busy_before + 1))
+                busy = BusyError(f"no reply in {busy_before + 1} attempts; the last: {fault}")
+                busy.limited = fault.limited
+                raise busy from None
             # A server that replies fails at this request, perhaps: what repeats it says nothing more.
             self._faults_in_a_row += fault.replied and not fault.limited
             failed = ServerError(f"no reply in {attempt} attempts; the last: {fault}")
@@ -161,26 +203,55 @@ class ServerClient:
             raise failed from None
         raise ServerError("no attempt was made")  # pragma: no cover # tenacity always makes one
 
+    def _retrying(self, *, is_alone: bool) -> Any:
+        """How a request is repeated here; where the server is not alone, not while it is busy."""
+        import tenacity
+
+        patience = Patience(self)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            return self._wait_s(state.outcome and state.outcome.exception(), state.attempt_number)
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            return patience.count(state.outcome and state.outcome.exception()) >= self._attempts
+
+        def is_repeated(error: BaseException) -> bool:
+            return isinstance(error, PassingFaultError) and (is_alone or not error.busy)
+
+        return tenacity.AsyncRetrying(
+            stop=stop, wait=wait, retry=tenacity.retry_if_exception(is_repeated), reraise=True
+        )
+
     async def _attempt(
         self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T], attempt: int
     ) -> _T:
-        if self.is_gone:
+        if self._is_down:
             raise ServerError(f"{self.url} gave no reply to {self._faults_in_a_row} requests in a row")
         # A rate limit applies to all requests, not only to this one.
-        while (pause := self._not_before - time.monotonic()) > 0:
-            await asyncio.sleep(pause)
+        while (pause_s := self.pause_s) > 0:
+            await asyncio.sleep(pause_s)
         self.requests += 1
         self.retried += attempt > 1
         try:
             found = await self._once(body, send, read)
         except PassingFaultError as fault:
             self._faults_in_a_row += not fault.replied
-            if fault.pause_s is not None:
-                self._not_before = max(self._not_before, time.monotonic() + fault.pause_s)
+            self._rest(fault.pause_s or 0.0)
             raise
         self._faults_in_a_row = 0
-        self._answered += 1
+        self.answered += 1
         return found
+
+    def _rest(self, pause_s: float) -> None:
+        """Take no request for some seconds."""
+        self._not_before = max(self._not_before, time.monotonic() + pause_s)
+
+    def _wait_s(self, fault: object, attempt: int) -> float:
+        """Seconds until the next attempt: those that the server asks for, or more with each attempt."""
+        # With jitter, requests that failed together are not repeated together.
+        backoff_s = self._first_wait_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+        # A pause of nothing says nothing: all attempts would be spent at once.
+        return float(getattr(fault, "pause_s", None) or min(backoff_s, _LONGEST_BACKOFF_S))
 
     async def _once(self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T]) -> _T:
         import openai
@@ -252,7 +323,8 @@ class ServerClient:
         if not passing or getattr(error, "code", None) == "insufficient_quota":
             return RefusedError(reason, error.status_code)
         pause_s = _retry_after_s(error.response.headers)
-        if pause_s is not None and pause_s > _LONGEST_PAUSE_S:
+        if pause_s is not None and pause_s > self._longest_pause_s:
+            self._away_until = time.monotonic() + pause_s
             return ServerError(f"{reason}; the server asks for a pause of {pause_s:.0f} s")
         return PassingFaultError(reason, pause_s, limited=error.status_code == _LIMITED)
 

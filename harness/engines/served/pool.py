@@ -3,13 +3,13 @@
 import asyncio
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from harness.engines.served.client import RefusedError, Send, ServerClient, ServerError
+from harness.engines.served.client import BusyError, RefusedError, Send, ServerClient, ServerError
+from harness.engines.served.dealt import Dealt
 from harness.errors import InputError
 
 # Longest wait for a result before the main thread looks whether it was interrupted.
@@ -68,14 +68,19 @@ class ServerPool:
         run_in_thread(self._ask_all(jobs, lambda place, result: found.put((place, result))), found, on_result)
 
     async def _ask_all(self, jobs: Sequence[Job], put: Callable[[int, Any], None]) -> None:
-        dealt = _Dealt(len(jobs), self.clients)
+        dealt = Dealt(len(jobs), self.clients)
 
         async def work(client: ServerClient) -> None:
             while (place := await dealt.next_for(client)) is not None:
                 job = jobs[place]
                 try:
-                    put(place, await client.send(job.body, job.send, job.read))
+                    busy = dealt.busy_before(place, client)
+                    put(place, await client.send(job.body, job.send, job.read, busy_before=busy))
                     dealt.settle()
+                except BusyError as error:
+                    if not dealt.give_back(place, client, error):
+                        put(place, error)
+                        dealt.settle()
                 except ServerError as error:
                     if isinstance(error, RefusedError) or not dealt.pass_on(place, client):
                         put(place, error)
@@ -96,62 +101,6 @@ class ServerPool:
             await asyncio.gather(*tasks, return_exceptions=True)
             for client in self.clients:
                 await client.close()
-
-
-class _Dealt:
-    """Which server takes which request: the next one that has room, so that a slow server gets fewer."""
-
-    def __init__(self, jobs: int, clients: Sequence[ServerClient]) -> None:
-        """All requests wait for any of the servers.
-
-        Args:
-            jobs: Number of requests.
-            clients: The servers.
-        """
-        self._clients = tuple(clients)
-        self._untried = deque(range(jobs))
-        self._passed_on: list[int] = []
-        # The servers that failed at a request.
-        self._tried: dict[int, set[ServerClient]] = {}
-        self._left = jobs
-        self._changed = asyncio.Event()
-
-    async def next_for(self, client: ServerClient) -> int | None:
-        """The next request for a server; None if there is none left."""
-        while self._left:
-            place = self._take(client)
-            if place is not None:
-                return place
-            # Another server may fail at what it has.
-            self._changed.clear()
-            await self._changed.wait()
-        return None
-
-    def settle(self) -> None:
-        """A request has its result."""
-        self._left -= 1
-        self._changed.set()
-
-    def pass_on(self, place: int, client: ServerClient) -> bool:
-        """Leave a request to the other servers; False if all have failed at it."""
-        failed = self._tried.setdefault(place, set())
-        failed.add(client)
-        if len(failed) == len(self._clients):
-            return False
-        self._passed_on.append(place)
-        self._changed.set()
-        return True
-
-    def _take(self, client: ServerClient) -> int | None:
-        for at, place in enumerate(self._passed_on):
-            if self._is_for(client, self._tried[place]):
-                return self._passed_on.pop(at)
-        return self._untried.popleft() if self._untried and self._is_for(client, ()) else None
-
-    def _is_for(self, client: ServerClient, failed: Collection[ServerClient]) -> bool:
-        """Whether a server is asked; one that is gone only where all others are, or have failed."""
-        others = [each for each in self._clients if each not in failed and not each.is_gone]
-        return client not in failed and (not client.is_gone or not others)
 
 
 def run_in_thread(
