@@ -8,7 +8,7 @@ golden set is collected. Until then only this package is imported. If a project 
 import importlib
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,12 @@ from tunegate.request import (
     taken_options,
     without_values,
 )
-from tunegate.unused_options import declare_unused_options, own_options_line, unused_model
+from tunegate.unused_options import (
+    declare_unused_options,
+    own_options_line,
+    unused_model,
+    without_model,
+)
 
 # The plugins of the gate, in the order of their options in --help.
 _PLUGINS = ("harness.plugin.hooks", "reports.plugin")
@@ -274,6 +279,21 @@ def _finish(config: pytest.Config, parser: pytest.Parser, arguments: Sequence[st
             importlib.import_module(name).add_options(parser, free)
         if not config.pluginmanager.has_plugin(_LAST):
             config.pluginmanager.register(importlib.import_module(_PLUGINS[0]).last_word(), _LAST)
+        if not names_a_model(arguments, session_project(config)):
+            _note_missing_model(config, taken)
+
+
+def _note_missing_model(config: pytest.Config, taken: Collection[str]) -> None:
+    """Say which typed options do nothing without a model.
+
+    Raises:
+        pytest.UsageError: One of them waits for a verdict, which a session that ends well would seem to have.
+    """
+    line, is_demanding = without_model([str(each) for each in config.invocation_params.args], taken)
+    if is_demanding:
+        raise pytest.UsageError(line)
+    if line and not taken:
+        config.stash[_NOTICE] = f"tunegate: {line}"
 
 
 def _why_off(foreign: Path) -> str:

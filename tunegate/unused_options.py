@@ -4,12 +4,17 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
-from tunegate.request import SWITCHES, free_options
+from tunegate.request import ALL_OPTIONS, SWITCHES, free_options
 
 # Where a setting's name says more than its option.
 _ENDS = {"--gate-judge-timeout": "_S", "--gate-server-timeout": "_S"}
 _ENDS |= {"--gate-allow-python": "_CHECKS", "--gate-allow-code": "_CHECKS"}
 _ASKING = ("--gate-model", "--model")
+# They choose what is collected, with a model or without.
+_COLLECTING = frozenset({"--gate-golden", "--gate-no-forgetting"})
+# Whoever gives one of these waits for a verdict.
+_DEMANDING = ("--gate-accept", "--gate-baseline", "--gate-fail-on")
+_LISTING = frozenset({"--co", "--collect-only", "--collectonly", "--markers", "--fixtures", "--version"})
 _DEST, _MODEL = "tunegate_unused", "tunegate_unused_model"
 
 
@@ -30,6 +35,23 @@ def declare_unused_options(config: pytest.Config, parser: pytest.Parser, argumen
             default=None,
             help="not used",
         )
+
+
+def without_model(typed: Sequence[str], taken: Collection[str] = ()) -> tuple[str, bool]:
+    """What of a command line does nothing in a session without a model.
+
+    Args:
+        typed: The command line, without arguments from the configuration.
+        taken: Options that are the project's own.
+
+    Returns:
+        One line, empty where nothing is idle; and whether an option waits for a verdict.
+    """
+    names = {each.partition("=")[0] for each in typed} & ALL_OPTIONS - _COLLECTING - set(taken)
+    demanding = not names.isdisjoint(_DEMANDING) and _LISTING.isdisjoint(typed)
+    have = "has" if len(names) == 1 else "have"
+    line = f"{', '.join(sorted(names))} {have} no effect without --model" if names else ""
+    return line, demanding
 
 
 def own_options_line(taken: Collection[str]) -> str:

@@ -50,7 +50,7 @@ from harness.run.prompting import check_prompts
 from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import Session, run_session, session_dealer
-from harness.settings import Settings
+from harness.settings import Settings, given_settings, misspelt_variables
 from harness.types import CaseResult, GateRecord, GoldenCase
 from tunegate.project import name_of, session_project
 
@@ -126,7 +126,8 @@ class GateSession:
         """Note what of the gate is not among the selected items.
 
         Raises:
-            pytest.UsageError: No golden case is, so that nothing would be gated.
+            pytest.UsageError: No golden case is, so that nothing would be gated; or an option would do
+                nothing that contradicts the others.
         """
         keys = {each.case.key for each in self.selection.cases}
         if not self._config.option.collectonly and all(each.case.skip for each in self.selection.cases):
@@ -140,6 +141,19 @@ class GateSession:
         broken = (f"{file} (could not be collected)" for file in self.uncollected)
         deselected = (name_of(item) for item in self._belonging if item not in selected)
         self.left_out = left_out_of(self.selection.content, keys, (*broken, *missing, *deselected))
+        self._look_for_idle(session)
+
+    def _look_for_idle(self, session: pytest.Session) -> None:
+        plain = {"model", "baseline", "golden", "forgetting", "cache"}
+        given = given_settings(self.inputs.settings) - plain or misspelt_variables(os.environ)
+        content = self.selection.content
+        gates = [each.gate for each in content.sets] if content is not None else []
+        if given or any(each.max_regressed is not None or each.metric_margins for each in gates):
+            from harness.plugin.idle_options import IdleOptions
+
+            idle = IdleOptions(self.selection, lambda: self.inputs)
+            idle.look(session)
+            self._config.pluginmanager.register(idle)
 
     def _note_silent(self, items: Sequence[pytest.Item]) -> None:
         """Add to what is left out the items that said nothing: skipped by others, or never reached."""
@@ -294,27 +308,16 @@ class GateSession:
                 golden_sets = self.selection.golden_sets()
                 only = {candidate.side: keys[candidate.name] for candidate in candidates}
                 on_progress = self._noting(shown.on_progress)
+                asked = (inputs, golden_sets, self._cache, on_progress, self.judging)
                 if inputs.settings.looks > 1:
                     return run_looks(
-                        inputs,
-                        golden_sets,
-                        self._cache,
-                        on_progress,
-                        self.judging,
+                        *asked,
                         collected=self.selection.collected,
                         only=only,
                         resampling=self._resampling(on_progress),
                         on_lost=shown.on_lost,
                     )
-                return run_session(
-                    inputs,
-                    golden_sets,
-                    self._cache,
-                    on_progress,
-                    self.judging,
-                    on_lost=shown.on_lost,
-                    only=only,
-                )
+                return run_session(*asked, on_lost=shown.on_lost, only=only)
             except InputError as error:
                 raise pytest.UsageError(*str(error).splitlines()) from error
             except EngineError as error:
@@ -383,12 +386,8 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
         inputs = prepare(settings, session_project(config))
         if settings.accept is not None:
             check_name(settings.accept)
-        forgetting = inputs.settings.forgetting
-        selection = Selection(
-            golden=golden,
-            names=tuple(candidate.name for candidate in inputs.candidates),
-            with_probes=forgetting,
-        )
+        names = tuple(candidate.name for candidate in inputs.candidates)
+        selection = Selection(golden=golden, names=names, with_probes=inputs.settings.forgetting)
         gate = GateSession(config, inputs, selection)
     except InputError as error:
         raise pytest.UsageError(str(error)) from error

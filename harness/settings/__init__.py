@@ -1,6 +1,6 @@
 """The gate's settings and their sources: options, environment, pyproject.toml, defaults."""
 
-from harness.settings.load import load_settings, settings_of_command
+from harness.settings.load import given_settings, load_settings, misspelt_variables, settings_of_command
 from harness.settings.model import SETTINGS, Settings, environment_variable
 from harness.settings.values import DTYPES, Option
 
@@ -10,6 +10,8 @@ __all__ = [
     "Option",
     "Settings",
     "environment_variable",
+    "given_settings",
     "load_settings",
+    "misspelt_variables",
     "settings_of_command",
 ]

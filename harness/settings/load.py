@@ -52,3 +52,35 @@ def settings_of_command(**chosen: Any) -> Settings:
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         raise SettingsError(describe(error, f"--{name.replace('_', '-')}", chosen[name])) from None
+
+
+def given_settings(settings: Settings) -> frozenset[str]:
+    """The settings that differ from their defaults."""
+    fields = Settings.model_fields.items()
+    return frozenset(
+        name
+        for name, field in fields
+        if getattr(settings, name) != field.get_default(call_default_factory=True)
+    )
+
+
+# Variables of the gate that are no settings.
+_OTHERS = ("HOME", "JUDGE_API_KEY", "MODEL_API_KEY", "SERVE_API_KEY", "REPORT", "JSON", "MARKDOWN")
+
+
+def misspelt_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that are none of the gate's and look like one, each with the one that may be meant.
+
+    Args:
+        environment: The process's environment.
+    """
+    known = [environment_variable(name) for name in (*SETTINGS, *_OTHERS)]
+    unknown = [
+        name for name in environment if name.startswith(environment_variable("")) and name not in known
+    ]
+    if not unknown:
+        return {}
+    from difflib import get_close_matches
+
+    close = {name: get_close_matches(name, known, n=1, cutoff=0.85) for name in unknown}
+    return {name: found[0] for name, found in close.items() if found}

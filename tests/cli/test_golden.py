@@ -279,3 +279,19 @@ def test_lint_notes_gated_metrics_that_seldom_pass_together(tmp_path):
     assert "an equal model passes its 3 gated metrics together in" in output
     path.write_text(f"name: mine\ncases:\n{cases}", encoding="utf-8")
     assert "together" not in RUNNER.invoke(app, ["golden", "lint", str(path)]).output
+
+
+def test_lint_takes_the_number_of_looks_and_notes_keys_without_effect(tmp_path):
+    cases = "".join(
+        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{{type: exact-match}}]}}\n"
+        for n in range(70)
+    )
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"name: mine\ngate: {{max_regressed: 0, margin: 0.06}}\ncases:\n{cases}", encoding="utf-8"
+    )
+    once, often = (RUNNER.invoke(app, ["golden", "lint", f"--looks={looks}", str(path)]) for looks in (1, 10))
+    assert (once.exit_code, often.exit_code) == (0, 0)
+    idle = "gate.max_regressed has no effect: each case is answered once"
+    assert [idle in " ".join(each.output.split()) for each in (once, often)] == [True, True]
+    assert ["at the last look" in each.output for each in (once, often)] == [False, True]

@@ -205,7 +205,7 @@ def test_a_conftest_that_takes_the_place_of_pytest_is_no_gate(project, status):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --model: nothing was gated: a conftest.py or another plugin ended*"])
     assert project.run("--collect-only").ret == (0 if isinstance(status, str) else status)
-    assert project.run("--gate-accept=x", model=False).ret == (status if isinstance(status, int) else 0)
+    assert project.run("--gate-json=x.json", model=False).ret == (status if isinstance(status, int) else 0)
 
 
 @pytest.mark.parametrize("hook", ["pytest_runtestloop()", "pytest_runtest_protocol(item)"])

@@ -1,0 +1,78 @@
+"""Says which options, settings and keys do nothing in a gate; loaded where there are such to look at."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from harness.errors import SettingsError
+from harness.golden.idle_keys import idle_keys
+from harness.history.store import noted_stability
+from harness.plugin.asking_tests import asks_a_model, may_ask
+from harness.plugin.collection import GoldenItem
+from harness.plugin.selection import Selection
+from harness.run.inputs import Inputs
+from harness.run.without_effect import Use, lines_without_effect
+from harness.settings import SETTINGS
+from harness.types import GoldenSet
+from tunegate.printable import printable_line
+
+
+class IdleOptions:
+    """Looks at the settings of a gate once its cases are known; registered with pytest."""
+
+    def __init__(self, selection: Selection, inputs: Callable[[], Inputs]) -> None:
+        """Store what the gate is made of.
+
+        Args:
+            selection: The selected cases, and all of the gate.
+            inputs: Gets its inputs, which are complete once it is ready.
+        """
+        self._selection, self._inputs = selection, inputs
+        self._lines: Sequence[str] = ()
+
+    def look(self, session: pytest.Session) -> None:
+        """Find what does nothing.
+
+        Args:
+            session: The session, with the selected items.
+
+        Raises:
+            pytest.UsageError: An option that does nothing contradicts the others.
+        """
+        config, inputs = session.config, self._inputs()
+        asks = any(map(_may_ask_judge, session.items))
+        selected = Use(inputs=inputs, golden_sets=self._selection.golden_sets(), test_asks_judge=asks)
+        whole = Use(inputs=inputs, golden_sets=self._sets(), test_asks_judge=asks)
+        typed = {name for name in SETTINGS if config.getoption(f"tunegate_{name}", None) is not None}
+        try:
+            self._lines = lines_without_effect(
+                selected, whole, typed, os.environ, refuse=not config.option.collectonly
+            )
+        except SettingsError as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """The lines about settings and about keys of golden sets."""
+        return [printable_line(line) for line in (*self._lines, *self._lines_of_keys())]
+
+    def _sets(self) -> Sequence[GoldenSet]:
+        content = self._selection.content
+        return () if content is None else content.sets
+
+    def _lines_of_keys(self) -> Iterator[str]:
+        inputs = self._inputs()
+        baseline = inputs.target.model
+        if baseline is None:
+            return
+        for each in self._sets():
+            recorded = noted_stability(inputs.noise, baseline, inputs.plan.dtype, each.cases)
+            for rule in idle_keys(each, recorded):
+                yield f"tunegate: without effect: {rule.key} of {each.name} ({rule.why}: {rule.remedy})"
+
+
+def _may_ask_judge(item: pytest.Item) -> bool:
+    """Whether a hand-written test has the judge's fixture, or gets fixtures at run time."""
+    if isinstance(item, GoldenItem):
+        return False
+    return "judge" in getattr(item, "fixturenames", ()) or (may_ask(item) and not asks_a_model(item))

@@ -1,0 +1,50 @@
+"""Each key under ``gate:`` that does nothing in its set, and the same key where it acts."""
+
+import pytest
+
+from harness.golden.idle_keys import KEY_RULES, idle_keys
+from harness.golden.load import load_golden_set
+
+CHECKED, GRADED = "{type: exact-match}", "{type: levenshtein}"
+METRICS = "metrics: {levenshtein: {margin: 0.1}}"
+
+
+def loaded(tmp_path, gate, *, checks=GRADED, more=""):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"name: mine\ngate: {{{gate}}}\n"
+        f"cases: [{{id: one, prompt: Hi., references: [Hi], checks: [{checks}]{more}}}]\n",
+        encoding="utf-8",
+    )
+    return load_golden_set(path)
+
+
+DRAWN = ", generation: {temperature: 1}"
+
+
+@pytest.mark.parametrize(
+    ("gate", "idle", "acting"),
+    [
+        (f"margin: 0.1, {METRICS}", {}, {"checks": f"{CHECKED}, {GRADED}"}),
+        ("max_regressed: 0", {"checks": CHECKED}, {"checks": CHECKED, "more": f"{DRAWN}, repeat: 2"}),
+        (f"population: cases, {METRICS}", {"more": DRAWN}, {}),
+    ],
+)
+def test_a_key_that_does_nothing_is_told_from_one_that_acts(tmp_path, gate, idle, acting):
+    (found,) = idle_keys(loaded(tmp_path, gate, **idle))
+    assert found.key.removeprefix("gate.").partition(":")[0] in gate
+    assert idle_keys(loaded(tmp_path, gate, **acting)) == []
+
+
+def test_a_noise_record_lets_a_single_answer_show_a_regression(tmp_path):
+    golden_set = loaded(tmp_path, "max_regressed: 0", checks=CHECKED)
+    assert idle_keys(golden_set, ["mine/one"]) == []
+    assert idle_keys(golden_set, ["mine/other"])
+
+
+def test_every_rule_is_tested_above():
+    assert len(KEY_RULES) == 3
+
+
+def test_a_plain_set_has_none(tmp_path):
+    assert idle_keys(loaded(tmp_path, "margin: 0.1", checks=CHECKED)) == []
