@@ -16,7 +16,7 @@ from simulated_sets import Moves, clustered, few_losses, flips, paired, small_mo
 
 from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PASS_RATE, PairedMetric
-from harness.statistics.planning import cases_to_pass
+from harness.statistics.planning import cases_that_settle
 from harness.statistics.power import detectable_drop
 from harness.types import GateVerdict
 
@@ -137,11 +137,11 @@ def detectable() -> None:
         rows,
     )
     rows = [
-        [f"{margin:.2f}", *(str(cases_to_pass(margin, churn)) for churn in CHURNS)]
+        [f"{margin:.2f}", *(str(cases_that_settle(churn, churn, margin, 0.05)) for churn in CHURNS)]
         for margin in (0.02, 0.05, 0.10, 0.20)
     ]
     print_table(
-        "Cases with which an equal model passes in 80 % of runs",
+        "Cases that settle it in 80 % of runs where nothing changed",
         ["margin", *(f"{churn:.0%} each way" for churn in CHURNS)],
         rows,
     )

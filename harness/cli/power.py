@@ -90,8 +90,8 @@ def _print(
     own = "; greedy answers of a set that asks about its own cases reproduce"
     console.print(
         f"detects: the smallest true drop found in {POWER:.0%} of runs{spread_of}; passes: how often an "
-        f"equal model passes; to pass, to detect it: how many cases make that {POWER:.0%}, for a drop of the "
-        "margin. "
+        f"equal model passes; settled: how many cases decide in {POWER:.0%} of runs, where nothing changed "
+        "and where it fell by the margin. "
         f"{gated} gated {metrics}, {churn:.1%} of cases flip by chance each way{clusters}"
         f"{own if reproduce else ''}.{_together(found)}",
         style="dim",
@@ -144,7 +144,7 @@ def _looks_told(found: list[SetPower], looks: int) -> str:
 def power_table(found: list[SetPower]) -> Table:
     """The table of sets."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for header in ("set", "cases", "margin", "detects", "passes", "to pass", "to detect it"):
+    for header in ("set", "cases", "margin", "detects", "passes", "settled if equal", "if fallen"):
         table.add_column(header, no_wrap=True)
     for row in found:
         if row.pass_chance is not None:
@@ -154,8 +154,8 @@ def power_table(found: list[SetPower]) -> Table:
                 f"{row.margin:.2f}",
                 detectable_range(row.detectable_drop, row.detectable_cluster_drop),
                 f"{row.pass_chance:.0%}",
-                _needed(row.units_to_pass, row),
-                _needed(row.units_to_detect, row),
+                _needed(row.units_if_equal, row),
+                _needed(row.units_if_fallen, row),
             )
         for metric, of_metric in row.metrics.items():
             cases, margin = _cases(of_metric.cases, of_metric.units), f"{of_metric.margin:.2f}"

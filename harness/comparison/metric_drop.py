@@ -23,6 +23,7 @@ from harness.statistics.clusters import (
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
+    flips_as_observed,
     flips_by_chance,
 )
 from harness.statistics.detectable_repeated_drops import (
@@ -32,7 +33,7 @@ from harness.statistics.detectable_repeated_drops import (
 )
 from harness.statistics.paired_binary import mcnemar_p, stratified_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
-from harness.statistics.planning import cases_that_settle
+from harness.statistics.planning import cases_that_settle, rates_seen
 from harness.statistics.power import (
     churn_of,
     detectable_averaged_drop,
@@ -51,10 +52,7 @@ from harness.types import (
 # Would a drop show on further cases like these, or did exactly these cases get worse?
 Population: TypeAlias = Literal["sample", "cases"]
 
-
 _LARGEST_LISTED = 20
-
-
 _BY_CHANCE = 1e-9  # smaller differences are rounding
 
 
@@ -265,11 +263,13 @@ def cases_to_settle(paired: PairedMetric, level: float, margin: float, confidenc
         The number; None if it is unknown, as for graded scores and several answers to each case.
     """
     if is_counted(paired):
-        lost, gained = flips(paired)
-        return cases_that_settle(lost, gained, len(paired.keys), margin, level, confidence)
+        n = len(paired.keys)
+        return cases_that_settle(*rates_seen(*flips(paired), n), margin, level, confidence, least=n)
     if paired.kind == "graded" or not paired.clustered or paired.repeated:
         return None
-    return clusters_that_settle(units_of(paired), level, margin=margin, confidence=confidence)
+    units, seen = units_of(paired), flips_as_observed(units_of(paired))
+    times = clusters_that_settle(units.sizes, seen, level, margin=margin, confidence=confidence)
+    return times and times * len(paired.keys)
 
 
 def standing(row: MetricComparison) -> Standing | None:

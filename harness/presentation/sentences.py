@@ -89,7 +89,7 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
         else f"a true drop of {able:.2f} or more would be detected{_by_clusters(data)}"
     )
     settle = data.cases_to_settle
-    more = "" if settle is None else f"; about {settle} such cases would settle it in 80 % of runs"
+    more = "" if settle is None else f"; about {settle} such cases would settle it in 80 % of runs or more"
     if data.population == "sample" and data.other_question is GateVerdict.REGRESS:
         more += "; exactly these cases got worse: with gate: {population: cases} it would regress"
     return f"{name} is inconclusive: {change}, {bounds}: {_not_excluded(data)}; {reach}{more}"

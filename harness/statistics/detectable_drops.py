@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.statistics.clustered_drop import clustered_drop, degrees_of_freedom, excludes_unseen
 from harness.statistics.clusters import CONFIDENCE, Units
-from harness.statistics.planning import times_as_many
+from harness.statistics.planning import rates_seen, times_as_many
 from harness.statistics.power import POWER, churn_of, least_drop
 
 if TYPE_CHECKING:
@@ -72,13 +72,17 @@ def flips_by_chance(units: Units, lost: float, gained: float, *, whole: bool) ->
 
 
 def flips_as_observed(units: Units) -> Flips:
-    """How further cases flip if they do so as often as these.
+    """How further cases flip if they do so as often as these, and once more in either direction.
+
+    As :func:`~harness.statistics.planning.rates_seen`; that flip may be one of a whole cluster.
 
     Args:
         units: The drops.
     """
-    cases, (lost, gained) = math.fsum(units.sizes), _flipped(units)
-    return Flips(lose=lost / cases, gain=gained / cases, alike=alike_of(units))
+    cases, (lost, gained), alike = math.fsum(units.sizes), _flipped(units), alike_of(units)
+    one = 1 - alike + alike * cases / units.count
+    lose, gain = rates_seen(lost / one, gained / one, cases / one)
+    return Flips(lose=lose, gain=gain, alike=alike)
 
 
 def _flipped(units: Units) -> tuple[float, float]:
@@ -278,27 +282,30 @@ def detectable_cluster_drop(
 
 
 def clusters_that_settle(
-    units: Units, level: float, *, margin: float, confidence: float = CONFIDENCE, power: float = POWER
+    sizes: Sequence[float],
+    flips: Flips,
+    level: float,
+    *,
+    margin: float,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
 ) -> int | None:
-    """Number of cases with which such a set is decided with the given probability, whichever way.
-
-    Further clusters are as large as these, and flip as often and as much alike.
+    """How many times as many clusters are decided with the given probability, whichever way.
 
     Args:
-        units: The drops seen so far.
+        sizes: Number of cases of each cluster; further ones are as large.
+        flips: How cases flip.
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop.
         confidence: Two-sided, of the interval that is compared with it.
         power: The probability.
 
     Returns:
-        The number of cases, a multiple of those seen, or None if even many times as many are not enough.
+        The factor, 1 or more, or None if even many times as many are not enough.
     """
-    flips = flips_as_observed(units)
 
-    def decided(sizes: Sequence[float]) -> bool:
-        chances = verdict_chances(sizes, flips, level, margin=margin, confidence=confidence)
+    def decided(many: Sequence[float]) -> bool:
+        chances = verdict_chances(many, flips, level, margin=margin, confidence=confidence)
         return chances.regress + chances.passes >= power
 
-    times = times_as_many(units.sizes, decided)
-    return None if times is None else times * round(math.fsum(units.sizes))
+    return times_as_many(sizes, decided)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
@@ -13,13 +13,12 @@ from harness.statistics.clustered_drop import first_drop_beyond
 from harness.statistics.clusters import Units
 from harness.statistics.detectable_drops import (
     USUAL_ALIKE,
-    Chances,
     Flips,
+    clusters_that_settle,
     detectable_cluster_drop,
-    verdict_chances,
 )
 from harness.statistics.looks import LookChances, look_chances
-from harness.statistics.planning import cases_to_detect, cases_to_pass, least_of_cases, times_as_many
+from harness.statistics.planning import cases_that_settle, least_of_cases, times_as_many
 from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop, detectable_mean_drop
 from harness.statistics.varying_answers import answers_vary
 from harness.studies.metric_power import (
@@ -45,7 +44,8 @@ ANSWERS = 5
 _MOSTLY = 0.5
 # Of fewer log-probabilities nothing is said of what they detect.
 _LEAST_UNITS = 8
-_Unit = TypeVar("_Unit")
+# The most cases with several answers each.
+_MOST_REPEATED = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +114,9 @@ class SetPower:
             clusters it takes cases one by one.
         detectable_cluster_drop: The same if it takes whole clusters, which is no easier; None without any.
         pass_chance: How often an equal candidate passes; None without a pass rate.
-        units_to_pass: Independent cases with which it passes in 80 %; None beyond 20 000.
-        units_to_detect: Independent cases with which a true drop of the margin is found in 80 %.
+        units_if_equal: Independent cases with which an equal candidate is decided in 80 % of runs, as reports
+            say it of what they saw; None beyond a million. Of several answers a case those that pass.
+        units_if_fallen: The same of one that fell by the margin; of several answers those that regress.
         population: Whether the set asks about further cases (``sample``) or exactly its own (``cases``).
         metrics: Each further gated metric that any case has.
         looks: What several looks would need; None without any, and for a set that is answered whole.
@@ -129,8 +130,8 @@ class SetPower:
     detectable_drop: float | None = None
     pass_chance: float | None = None
     detectable_cluster_drop: float | None = None
-    units_to_pass: int | None = None
-    units_to_detect: int | None = None
+    units_if_equal: int | None = None
+    units_if_fallen: int | None = None
     population: str = "sample"
     metrics: Mapping[str, MetricPower] = field(default_factory=dict)
     looks: LooksPower | None = None
@@ -245,11 +246,6 @@ def why_it_seldom_passes(golden_set: GoldenSet) -> str | None:
     )
 
 
-def _chances(sizes: Sequence[float], lose: float, gain: float, margin: float, level: float) -> Chances:
-    """By simulation: half of the flips concern whole clusters."""
-    return verdict_chances(sizes, Flips(lose=lose, gain=gain, alike=USUAL_ALIKE), level, margin=margin)
-
-
 def _repeated(units: Answers) -> bool:
     return any(answers > 1 for unit in units for answers in unit)
 
@@ -265,36 +261,34 @@ def _needed(units: Answers, margin: float, churn: float, level: float) -> dict[s
             return drop is not None and drop <= margin
 
         return {
-            "units_to_pass": _least(units, lambda many: pass_of_verdicts(many, margin, churn) >= POWER),
-            "units_to_detect": _least(units, found),
+            "units_if_equal": _least(units, lambda many: pass_of_verdicts(many, margin, churn) >= POWER),
+            "units_if_fallen": _least(units, found),
         }
-    sizes = [float(len(unit)) for unit in units]
+    sizes, worse = [float(len(unit)) for unit in units], min(churn + margin, 1 - churn)
     if max(sizes) == 1:
-        return {
-            "units_to_pass": cases_to_pass(margin, churn),
-            "units_to_detect": cases_to_detect(margin, churn, level, margin=margin),
-        }
-    worse = min(churn + margin, 1 - churn)
-    return {
-        "units_to_pass": _times(
-            sizes, lambda many: _chances(many, churn, churn, margin, level).passes >= POWER
-        ),
-        "units_to_detect": _times(
-            sizes, lambda many: _chances(many, worse, churn, margin, level).regress >= POWER
-        ),
-    }
+        equal, fallen = (cases_that_settle(lose, churn, margin, level) for lose in (churn, worse))
+    else:
+        equal, fallen = (
+            _times(
+                sizes,
+                clusters_that_settle(
+                    sizes, Flips(lose=lose, gain=churn, alike=USUAL_ALIKE), level, margin=margin
+                ),
+            )
+            for lose in (churn, worse)
+        )
+    return {"units_if_equal": equal, "units_if_fallen": fallen}
 
 
 def _least(units: Answers, suffices: Callable[[Answers], bool]) -> int | None:
-    """How many cases with as many answers suffice, in tens, or of clusters what :func:`_times` says."""
+    """How many cases with as many answers suffice, in tens, or how many clusters, a multiple of theirs."""
     if max(map(len, units)) > 1:
-        return _times(units, suffices)
-    return least_of_cases(lambda cases: suffices([units[place % len(units)] for place in range(cases)]))
+        return _times(units, times_as_many(units, suffices))
+    asked = [units[place % len(units)] for place in range(_MOST_REPEATED)]
+    return least_of_cases(lambda cases: suffices(asked[:cases]), most=_MOST_REPEATED)
 
 
-def _times(units: Sequence[_Unit], suffices: Callable[[Sequence[_Unit]], bool]) -> int | None:
-    """How many units like these suffice, a multiple of theirs."""
-    times = times_as_many(units, suffices)
+def _times(units: Sequence[object], times: int | None) -> int | None:
     return None if times is None else times * len(units)
 
 

@@ -41,7 +41,7 @@ def test_the_sets_own_margin_counts_unless_one_is_wanted(tmp_path):
     (own,) = json.loads(power("--golden", path, "--json"))
     (wanted,) = json.loads(power("--golden", path, "--json", "--margin", "0.1"))
     assert (own["margin"], wanted["margin"]) == (0.2, 0.1)
-    assert own["units_to_pass"] < wanted["units_to_pass"]
+    assert own["units_if_equal"] < wanted["units_if_equal"]
     assert own["pass_chance"] > wanted["pass_chance"]
 
 
@@ -67,7 +67,7 @@ def test_more_churn_needs_more_cases(tmp_path):
     (calm,), (noisy,) = (
         json.loads(power("--golden", path, "--json", "--churn", churn)) for churn in ("0.01", "0.1")
     )
-    assert calm["units_to_pass"] < noisy["units_to_pass"]
+    assert calm["units_if_equal"] < noisy["units_if_equal"]
     assert calm["detectable_drop"] < noisy["detectable_drop"]
 
 

@@ -50,7 +50,7 @@ def test_too_few_cases_are_inconclusive(run_with):
     assert verdict.outcome is OPEN
     assert row_of(comparison).minimum_detectable_drop > 0.4
     assert "a drop of more than 0.05 is not excluded" in sentences_of(verdict)[0]
-    assert "about 70 such cases would settle it" in sentences_of(verdict)[0]
+    assert "about 140 such cases would settle it" in sentences_of(verdict)[0]
 
 
 def test_a_small_drop_that_is_sure_but_tolerated_passes(run_with):

@@ -23,6 +23,7 @@ from harness.statistics.clustered_drop import METHOD
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
+    flips_as_observed,
     flips_by_chance,
 )
 from harness.statistics.detectable_repeated_drops import (
@@ -374,9 +375,9 @@ def test_what_has_no_number_of_cases_that_settles():
         paired(LOST, [1] * 40, clusters=clusters),
         paired(LOST, [1] * 40, clusters=clusters, metric="f1", kind="graded"),
     )
-    assert cases_to_settle(whole, 0.05, 0.05, 0.9) == clusters_that_settle(
-        units_of(whole), 0.05, margin=0.05, confidence=0.9
-    )
+    units = units_of(whole)
+    times = clusters_that_settle(units.sizes, flips_as_observed(units), 0.05, margin=0.05, confidence=0.9)
+    assert cases_to_settle(whole, 0.05, 0.05, 0.9) == 40 * times
     assert cases_to_settle(graded, 0.05, 0.05, 0.9) is None
 
 

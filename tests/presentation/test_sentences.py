@@ -66,7 +66,7 @@ def test_an_inconclusive_metric_says_what_it_could_see_and_what_would_settle_it(
     row = judged(2, 1, 60, GateVerdict.INCONCLUSIVE, cases_to_settle=190)
     assert describe_row(row, 60) == (
         "orders pass-rate is inconclusive: 0.983 → 0.967, drop +0.017 [-0.049, +0.087], n=60: a drop of more than 0.05 is "
-        "not excluded; a true drop of 0.13 or more would be detected; about 190 such cases would settle it in 80 % of runs"
+        "not excluded; a true drop of 0.13 or more would be detected; about 190 such cases would settle it in 80 % of runs or more"
     )
 
 

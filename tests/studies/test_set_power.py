@@ -160,7 +160,7 @@ def test_a_set_that_only_grades_has_no_pass_rate():
 
 def test_a_margin_of_one_shows_nothing():
     found = power_of_set(set_of(80), {PASS_RATE: 1.0}, 0.02, 0.05, with_ways=True)
-    assert (found.pass_chance, found.detectable_drop, found.units_to_pass) == (0.0, None, None)
+    assert (found.pass_chance, found.detectable_drop, found.units_if_equal) == (0.0, None, None)
     assert [way.pass_chance for way in found.ways[:3]] == [0.0] * 3
 
 
@@ -187,7 +187,7 @@ def test_a_set_s_own_repeats_count():
     asked = power_of_set(set_of(60, repeat=5), {PASS_RATE: 0.05}, 0.05, 0.05, looks=5, with_ways=True)
     assert asked.pass_chance == single.ways[2].pass_chance > single.pass_chance
     assert asked.detectable_drop == single.ways[2].detectable == pytest.approx(1 / 60)
-    assert asked.units_to_pass < single.units_to_pass
+    assert asked.units_if_equal < single.units_if_equal
     assert asked.looks is None
     assert [(way.name, way.answers) for way in asked.ways[:3]] == [
         ("as it is", 1.0),
