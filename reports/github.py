@@ -54,7 +54,7 @@ def annotations(record: GateRecord, root: Path) -> Iterator[str]:
     yield f"::{level} title=tunegate::{_data(verdict_line(record))}"
     certain = {key for row in record.comparison.regressed_cases for key in [row.key]}
     for finding in record.verdict.findings:
-        if isinstance(finding.data, MustPassFinding):
+        if isinstance(finding.data, MustPassFinding) and finding.verdict is GateVerdict.REGRESS:
             certain |= set(finding.data.cases)
         elif isinstance(finding.data, RegressedCasesFinding):
             certain |= {case.key for case in finding.data.cases}

@@ -164,14 +164,15 @@ def regressed_case_findings(comparison: Comparison, limits: Mapping[str, float])
 
 
 def must_pass_findings(candidate: Run) -> list[Finding]:
-    """For each set the cases that must pass and did not: one of them fails the run."""
-    by_set: dict[str, list[str]] = {}
+    """The cases that must pass, by set: one that failed is a regression, one without a verdict no pass."""
+    found: dict[tuple[GateVerdict, str], list[str]] = {}
     for result in candidate.results:
-        if result.case.must_pass and result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
-            by_set.setdefault(result.case.set_name, []).append(result.key)
+        if result.case.must_pass and (result.has_failed or result.is_unknown):
+            verdict = GateVerdict.REGRESS if result.has_failed else GateVerdict.INCONCLUSIVE
+            found.setdefault((verdict, result.case.set_name), []).append(result.key)
     return [
-        Finding(verdict=GateVerdict.REGRESS, set_name=name, data=MustPassFinding(cases=tuple(keys)))
-        for name, keys in by_set.items()
+        Finding(verdict=verdict, set_name=name, data=MustPassFinding(cases=tuple(keys)))
+        for (verdict, name), keys in found.items()
     ]
 
 

@@ -181,8 +181,8 @@ class CaseResults(Protocol):
             key: The case's key.
         """
 
-    def only_compares(self, case: GoldenCase) -> bool:
-        """Whether a failure of this case is judged by the comparison alone."""
+    def only_compares(self, result: CaseResult) -> bool:
+        """Whether the comparison alone judges that this case did not pass."""
 
 
 # Not in the stash of a session without a model.
@@ -333,7 +333,7 @@ class GoldenItem(pytest.Item):
             report.duration = time_s
         if hasattr(report, "wasxfail"):
             return
-        if report.failed and result.outcome in WORDS and results.only_compares(self.case):
+        if report.failed and result.outcome in WORDS and results.only_compares(result):
             mark_missed(report, result)
         elif report.skipped and result.outcome is Outcome.UNSCORED:
             mark(report, "unscored")

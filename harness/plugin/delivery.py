@@ -53,9 +53,9 @@ def exit_status(
     """
     if any(failing_findings(record, fail_on) for record in records):
         return pytest.ExitCode.TESTS_FAILED
-    if tests_failed and not (only_cases and _only_judging_failed(records)):
+    if tests_failed and not (only_cases and _only_broke(records)):
         return pytest.ExitCode.TESTS_FAILED
-    if any(_nothing_scored(record) or _judge_was_out(record) for record in records):
+    if tests_failed or any(_no_result(record) for record in records):
         return pytest.ExitCode.INTERNAL_ERROR
     return pytest.ExitCode.OK
 
@@ -68,11 +68,17 @@ def failing_findings(record: GateRecord, fail_on: str) -> list[Finding]:
         fail_on: ``inconclusive`` fails on that verdict too.
     """
     if record.verdict is None:
-        return must_pass_findings(record.run)
+        return [each for each in must_pass_findings(record.run) if each.verdict is GateVerdict.REGRESS]
     failing = {GateVerdict.REGRESS, *([GateVerdict.INCONCLUSIVE] if fail_on == "inconclusive" else [])}
     if record.verdict.outcome not in failing:
         return []
     return [each for each in record.verdict.findings if each.verdict is record.verdict.outcome]
+
+
+def _no_result(record: GateRecord) -> bool:
+    """Whether what broke left a set, the judge or a must-pass case without any verdict."""
+    broke = [each for each in record.run.results if each.is_unknown and each.outcome is Outcome.ERRORED]
+    return _nothing_scored(record) or _judge_was_out(record) or any(each.case.must_pass for each in broke)
 
 
 def _nothing_scored(record: GateRecord) -> bool:
@@ -87,23 +93,16 @@ def _nothing_scored(record: GateRecord) -> bool:
 
 def _judge_was_out(record: GateRecord) -> bool:
     """Whether a judge was asked and gave no verdict at all."""
-    errors = [
-        any(error.metric == check.type for error in result.errors)
-        for result in record.run.results
-        if result.outcome is not Outcome.SKIPPED
-        for check in judged_checks(result.case)
-    ]
-    return bool(errors) and all(errors)
+    asked = [each for each in record.run.results if each.outcome is not Outcome.SKIPPED]
+    pairs = [(result, check) for result in asked for check in judged_checks(result.case)]
+    return bool(pairs) and all(check.type in {e.metric for e in result.errors} for result, check in pairs)
 
 
-def _only_judging_failed(records: Collection[GateRecord]) -> bool:
-    """Whether a judge that was out explains all failed cases."""
-    results = [result for record in records for result in record.run.results]
-    return (
-        any(_judge_was_out(record) for record in records)
-        and all(result.outcome is not Outcome.FAILED for result in results)
-        and all(judged_checks(result.case) for result in results if result.outcome is Outcome.ERRORED)
-    )
+def _only_broke(records: Collection[GateRecord]) -> bool:
+    """Whether no case failed: what pytest counts as failures are cases without a verdict."""
+    counted = [each for record in records for each in record.run.results if each.case.xfail is None]
+    broke = [each for each in counted if each.outcome is Outcome.ERRORED]
+    return bool(broke) and not any(each.has_failed for each in counted)
 
 
 def accept_record(
@@ -134,7 +133,7 @@ def accept_record(
     settings = inputs.settings
     if settings.fail_on == "case":
         problem = _failed_cases(record) or problem
-    if failing := failing_findings(record, settings.fail_on):
+    if failing := failing_findings(record, settings.fail_on) or must_pass_findings(record.run):
         what = "did not pass" if record.verdict is None else f"is {record.verdict.outcome}"
         problem = f"the run {what} ({sentence_of(failing[0])})"
     if problem is not None:

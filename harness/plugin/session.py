@@ -51,7 +51,7 @@ from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import Session, run_session, session_dealer
 from harness.settings import Settings, given_settings, misspelt_variables
-from harness.types import CaseResult, GateRecord, GoldenCase
+from harness.types import CaseResult, GateRecord
 from tunegate.project import name_of, session_project
 
 if TYPE_CHECKING:
@@ -211,10 +211,11 @@ class GateSession:
         """The case's result; None before it is answered, and if the gate was decided without it."""
         return self._results.get(candidate, {}).get(key)
 
-    def only_compares(self, case: GoldenCase) -> bool:
-        """With a baseline, only the comparison judges a case that isn't must-pass."""
+    def only_compares(self, result: CaseResult) -> bool:
+        """With a baseline, only the comparison judges a case, unless it must pass and failed."""
         compared = self.inputs.target.kind != "none"
-        return compared and not case.must_pass and self.inputs.settings.fail_on != "case"
+        decides = result.case.must_pass and result.has_failed
+        return compared and not decides and self.inputs.settings.fail_on != "case"
 
     def finish(self, session: pytest.Session) -> None:
         """Judge, save and report, accept if requested, and decide the exit status."""

@@ -167,7 +167,8 @@ def _regressed_case(case: RegressedCase) -> str:
 def _must_pass(finding: Finding, data: MustPassFinding) -> str:
     ids = [id_of(key) for key in data.cases]
     cases = "case" if len(ids) == 1 else "cases"
-    return f"{finding.set_name}: {len(ids)} must-pass {cases} did not pass: {_named(ids)}"
+    what = "did not pass" if finding.verdict is GateVerdict.REGRESS else "without a verdict"
+    return f"{finding.set_name}: {len(ids)} must-pass {cases} {what}: {_named(ids)}"
 
 
 def _failed_tests(_: Finding, data: FailedTestsFinding) -> str:

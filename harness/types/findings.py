@@ -97,7 +97,7 @@ class RegressedCasesFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MustPassFinding:
-    """Cases of one set that must pass and did not."""
+    """Cases of one set that must pass and failed, or, where the verdict is inconclusive, have no verdict."""
 
     kind: Literal["must-pass"] = "must-pass"
     cases: tuple[str, ...]

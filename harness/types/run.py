@@ -77,8 +77,7 @@ class Score:
         threshold: The limit that decided ``passed``, or None.
         passed: None if the metric is for information.
         explanation: The reason: what was missing, which part matched.
-        labels: Of a classification, the expected label and the predicted one, which is empty if none can be
-            read.
+        labels: Of a classification, the expected label and the predicted one (empty: none can be read).
         unclear: Whether the answer can't be read as this check needs it: it then fails, negated or not.
     """
 
@@ -115,8 +114,8 @@ class CaseResult:
     """One case with its answer, scores and outcome.
 
     Attributes:
-        repeats: All answers, if the case has several. The result's own completion, scores and errors are then
-            those of the answer that decided its outcome: it passed if all answers passed.
+        repeats: All answers, if the case has several; it passed if all of them did. Its completion, scores
+            and errors are then those of the answer that decided.
         unscored: Checks without a score, and why.
     """
 
@@ -132,6 +131,18 @@ class CaseResult:
     def key(self) -> str:
         """The case's name across sets."""
         return self.case.key
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a check that decides failed on an answer, whatever broke beside it."""
+        scores = [*self.scores, *(score for each in self.repeats for score in each.scores)]
+        wrong = any(score.passed is False for score in scores)
+        return self.outcome is Outcome.FAILED or (self.outcome is not Outcome.PASSED and wrong)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody knows if it passes, since something broke or was not scored."""
+        return self.outcome in {Outcome.ERRORED, Outcome.UNSCORED} and not self.has_failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ def banners(record: GateRecord, problems: Sequence[str] = (), unsaved: str | Non
     run, comparison = record.run, record.comparison
     found: list[Banner | None] = [
         _must_pass(run.results, lead_of(record)),
+        _must_pass_unknown(run.results),
         _errored(run, "candidate"),
         _errored(record.baseline, "baseline") if record.baseline is not None else None,
         _unscored(run),
@@ -102,7 +103,7 @@ def _must_pass(results: Sequence[CaseResult], lead: str) -> Banner | None:
     missed = [
         (result.key, description_of(result.case))
         for result in results
-        if result.case.must_pass and result.outcome in {Outcome.FAILED, Outcome.ERRORED}
+        if result.case.must_pass and result.has_failed
     ]
     if not missed:
         return None
@@ -114,6 +115,16 @@ def _must_pass(results: Sequence[CaseResult], lead: str) -> Banner | None:
     )
     items = _some([f"{key}: {description}" if description else key for key, description in missed])
     return Banner(tone="regress", title=title, text=one_line(f"{about}{text}", _ITEM), items=items)
+
+
+def _must_pass_unknown(results: Sequence[CaseResult]) -> Banner | None:
+    unknown = [result.key for result in results if result.case.must_pass and result.is_unknown]
+    if not unknown:
+        return None
+    one = len(unknown) == 1
+    title = "A must-pass case has no verdict" if one else f"{len(unknown)} must-pass cases have no verdict"
+    text = "So this is no pass, whatever the comparison shows."
+    return Banner(tone="inconclusive", title=title, text=text, items=_some(unknown))
 
 
 def _errored(run: Run, side: str) -> Banner | None:

@@ -8,6 +8,7 @@ import pytest
 from harness.comparison.gate import run_gate
 from harness.errors import BaselineError
 from harness.presentation.sentences import sentences_of
+from harness.types import Outcome, Score
 from tests.comparison.conftest import OPEN, PASS, REGRESS, row_of
 
 
@@ -81,3 +82,21 @@ def test_a_failed_must_pass_case_fails_the_run_whatever_the_comparison_says(make
     assert row_of(comparison, name="s").verdict is PASS
     assert verdict.outcome is REGRESS
     assert sentences_of(verdict)[0] == "s: 1 must-pass case did not pass: 000"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ERRORED, Outcome.UNSCORED])
+def test_a_must_pass_case_without_a_verdict_is_no_pass_and_no_regression(make_result, make_run, outcome):
+    """Its set tolerates that it has none."""
+    results = [make_result(f"s/{n:03}", True) for n in range(200)]
+    base = make_run(results)
+    case = replace(results[0].case, must_pass=True)
+    unknown = replace(results[0], case=case, outcome=outcome, scores=())
+    now = make_run([unknown, *results[1:]])
+    tolerant = replace(now.golden_sets[0].gate, max_errored=0.1, max_unscored=0.1)
+    now = replace(now, golden_sets=(replace(now.golden_sets[0], gate=tolerant),))
+    verdict = run_gate(now, base)[1]
+    assert verdict.outcome is OPEN
+    assert sentences_of(verdict)[0] == "s: 1 must-pass case without a verdict: 000"
+    # One check broke, and another one shows that it fails.
+    failed = replace(unknown, scores=(Score(metric="equals", value=0.0, passed=False),))
+    assert run_gate(make_run([failed, *results[1:]]), base)[1].outcome is REGRESS

@@ -5,7 +5,15 @@ from types import SimpleNamespace
 import pytest
 
 from harness.plugin.delivery import exit_status
-from harness.types import Finding, GateVerdict, NothingGatedFinding, NoVerdictFinding, Outcome, Verdict
+from harness.types import (
+    CaseResult,
+    Finding,
+    GateVerdict,
+    NothingGatedFinding,
+    NoVerdictFinding,
+    Outcome,
+    Verdict,
+)
 
 PASS, REGRESS, INCONCLUSIVE = GateVerdict.PASS, GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
 OK, FAILED, OURS = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR
@@ -59,14 +67,14 @@ def test_a_set_of_which_every_case_errored_has_no_result(outcome, cases, verdict
     ("must_pass", "outcome", "status"),
     [
         (True, Outcome.FAILED, FAILED),
-        (True, Outcome.ERRORED, FAILED),
+        (True, Outcome.ERRORED, OURS),
         (True, Outcome.UNSCORED, OK),
         (False, Outcome.FAILED, OK),
     ],
 )
 def test_without_a_verdict_a_case_that_must_pass_still_decides(must_pass, outcome, status):
-    case = SimpleNamespace(must_pass=must_pass, set_name="s", single_checks=())
-    result = SimpleNamespace(case=case, outcome=outcome, key="s/a")
+    case = SimpleNamespace(must_pass=must_pass, set_name="s", single_checks=(), key="s/a", xfail=None)
+    result = CaseResult(case=case, completion=None, outcome=outcome)
     assert exit_status([record(None, results=[result])], fail_on="regress", tests_failed=False) is status
 
 

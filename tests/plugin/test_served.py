@@ -1,6 +1,8 @@
 """The gate on models behind servers: the same verdict and answers as here, and what a server can't do."""
 
 import re
+from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -124,3 +126,50 @@ def test_what_has_no_effect_or_no_server_is_refused(gate, tiny_adapter_dir, judg
     result = gate(*given)
     assert result.ret == 4
     result.stderr.fnmatch_lines([reason])
+
+
+MUST = SET.replace("prompt:", "must_pass: true, prompt:")
+
+
+@pytest.fixture
+def dying(judge_server, monkeypatch):
+    """A server that answers some questions and is gone then; gives the function that says how many."""
+    from harness.engines.served import describe, engine
+
+    # Waits of half a second and more between attempts, for a server that starts anew.
+    quick = partial(describe.open_client, first_wait_s=0.001)
+    monkeypatch.setattr(engine, "open_client", quick)
+
+    def after(number):
+        judge_server.answer = lambda body: "w1"
+        judge_server.faults = ["" for _ in range(number)] + ["reset"] * 999
+        return f"--model=openai:m@{judge_server.url}"
+
+    return after
+
+
+@pytest.mark.parametrize("written", [SET, MUST], ids=["others", "must-pass"])
+@pytest.mark.parametrize("fail_on", ["regress", "case"])
+def test_what_a_server_that_dies_did_not_answer_is_errored_and_never_lost(
+    gate, pytester, write_golden, dying, written, fail_on
+):
+    """Its death says nothing of the model: no regression, no failed case, and no pass."""
+    write_golden(pytester, "small", written)
+    gate(dying(12), "--gate-baseline=none")
+    base, status = newest(pytester).id, 0 if (written, fail_on) == (SET, "regress") else 3
+    for baseline in (base, "none"):
+        result = gate(dying(5), f"--gate-baseline={baseline}", f"--gate-fail-on={fail_on}")
+        assert verdict_of(result) == ((None, 3) if baseline == "none" else ("INCONCLUSIVE", status))
+        results = newest(pytester).results
+        assert Counter(str(each.outcome) for each in results) == {"errored": 7, "passed": 5}
+        assert all("no reply" in error.error for each in results for error in each.errors)
+
+
+def test_a_case_that_must_pass_and_fails_is_a_regression_also_where_the_server_dies(
+    gate, pytester, write_golden, dying, judge_server
+):
+    write_golden(pytester, "small", MUST)
+    gate(dying(12), "--gate-baseline=none")
+    base, model = newest(pytester).id, dying(5)
+    judge_server.answer = lambda body: "nothing"
+    assert verdict_of(gate(model, f"--gate-baseline={base}")) == ("REGRESS", 1)

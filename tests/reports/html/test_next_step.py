@@ -262,12 +262,9 @@ def test_a_must_pass_case_whose_check_broke_is_no_reason_to_reject(invented: Inv
     """Nothing is wrong with its answer, as far as anyone knows."""
     record = invented(errored=2)
     broken = tuple(result.key for result in record.run.results if result.outcome is Outcome.ERRORED)
-    told = next_step(judged(record, GateVerdict.REGRESS, MustPassFinding(cases=broken)))
-    assert told.title == "Fix the check, then gate again."
+    told = next_step(judged(record, GateVerdict.INCONCLUSIVE, MustPassFinding(cases=broken)))
+    assert told.title == "Fix what is missing, then gate again."
     assert told.text.endswith("could not be computed: rouge-l: OSError: no such file")
-    failed = next(result.key for result in record.run.results if result.outcome is Outcome.FAILED)
-    told = next_step(judged(record, GateVerdict.REGRESS, MustPassFinding(cases=(*broken, failed))))
-    assert told.title == "Reject it."
 
 
 def test_the_reason_says_what_a_must_pass_case_is_about(invented: Invented) -> None:
