@@ -51,6 +51,8 @@ ROOMS = {
         (
             *("tests/run/conftest.py", "tests/run/answers_to_score.py", "tests/run/test_scoring.py"),
             *("tests/run/test_scoring_faults.py", "tests/run/test_scoring_turns.py"),
+            *("tests/run/test_scoring_judging.py", "tests/run/test_scoring_dealt.py"),
+            "tests/engines/workers/in_process.py",
             *("tests/metrics/conftest.py", "tests/metrics/test_definition_groups.py"),
             "tests/metrics/test_transformed.py",
         ),

@@ -44,6 +44,19 @@ def test_a_clear_drop_regresses(run_with):
     assert sentences_of(verdict)[0].endswith("; 30 cases lost, 0 gained")
 
 
+def test_a_comparison_names_both_runs_and_shows_what_metrics_without_a_margin_could_find(
+    make_result, make_run
+):
+    now, then = (
+        replace(make_run(scored(make_result, [0.5, 0.6, 0.7] * 20)), id=name) for name in ("new", "old")
+    )
+    comparison, _ = run_gate(now, then)
+    assert (comparison.candidate_run, comparison.baseline_run) == ("new", "old")
+    row = row_of(comparison, "rouge-l", "s")
+    assert row.margin is None
+    assert 0 < row.minimum_detectable_drop < 1
+
+
 def test_too_few_cases_are_inconclusive(run_with):
     """Ten equal answers say little: what is missing is said, and how much would do."""
     comparison, verdict = run_gate(run_with(10), run_with(10))

@@ -26,6 +26,14 @@ def test_cases_are_paired_by_name_whatever_their_order(make_result, make_run):
     assert rate.drops == (0.0, 1.0)
 
 
+def test_clusters_are_those_of_the_candidate_s_cases(make_result, make_run):
+    """Cases that an older run knew as independent are one cluster once the set says so, and not the other way round."""
+    of_one = make_run([make_result(f"s/{place}", cluster="c") for place in range(3)])
+    alone = make_run([make_result(f"s/{place}") for place in range(3)])
+    assert metric_of(pair_runs(of_one, alone), "pass-rate").clusters == ("c", "c", "c")
+    assert metric_of(pair_runs(alone, of_one), "pass-rate").clusters == (0, 1, 2)
+
+
 def test_a_case_that_was_changed_is_not_compared(make_result, make_run):
     """The same id with another prompt is another question."""
     now = make_run([make_result("s/a"), make_result("s/b", prompt="Say no.")])

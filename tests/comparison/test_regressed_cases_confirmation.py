@@ -3,7 +3,7 @@
 import pytest
 
 from harness.comparison.gate import cases_to_confirm, conclude, judge_runs, with_resampled
-from harness.comparison.regressed_cases import ResampledAnswers
+from harness.comparison.regressed_cases import ResampledAnswers, regressions_of
 from harness.presentation.sentences import sentences_of
 from harness.statistics.paired_binary import Trials
 from harness.types import GateVerdict, Stability
@@ -34,6 +34,17 @@ def confirmed(runs, was, now, times=3):
     """Both looks at two runs."""
     first = judge_runs(*runs)
     return conclude(with_resampled(first, answers(cases_to_confirm(first), was, now, times)))
+
+
+def test_each_set_has_its_own_limit_of_regressed_cases(run_of):
+    """Four of 80 cases regressed in every answer: within one set's limit of a tenth, beyond another's of none."""
+    judged = judge_runs(run_of([0] * 4 + [5] * 76), run_of([5] * 80))
+    assert len(judged.regressed) == 4
+    kinds = [
+        [each.kind for each in regressions_of(judged.rows, judged.regressed, limits)]
+        for limits in ({"s": 0.1}, {"other": 0.1}, {})
+    ]
+    assert kinds == [["flipped"], ["flipped", "regressed"], ["flipped", "regressed"]]
 
 
 def test_flipped_cases_of_both_directions_are_to_be_resampled_and_no_others(runs):

@@ -29,6 +29,7 @@ from harness.types import (
     GoldenSet,
     Message,
     ModelRef,
+    Outcome,
     Run,
 )
 
@@ -137,6 +138,19 @@ def test_one_cluster_says_nothing():
 def test_every_answer_of_a_case_counts():
     row, _, _ = row_of(run_of(EXPECTED, EXPECTED, repeat=3), run_of(EXPECTED, EXPECTED, repeat=3))
     assert row.candidate.mean.estimate == 1
+
+
+def test_cases_that_one_side_lacks_are_taken_at_their_worst():
+    """Two blue cases of four without an answer of the candidate: lost, macro-F1 is 1 to 0.87, and the rest knows nothing of it."""
+    whole = run_of(EXPECTED, EXPECTED)
+    lacking = [replace(result, scores=(), outcome=Outcome.ERRORED) for result in whole.results[-2:]]
+    row, _, _ = row_of(replace(whole, results=(*whole.results[:-2], *lacking)), whole)
+    assert (row.n, row.missing) == (32, 2)
+    assert row.drop.estimate == 0
+    kept, _, _ = row_of(*2 * [run_of(EXPECTED[:-2], EXPECTED[:-2])])
+    assert row.drop.low == kept.drop.low
+    lost, _, _ = row_of(run_of([*EXPECTED[:-2], "red", "red"], EXPECTED), whole)
+    assert row.high_unseen >= lost.drop.estimate > kept.drop.estimate
 
 
 GATED = GateSettings(margin=0.9, metric_margins={"macro-f1": 0.1}, max_regressed=1.0)

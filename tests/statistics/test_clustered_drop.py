@@ -60,6 +60,17 @@ def test_a_worked_example_of_uneven_clusters():
     assert found.p_value == pytest.approx(student.sf(1 / 8 / error, degrees_of_freedom(units)))
 
 
+def test_a_worked_example_of_jumps_of_uneven_clusters():
+    """Six clusters of one case and six of three, of which one lost a case and one gained one.
+
+    The mean size is 2, so both moved by a half; a case's own cluster has 60/24 cases on average, 1.25 mean sizes. With
+    such a one added a jump is (2 x 1/4 + 1.25^2) / (2 x 1/2 + 1.25) = 2.0625 / 2.25 = 11/12: 6/11 of one each way.
+    """
+    units = Units(sums=(1.0, *[0.0] * 5, -1.0, *[0.0] * 5), sizes=(1.0, 3.0) * 6)
+    counted = tango_interval(6 / 11, 6 / 11, 12, 0.9, continuity=0)
+    assert unseen_bound(units, 0.9) == pytest.approx(11 / 12 * counted.high)
+
+
 def test_clusters_of_which_nearly_all_moved_alike_are_counted():
     """18 of 20 clusters of three lost one case each, two lost none: two jumps of a third up from a third.
 
