@@ -17,7 +17,7 @@ from harness.presentation.terminal import detectable_range
 from harness.settings import load_settings
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.statistics.varying_answers import answers_vary
-from harness.studies.metric_power import USUAL_SPREAD, gated_cases
+from harness.studies.metric_power import USUAL_SPREAD, gated_cases, hypotheses
 from harness.studies.set_power import HARM, SetPower, power_of_set
 from harness.types.golden import ALPHA
 from harness.types.storage import to_json
@@ -56,7 +56,7 @@ def power(
         for each in sets
     }
     gated = sum(len(gated_cases(each, of_sets[each.name])) for each in sets)
-    level = ALPHA / max(gated, 1)
+    level = ALPHA / max(sum(hypotheses(each, of_sets[each.name]) for each in sets), 1)
     with open_console(stderr=True).status("counting cases"):
         found = [
             power_of_set(

@@ -11,6 +11,8 @@ from harness.statistics.power import POWER, least_drop
 
 _MEAN_PRECISION = 5e-4
 _CLUSTER_PRECISION = 2e-3
+# Quantiles of the estimated error over which its distribution is taken.
+_POINTS = 64
 
 
 def detectable_repeated_drop(
@@ -76,7 +78,8 @@ def detectable_repeated_cluster_drop(
     """As :func:`detectable_repeated_drop` for cases in clusters: by Student's distribution over the clusters.
 
     The error of the mean is that of the answers inside the cases, or what the clusters' spread shows if that
-    is larger.
+    is larger. Its estimate varies: a small one shows the drop, but leaves the interval's end within the
+    margin. So the probability of both is the mean over that estimate's distribution.
 
     Args:
         trials: Each case's passed answers and all its answers on both sides.
@@ -89,14 +92,15 @@ def detectable_repeated_cluster_drop(
     Returns:
         The drop, or None if none is found with this probability.
     """
-    from scipy.special import stdtrit
+    import numpy as np
+    from scipy.special import gammaincinv, ndtr, stdtrit
 
     if units.count < 2 or 0.5**units.count > level:
         return None
     freedom, least = degrees_of_freedom(units), squared_error(units)
-    needed, sure, bound = (
-        float(stdtrit(freedom, chance)) for chance in (1 - level, power, (1 + confidence) / 2)
-    )
+    needed, bound = (float(stdtrit(freedom, chance)) for chance in (1 - level, (1 + confidence) / 2))
+    # Of the estimate, in true errors.
+    estimates = np.sqrt(2 * gammaincinv(freedom / 2, (np.arange(_POINTS) + 0.5) / _POINTS) / freedom)
 
     def found(fall: float) -> bool:
         noise = 0.0
@@ -105,8 +109,12 @@ def detectable_repeated_cluster_drop(
             now = max(was - fall, 0.0)
             noise += _noise(each, was, now)
         mean, error = _mean_fall(trials, fall), math.sqrt(max(noise / len(trials) ** 2, least))
-        reaches = margin is None or mean - margin + (bound - sure) * error >= 0
-        return reaches and mean > 0 and mean >= (needed + sure) * error
+        if error == 0:
+            return mean > (margin or 0.0)
+        wanted = needed * estimates * error
+        if margin is not None:
+            wanted = np.maximum(wanted, margin - bound * estimates * error)
+        return float(ndtr((mean - wanted) / error).mean()) >= power
 
     fall = least_drop(found, 1.0, _MEAN_PRECISION)
     return None if fall is None else _mean_fall(trials, fall)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from harness.comparison.pairing import PASS_RATE, has_light_tails
+from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.registry.content_metrics import MACRO_F1
@@ -14,7 +15,7 @@ from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import pass_chance
 from harness.statistics.varying_answers import answers_vary
 from harness.studies.label_power import macro_f1_pass
-from harness.studies.repeated_power import means_within, repeated_own_pass, repeated_pass
+from harness.studies.repeated_power import means_within, repeated_own_pass, repeated_pass, shows_single_cases
 from harness.types import GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, is_within
 
@@ -55,6 +56,23 @@ def answers_by_unit(cases: Sequence[GoldenCase]) -> list[list[int]]:
         unit = ("case", case.id) if case.cluster is None else ("cluster", case.cluster)
         units.setdefault(unit, []).append(case.repeat)
     return list(units.values())
+
+
+def hypotheses(golden_set: GoldenSet, margins: Mapping[str, float]) -> int:
+    """How many tests share a run's level: of gated metrics, and of single cases if one can show anything.
+
+    Args:
+        golden_set: The set.
+        margins: Its gated metrics' margins.
+    """
+    gated = gated_cases(golden_set, margins)
+    judged = gated.get(PASS_RATE)
+    tested = regressed_limits([golden_set])[golden_set.name] < 1 and judged is not None
+    # The first step's level depends on how many others there are.
+    even = ALPHA / (len(gated) + 1)
+    return len(gated) + int(
+        tested and judged is not None and shows_single_cases(answers_by_unit(judged), even)
+    )
 
 
 def chance_to_pass(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.statistics.clustered_drop import clustered_drop, detectable_drop_of_cases, noisy_drop
+from harness.statistics.clustered_drop import clustered_drop, noisy_drop
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.detectable_drops import SIMULATED_UP_TO
 from harness.statistics.detectable_repeated_drops import (
@@ -12,18 +12,22 @@ from harness.statistics.detectable_repeated_drops import (
     detectable_repeated_clusters,
     detectable_repeated_drop,
 )
-from harness.statistics.paired_binary import Trials
+from harness.statistics.paired_binary import CONTINUITY, Trials
 from harness.statistics.paired_graded import mean_drop
+from harness.statistics.power import POWER, least_drop
 from harness.types.golden import is_within
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_RUNS = 400
+_RUNS = 600
 _RESAMPLES = 499
 # The mean of so many cases that vary is taken to be normal.
-_MANY = 30
+_MANY = 40
+# Simulated runs whose intervals are averaged.
+_HALVES = 20
+_PRECISION = 5e-4
 
 
 def detectable_repeated(
@@ -33,23 +37,22 @@ def detectable_repeated(
 
     If single cases are tested, it is one that always passed and now never does: p = 1 / C(2r, r) by itself
     with r answers on both sides; the noisy ones, which pass every other time, can show as much only if half
-    of all their answers passed. If that is too many tests, or no case is tested, all answers together find
-    it.
+    of all their answers passed. If too often that is too many tests, or no case is tested, all answers
+    together find it.
 
     Args:
         units: For each cluster the number of answers to each of its cases.
         margin: Largest tolerated drop.
         churn: Share of single answers that flip by chance, each way.
-        level: One-sided level of a regression.
-        singly: Whether single cases are tested.
+        level: One-sided level of each hypothesis; "no case is answered worse" is one.
+        singly: Whether any single case that is answered worse is a regression.
 
     Returns:
         The drop, or None if none is found.
     """
     answers = [each for unit in units for each in unit]
-    least, cases = min(answers), len(answers)
-    total, noisy = math.comb(2 * least, least), noisy_share(churn) * cases
-    if singly and (1 + noisy * total / 4**least) / total <= level / 2:
+    cases = len(answers)
+    if singly and _finds_one(min(answers), cases, churn, level):
         return 1 / cases
     trials = _trials(answers, churn)
     if len(units) == cases:
@@ -57,6 +60,28 @@ def detectable_repeated(
     sizes = tuple(float(len(unit)) for unit in units)
     unmoved = Units(sums=(0.0,) * len(sizes), sizes=sizes)
     return detectable_repeated_cluster_drop(trials, unmoved, level, margin=margin)
+
+
+def _finds_one(answers: int, cases: int, churn: float, level: float) -> bool:
+    """Whether a lost case is found by itself: mostly few enough noisy ones can show as much."""
+    from scipy.special import bdtr
+
+    total = math.comb(2 * answers, answers)
+    others = math.floor(level * total) - 1
+    if others < 0:
+        return False
+    return float(bdtr(others, cases - 1, noisy_share(churn) * total / 4**answers)) >= POWER
+
+
+def shows_single_cases(units: Sequence[Sequence[int]], level: float) -> bool:
+    """Whether a case can show by itself that it is answered worse, which takes a part of the run's level.
+
+    Args:
+        units: For each cluster the number of answers to each of its cases.
+        level: One-sided level of each hypothesis.
+    """
+    most = max(answers for unit in units for answers in unit)
+    return 1 / math.comb(2 * most, most) <= level
 
 
 def repeated_clusters(
@@ -111,7 +136,8 @@ def repeated_pass(
     from scipy.special import ndtr, ndtri
 
     answers, sizes = np.array([each for unit in units for each in unit]), [len(unit) for unit in units]
-    if len(sizes) > SIMULATED_UP_TO and (noisy := noisy_share(churn)) * answers.size > _MANY:
+    many = max(sizes) == 1 or len(sizes) > SIMULATED_UP_TO
+    if many and (noisy := noisy_share(churn)) * answers.size > _MANY:
         # The answers alone are noise, whatever the clusters.
         error = math.sqrt(noisy / 2 * float((1 / answers).sum())) / answers.size
         return float(ndtr(margin / error - ndtri((1 + CONFIDENCE) / 2)))
@@ -184,12 +210,44 @@ def repeated_own_pass(answers: Sequence[int], margin: float, churn: float) -> fl
 def detectable_own(answers: Sequence[int], margin: float, churn: float, level: float) -> float | None:
     """The smallest drop of exactly these cases that is found in 80 % of runs; None if none is.
 
+    Every case's chance to pass falls by the same amount, if it can.
+
     Args:
         answers: Number of answers to each case, on both sides.
         margin: Largest tolerated drop.
         churn: Share of single answers that flip by chance, each way.
         level: One-sided level of a regression.
     """
-    usual = noisy_drop(_trials(answers, churn), CONFIDENCE)
-    able = detectable_drop_of_cases(usual.interval, len(answers), level, margin, whole=False)
-    return able if able <= 1 else None
+    import numpy as np
+    from scipy.special import ndtr, ndtri
+
+    asked, cases = np.array(answers), len(answers)
+    was = np.where(np.arange(cases) < noisy_share(churn) * cases, 0.5, 1.0)
+    correction = CONTINUITY * float((1 / asked).sum()) / cases**2
+    z, z_level = float(ndtri((1 + CONFIDENCE) / 2)), float(ndtri(1 - level))
+
+    def found(fall: float) -> bool:
+        now = np.maximum(was - fall, 0.0)
+        error = math.sqrt(float(((was * (1 - was) + now * (1 - now)) / asked).sum())) / cases
+        half = _usual_half(asked, was, now)
+        least = max(correction + z_level * (half - correction) / z, margin - half)
+        drop = float((was - now).mean())
+        return float(ndtr((drop - least) / error)) >= POWER if error > 0 else drop >= least
+
+    fall = least_drop(found, 1.0, _PRECISION)
+    return None if fall is None else float(np.minimum(was, fall).mean())
+
+
+def _usual_half(answers: "NDArray[np.int_]", was: "NDArray[np.float64]", now: "NDArray[np.float64]") -> float:
+    """The mean distance of the interval's end from the drop, of a few simulated runs."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    shape = (_HALVES, answers.size)
+    runs = zip(*(random.binomial(answers, chance, shape).tolist() for chance in (was, now)), strict=True)
+    asked = answers.tolist()
+    drops = [
+        noisy_drop([Trials(*each) for each in zip(before, asked, after, asked, strict=True)], CONFIDENCE)
+        for before, after in runs
+    ]
+    return math.fsum(each.high - each.estimate for each in drops) / _HALVES

@@ -30,7 +30,12 @@ from harness.studies.metric_power import (
     light_tailed_pass,
     pass_of_verdicts,
 )
-from harness.studies.repeated_power import detectable_own, detectable_repeated, repeated_clusters
+from harness.studies.repeated_power import (
+    detectable_own,
+    detectable_repeated,
+    repeated_clusters,
+    shows_single_cases,
+)
 from harness.types import GoldenCase, GoldenSet
 from harness.types.golden import ALPHA
 
@@ -160,7 +165,7 @@ def power_of_set(
         golden_set: The set; skipped cases don't count.
         margins: Its gated metrics' margins, among them that of its pass rate.
         churn: Share of single answers that flip by chance, each way.
-        level: One-sided level of a regression.
+        level: One-sided level of each hypothesis of a run; :mod:`harness.studies.metric_power` counts them.
         looks: Planned number of looks.
         spread: Standard deviation of a case's change of log-probability, in nats.
         with_ways: Whether to compute what would make it show more, which takes longer.
@@ -318,7 +323,11 @@ def _ways(
     }
     ways = []
     for name, of_way in by_name.items():
-        alone, whole = _detectable(of_way, margin, churn, level, singly=singly)
+        # Single cases that are tested from now on share the level.
+        fewer = level * ALPHA / (level + ALPHA)
+        further = singly and not _repeated(units) and shows_single_cases(of_way, fewer)
+        of_level = fewer if further else level
+        alone, whole = _detectable(of_way, margin, churn, of_level, singly=singly)
         ways.append(
             Way(
                 name=name,

@@ -13,6 +13,7 @@ from harness.studies.metric_power import (
     answers_by_unit,
     chance_to_pass,
     gated_cases,
+    hypotheses,
     light_tailed_pass,
     pass_of_verdicts,
 )
@@ -105,3 +106,17 @@ def test_clusters_of_scores_pass_less_often_than_single_ones():
     single = chance_to_pass("rouge-l", cases_of(120), 0.1, 0.02)
     assert chance_to_pass("rouge-l", clustered, 0.1, 0.02) < single
     assert math.isclose(single, 1.0, abs_tol=0.01)
+
+
+def test_single_cases_that_are_tested_share_the_level():
+    def counted(*types, **gate):
+        repeat = gate.pop("repeat", 1)
+        cases = tuple(case_of(place, *types, repeat=repeat) for place in range(60))
+        return hypotheses(
+            GoldenSet(name="s", path="s", cases=cases, gate=GateSettings(**gate)), {PASS_RATE: 0.05}
+        )
+
+    assert counted("equals") == counted("equals", repeat=3) == 1
+    assert counted("equals", repeat=5) == 2
+    assert counted("equals", repeat=5, max_regressed=1.0) == 1
+    assert counted("rouge-l") == 0
