@@ -97,6 +97,13 @@ def _print(
         style="dim",
         highlight=False,
     )
+    for row in found:
+        if row.unscored:
+            console.print(
+                f"{row.name} can't pass: {row.unscored} of its cases have neither a check that decides nor a "
+                "gated score, more than its max_unscored tolerates.",
+                highlight=False,
+            )
     if any(row.ways for row in found):
         console.print()
         console.print(ways_table(found))
@@ -121,7 +128,7 @@ def _files(paths: list[Path]) -> list[Path]:
 
 def _together(found: list[SetPower]) -> str:
     """How often all gated metrics of all sets pass together."""
-    chances = [chance for row in found for chance in row.chances]
+    chances = [0.0 if row.unscored else chance for row in found for chance in row.chances]
     if len(chances) < 2:
         return ""
     what = "gated metrics" if any(row.metrics for row in found) else "sets"

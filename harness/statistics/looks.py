@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHAPE: SpendingShape = "pocock"
 # The looks of a set that is answered at once.
 WHOLE = (1.0,)
-RUNS = 1000
+RUNS = 4000
 # Independent cases or clusters of a set, below which no look is taken before the last.
 LEAST_UNITS = 20
 _ROUNDING = 1e-9

@@ -37,7 +37,7 @@ from harness.studies.repeated_power import (
     shows_single_cases,
 )
 from harness.types import GoldenCase, GoldenSet
-from harness.types.golden import ALPHA
+from harness.types.golden import ALPHA, is_within
 
 # A drop that nobody overlooks: of a harmful candidate, for the share that a gate with looks answers.
 HARM = 0.2
@@ -124,6 +124,8 @@ class SetPower:
         units_if_fallen: The same of one that fell by the margin; of several answers those that regress.
         population: Whether the set asks about further cases (``sample``) or exactly its own (``cases``).
         metrics: Each further gated metric that any case has.
+        unscored: Cases without a verdict and a gated score, if they are more than the set tolerates: then it
+            never passes.
         looks: What several looks would need; None without any, and for a set that is answered whole.
         ways: What would make it show more.
     """
@@ -139,6 +141,7 @@ class SetPower:
     units_if_fallen: int | None = None
     population: str = "sample"
     metrics: Mapping[str, MetricPower] = field(default_factory=dict)
+    unscored: int = 0
     looks: LooksPower | None = None
     ways: tuple[Way, ...] = ()
 
@@ -190,6 +193,7 @@ def power_of_set(
         margin=margin,
         population=golden_set.gate.population,
         metrics=further,
+        unscored=_unscored(golden_set, gated),
     )
     if not judged:
         return found
@@ -208,6 +212,13 @@ def power_of_set(
     return replace(
         found, detectable_drop=alone, detectable_cluster_drop=whole, **_needed(units, margin, churn, level)
     )
+
+
+def _unscored(golden_set: GoldenSet, gated: Mapping[str, Sequence[GoldenCase]]) -> int:
+    """Cases that never have a verdict nor a gated score; 0 if no more than are tolerated."""
+    asked = sum(case.skip is None for case in golden_set.cases)
+    idle = asked - len({case.id for cases in gated.values() for case in cases})
+    return 0 if is_within(idle, golden_set.gate.max_unscored * asked) else idle
 
 
 def _detectable_own(cases: Sequence[GoldenCase], margin: float, churn: float, level: float) -> float | None:

@@ -204,3 +204,13 @@ def test_repeats_of_exactly_these_cases_detect_smaller_drops():
         for repeat in (2, 5, 20)
     ]
     assert drops[0] > drops[1] > drops[2] > 0.0
+
+
+@pytest.mark.parametrize(("idle", "said"), [(10, 0), (11, 11)])
+def test_cases_that_nothing_counts_keep_a_set_from_passing(idle, said):
+    """More than a twentieth of the cases without a verdict: 11 of 211."""
+    more = tuple(replace(case, id=f"g{case.id}") for case in cases_of(idle, types=("rouge-l",)))
+    golden_set = replace(set_of(1), cases=(*cases_of(200), *more))
+    assert power_of_set(golden_set, {PASS_RATE: 0.05}, 0.02, 0.05).unscored == said
+    graded = replace(golden_set, gate=GateSettings(metric_margins={"rouge-l": 0.1}))
+    assert power_of_set(graded, {PASS_RATE: 0.05, "rouge-l": 0.1}, 0.02, 0.05).unscored == 0
