@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.statistics.clusters import CONFIDENCE, group, unseen_share
 from harness.types import Interval
@@ -36,14 +36,27 @@ class _Estimate:
     Attributes:
         influence: Each cluster's influence on the mean, scaled for few clusters.
         units: Number of clusters with a label.
+        rare: Variance to add where labels are yes or no: that of half an error of the judge.
         unseen: Smallest half width of the interval: it allows for what few labels may have missed.
     """
 
     value: float
     influence: Mapping[str | int, float]
     units: int
+    rare: float
     unseen: float
     method: str
+
+    @property
+    def variance(self) -> float:
+        """The value's variance."""
+        return math.fsum(share * share for share in self.influence.values()) + self.rare
+
+    @property
+    def skewness(self) -> float:
+        """The value's skewness: the third moment of its error over the variance to the power of 3/2."""
+        third = math.fsum(share**3 for share in self.influence.values())
+        return third / self.variance**1.5 if self.variance > 0 else 0.0
 
 
 def prediction_powered_mean(
@@ -62,6 +75,8 @@ def prediction_powered_mean(
     labelled in part. If no label differs from the judge's value, the interval is at least as wide as the
     share of errors that so few labels may miss (the rule of three). Labels of yes or no get a score interval:
     near either end of the scale the error of a mean is neither symmetric nor well known from few labels.
+    A judge that errs in one direction makes the error skewed at any rate: the interval is then longer on the
+    side of what few labels may have missed (docs/decisions/0011-judges-that-err-one-way.md).
 
     Args:
         items: The items.
@@ -110,6 +125,7 @@ def prediction_powered_difference(
             for cluster in {**one.influence, **other.influence}
         },
         units=min(one.units, other.units),
+        rare=one.rare + other.rare,
         unseen=math.hypot(one.unseen, other.unseen),
         method=f"{one.method}; less {other.method}",
     )
@@ -119,43 +135,68 @@ def prediction_powered_difference(
 def _rate_interval(found: _Estimate, confidence: float, least: float, most: float) -> Interval:
     """Wilson's interval of a rate, with the number of cases that gives the estimate's variance.
 
-    Among few labels the judge's errors are few, and their spread is often underestimated: half an error is
-    added. By simulation this covers 0.90 to 0.95 at a nominal 0.90, where the symmetric interval
-    covered 0.80 to 0.87 at rates of 0.9.
+    The skewness of such a rate is in it; only what is beyond that moves its ends further. Among few labels
+    the judge's errors are few, and their spread is often underestimated: half an error is added.
     """
-    from scipy.special import stdtrit
-
-    rate = min(max((found.value - least) / (most - least), 0.0), 1.0)
     span, units = most - least, found.units
-    variance = math.fsum((share / span) ** 2 for share in found.influence.values()) + 0.5 / units**2
+    rate = min(max((found.value - least) / span, 0.0), 1.0)
+    found = replace(found, rare=_half_an_error(span, units))
+    variance = found.variance / span**2
     # Not at the ends, where a rate of 0 or 1 would seem to be known.
     inside = (rate * units + 0.5) / (units + 1)
     cases = inside * (1 - inside) / variance
-    t = float(stdtrit(units - 1, (1 + confidence) / 2))
-    centre = (rate + t * t / (2 * cases)) / (1 + t * t / cases)
-    half = t * math.sqrt(rate * (1 - rate) / cases + t * t / (4 * cases * cases)) / (1 + t * t / cases)
+    own = (1 - 2 * inside) / math.sqrt(inside * (1 - inside) * cases)
+    low, high = (
+        (rate + t * t / (2 * cases) + t * math.sqrt(rate * (1 - rate) / cases + (t / (2 * cases)) ** 2))
+        / (1 + t * t / cases)
+        for t in _reach(found, confidence, own)
+    )
     unseen = found.unseen / span
     return Interval(
         estimate=least + span * rate,
-        low=least + span * max(min(centre - half, rate - unseen), 0.0),
-        high=least + span * min(max(centre + half, rate + unseen), 1.0),
+        low=least + span * max(min(low, rate - unseen), 0.0),
+        high=least + span * min(max(high, rate + unseen), 1.0),
         confidence=confidence,
         method=f"{found.method}, score",
     )
 
 
 def _interval(found: _Estimate, confidence: float, least: float, most: float) -> Interval:
-    from scipy.special import stdtrit
-
-    error = math.sqrt(math.fsum(share * share for share in found.influence.values()))
-    half = max(float(stdtrit(found.units - 1, (1 + confidence) / 2)) * error, found.unseen)
+    error = math.sqrt(found.variance)
+    below, above = (t * error for t in _reach(found, confidence))
     return Interval(
         estimate=min(max(found.value, least), most),
-        low=max(found.value - half, least),
-        high=min(found.value + half, most),
+        low=max(found.value + min(below, -found.unseen), least),
+        high=min(found.value + max(above, found.unseen), most),
         confidence=confidence,
         method=found.method,
     )
+
+
+def _reach(found: _Estimate, confidence: float, own_skewness: float = 0.0) -> tuple[float, float]:
+    """How many standard errors an interval's ends are from its estimate, the lower one negative.
+
+    Student's quantiles, moved by the skewness: the cubic transformation of t that removes it (Hall, P.
+    (1992), On the removal of skewness by transformation, Journal of the Royal Statistical Society B 54),
+    solved for t. Few labels show the skewness itself roughly: a side is lengthened by all of it, and
+    shortened by half.
+
+    Args:
+        found: The estimate.
+        confidence: Two-sided.
+        own_skewness: What the interval allows for already.
+    """
+    from scipy.special import stdtrit
+
+    t = float(stdtrit(found.units - 1, (1 + confidence) / 2))
+    skewness = found.skewness - own_skewness
+    if abs(skewness) <= _NO_SPREAD:
+        return -t, t
+    below, above = (
+        side * 3 / skewness * (math.cbrt(1 + skewness * (side * t - skewness / 6)) - 1) for side in (1, -1)
+    )
+    low, high = (each if each > t else (each + t) / 2 for each in (below, above))
+    return -low, high
 
 
 def _estimate(items: PartlyLabelled, confidence: float, span: float) -> _Estimate:
@@ -182,14 +223,21 @@ def _estimate(items: PartlyLabelled, confidence: float, span: float) -> _Estimat
     if _spread(errors if weight > 0 else corrections) <= _NO_SPREAD:
         effective = group(errors, of_labelled).effective
         unseen = unseen_share(effective, (1 - confidence) / 2) * (span if math.isfinite(span) else 1.0)
+    values = sorted(set(items.labels))
+    is_rate = len(values) == 2 and values[1] - values[0] == span
     return _Estimate(
         value=value,
         influence=influence,
         units=units,
+        rare=_half_an_error(span, units) if is_rate and weight > 0 else 0.0,
         unseen=unseen,
         method=f"prediction-powered, {n} labelled, {more} judged only, weight {weight:.2f}"
         + (f", {len(set(clusters))} clusters" if len(set(clusters)) < n + more else ""),
     )
+
+
+def _half_an_error(span: float, units: int) -> float:
+    return 0.5 * (span / units) ** 2
 
 
 def _influence(values: Sequence[float], clusters: Sequence[str | int]) -> dict[str | int, float]:

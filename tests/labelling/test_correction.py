@@ -215,8 +215,9 @@ def test_candidate_and_baseline_are_corrected_and_their_difference_is_paired(jud
     assert (difference.n, difference.labelled) == (20, (20, 20))
     assert difference.judge.estimate == 1.0
     assert difference.corrected.estimate == pytest.approx(-0.3)
-    # Six of twenty differ by one: an error of sqrt(0.3 x 0.7 / 19), and t of 19 is 1.729.
-    assert difference.corrected.low == pytest.approx(-0.3 - 1.729 * (0.21 / 19) ** 0.5, abs=0.001)
+    # Six of twenty differ by one: an error of sqrt(0.3 x 0.7 / 19), skewed by -1.68 / 4.2^(3/2) = -0.195, so that
+    # t of 19, 1.729, is 2.014 on the lower side.
+    assert difference.corrected.low == pytest.approx(-0.3 - 2.014 * (0.21 / 19) ** 0.5, abs=0.001)
 
 
 def test_without_labels_on_both_sides_there_is_no_difference(judged_run):

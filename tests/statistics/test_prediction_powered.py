@@ -5,12 +5,28 @@ import random
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from harness.statistics.prediction_powered import (
     PartlyLabelled,
     prediction_powered_difference,
     prediction_powered_mean,
 )
+
+
+def cubic(reach, skewness):
+    """Hall's transformation, which an interval's end solves: of a skewed t, it has no skewness."""
+    return reach + skewness / 3 * reach**2 + skewness**2 / 27 * reach**3 + skewness / 6
+
+
+def ends(estimate, error, skewness, t):
+    """Of an interval that is longer on one side by all of the skewness, and shorter on the other by half."""
+    below, above = (
+        side * brentq(lambda reach: cubic(reach, skewness) - side * t, -9e3, 9e3, xtol=1e-13)  # noqa: B023
+        for side in (1, -1)
+    )
+    low, high = (each if each > t else (each + t) / 2 for each in (below, above))
+    return estimate - low * error, estimate + high * error
 
 
 def draw_items(draw, n, more, rate, flatter):
@@ -81,11 +97,20 @@ def test_the_estimate_is_the_judge_s_mean_and_its_mean_error():
 def test_the_interval_of_the_worked_example():
     """Of the same items: the labels less 14/45 of the judge's values, and 14/45 of its values on the rest.
 
-    Squares of the deviations over 4, times 4/3, of both parts add up to 0.225143^2; Student's quantile of three
+    The first deviate from their mean by (26.5, 26.5, 54.5, -107.5) / 135 x 3/4, the others by (3, -1, -1, -1) / 4
+    times the weight; over 4, times the root of 4/3, their squares add up to 0.225143^2. Student's quantile of three
     degrees is 2.353363.
     """
     found = prediction_powered_mean(partly([1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]))
-    assert (found.low, found.high) == pytest.approx((0.1423792845, 1.2020651600))
+    weight = 14 / 45
+    own = [1 - weight, 1 - weight, 1, 0]
+    deviations = [each - sum(own) / 4 for each in own] + [weight * each / 4 for each in (3, -1, -1, -1)]
+    shares = [each / 4 * math.sqrt(4 / 3) for each in deviations]
+    error = math.sqrt(sum(each**2 for each in shares))
+    assert error == pytest.approx(0.225143, abs=1e-6)
+    skewness = sum(each**3 for each in shares) / error**3
+    expected = ends(0.75 - weight / 4, error, skewness, 2.3533634348)
+    assert (found.low, found.high) == pytest.approx(expected)
     assert found.method == "prediction-powered, 4 labelled, 4 judged only, weight 0.31"
     assert found.confidence == 0.9
 
@@ -164,12 +189,18 @@ def test_differences_cover_whichever_answers_are_labelled():
 
 
 def test_fully_labelled_sides_differ_as_their_pairs_do():
-    """By hand: differences 1, 0, 0, 0 have the mean 0.25 and the error 0.5 / sqrt(4); t of 3 is 2.353."""
+    """By hand: differences 1, 0, 0, 0 have the mean 0.25 and the error 0.5 / sqrt(4); t of 3 is 2.353.
+
+    The cubes of 3, -1, -1, -1 over 16, times (4/3)^(3/2), add up to (27 - 3) / 16^3 x (4/3)^(3/2).
+    """
     first = partly([1, 1, 0, 1], [1, 1, 1, 1], clusters="abcd")
     second = partly([0, 1, 0, 1], [1, 1, 1, 1], clusters="abcd")
     found = prediction_powered_difference(first, second, span=1)
     assert found.estimate == pytest.approx(0.25)
-    assert found.low == pytest.approx(0.25 - 2.353 * 0.25, abs=0.001)
+    error = math.sqrt(1 / 16)
+    skewness = 24 / 16**3 * (4 / 3) ** 1.5 / error**3
+    low, high = ends(0.25, error, skewness, 2.3533634348)
+    assert (found.low, found.high) == pytest.approx((low, min(high, 1.0)))
 
 
 LABELLED_ALONE = "prediction-powered, {} labelled, 0 judged only, weight 0.00"
@@ -198,9 +229,11 @@ def test_clusters_of_one_side_alone_count_too():
     first = partly([1, 0, 1, 1], [1, 0, 1, 1], clusters="abcd")
     second = partly([1, 0, 0], [1, 0, 0], clusters="efg")
     found = prediction_powered_difference(first, second)
-    half = 2.9199855804 * math.sqrt(1 / 16 + 1 / 9)
+    error = math.sqrt(1 / 16 + 1 / 9)
+    # 1 -3 1 1 over 16, and less 2 -1 -1 over 9: their cubes add up to -24 and -6.
+    skewness = (-24 / 16**3 * (4 / 3) ** 1.5 - 6 / 9**3 * (3 / 2) ** 1.5) / error**3
     assert found.estimate == pytest.approx(3 / 4 - 1 / 3)
-    assert (found.low, found.high) == pytest.approx((5 / 12 - half, 5 / 12 + half))
+    assert (found.low, found.high) == pytest.approx(ends(5 / 12, error, skewness, 2.9199855804))
 
 
 def test_cases_of_one_cluster_add_up_before_they_are_squared():
@@ -285,8 +318,32 @@ def test_a_worked_example_of_a_rate():
     """
     items = PartlyLabelled(labels=(1.0,) * 9 + (0.0,), judged=(1.0,) * 10)
     found = prediction_powered_mean(items, least=0.0, most=1.0)
-    cases, t = 9.5 / 11 * 1.5 / 11 / 0.015, 1.8331
-    centre = (0.9 + t * t / (2 * cases)) / (1 + t * t / cases)
-    half = t * (0.09 / cases + t * t / (4 * cases * cases)) ** 0.5 / (1 + t * t / cases)
-    assert (found.low, found.high) == pytest.approx((centre - half, centre + half), abs=1e-4)
+    variance, inside = 0.015, 9.5 / 11
+    cases = inside * (1 - inside) / variance
+    # Nine deviations of 0.1 and one of -0.9, over 10, times (10/9)^(3/2); what a rate has itself is left out.
+    skewness = (9 * 0.1**3 - 0.9**3) / 10**3 * (10 / 9) ** 1.5 / variance**1.5
+    skewness -= (1 - 2 * inside) / math.sqrt(inside * (1 - inside) * cases)
+    reaches = ends(0.0, 1.0, skewness, 1.8331129327)
+    centres = [(0.9 + t * t / (2 * cases)) / (1 + t * t / cases) for t in reaches]
+    halves = [t * (0.09 / cases + t * t / (4 * cases * cases)) ** 0.5 / (1 + t * t / cases) for t in reaches]
+    assert (found.low, found.high) == pytest.approx([a + b for a, b in zip(centres, halves, strict=True)])
     assert found.estimate == 0.9
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize(("right", "wrong"), [((1.0, 0.8), (0.8, 1.0)), ((1.0, 0.9), (0.9, 1.0))])
+def test_a_judge_that_errs_one_way_is_covered_on_both_sides(right, wrong):
+    """At a rate of a half, 50 labels of 550: the symmetric interval missed up to a tenth on one side."""
+    random, runs, n = np.random.default_rng(5), 600, 50
+    for passes, fails in (right, wrong):
+        missed = np.zeros(2)
+        for _ in range(runs):
+            truth = random.random(n + 500) < 0.5
+            says = np.where(truth, random.random(n + 500) < passes, random.random(n + 500) >= fails)
+            labels, judged = truth.astype(float), says.astype(float)
+            items = PartlyLabelled(
+                labels=tuple(labels[:n]), judged=tuple(judged[:n]), judged_only=tuple(judged[n:])
+            )
+            found = prediction_powered_mean(items, least=0.0, most=1.0)
+            missed += [found.low > 0.5, found.high < 0.5]
+        assert missed.max() / runs <= 0.06 + 2 * (0.06 * 0.94 / runs) ** 0.5
