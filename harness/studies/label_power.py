@@ -7,7 +7,7 @@ from harness.comparison.whole_sets import macro_f1_drop
 from harness.metrics.labelled_answer import expected_label
 from harness.statistics.clusters import CONFIDENCE
 from harness.statistics.detectable_drops import USUAL_ALIKE
-from harness.studies.repeated_power import noisy_share
+from harness.studies.repeated_power import noisy_share, share_of
 from harness.types import GoldenCase
 from harness.types.golden import is_within
 
@@ -43,16 +43,18 @@ def macro_f1_pass(cases: Sequence[GoldenCase], margin: float, churn: float) -> f
         np.array([label for _, label, _ in answers]),
         np.array([place for *_, place in answers]),
     )
-    random, passed = np.random.default_rng(0), 0
-    for _ in range(_RUNS):
-        wrong = (_repeated if len(answers) > len(labelled) else _single)(random, units, of_case, churn)
+    random, draw = np.random.default_rng(0), _repeated if len(answers) > len(labelled) else _single
+
+    def passes() -> bool:
+        wrong = draw(random, units, of_case, churn)
         other = (expected + random.integers(1, max(len(known), 2), expected.size)) % len(known)
         before, now = (
             _counts(units, expected, np.where(side, other, expected), right=~side, labels=len(known))
             for side in wrong
         )
-        passed += is_within(macro_f1_drop(now, before, CONFIDENCE)[1], margin)
-    return passed / _RUNS
+        return is_within(macro_f1_drop(now, before, CONFIDENCE)[1], margin)
+
+    return share_of(passes() for _ in range(_RUNS))
 
 
 def _label(case: GoldenCase) -> str | None:

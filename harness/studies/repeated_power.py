@@ -1,7 +1,7 @@
 """What several answers a case show, before any model has answered."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from harness.statistics.clustered_drop import clustered_drop, noisy_drop
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RUNS = 600
+_AGREEING = 100
 _RESAMPLES = 499
 # The mean of so many cases that vary is taken to be normal.
 _MANY = 40
@@ -150,7 +151,21 @@ def repeated_pass(
         clustered_drop(Units(sums=tuple(run), sizes=tuple(map(float, sizes))), CONFIDENCE)
         for run in sums.tolist()
     )
-    return sum(is_within(each.high_unseen, margin) for each in found) / len(sums)
+    return share_of(is_within(each.high_unseen, margin) for each in found)
+
+
+def share_of(passes: Iterable[bool]) -> float:
+    """The share of simulated runs that pass; where the first hundred agree, no further ones are simulated.
+
+    Args:
+        passes: Whether each run does, at least one.
+    """
+    runs = passed = 0
+    for passing in passes:
+        runs, passed = runs + 1, passed + passing
+        if runs == _AGREEING and passed in {0, runs}:
+            break
+    return passed / runs
 
 
 def means_within(
@@ -175,7 +190,7 @@ def means_within(
         )
         for run in sums.tolist()
     )
-    return sum(is_within(each.high_unseen, margin) for each in found) / len(sums)
+    return share_of(is_within(each.high_unseen, margin) for each in found)
 
 
 def _passed(answers: "NDArray[np.int_]", churn: float) -> "tuple[NDArray[np.int_], NDArray[np.int_]]":
@@ -200,11 +215,11 @@ def repeated_own_pass(answers: Sequence[int], margin: float, churn: float) -> fl
     import numpy as np
 
     runs = zip(*(side.tolist() for side in _passed(np.array(answers), churn)), strict=True)
-    found = [
+    found = (
         noisy_drop([Trials(*each) for each in zip(before, answers, now, answers, strict=True)], CONFIDENCE)
         for before, now in runs
-    ]
-    return sum(is_within(each.high_unseen, margin) for each in found) / len(found)
+    )
+    return share_of(is_within(each.high_unseen, margin) for each in found)
 
 
 def detectable_own(answers: Sequence[int], margin: float, churn: float, level: float) -> float | None:

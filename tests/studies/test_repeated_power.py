@@ -1,5 +1,7 @@
 """What several answers a case show, by itself; in sets with other ways it is in ``test_set_power.py``."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from harness.studies.repeated_power import (
     repeated_clusters,
     repeated_own_pass,
     repeated_pass,
+    share_of,
     shows_single_cases,
 )
 
@@ -79,3 +82,10 @@ def test_an_equal_model_passes_repeated_answers_as_often_as_said(cases, answers,
             mean_drop(group(drops.tolist(), range(cases)), 0.9, span=1.0, resamples=499).high_unseen <= 0.05
         )
     assert repeated_pass([[answers]] * cases, 0.05, churn) == pytest.approx(np.mean(passed), abs=0.07)
+
+
+def test_runs_that_agree_need_no_further_ones():
+    assert share_of(itertools.repeat(True)) == 1.0
+    assert share_of(itertools.repeat(False)) == 0.0
+    assert share_of([*[True] * 99, False, *[True] * 100]) == 199 / 200
+    assert share_of([True, False]) == 0.5
