@@ -9,7 +9,8 @@ import pytest
 from harness.comparison import metric_verdicts
 from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
-from harness.comparison.metric_verdicts import gated_margins, judge_metrics
+from harness.comparison.metric_verdicts import gated_margins, judge, judge_metrics
+from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.presentation.sentences import sentences_of
 from harness.types import (
     FailedTestsFinding,
@@ -204,6 +205,13 @@ def test_equal_answers_to_these_cases_pass_at_once(make_result, make_run):
     )
     assert run_gate(run("cases", 2), run("cases"))[1].outcome is PASS
     assert run_gate(run("cases", 3), run("cases"))[1].outcome is REGRESS
+
+
+def test_the_other_question_is_answered_once_all_cases_are(make_result, make_run):
+    (metric,) = paired_metrics(pair_runs(*2 * [make_run([make_result(f"s/{n}") for n in range(40)])]))
+    margins = {("s", "pass-rate"): 0.05}
+    asked = [judge([metric], margins, fractions={"s": shares})[0][0] for shares in ((0.5,), (0.5, 1.0))]
+    assert [row.other_question for row in asked] == [None, PASS]
 
 
 def test_answers_that_vary_leave_these_cases_open_too(make_result, make_run):

@@ -20,6 +20,7 @@ from harness.comparison.metric_drop import (
 from harness.comparison.metric_verdicts import judge, judge_metrics
 from harness.comparison.pairing import PairedMetric, pair_runs, paired_metrics
 from harness.statistics.clustered_drop import METHOD
+from harness.statistics.clusters import rate_interval
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
     detectable_cluster_drop,
@@ -379,6 +380,14 @@ def test_what_has_no_number_of_cases_that_settles():
     times = clusters_that_settle(units.sizes, flips_as_observed(units), 0.05, margin=0.05, confidence=0.9)
     assert cases_to_settle(whole, 0.05, 0.05, 0.9) == 40 * times
     assert cases_to_settle(graded, 0.05, 0.05, 0.9) is None
+    equal = paired([1] * 40, [1] * 40, clusters=clusters)
+    assert 40 <= cases_to_settle(equal, 0.05, 0.2, 0.9) < cases_to_settle(equal, 0.05, 0.05, 0.9)
+
+
+def test_a_pass_rate_has_wilson_s_interval():
+    now = [0] * 30 + [1] * 50
+    mean = compare_metric(paired(now, [1] * 80)).candidate.mean
+    assert mean == rate_interval([bool(value) for value in now], range(80), 0.9)
 
 
 def test_the_level_of_judged_metrics_is_the_one_that_is_given():

@@ -59,6 +59,20 @@ def test_losses_that_are_hidden_stay_losses(gate, gone):
     assert sentences_of(verdict)[-1] == f"5 cases are not compared: 5 {gone}"
 
 
+def test_a_score_of_a_case_that_another_metric_broke_on_counts_as_it_is(make_result, make_run):
+    """It is on both sides, so it is neither at best nor at worst: the case lost 0.6 of F1."""
+    gates = {"s": replace(TOLERANT["s"], metric_margins={"f1": 0.05})}
+    scores = [("f1", 0.9), ("rouge-l", 0.9)]
+    then = [make_result(f"s/{n:02}", scores=scores) for n in range(60)]
+    broken = make_result("s/00", Outcome.ERRORED, scores=[("f1", 0.3)])
+    comparison, _ = run_gate(make_run([broken, *then[1:]], gates=gates), make_run(then, gates=gates))
+    seen = make_result("s/00", scores=[("f1", 0.3), ("rouge-l", 0.9)])
+    whole, _ = run_gate(make_run([seen, *then[1:]], gates=gates), make_run(then, gates=gates))
+    row, known = (row_of(each, "f1", "s") for each in (comparison, whole))
+    assert (row.n, row.missing, row.drop.estimate) == (59, 1, 0)
+    assert row.high_unseen == pytest.approx(known.high_unseen)
+
+
 def test_few_hidden_losses_still_pass(gate):
     comparison, verdict = gate([Outcome.ERRORED if n < 2 else True for n in range(200)], [True] * 200)
     assert verdict.outcome is PASS

@@ -100,6 +100,7 @@ def test_answers_are_scored_apart_and_folded(cases_of):
     first, second = scored(cases_of(), ["yes", "no", "never", "yes"])
     assert (first.outcome, second.outcome) == (Outcome.FAILED, Outcome.PASSED)
     assert first.completion.text == "no"
+    assert [each.completion.text for each in first.repeats] == ["yes", "no", "never"]
     assert [each.outcome for each in first.repeats] == [Outcome.PASSED, Outcome.FAILED, Outcome.FAILED]
     assert stability_of(first) == Stability(passed=1, answers=3)
     assert second.repeats == ()

@@ -116,6 +116,8 @@ def test_equal_sides_have_no_drop_and_an_interval_all_the_same():
     assert row.drop.estimate == 0
     assert row.drop.low < 0 < row.drop.high
     assert row.p_value == 1
+    # Of 34 cases without one wrong, 1 - 0.05 ** (1 / 34) may be wrong unseen.
+    assert (row.candidate.mean.low, row.candidate.mean.high) == pytest.approx((0.05 ** (1 / 34), 1))
 
 
 def test_clusters_are_left_out_whole():
