@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from harness.engines.served.address import find_key
+from harness.engines.served.address import SECRET, find_key
 from harness.engines.served.client import PassingFaultError, ServerClient, ServerError
 from harness.errors import JudgeError, SettingsError
 from harness.judge.spec import KEY_VARIABLES, JudgeSpec
@@ -127,7 +127,7 @@ class OpenAIEngine:
             choice, usage = completion["choices"][0], completion.get("usage") or {}
             text = choice["message"].get("content")
             reply = JudgeReply(
-                text=self._client.clean(text) if isinstance(text, str) else "",
+                text=self._client.clean(text, SECRET) if isinstance(text, str) else "",
                 model=self._client.clean(str(completion.get("model") or self._spec.model)),
                 stop_reason=str(choice.get("finish_reason") or ""),
                 prompt_tokens=int(usage.get("prompt_tokens") or 0),

@@ -12,15 +12,16 @@ from typing import Any
 from harness.engines.adapter import read_json
 from harness.engines.served.chat import send_text
 from harness.engines.served.client import RefusedError, ServerClient, ServerError
-from harness.engines.served.describe import list_models, open_client
+from harness.engines.served.describe import PATIENCE, list_models, open_client
 from harness.engines.served.identity import fingerprint_of, listed_weights, weights_identity
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.process import RANKS, rank_of, start_server
 from harness.engines.served.replies import first_choice
-from harness.errors import AdapterError, ModelError
+from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.resolve import adapter_sha256, model_sha256
 from harness.types import ModelRef, ServerUse
 
+# Loading an adapter is waited for longer than an answer.
 _PATIENCE: dict[str, Any] = {"timeout_s": 600.0, "attempts": 3}
 
 
@@ -52,16 +53,13 @@ class LoadedAdapters:
             raise ModelError(f"{labels} have different bases, and a server has one; gate them one by one")
         self.url = use.url or start_server(models[0], adapters, use.arguments)
         self._pool = ServerPool([open_client(self.url, **_PATIENCE)], 1)
+        self._client = open_client(self.url, **PATIENCE)
         self.fingerprints: dict[str, str | None] = {}
         self._model = models[0]
         self.base = self._find_base()
         self._own: set[str] = set()
         self._known: dict[str, ModelRef] = {}
-        self._refuse_any_name()
-
-    @property
-    def _client(self) -> ServerClient:
-        return self._pool.clients[0]
+        self._refuse_any_name(use.timeout_s)
 
     def name_of(self, model: ModelRef) -> str:
         """The server's name of a model; an adapter is loaded if it isn't.
@@ -156,19 +154,27 @@ class LoadedAdapters:
         self.fingerprints[name] = _fingerprint(entry)
         return name
 
-    def _refuse_any_name(self) -> None:
+    def _refuse_any_name(self, timeout_s: float) -> None:
         """Check that the server refuses a name that it doesn't have.
+
+        Args:
+            timeout_s: Longest time for an answer.
 
         Raises:
             ModelError: It answers: an adapter that it loses would be answered for by its base.
         """
         body = {"model": f"tunegate-{uuid.uuid4().hex}", "prompt": [0], "max_tokens": 1}
         try:
-            self._pool.ask(
+            ServerPool([open_client(self.url, timeout_s=timeout_s, attempts=3)], 1).ask(
                 Job(body=body, send=send_text, read=lambda reply, _sent: first_choice(reply, "completion"))
             )
         except RefusedError:
             return
+        except ServerError as error:
+            kind, ask = (
+                (ModelError, "; is the server running?") if error.is_unreachable else (EngineError, "")
+            )
+            raise kind(f"{self.url}: {error}{ask}") from None
         raise ModelError(
             f"{self.url}: answers for names of models that it does not have, so an adapter could be its base "
             f"without a word; name the server's own address"

@@ -11,6 +11,8 @@ DEFAULT_URL = "https://api.openai.com/v1"
 OPENAI_KEY = "OPENAI_API_KEY"
 # The variable with the key of servers whose models are tested.
 MODEL_KEY = "TUNEGATE_MODEL_API_KEY"
+# Servers without keys take any word: "x" is no secret, and a part of many answers.
+SECRET = 8
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 # Of one request; the client adds it.
 _ROUTE = re.compile(r"/(?:chat/completions|completions|models)/*$")
@@ -132,25 +134,25 @@ def _key_in(environment: Mapping[str, str], name: str) -> str | None:
     return key or None
 
 
-def without_key(text: str, key: str | None) -> str:
+def without_key(text: str, key: str | None, shortest: int = 1) -> str:
     """The text without the key: servers repeat it in their error messages.
 
     Args:
         text: A server's text.
         key: The key that it got, or None.
+        shortest: How many characters it has at least, if it counts; SECRET for an answer, which is scored.
     """
-    if not key:
-        return text
-    return text.replace(key, "***")
+    return text.replace(key, "***") if key and len(key) >= shortest else text
 
 
-def without_keys(text: str, environment: Mapping[str, str] = os.environ) -> str:
+def without_keys(text: str, environment: Mapping[str, str] = os.environ, shortest: int = 1) -> str:
     """The text without any key that servers may have got.
 
     Args:
-        text: What a server says of itself; it is stored.
+        text: What a server says; it is stored.
         environment: Holds the keys.
+        shortest: As for without_key.
     """
     for name in (MODEL_KEY, OPENAI_KEY):
-        text = without_key(text, environment.get(name, "").strip())
+        text = without_key(text, environment.get(name, "").strip(), shortest)
     return text

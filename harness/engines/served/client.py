@@ -145,6 +145,7 @@ class ServerClient:
         self._refused: set[str] = set()
         self._not_before = self._away_until = 0.0
         self._faults_in_a_row = 0
+        self._last_fault: PassingFaultError | None = None
 
     @property
     def is_gone(self) -> bool:
@@ -226,7 +227,7 @@ class ServerClient:
         self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T], attempt: int
     ) -> _T:
         if self._is_down:
-            raise ServerError(f"{self.url} gave no reply to {self._faults_in_a_row} requests in a row")
+            raise self._down()
         # A rate limit applies to all requests, not only to this one.
         while (pause_s := self.pause_s) > 0:
             await asyncio.sleep(pause_s)
@@ -236,11 +237,20 @@ class ServerClient:
             found = await self._once(body, send, read)
         except PassingFaultError as fault:
             self._faults_in_a_row += not fault.replied
+            # What a reply says is a part of some faults.
+            fault.args = (self.clean(str(fault)),)
+            self._last_fault = fault
             self._rest(fault.pause_s or 0.0)
             raise
         self._faults_in_a_row = 0
         self.answered += 1
         return found
+
+    def _down(self) -> ServerError:
+        reason = f"{self.url} gave no reply to {self._faults_in_a_row} requests in a row"
+        error = ServerError(f"{reason}; the last: {self._last_fault}")
+        error.is_unreachable = self._last_fault is not None and not self._last_fault.replied
+        return error
 
     def _rest(self, pause_s: float) -> None:
         """Take no request for some seconds."""
@@ -328,9 +338,14 @@ class ServerClient:
             return ServerError(f"{reason}; the server asks for a pause of {pause_s:.0f} s")
         return PassingFaultError(reason, pause_s, limited=error.status_code == _LIMITED)
 
-    def clean(self, text: str) -> str:
-        """The text without the key."""
-        return without_key(text, self._key)
+    def clean(self, text: str, shortest: int = 1) -> str:
+        """The text without the key.
+
+        Args:
+            text: What the server said.
+            shortest: As for without_key.
+        """
+        return without_key(text, self._key, shortest)
 
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""

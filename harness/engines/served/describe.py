@@ -26,7 +26,7 @@ CHAT, PLAIN = "openai", "openai-completions"
 _VARIABLES = (MODEL_KEY, OPENAI_KEY)
 _LIBRARIES = ("openai", "tenacity")
 # Describing a model waits less long than asking it: a server that isn't there is noticed soon.
-_PATIENCE: dict[str, Any] = {"timeout_s": 20.0, "attempts": 3, "first_wait_s": 0.3}
+PATIENCE: dict[str, Any] = {"timeout_s": 20.0, "attempts": 3, "first_wait_s": 0.3}
 
 
 def describe_chat(reference: str, model_id: str | None = None) -> ModelRef:
@@ -111,7 +111,7 @@ def _entry(engine: str, model: str, url: str) -> Mapping[str, Any]:
     Raises:
         ModelError: It can't be reached, or lists other models only.
     """
-    listed = list_models(open_client(url, **_PATIENCE))
+    listed = list_models(open_client(url, **PATIENCE))
     if listed is None:
         return {}
     found = next((entry for entry in listed if entry.get("id") == model), None)
@@ -170,7 +170,7 @@ def _answers_any_name(engine: str, url: str) -> bool:
         return bool(getattr(reply, "choices", None))
 
     try:
-        found: bool = ServerPool([open_client(url, **_PATIENCE)], 1).ask(
+        found: bool = ServerPool([open_client(url, **PATIENCE)], 1).ask(
             Job(body=body | asked, send=send, read=read)
         )
     except ServerError:

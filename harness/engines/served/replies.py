@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.engines.served.address import SECRET, without_keys
 from harness.engines.served.client import PassingFaultError, RefusedError
 
 _FILTERED = 451
+# Of an error in a reply that has status 200: OpenRouter and other gateways.
+_SHOWN = 200
 # Why a server ended an answer that is none: SGLang, OpenRouter and others.
 _BROKEN = frozenset({"error", "abort", "cancelled"})
 _CUT = frozenset({"length", "max_tokens", "model_length"})
@@ -25,7 +28,8 @@ def first_choice(reply: Any, kind: str) -> Any:
     """
     choices = getattr(reply, "choices", None)
     if not isinstance(choices, list) or not choices or None in choices:
-        raise PassingFaultError(f"the reply is not a {kind}")
+        said = getattr(reply, "error", None)
+        raise PassingFaultError(f"the reply is not a {kind}" + (f": {str(said)[:_SHOWN]}" if said else ""))
     choice = min(choices, key=lambda one: number(getattr(one, "index", 0)))
     reason = getattr(choice, "finish_reason", None)
     if reason == "content_filter":
@@ -71,7 +75,8 @@ def as_text(content: Any) -> str | None:
     if not isinstance(content, str):
         raise PassingFaultError("the reply's text is no text")
     # Half a character, which no file can hold.
-    return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return without_keys(text, shortest=SECRET)
 
 
 def _part(part: Any) -> Any:
@@ -109,4 +114,5 @@ def _written_call(function: Any) -> str:
         raise PassingFaultError("the reply has a call of a tool without a name")
     # Arguments that are no JSON stay as they are: the check of calls says so.
     written = arguments if isinstance(arguments, str) and arguments else json.dumps(arguments or {})
+    written = without_keys(written, shortest=SECRET)
     return f'<tool_call>\n{{"name": {json.dumps(name)}, "arguments": {written}}}\n</tool_call>'

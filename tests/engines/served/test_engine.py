@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import choose_plan, describe_model, open_sides
+from harness.engines.served import describe, engine
 from harness.errors import CasesFailedError, EngineError, ModelError, SettingsError, TextsUnmeasuredError
 from harness.types import UNKNOWN_WEIGHTS, GenerationSettings, Message, ModelRef, ServerUse, ToolCall
 
@@ -22,6 +24,12 @@ def scripted_model(server, *urls):
 def plan_for(model, **use):
     plan = choose_plan("auto", "cpu", 4096, [model])
     return replace(plan, server=replace(ServerUse(), **use))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Requests are repeated at once: the pauses between attempts sum up to half a minute."""
+    monkeypatch.setattr(engine, "open_client", partial(describe.open_client, first_wait_s=0.001))
 
 
 def asked(*prompts, side=CANDIDATE, **settings):
@@ -285,12 +293,15 @@ def test_a_rate_limit_is_no_dead_server(judge_server):
     assert answers(engine, asked(*map(str, range(40)))) == ["good"] * 40
 
 
-def test_a_server_that_is_not_there_is_bad_input(judge_server):
+def test_a_server_that_is_not_there_is_bad_input(judge_server, impatient):
     model = scripted_model(judge_server)
     engine = open_sides({CANDIDATE: model}, plan_for(model))
     judge_server.close()
     with pytest.raises(ModelError, match=r"s/0: no reply in .* is the server running"):
         answers(engine, asked("a", "b"))
+    engine = open_sides({CANDIDATE: model}, plan_for(model))
+    with pytest.raises(ModelError, match=r"s/0: .*connection failed.*; is the server running"):
+        answers(engine, asked(*map(str, range(40))))
 
 
 def test_weights_that_change_under_their_name_are_noticed(
@@ -325,7 +336,7 @@ def test_weights_that_change_under_their_name_are_noticed(
             engine.losses([LossRequest(key="t", side=CANDIDATE, text="the cat sat")], found.update)
 
 
-def test_what_a_server_calls_itself_has_no_key(judge_server, monkeypatch):
+def test_what_a_server_says_has_no_key(judge_server, monkeypatch, impatient):
     monkeypatch.setenv("TUNEGATE_MODEL_API_KEY", "secret-model-key")
     judge_server.answer = lambda body: "good"
     judge_server.fields = {"model": "m for secret-model-key", "system_fingerprint": "x-secret-model-key"}
@@ -334,6 +345,19 @@ def test_what_a_server_calls_itself_has_no_key(judge_server, monkeypatch):
     assert answers(engine, asked("a")) == ["good"]
     use = engine.plan.server
     assert (use.reported, use.fingerprints) == (("m for ***",), ("x-***",))
+    judge_server.answer = lambda body: "your key is secret-model-key"
+    assert answers(engine, asked("a")) == ["your key is ***"]
+    judge_server.fields = {"choices": [], "error": {"message": "no credit for secret-model-key"}}
+    with pytest.raises(EngineError, match=r"not a chat completion: .*no credit for \*\*\*"):
+        answers(open_sides({CANDIDATE: model}, plan_for(model)), asked("a"))
+
+
+@pytest.mark.parametrize("key", ["x", "EMPTY"])
+def test_a_word_in_place_of_a_key_changes_no_answer(judge_server, monkeypatch, key):
+    monkeypatch.setenv("TUNEGATE_MODEL_API_KEY", key)
+    judge_server.answer = lambda body: "the box is EMPTY"
+    model = scripted_model(judge_server)
+    assert answers(open_sides({CANDIDATE: model}, plan_for(model)), asked("a")) == ["the box is EMPTY"]
 
 
 @pytest.mark.parametrize(

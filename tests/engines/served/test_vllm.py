@@ -1,8 +1,10 @@
 """Adapters on a server with vLLM's API. The server is ``tunegate serve``, which speaks it; vLLM itself needs a GPU."""
 
+import asyncio
 import json
 import stat
 import sys
+import time
 from dataclasses import replace
 
 import httpx
@@ -95,6 +97,30 @@ def post(url, path, **body):
 
 def names(url):
     return [entry["id"] for entry in httpx.get(f"{url}/models").json()["data"]]
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("slow", ModelError), ("500", EngineError)])
+def test_a_server_that_gives_no_answer_is_named_in_time(
+    start_app, tiny_model_dir, tiny_adapter_dir, fault, kind
+):
+    """It lists its models, and then hangs, or has no memory left."""
+
+    def wrap(app):
+        async def wrapped(scope, receive, send):
+            if not scope["path"].endswith("/completions"):
+                await app(scope, receive, send)
+                return
+            await asyncio.sleep(2 if fault == "slow" else 0)
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b"out of memory"})
+
+        return wrapped
+
+    url = start_app(tiny_model_dir, runtime_adapters=True, wrap=wrap)
+    begun = time.monotonic()
+    with pytest.raises(kind, match=f"{url}: no reply in 3 attempts"):
+        open_on(url, tiny_adapter_dir, timeout_s=0.3)[1].generate([], lambda found: None)
+    assert time.monotonic() - begun < 30
 
 
 def test_a_candidate_and_its_base_answer_as_here(start_app, tiny_model_dir, tiny_adapter_dir):
