@@ -202,7 +202,7 @@ def power_of_set(
         return replace(found, detectable_drop=_detectable_own(judged, margin, churn, level))
     units = answers_by_unit(judged)
     singly = regressed_limits([golden_set])[golden_set.name] == 0
-    if looks > 1 and not _repeated(units):
+    if looks > 1 and margin < 1 and not _repeated(units):
         found = replace(
             found, looks=_of_looks(replace(golden_set, cases=tuple(judged)), margin, churn, level, looks)
         )

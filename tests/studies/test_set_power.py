@@ -159,8 +159,9 @@ def test_a_set_that_only_grades_has_no_pass_rate():
 
 
 def test_a_margin_of_one_shows_nothing():
-    found = power_of_set(set_of(80), {PASS_RATE: 1.0}, 0.02, 0.05, with_ways=True)
+    found = power_of_set(set_of(80), {PASS_RATE: 1.0}, 0.02, 0.05, looks=5, with_ways=True)
     assert (found.pass_chance, found.detectable_drop, found.units_if_equal) == (0.0, None, None)
+    assert found.looks is None
     assert [way.pass_chance for way in found.ways[:3]] == [0.0] * 3
 
 
