@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ CODE_NOT_ALLOWED = (
 SECONDS, MEGABYTES = 10.0, 1024
 _MEGABYTE = 2**20
 _FILE_SIZE = 16 * _MEGABYTE
+# Of all files together, looked at this often while the code runs.
+_MOST_BYTES, _MOST_FILES, _LOOK_S = 256 * _MEGABYTE, 10_000, 0.1
 # Of the time to start Python; the code's own time is limited separately.
 _STARTING = 5.0
 _RUNNER = Path(__file__).with_name("code_runner.py")
@@ -86,11 +89,13 @@ def run_code(
             os.close(writing)
         with os.fdopen(reading, "rb") as results:
             work = b"".join(_framed(part) for part in (job, tests))
-            in_time = _finished(process, work, seconds + _STARTING)
+            stopped = _finished(process, work, seconds + _STARTING, directory)
             told = _told(results.read(2 * 65536))
+    if stopped == _FILES:
+        return False, f"stopped by the limit of {_MOST_BYTES // _MEGABYTE} MiB, or {_MOST_FILES} files"
     if told is not None:
         return bool(told["passed"]), str(told["reason"])
-    if not in_time or -process.returncode in {signal.SIGALRM, signal.SIGXCPU, signal.SIGKILL}:
+    if stopped or -process.returncode in {signal.SIGALRM, signal.SIGXCPU, signal.SIGKILL}:
         return False, f"stopped by the limit of {seconds:g} s, or of memory"
     return False, "the program ended before its tests did"
 
@@ -114,18 +119,50 @@ def _environment(directory: str) -> dict[str, str]:
     }
 
 
-def _finished(process: "subprocess.Popen[bytes]", job: bytes, seconds: float) -> bool:
-    """Wait for the process and end it with all that it started; whether it ended by itself."""
-    try:
-        process.communicate(job, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        in_time = False
-    else:
-        in_time = True
+_TIME, _FILES = "time", "files"
+
+
+def _finished(process: "subprocess.Popen[bytes]", job: bytes, seconds: float, directory: str) -> str:
+    """Wait for the process, and end it with all that it started.
+
+    Args:
+        process: The process.
+        job: Its standard input.
+        seconds: The longest time.
+        directory: Where it may write.
+
+    Returns:
+        What it had too much of; empty if it ended by itself.
+    """
+    until, stopped, given = time.monotonic() + seconds, "", job or None
+    while not stopped:
+        try:
+            process.communicate(given, timeout=_LOOK_S)
+            break
+        except subprocess.TimeoutExpired:
+            given = None  # what is left of it is sent on
+        if time.monotonic() >= until:
+            stopped = _TIME
+        elif _has_written_too_much(directory):
+            stopped = _FILES
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    return in_time
+    return stopped
+
+
+def _has_written_too_much(directory: str) -> bool:
+    """Whether the files in a directory are too large together, or too many."""
+    taken = files = 0
+    for folder, names, inside in os.walk(directory):
+        files += len(names) + len(inside)
+        for name in inside if files <= _MOST_FILES else ():
+            # Code that is still running may delete it meanwhile.
+            with contextlib.suppress(OSError):
+                taken += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118
+        if files > _MOST_FILES or taken > _MOST_BYTES:
+            return True
+    return False
 
 
 def _told(written: bytes) -> dict[str, Any] | None:

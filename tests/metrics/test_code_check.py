@@ -206,3 +206,18 @@ def test_the_options_reach_the_process():
     (result,) = code([request])
     if sys.platform == "linux":
         assert result.explanation == "answer.py:1: MemoryError"
+
+
+@unix
+@pytest.mark.parametrize(
+    "code",
+    [
+        "n = 0\nwhile True:\n    open(f'f{n}', 'w').write('x' * 10**6)\n    n += 1\n",
+        "n = 0\nwhile True:\n    open(f'f{n}', 'w').close()\n    n += 1\n",
+        "import os\nn = 0\nwhile True:\n    os.makedirs(f'd{n}/d/d')\n    n += 1\n",
+    ],
+    ids=["large", "many", "nested"],
+)
+def test_a_program_that_fills_the_disk_is_stopped(code):
+    passed, told = run_code(ADD + code, TESTS)
+    assert (passed, told) == (False, "stopped by the limit of 256 MiB, or 10000 files")
