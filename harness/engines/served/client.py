@@ -11,6 +11,8 @@ from harness.engines.served.address import shown, without_key
 from harness.errors import EngineError
 
 _LIMITED = 429
+# No server sends this one.
+UNTRUSTED = 495
 _PASSING_STATUSES = frozenset({408, 409, 425, _LIMITED})
 # If a server asks for a pause that is longer than this and than the time limit, the request fails at once.
 _LONGEST_PAUSE_S = 120.0
@@ -290,6 +292,9 @@ class ServerClient:
                 raise PassingFaultError(f"no reply within {self._timeout_s:g} s", replied=False) from None
             except openai.APIConnectionError as error:
                 reason = self.clean(f"connection failed: {error.__cause__ or error}")
+                if "CERTIFICATE_VERIFY_FAILED" in reason:
+                    remedy = "if you trust it, name its file in the variable SSL_CERT_FILE"
+                    raise RefusedError(f"{reason}; {remedy}", UNTRUSTED) from None
                 raise PassingFaultError(reason, replied=False) from None
             except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise PassingFaultError(self.clean(f"the reply is not JSON: {error}")) from None

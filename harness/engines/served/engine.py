@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.served.chat import chat_job, plain_job, plain_text, refuse_unsupported
-from harness.engines.served.client import RefusedError, ServerError
+from harness.engines.served.client import UNTRUSTED, RefusedError, ServerError
 from harness.engines.served.describe import CHAT, open_client, read_model
 from harness.engines.served.identity import fingerprint_of
 from harness.engines.served.losses import Scored, loss_job, tokenize_job
@@ -19,7 +19,7 @@ from harness.types import UNKNOWN_WEIGHTS, Completion, ExecutionPlan, ModelRef, 
 # A pool's other servers are asked before one is waited for long.
 _ATTEMPTS_OF_POOL, _ATTEMPTS = 3, 6
 # Statuses that no request of this session changes.
-_NOT_OURS = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})
+_NOT_OURS = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
 _NO_OPTIONS = (
     "choice-likelihood splits each option into tokens together with the prompt, which an OpenAI-compatible "

@@ -109,3 +109,19 @@ def test_what_cannot_be_asked_is_refused_in_one_line(reference, reason, monkeypa
         describe_model(reference)
     assert "word" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_certificate_that_is_not_trusted_is_named_once(monkeypatch):
+    """It would not be trusted at the next attempt either."""
+    openai = pytest.importorskip("openai")
+    tried = []
+
+    async def refuse(*_arguments, **_options):
+        tried.append(1)
+        cause = OSError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate")
+        raise openai.APIConnectionError(request=None) from cause
+
+    monkeypatch.setattr(openai.AsyncOpenAI, "get", refuse)
+    with pytest.raises(ModelError, match=r"https://h/v1: connection failed: .*self-signed.*SSL_CERT_FILE$"):
+        describe_model("openai:m@https://h/v1")
+    assert len(tried) == 1
