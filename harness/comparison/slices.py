@@ -6,7 +6,7 @@ named.
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from typing import TypeAlias
 from harness.comparison.metric_drop import compare_metric, flipped
 from harness.comparison.pairing import Pair, PairedMetric
 from harness.comparison.traits import is_word, refuses, traits_of
-from harness.statistics.gathering import gathering_p
+from harness.statistics.gathering import Extent, gathering_p
 from harness.statistics.paired_binary import holm, mcnemar_p
 from harness.types import DriverSlice, MetricComparison, SharedTrait
 
@@ -38,11 +38,8 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
     """
     lost = flipped(metric, 1)
     members = _tags(metric, pairs)
-    found = [
-        (name, keys)
-        for name, keys in members.items()
-        if len(lost & keys) >= _LEAST and len(keys) < len(metric.keys)
-    ]
+    # All tags, not those that lost: whoever corrects only for what stands out names it too often.
+    found = [(name, keys) for name, keys in members.items() if len(keys) < len(metric.keys)]
     p_values = gathering_p(
         [key in lost for key in metric.keys],
         metric.clusters,
@@ -51,7 +48,7 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
     standing_out = sorted(
         (p_value, -len(lost & keys), name)
         for (name, keys), p_value in zip(found, p_values, strict=True)
-        if p_value <= LEVEL
+        if p_value <= LEVEL and len(lost & keys) >= _LEAST
     )
     if not standing_out:
         return None
@@ -155,14 +152,17 @@ def _unlike_kept(metric: PairedMetric, lost: Sequence[Pair], kept: Sequence[Pair
     # Of thousands of kept answers nobody asks whether they refuse what no lost answer refuses.
     refusing = (now.completion is not None and refuses(now.completion) for now, _ in lost)
     traits = traits_of(looked_at, refusals=len(list(islice(filter(None, refusing), _LEAST))) == _LEAST)
-    found = _by_trait(islice(traits, len(lost)))
-    _note_places(traits, found, start=len(lost))
-    distinct = _distinct(found)
     cluster_of = dict(zip(metric.keys, metric.clusters, strict=True))
+    clusters, extents = [cluster_of[result.key] for result in looked_at], _Extents()
+    counted = extents.counting(traits, clusters)
+    found = _by_trait(islice(counted, len(lost)))
+    _note_places(counted, found, start=len(lost))
+    distinct = _distinct(found)
     p_values = gathering_p(
         [place < len(lost) for place in range(len(looked_at))],
-        [cluster_of[result.key] for result in looked_at],
+        clusters,
         list(distinct.values()),
+        extents.without(found),
     )
     standing_out = [
         (trait, [lost_keys[place] for place in places if place < len(lost)], len(places), p_value)
@@ -231,6 +231,35 @@ def _appeared_p(now: Collection[int], before: Collection[int], clusters: Sequenc
         votes[clusters[place]] -= place not in has
     appeared = sum(vote > 0 for vote in votes.values())
     return mcnemar_p(appeared, sum(vote < 0 for vote in votes.values()), mid=False)
+
+
+class _Extents:
+    """How many cases and clusters have each trait, without which ones."""
+
+    def __init__(self) -> None:
+        self._cases: Counter[str] = Counter()
+        self._clusters: Counter[str] = Counter()
+
+    def counting(
+        self, traits: Iterable[Sequence[str]], clusters: Sequence[str | int]
+    ) -> Iterator[Sequence[str]]:
+        """The same traits, counted as they pass. A cluster whose cases are apart is counted each time."""
+        last: dict[str, str | int] = {}
+        clustered = len(set(clusters)) < len(clusters)
+        for of_case, cluster in zip(traits, clusters, strict=True):
+            self._cases.update(of_case)
+            if clustered:
+                self._clusters.update(trait for trait in of_case if last.get(trait) != cluster)
+                last.update(dict.fromkeys(of_case, cluster))
+            yield of_case
+
+    def without(self, found: Collection[str]) -> list[Extent]:
+        """Those of the traits that two cases have, except some."""
+        return [
+            Extent(cases=cases, clusters=self._clusters.get(trait, cases))
+            for trait, cases in self._cases.items()
+            if cases >= _LEAST and trait not in found
+        ]
 
 
 def _by_trait(traits: Iterable[Sequence[str]]) -> dict[str, _Places]:

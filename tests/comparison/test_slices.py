@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.comparison.slices import (
-    LEVEL,
     _by_trait,
     _distinct,
     _note_places,
@@ -223,78 +221,6 @@ def test_traits_are_plain_words(make_result):
     ]
     assert "answer is empty" in second
     assert "answer says 'well'" in first
-
-
-@pytest.mark.simulation
-def test_slices_and_traits_are_rarely_named_by_chance(make_result, make_run):
-    """200 runs whose losses fall anywhere: ten tags and dozens of words, and at most 5 % name any."""
-    random, named = np.random.default_rng(0), np.zeros(2)
-    words = ["red", "blue", "green", "big", "small", "old", "new", "fast"]
-    for _ in range(200):
-        tags = [f"t{random.integers(10)}" for _ in range(60)]
-        prompts = [" ".join(random.choice(words, 3)) for _ in range(60)]
-        lost = set(random.choice(60, 10, replace=False).tolist())
-        then = make_run(
-            [said(make_result(f"s/{n:02}", tags=[tags[n]]), "yes", prompts[n]) for n in range(60)]
-        )
-        now = make_run(
-            [
-                said(make_result(f"s/{n:02}", n not in lost, tags=[tags[n]]), "yes", prompts[n])
-                for n in range(60)
-            ]
-        )
-        metric, pairs = rate_of(now, then)
-        named += [driver_slice(metric, pairs, 0.9) is not None, bool(shared_traits(metric, pairs))]
-    assert (named / 200 <= LEVEL + 3 * (LEVEL * 0.95 / 200) ** 0.5).all()
-
-
-@pytest.mark.simulation
-def test_answers_that_differ_by_chance_alone_explain_no_total_loss(make_result, make_run):
-    """200 runs of 30 lost cases whose answers are random words on both sides: at most 5 % name a trait."""
-    random, named, runs = np.random.default_rng(2), 0, 200
-    words = ["red", "blue", "green", "big", "small", "old", "new", "fast"]
-    for _ in range(runs):
-        sides = []
-        for passed in (True, False):
-            answers = [" ".join(random.choice(words, 3)) for _ in range(30)]
-            sides.append(
-                make_run([said(make_result(f"s/{n:02}", passed), answer) for n, answer in enumerate(answers)])
-            )
-        named += bool(shared_traits(*rate_of(sides[1], sides[0])))
-    assert named / runs <= LEVEL + 3 * (LEVEL * 0.95 / runs) ** 0.5
-
-
-@pytest.mark.simulation
-def test_random_clusters_that_are_lost_whole_name_nothing(make_result, make_run):
-    """60 runs of 20 clusters, 4 of them lost whole: tags follow the clusters, as words of the prompts do."""
-    random, named = np.random.default_rng(1), np.zeros(2)
-    runs = 60
-    for _ in range(runs):
-        tags = [f"t{random.integers(6)}" for _ in range(20)]
-        gone = set(random.choice(20, 4, replace=False).tolist())
-        then = make_run(
-            [
-                said(
-                    make_result(f"s/{n:02}", cluster=f"c{n // 4}", tags=[tags[n // 4]]),
-                    "yes",
-                    f"word{n // 4}",
-                )
-                for n in range(80)
-            ]
-        )
-        now = make_run(
-            [
-                said(
-                    make_result(f"s/{n:02}", n // 4 not in gone, cluster=f"c{n // 4}", tags=[tags[n // 4]]),
-                    "yes",
-                    f"word{n // 4}",
-                )
-                for n in range(80)
-            ]
-        )
-        metric, pairs = rate_of(now, then)
-        named += [driver_slice(metric, pairs, 0.9) is not None, bool(shared_traits(metric, pairs))]
-    assert (named / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5).all()
 
 
 def test_a_slice_of_repeated_cases_is_judged_by_its_answers(run_of):

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import hypergeom
 
 from harness.statistics import gathering
-from harness.statistics.gathering import gathering_p
+from harness.statistics.gathering import Extent, gathering_p
 
 
 def test_a_worked_example_of_independent_cases():
@@ -16,6 +16,38 @@ def test_a_worked_example_of_independent_cases():
     marked = [True] * 3 + [False] * 7
     (p_value,) = gathering_p(marked, range(10), [[0, 1, 2]])
     assert p_value == pytest.approx(1 / 120)
+
+
+def test_a_worked_example_of_several_parts():
+    """3 of 10 cases are marked, all in the first part of 3 (1/120), two in another of 3 (22/120).
+
+    Of p-values up to 1/120 each part of 3 has one of 1/120, a part of 2 none (its least is 3/45), nor one of 9 (its least
+    is 84/120). Of those up to 22/120 each part of 3 has that one, and the part of 2 its least.
+    """
+    marked = [True] * 3 + [False] * 7
+    parts = [[0, 1, 2], [1, 2, 3], [0, 4], range(1, 10)]
+    found = gathering_p(marked, range(10), parts)
+    assert found[0] == pytest.approx(2 / 120)
+    assert found[1] == pytest.approx(2 * 22 / 120 + 3 / 45)
+    assert found[3] == 1
+    left_out = [Extent(cases=3, clusters=3), Extent(cases=2, clusters=2), Extent(cases=4, clusters=4)]
+    # One of 4 has all three in 4 of 120 choices, which is more.
+    assert gathering_p(marked, range(10), parts, left_out)[0] == pytest.approx(3 / 120)
+
+
+def test_parts_that_were_left_out_count_in_clusters_too():
+    """As many clusters as could be dealt so rarely; one cluster of twelve never is."""
+    marked = [True] * 6 + [False] * 18
+    clusters = [place // 2 for place in range(24)]
+    (alone,), (among,), (of_one,) = (
+        gathering_p(marked, clusters, [range(6)], [Extent(cases=8, clusters=of)] * 3)
+        if of
+        else gathering_p(marked, clusters, [range(6)])
+        for of in (0, 4, 1)
+    )
+    assert alone == pytest.approx(1 / 220, abs=0.003)
+    assert among == pytest.approx(4 * alone)
+    assert of_one == alone
 
 
 def test_a_worked_example_of_clusters():
@@ -94,10 +126,10 @@ def test_many_cases_take_the_same_probabilities_in_no_time(monkeypatch):
 def test_the_tail_of_many_cases_is_scipys_own(monkeypatch, inside):
     """To the last bit, and also where this version of scipy has no such function of its own."""
     expected = float(hypergeom.sf(inside - 1, 2000, 300, 100))
-    assert gathering._hypergeometric_tail(inside, 100, 300, 2000) == expected
+    assert gathering._tails(inside, 100, 300, 2000) == expected
     monkeypatch.setitem(sys.modules, "scipy.special._ufuncs", None)
-    assert gathering._hypergeometric_tail(inside, 100, 300, 2000) == expected
+    assert gathering._tails(inside, 100, 300, 2000) == expected
 
 
 def test_a_part_that_must_have_so_many_lost_cases_stands_out_nowhere():
-    assert gathering._hypergeometric_tail(99, 100, 1999, 2000) == 1.0
+    assert gathering._tails(99, 100, 1999, 2000) == 1.0
