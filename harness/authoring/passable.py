@@ -153,7 +153,7 @@ def why_metrics_never_pass(golden_set: GoldenSet, level: float = ALPHA) -> list[
     found = []
     for metric, margin in golden_set.gate.metric_margins.items():
         cases = cases_of_metric(golden_set, metric)
-        reproduce = golden_set.gate.population == "cases" and not answers_vary(cases)
+        reproduce = golden_set.gate.population == "cases" and not answers_vary(cases, metric)
         if not cases:
             continue
         never = f"{metric} can never pass its gate"

@@ -8,19 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.comparison.times import SHARED_TIMES, TIME_METRICS, batch_clusters, in_batches, share_times
+from harness.comparison.times import SHARED_TIMES, batch_clusters, in_batches, share_times
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.registry.metric import compared_scale
 from harness.statistics.paired_binary import Trials
-from harness.types import (
-    EXACT_DTYPES,
-    CaseResult,
-    MetricFacts,
-    Outcome,
-    Repeat,
-    Run,
-    Stability,
-)
+from harness.types import EXACT_DTYPES, CaseResult, MetricFacts, Outcome, Repeat, Run, Stability
+from harness.types.golden import TIME_METRICS
 
 # The case's outcome is the first of these that occurs among its answers.
 # An answer without a verdict leaves the case without one: the others don't say what it would have been.
@@ -105,9 +98,14 @@ class Pairing:
     exact: bool = False
     batched: tuple[bool, bool] = (False, False)
 
-    def reproduces(self, pairs: Sequence[Pair]) -> bool:
-        """Whether every answer of these pairs would be the same if it were generated again."""
-        return self.exact and all(pair[0].case.generation.temperature == 0 for pair in pairs)
+    def reproduces(self, pairs: Sequence[Pair], metric: str | None = None) -> bool:
+        """Whether each of these pairs would have the same scores, or would pass as before, once more.
+
+        Args:
+            pairs: The pairs.
+            metric: The metric of the scores; None for whether cases pass.
+        """
+        return self.exact and not any(pair[0].case.may_vary(metric) for pair in pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +125,7 @@ class PairedMetric:
         trials: For a pass rate, the number of passed answers to each case on both sides.
         reruns: The noise record of each case's baseline, without answers where there is none; empty if no
             case has any.
-        reproducible: Every answer would be the same if it were generated again.
+        reproducible: Every value would be the same if its answer were generated again.
     """
 
     set_name: str
@@ -357,7 +355,7 @@ def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing)
         light_tails=has_light_tails(metric),
         least=least,
         most=most,
-        reproducible=pairing.reproduces([pair for pair, _, _ in scored]),
+        reproducible=pairing.reproduces([pair for pair, _, _ in scored], metric),
     )
 
 

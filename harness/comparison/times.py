@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.types import EXACT_DTYPES, CaseResult, Run
+from harness.types.golden import TIME_METRICS
 
 if TYPE_CHECKING:
     # A lint scores answers by what is here too, and doesn't wait for the classes of findings.
     from harness.types import Finding, MetricComparison
 
-# Metrics that are made of an answer's time.
-TIME_METRICS = frozenset({"latency", "throughput"})
 # Why they are not compared if :func:`share_times`.
 SHARED_TIMES = (
     "both sides were answered in the same batches and share their times; gate it with a margin, and with "

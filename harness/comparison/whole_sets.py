@@ -221,7 +221,7 @@ def set_metric_rows(
     for pair in pairing.pairs if asking.keys() & by_set.keys() else ():
         if (name := pair[0].case.set_name) in asking:
             asking[name].append(pair)
-    counted = {name for name, pairs in asking.items() if pairing.reproduces(pairs)}
+    counted = {name for name, pairs in asking.items() if pairing.reproduces(pairs, MACRO_F1)}
     return [
         _with_lacking(
             _row(name, cases, confidence[name], counted=name in counted), cases, lacking.get(name, ())

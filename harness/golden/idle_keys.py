@@ -5,24 +5,45 @@ from dataclasses import dataclass
 
 from harness.golden.gated_cases import cases_of_metric, judged_cases
 from harness.types import GoldenSet
+from harness.types.golden import TIME_METRICS
 
 
-def _is_answered_once(golden_set: GoldenSet, recorded: Collection[str]) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of a gate beside its golden set.
+
+    Attributes:
+        recorded: Keys of the cases with a noise record.
+        exact: Whether greedy answers come out the same again.
+    """
+
+    recorded: Collection[str] = ()
+    exact: bool = True
+
+
+def _is_answered_once(golden_set: GoldenSet, known: Known) -> bool:
     """Whether no case can be tested on its own."""
     cases = [case for case in golden_set.cases if case.skip is None]
-    is_known = any(case.repeat > 1 or case.key in recorded for case in cases)
-    return golden_set.gate.max_regressed is not None and not is_known
+    can_be = any(case.repeat > 1 or case.key in known.recorded for case in cases)
+    return golden_set.gate.max_regressed is not None and not can_be
 
 
-def _only_grades(golden_set: GoldenSet, _recorded: Collection[str]) -> bool:
+def _only_grades(golden_set: GoldenSet, _known: Known) -> bool:
     return golden_set.gate.margin is not None and not judged_cases(golden_set)
 
 
-def _varies(golden_set: GoldenSet, _recorded: Collection[str]) -> bool:
-    """Whether the set asks about its own cases, and can't of a gated metric."""
-    graded = (cases_of_metric(golden_set, metric) for metric in golden_set.gate.metric_margins)
-    varying = any(case.generation.temperature > 0 for cases in graded for case in cases)
+def _varies(golden_set: GoldenSet, known: Known) -> bool:
+    """Whether the set asks about its own cases, and can't of a gated metric, whose answers vary."""
+    graded = [cases_of_metric(golden_set, metric) for metric in golden_set.gate.metric_margins]
+    varying = any(case.generation.temperature > 0 or not known.exact for cases in graded for case in cases)
     return golden_set.gate.population == "cases" and varying
+
+
+def _is_timed(golden_set: GoldenSet, _known: Known) -> bool:
+    """Whether the set asks about its own cases, and can't of a time."""
+    return golden_set.gate.population == "cases" and bool(
+        TIME_METRICS & golden_set.gate.metric_margins.keys()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +54,13 @@ class KeyRule:
         key: As a golden set has it.
         why: The reason.
         remedy: What to do.
-        holds: Whether it is so, of a set and the keys of its cases in a noise record.
+        holds: Whether it is so, of a set and what else is known.
     """
 
     key: str
     why: str
     remedy: str
-    holds: Callable[[GoldenSet, Collection[str]], bool]
+    holds: Callable[[GoldenSet, Known], bool]
 
 
 KEY_RULES = (
@@ -53,17 +74,24 @@ KEY_RULES = (
     KeyRule(
         "gate.population: cases",
         "for its metrics: graded answers that vary are a sample",
-        "answer at temperature 0",
+        "answer at temperature 0 in float32",
         _varies,
+    ),
+    KeyRule(
+        "gate.population: cases",
+        "for its times: each is measured once and varies",
+        "gate them in a set of their own",
+        _is_timed,
     ),
 )
 
 
-def idle_keys(golden_set: GoldenSet, recorded: Collection[str] = ()) -> list[KeyRule]:
+def idle_keys(golden_set: GoldenSet, known: Known | None = None) -> list[KeyRule]:
     """The rules that hold of a golden set.
 
     Args:
         golden_set: The whole set.
-        recorded: Keys of the cases with a noise record.
+        known: What is known of its gate; None before there is one.
     """
-    return [rule for rule in KEY_RULES if rule.holds(golden_set, recorded)]
+    known = Known() if known is None else known
+    return [rule for rule in KEY_RULES if rule.holds(golden_set, known)]

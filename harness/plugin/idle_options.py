@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from harness.errors import SettingsError
-from harness.golden.idle_keys import idle_keys
+from harness.golden.idle_keys import Known, idle_keys
 from harness.history.store import noted_stability
 from harness.plugin.asking_tests import asks_a_model, may_ask
 from harness.plugin.collection import GoldenItem
@@ -14,7 +14,7 @@ from harness.plugin.selection import Selection
 from harness.run.inputs import Inputs
 from harness.run.without_effect import Use, lines_without_effect
 from harness.settings import SETTINGS
-from harness.types import GoldenSet
+from harness.types import EXACT_DTYPES, GoldenSet
 from tunegate.printable import printable_line
 
 
@@ -31,11 +31,12 @@ class IdleOptions:
         self._selection, self._inputs = selection, inputs
         self._lines: Sequence[str] = ()
 
-    def look(self, session: pytest.Session) -> None:
+    def look(self, session: pytest.Session, *, all_tests: bool) -> None:
         """Find what does nothing.
 
         Args:
             session: The session, with the selected items.
+            all_tests: Whether the gate has no further hand-written tests; one of those may ask a judge.
 
         Raises:
             pytest.UsageError: An option that does nothing contradicts the others.
@@ -43,7 +44,7 @@ class IdleOptions:
         config, inputs = session.config, self._inputs()
         asks = any(map(_may_ask_judge, session.items))
         selected = Use(inputs=inputs, golden_sets=self._selection.golden_sets(), test_asks_judge=asks)
-        whole = Use(inputs=inputs, golden_sets=self._sets(), test_asks_judge=asks)
+        whole = Use(inputs=inputs, golden_sets=self._sets(), test_asks_judge=asks or not all_tests)
         typed = {name for name in SETTINGS if config.getoption(f"tunegate_{name}", None) is not None}
         try:
             self._lines = lines_without_effect(
@@ -65,9 +66,10 @@ class IdleOptions:
         baseline = inputs.target.model
         if baseline is None:
             return
+        dtype = inputs.plan.dtype
         for each in self._sets():
-            recorded = noted_stability(inputs.noise, baseline, inputs.plan.dtype, each.cases)
-            for rule in idle_keys(each, recorded):
+            recorded = noted_stability(inputs.noise, baseline, dtype, each.cases)
+            for rule in idle_keys(each, Known(recorded=recorded, exact=dtype in EXACT_DTYPES)):
                 yield f"tunegate: without effect: {rule.key} of {each.name} ({rule.why}: {rule.remedy})"
 
 

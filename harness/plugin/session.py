@@ -146,13 +146,13 @@ class GateSession:
     def _look_for_idle(self, session: pytest.Session) -> None:
         plain = {"model", "baseline", "golden", "forgetting", "cache"}
         given = given_settings(self.inputs.settings) - plain or misspelt_variables(os.environ)
-        content = self.selection.content
-        gates = [each.gate for each in content.sets] if content is not None else []
-        if given or any(each.max_regressed is not None or each.metric_margins for each in gates):
+        gates = [each.gate for each in self.selection.content.sets] if self.selection.content else []
+        keys = ((each.margin, each.max_regressed, each.metric_margins or None) for each in gates)
+        if given or any(key != (None, None, None) for key in keys):
             from harness.plugin.idle_options import IdleOptions
 
             idle = IdleOptions(self.selection, lambda: self.inputs)
-            idle.look(session)
+            idle.look(session, all_tests=not self.left_out.tests)
             self._config.pluginmanager.register(idle)
 
     def _note_silent(self, items: Sequence[pytest.Item]) -> None:

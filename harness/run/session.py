@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from harness.baselines.target import stored_run
-from harness.comparison.times import TIME_METRICS
 from harness.engines.base import BASE, BASELINE
 from harness.engines.open import choose_plan, engine_kinds
 from harness.engines.workers.functions import Dealer, Workers
@@ -19,6 +18,7 @@ from harness.run.scoring import Judging, score_cases
 from harness.run.workload import Answers
 from harness.settings import Settings
 from harness.types import CaseResult, ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Run, SetLooks
+from harness.types.golden import TIME_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

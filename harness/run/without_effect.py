@@ -8,7 +8,6 @@ settings.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.comparison.times import TIME_METRICS
 from harness.errors import SettingsError
 from harness.golden.gated_cases import judged_cases
 from harness.golden.schema import base_type
@@ -20,6 +19,7 @@ from harness.run.inputs import Inputs
 from harness.run.judging import judged_checks
 from harness.settings import SETTINGS, environment_variable, given_settings, misspelt_variables
 from harness.types import EXACT_DTYPES, Check, GoldenSet
+from harness.types.golden import TIME_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +141,11 @@ RULES = (
         ("forgetting_margin",),
         "no set probes forgetting",
         lambda use: not any(each.probes_forgetting for each in use.golden_sets),
+    ),
+    Rule(
+        ("forgetting_margin",),
+        "no probe passes or fails",
+        lambda use: not any(judged_cases(each) for each in use.golden_sets if each.probes_forgetting),
     ),
     Rule(("confirm",), "no case passes or fails", lambda use: not use.has_pass_rate),
     Rule(("confirm",), "greedy answers in float32 come out the same again", _reproduces),

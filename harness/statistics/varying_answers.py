@@ -7,9 +7,14 @@ from harness.statistics.paired_binary import Trials
 from harness.types import GoldenCase
 
 
-def answers_vary(cases: Sequence[GoldenCase]) -> bool:
-    """Whether any case's answers are drawn, so that a resampled one may differ."""
-    return any(case.generation.temperature > 0 for case in cases)
+def answers_vary(cases: Sequence[GoldenCase], metric: str | None = None) -> bool:
+    """Whether another try may give any case another score.
+
+    Args:
+        cases: The cases.
+        metric: The metric of the score; None for whether a case passes.
+    """
+    return any(case.may_vary(metric) for case in cases)
 
 
 def equal_varying_drop(cases: Sequence[GoldenCase]) -> MeanDrop:

@@ -100,7 +100,7 @@ def chance_to_pass(
     if is_within(scale := largest_drop(metric), margin):
         # No drop can be beyond it, so nothing is shown.
         return 0.0
-    if own and not answers_vary(cases):
+    if own and not answers_vary(cases, None if metric == PASS_RATE else metric):
         return 1.0
     units = answers_by_unit(cases)
     if own and metric == PASS_RATE:

@@ -13,6 +13,8 @@ JsonValue = TypeAliasType(
     "JsonValue", "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 )
 
+# Metrics that are made of an answer's time.
+TIME_METRICS = frozenset({"latency", "throughput"})
 # The date for templates that write today's date: the default in Llama's own templates.
 PINNED_DATE = "2024-07-26"
 # Arguments of transformers' apply_chat_template: a value of that name would change the function, not the text
@@ -248,6 +250,16 @@ class GoldenCase(_Hashed):
     def single_checks(self) -> tuple[Check, ...]:
         """All checks that score, members of groups included."""
         return tuple(single for check in self.checks for single in check.single_checks)
+
+    def may_vary(self, metric: str | None = None) -> bool:
+        """Whether another try may give another score: its answer is drawn, or its time is measured anew.
+
+        Args:
+            metric: The metric of the score; None for whether the case passes.
+        """
+        if self.generation.temperature > 0 or metric is not None:
+            return self.generation.temperature > 0 or metric in TIME_METRICS
+        return any(each.type in TIME_METRICS and each.threshold is not None for each in self.single_checks)
 
     @property
     def answer_keys(self) -> tuple[str, ...]:

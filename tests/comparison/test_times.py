@@ -1,5 +1,6 @@
 """Times are compared as what was measured: batches, on machines."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.comparison.times import batch_clusters, other_conditions, share_times
 from harness.presentation.sentences import sentences_of
-from harness.types import GateSettings, GateVerdict, Placement, Score
+from harness.types import Check, GateSettings, GateVerdict, Placement, Score
 
 
 @pytest.fixture
@@ -56,6 +57,27 @@ def test_answers_of_one_batch_are_one_measurement(timed):
     # The pass rate is as independent as it was.
     (rate,) = [each for each in paired_metrics(pair_runs(slower, before)) if each.metric == "pass-rate"]
     assert len(set(rate.clusters)) == 80
+
+
+def test_times_of_exactly_these_cases_are_a_sample(timed):
+    """Measured again they would be others, whatever the set asks: a hundredth more is no sure rise."""
+    rng = random.Random(5)
+    before, now = (timed([0.1 * rng.uniform(1, 1.3) for _ in range(30)], name) for name in ("before", "now"))
+    now = replace(
+        now, golden_sets=[replace(s, gate=replace(s.gate, population="cases")) for s in now.golden_sets]
+    )
+    rows = {row.metric: row for row in run_gate(now, before)[0].metrics}
+    assert rows["latency"].population == "sample"
+    assert rows["latency"].drop.low < rows["latency"].drop.high
+    assert rows["pass-rate"].population == "cases"
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(None, True), (0.5, False)])
+def test_cases_that_a_time_decides_do_not_reproduce(make_result, make_run, seconds, known):
+    result = make_result("s/a")
+    case = replace(result.case, checks=(*result.case.checks, Check(type="latency", threshold=seconds)))
+    run = make_run([replace(result, case=case)])
+    assert paired_metrics(pair_runs(run, run))[0].reproducible is known
 
 
 def test_shared_times_are_not_compared(timed):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.golden.idle_keys import KEY_RULES, idle_keys
+from harness.golden.idle_keys import KEY_RULES, Known, idle_keys
 from harness.golden.load import load_golden_set
 
 CHECKED, GRADED = "{type: exact-match}", "{type: levenshtein}"
@@ -28,22 +28,31 @@ DRAWN = ", generation: {temperature: 1}"
         (f"margin: 0.1, {METRICS}", {}, {"checks": f"{CHECKED}, {GRADED}"}),
         ("max_regressed: 0", {"checks": CHECKED}, {"checks": CHECKED, "more": f"{DRAWN}, repeat: 2"}),
         (f"population: cases, {METRICS}", {"more": DRAWN}, {}),
+        ("population: cases, metrics: {latency: {margin: 5}}", {"checks": "{type: latency}"}, None),
     ],
 )
 def test_a_key_that_does_nothing_is_told_from_one_that_acts(tmp_path, gate, idle, acting):
     (found,) = idle_keys(loaded(tmp_path, gate, **idle))
     assert found.key.removeprefix("gate.").partition(":")[0] in gate
-    assert idle_keys(loaded(tmp_path, gate, **acting)) == []
+    if acting is not None:
+        assert idle_keys(loaded(tmp_path, gate, **acting)) == []
+
+
+def test_greedy_answers_vary_too_where_they_do_not_reproduce(tmp_path):
+    golden_set = loaded(tmp_path, f"population: cases, {METRICS}")
+    (found,) = idle_keys(golden_set, Known(exact=False))
+    assert found.key == "gate.population: cases"
+    assert idle_keys(golden_set, Known(exact=True)) == []
 
 
 def test_a_noise_record_lets_a_single_answer_show_a_regression(tmp_path):
     golden_set = loaded(tmp_path, "max_regressed: 0", checks=CHECKED)
-    assert idle_keys(golden_set, ["mine/one"]) == []
-    assert idle_keys(golden_set, ["mine/other"])
+    assert idle_keys(golden_set, Known(recorded=["mine/one"])) == []
+    assert idle_keys(golden_set, Known(recorded=["mine/other"]))
 
 
 def test_every_rule_is_tested_above():
-    assert len(KEY_RULES) == 3
+    assert len(KEY_RULES) == 4
 
 
 def test_a_plain_set_has_none(tmp_path):

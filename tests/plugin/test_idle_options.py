@@ -27,6 +27,7 @@ def sets(project, write_golden, monkeypatch):
         "own": f"gate: {{population: cases}}\n{CASES}",
         "probes": f"probes_forgetting: true\n{CASES}",
         "graded": GRADED,
+        "graded_probes": f"probes_forgetting: true\n{GRADED}",
         "judged": JUDGED,
     }.items():
         write_golden(project.pytester, name, f"name: {name}\n{text}")
@@ -53,6 +54,11 @@ NONE = "--gate-baseline=none"
         ("probes", ["--gate-margin=.1"], "--gate-margin (no task set has a case that passes or fails)"),
         ("graded", ["--gate-margin=.1"], "--gate-margin (no task set has a case that passes or fails)"),
         ("plain", ["--gate-forgetting-margin=.1"], "--gate-forgetting-margin (no set probes forgetting)"),
+        (
+            "graded_probes",
+            ["--gate-forgetting-margin=.1"],
+            "--gate-forgetting-margin (no probe passes or fails)",
+        ),
         ("graded", ["--gate-confirm=2"], "--gate-confirm (no case passes or fails)"),
         ("plain", ["--gate-confirm=2"], "--gate-confirm (greedy answers in float32 come out the same again)"),
         ("own", ["--gate-looks=3"], "--gate-looks (each set is answered at once)"),
@@ -197,6 +203,35 @@ def test_a_misspelt_variable_is_said(sets, monkeypatch):
         ["tunegate: without effect: TUNEGATE_CONFRIM (did you mean TUNEGATE_CONFIRM[?])"]
     )
     result.stdout.no_fnmatch_line("*OF_OUR_OWN*")
+
+
+@pytest.mark.parametrize("named", [["golden_sets/plain.yaml"], ["tests", "-k", "not test_it"]], ids=str)
+def test_a_standing_judge_is_for_the_tests_that_a_session_leaves_out(project, write_golden, named):
+    project.pytester.makepyprojecttoml('[tool.tunegate]\njudge = "openai:m@http://127.0.0.1:9/v1"\n')
+    write_golden(project.pytester, "plain", f"name: plain\n{CASES}")
+    (project.pytester.mkdir("tests") / "test_tone.py").write_text("def test_it(judge):\n    assert judge\n")
+    result = project.run("golden_sets/plain.yaml", *named)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.no_fnmatch_line("*without effect*")
+    typed = project.run("golden_sets/plain.yaml", *named, "--gate-judge=openai:m@http://127.0.0.1:9/v1")
+    typed.stdout.fnmatch_lines(["tunegate: without effect: --gate-judge (no check or test asks a judge)"])
+
+
+def test_a_margin_of_a_set_that_only_grades_is_said(project, write_golden):
+    (project.pytester.path / "golden_sets" / "capitals.yaml").unlink()
+    graded = GRADED.splitlines(keepends=True)[1]
+    write_golden(project.pytester, "graded", f"name: graded\ngate: {{margin: 0}}\n{graded}")
+    project.run().stdout.fnmatch_lines(
+        ["tunegate: without effect: gate.margin of graded (no case passes or fails: give a check*"]
+    )
+
+
+def test_graded_answers_of_its_own_cases_that_do_not_reproduce_are_said(sets, write_golden):
+    own = GRADED.replace("gate: {", "gate: {population: cases, ")
+    write_golden(sets.pytester, "own_graded", f"name: own_graded\n{own}")
+    said = "tunegate: without effect: gate.population: cases of own_graded (for its metrics: graded*"
+    run(sets, "own_graded").stdout.no_fnmatch_line(said)
+    run(sets, "own_graded", "--gate-dtype=bfloat16").stdout.fnmatch_lines([said])
 
 
 KEYS = f"gate: {{max_regressed: 0, margin: 0.1}}\n{CASES}"

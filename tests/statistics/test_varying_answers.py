@@ -7,7 +7,7 @@ import pytest
 from harness.statistics.clustered_drop import noisy_drop
 from harness.statistics.paired_binary import Trials
 from harness.statistics.varying_answers import answers_vary, equal_varying_drop
-from harness.types import GenerationSettings, GoldenCase, Message
+from harness.types import Check, GenerationSettings, GoldenCase, Message
 
 CASE = GoldenCase(id="a", set_name="s", messages=(Message(role="user", content="?"),))
 
@@ -16,6 +16,20 @@ def test_one_drawn_answer_is_enough_to_vary():
     warm = replace(CASE, id="b", generation=GenerationSettings(temperature=0.1))
     assert answers_vary([CASE, warm])
     assert not answers_vary([CASE])
+
+
+def test_a_time_is_measured_anew():
+    free, decides = (replace(CASE, checks=(Check(type="latency", threshold=t),)) for t in (None, 0.5))
+    assert answers_vary([free], "latency")
+    assert answers_vary([free], "throughput")
+    assert not answers_vary([free])
+    assert not answers_vary([decides], "f1")
+    assert answers_vary([decides])
+
+
+def test_a_time_inside_a_group_decides_too():
+    member = Check(type="latency", threshold=0.5)
+    assert answers_vary([replace(CASE, checks=(Check(type="any-of", checks=(member,)),))])
 
 
 @pytest.mark.parametrize("repeat", [1, 5])
