@@ -4,10 +4,12 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from harness.engines.served.address import shown, without_key
+from harness.engines.served.patience import Patience, Silence
 from harness.errors import EngineError
 
 _LIMITED = 429
@@ -17,7 +19,7 @@ _PASSING_STATUSES = frozenset({408, 409, 425, _LIMITED})
 # If a server asks for a pause that is longer than this and than the time limit, the request fails at once.
 _LONGEST_PAUSE_S = 120.0
 _LONGEST_BACKOFF_S = 20.0
-# After this many faults in a row, over all requests, the server counts as down.
+# After this many requests in a row that failed in all attempts, the server counts as down.
 _GONE_AFTER = 24
 _T = TypeVar("_T")
 # Sends one request by the official client, which comes first; gives the reply.
@@ -39,9 +41,10 @@ class BusyError(ServerError):
 
     Attributes:
         limited: Whether it limits the rate, and is there.
+        timed_out: Whether the whole time limit was waited for.
     """
 
-    limited = False
+    limited = timed_out = False
 
 
 class RefusedError(ServerError):
@@ -64,47 +67,26 @@ class PassingFaultError(Exception):
         pause_s: The pause that the server asks for.
         limited: Whether the server is there and takes no more requests for now.
         replied: Whether it is there at all.
+        timed_out: Whether the whole time limit was waited for.
     """
 
     def __init__(
-        self, reason: str, pause_s: float | None = None, *, limited: bool = False, replied: bool = True
+        self,
+        reason: str,
+        pause_s: float | None = None,
+        *,
+        limited: bool = False,
+        replied: bool = True,
+        timed_out: bool = False,
     ) -> None:
         """Store the reason, the pause and the kind."""
         super().__init__(reason)
-        self.pause_s, self.limited, self.replied = pause_s, limited, replied
+        self.pause_s, self.limited, self.replied, self.timed_out = pause_s, limited, replied, timed_out
 
     @property
-    def busy(self) -> bool:
-        """Whether the server says that it takes requests again later."""
-        return self.limited or bool(self.pause_s)
-
-
-class Patience:
-    """How often a request failed at a server, for the question whether to go on.
-
-    Attributes:
-        times: How often it did.
-    """
-
-    def __init__(self, client: "ServerClient") -> None:
-        """Nothing failed yet.
-
-        Args:
-            client: The server.
-        """
-        self.times = 0
-        self._client, self._answered = client, client.answered
-
-    def count(self, fault: object) -> int:
-        """How often it failed, with this fault.
-
-        Args:
-            fault: The error.
-        """
-        # While a server that limits the rate answers others, it is only a matter of time.
-        is_spared = getattr(fault, "limited", False) and self._client.answered > self._answered
-        self.times, self._answered = self.times + (not is_spared), self._client.answered
-        return self.times
+    def passed_on(self) -> bool:
+        """Whether another server is asked: this one takes requests later, as it says, or gave no reply."""
+        return self.limited or bool(self.pause_s) or not self.replied
 
 
 class ServerClient:
@@ -146,17 +128,21 @@ class ServerClient:
         self._client: Any = None
         self._refused: set[str] = set()
         self._not_before = self._away_until = 0.0
-        self._faults_in_a_row = 0
+        self._failed_in_a_row = self._unanswered = 0
+        self._silence = Silence()
+        # Twice this is how long the repeats of one request take.
+        self._cut_off_s = first_wait_s * (2 ** (attempts - 1) - 1) / 2
+        self._under_way: set[asyncio.Timeout] = set()
         self._last_fault: PassingFaultError | None = None
 
     @property
     def is_gone(self) -> bool:
-        """Whether it gave no reply to many requests in a row, or asks for a pause that nobody waits for."""
-        return self._is_down or time.monotonic() < self._away_until
+        """Whether it gives no reply, or asks for a pause that nobody waits for."""
+        return self._is_down or self._silence.is_long or time.monotonic() < self._away_until
 
     @property
     def _is_down(self) -> bool:
-        return self._faults_in_a_row >= _GONE_AFTER
+        return self._silence.is_over or self._failed_in_a_row >= _GONE_AFTER
 
     @property
     def pause_s(self) -> float:
@@ -194,13 +180,16 @@ class ServerClient:
                     attempt = one.retry_state.attempt_number
                     return await self._attempt(body, send, read, attempt + (busy_before or 0))
         except PassingFaultError as fault:
-            if busy_before is not None and fault.busy:
+            if self._silence.is_over:
+                raise self._down() from None
+            if busy_before is not None and fault.passed_on:
                 self._rest(self._wait_s(fault, busy_before + 1))
                 busy = BusyError(f"no reply in {busy_before + 1} attempts; the last: {fault}")
-                busy.limited = fault.limited
+                busy.limited, busy.timed_out = fault.limited, fault.timed_out
+                busy.is_unreachable = not fault.replied
                 raise busy from None
             # A server that replies fails at this request, perhaps: what repeats it says nothing more.
-            self._faults_in_a_row += fault.replied and not fault.limited
+            self._failed_in_a_row += fault.replied and not fault.limited
             failed = ServerError(f"no reply in {attempt} attempts; the last: {fault}")
             failed.is_unreachable = not fault.replied
             raise failed from None
@@ -216,10 +205,11 @@ class ServerClient:
             return self._wait_s(state.outcome and state.outcome.exception(), state.attempt_number)
 
         def stop(state: tenacity.RetryCallState) -> bool:
-            return patience.count(state.outcome and state.outcome.exception()) >= self._attempts
+            times = patience.count(state.outcome and state.outcome.exception())
+            return times >= self._attempts or self._is_down
 
         def is_repeated(error: BaseException) -> bool:
-            return isinstance(error, PassingFaultError) and (is_alone or not error.busy)
+            return isinstance(error, PassingFaultError) and (is_alone or not error.passed_on)
 
         return tenacity.AsyncRetrying(
             stop=stop, wait=wait, retry=tenacity.retry_if_exception(is_repeated), reraise=True
@@ -235,21 +225,38 @@ class ServerClient:
             await asyncio.sleep(pause_s)
         self.requests += 1
         self.retried += attempt > 1
+        self._silence.begin()
         try:
             found = await self._once(body, send, read)
+        except ServerError:
+            self._silence.end()
+            raise
         except PassingFaultError as fault:
-            self._faults_in_a_row += not fault.replied
+            self._note(fault, body)
             # What a reply says is a part of some faults.
             fault.args = (self.clean(str(fault)),)
             self._last_fault = fault
             self._rest(fault.pause_s or 0.0)
             raise
-        self._faults_in_a_row = 0
+        self._failed_in_a_row = 0
+        self._silence.end()
         self.answered += 1
         return found
 
+    def _note(self, fault: PassingFaultError, body: Mapping[str, Any]) -> None:
+        """What a fault says of the server; if it is down, requests that are under way wait no longer."""
+        if fault.replied:
+            self._silence.end()
+            return
+        self._unanswered = self._silence.count(body, self._timeout_s if fault.timed_out else self._cut_off_s)
+        if self._silence.is_over:
+            for limit in self._under_way:
+                if not limit.expired():
+                    limit.reschedule(asyncio.get_running_loop().time())
+
     def _down(self) -> ServerError:
-        reason = f"{self.url} gave no reply to {self._faults_in_a_row} requests in a row"
+        requests = max(self._unanswered, self._failed_in_a_row)
+        reason = f"{self.url} gave no reply to {requests} requests in a row"
         error = ServerError(f"{reason}; the last: {self._last_fault}")
         error.is_unreachable = self._last_fault is not None and not self._last_fault.replied
         return error
@@ -282,14 +289,15 @@ class ServerClient:
             sent = self._accepted(body)
             try:
                 # The client's own limit is of each wait for a part of the reply.
-                async with asyncio.timeout(self._timeout_s):
+                async with self._limited():
                     reply = await send(self._client, sent)
                 return read(reply, sent)
             except openai.APIStatusError as error:
                 if not self._drop_refused(error, sent):
                     raise self._fault_of_status(error) from None
             except (openai.APITimeoutError, TimeoutError):
-                raise PassingFaultError(f"no reply within {self._timeout_s:g} s", replied=False) from None
+                reason = f"no reply within {self._timeout_s:g} s"
+                raise PassingFaultError(reason, replied=False, timed_out=True) from None
             except openai.APIConnectionError as error:
                 reason = self.clean(f"connection failed: {error.__cause__ or error}")
                 if "CERTIFICATE_VERIFY_FAILED" in reason:
@@ -301,6 +309,16 @@ class ServerClient:
             except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
                 reason = f"the reply can't be read: {type(error).__name__}: {error}"
                 raise PassingFaultError(self.clean(reason)) from None
+
+    @asynccontextmanager
+    async def _limited(self) -> AsyncIterator[None]:
+        """The time limit of one request."""
+        async with asyncio.timeout(self._timeout_s) as limit:
+            self._under_way.add(limit)
+            try:
+                yield
+            finally:
+                self._under_way.discard(limit)
 
     def _accepted(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters without those that the server refused."""

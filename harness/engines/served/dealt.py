@@ -1,11 +1,12 @@
 """Deals requests to the servers of a pool."""
 
 import asyncio
-from collections import deque
-from collections.abc import Collection, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from contextlib import suppress
 
-from harness.engines.served.client import BusyError, Patience, ServerClient
+from harness.engines.served.client import BusyError, ServerClient
+from harness.engines.served.patience import Patience
 
 # After so many times a server counts as one that failed at a request.
 _MOST_TIMES_BUSY = 6
@@ -26,8 +27,10 @@ class Dealt:
         self._passed_on: list[int] = []
         # The servers that failed at a request.
         self._tried: dict[int, set[ServerClient]] = {}
-        # How often a server was too busy for a request.
+        # How often a server was too busy for a request, or gave no reply to it.
         self._busy: dict[tuple[int, ServerClient], Patience] = {}
+        # How often it gave none.
+        self._unanswered: Counter[tuple[int, ServerClient]] = Counter()
         self._left = jobs
         self._changed = asyncio.Event()
 
@@ -50,7 +53,7 @@ class Dealt:
         return None
 
     def busy_before(self, place: int, client: ServerClient) -> int | None:
-        """How often a server was too busy for a request; None if there is no other one.
+        """How often a server was too busy for a request, or gave no reply; None if there is no other one.
 
         Args:
             place: The request.
@@ -66,9 +69,11 @@ class Dealt:
 
         Args:
             place: The request.
-            client: The server that has no room for it.
+            client: The server that has no room for it, or gave no reply.
             error: What it said.
         """
+        # Another one takes it first.
+        self._unanswered[place, client] += error.is_unreachable
         patience = self._busy.setdefault((place, client), Patience(client))
         if patience.count(error) >= _MOST_TIMES_BUSY:
             return self.pass_on(place, client)
@@ -100,11 +105,14 @@ class Dealt:
 
     def _take(self, client: ServerClient) -> int | None:
         for at, place in enumerate(self._passed_on):
-            if self._is_for(client, self._tried.get(place, ())):
+            if self._is_for(client, place):
                 return self._passed_on.pop(at)
-        return self._untried.popleft() if self._untried and self._is_for(client, ()) else None
+        return self._untried.popleft() if self._untried and self._is_for(client, self._untried[0]) else None
 
-    def _is_for(self, client: ServerClient, failed: Collection[ServerClient]) -> bool:
-        """Whether a server is asked; one that is gone only where all others are, or have failed."""
-        others = [each for each in self._clients if each not in failed and not each.is_gone]
-        return client not in failed and (not client.is_gone or not others)
+    def _is_for(self, client: ServerClient, place: int) -> bool:
+        """Whether a server is asked: one that is there, and no other left it without reply less often."""
+        failed = self._tried.get(place, ())
+        left = [each for each in self._clients if each not in failed]
+        there = [each for each in left if not each.is_gone] or left
+        fewest = min((self._unanswered[place, each] for each in there), default=0)
+        return client in there and self._unanswered[place, client] == fewest
