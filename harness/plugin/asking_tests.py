@@ -39,6 +39,19 @@ def may_ask(item: pytest.Item) -> bool:
     return any(asked) or not asked
 
 
+def may_get(item: pytest.Item, name: str) -> bool:
+    """Whether a test has a fixture, directly or not, or gets any at run time, which may be this one.
+
+    Args:
+        item: A collected test.
+        name: The fixture's name.
+    """
+    owner = getattr(item, "cls", None)
+    functions = [getattr(item, "function", None), *(each.func for each in _fixtures_of(item))]
+    at_run_time = any(_texts_at_run_time(each, owner) is not None for each in functions)
+    return at_run_time or name in getattr(item, "fixturenames", ())
+
+
 def _fixtures_of(item: pytest.Item) -> Iterator[Any]:
     """The fixtures that a test names, and those that it requested; pytest has no public API for this."""
     named = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})

@@ -8,7 +8,7 @@ import pytest
 from harness.errors import SettingsError
 from harness.golden.idle_keys import Known, idle_keys
 from harness.history.store import noted_stability
-from harness.plugin.asking_tests import asks_a_model, may_ask
+from harness.plugin.asking_tests import may_get
 from harness.plugin.collection import GoldenItem
 from harness.plugin.selection import Selection
 from harness.run.inputs import Inputs
@@ -75,6 +75,4 @@ class IdleOptions:
 
 def _may_ask_judge(item: pytest.Item) -> bool:
     """Whether a hand-written test has the judge's fixture, or gets fixtures at run time."""
-    if isinstance(item, GoldenItem):
-        return False
-    return "judge" in getattr(item, "fixturenames", ()) or (may_ask(item) and not asks_a_model(item))
+    return not isinstance(item, GoldenItem) and may_get(item, "judge")

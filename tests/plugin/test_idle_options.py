@@ -142,11 +142,20 @@ def test_a_judge_that_is_asked_acts(sets, judge_server, monkeypatch):
     result.stdout.no_fnmatch_line("*without effect*")
 
 
-def test_a_test_that_asks_a_judge_counts(sets, judge_server):
-    sets.pytester.makepyfile("def test_it(judge):\n    assert judge")
-    result = run(
-        sets, "plain", "test_a_test_that_asks_a_judge_counts.py", f"--gate-judge={judge_server.spec}"
-    )
+@pytest.mark.parametrize(
+    "test",
+    [
+        "def test_it(judge):\n    assert judge",
+        "def test_it(generate, request):\n    assert request.getfixturevalue('judge')",
+        "import pytest\n@pytest.fixture\ndef grade(judge):\n    return judge\n"
+        "def test_it(model, grade):\n    assert grade",
+    ],
+    ids=["directly", "at run time", "by a fixture"],
+)
+def test_a_test_that_asks_a_judge_counts(sets, judge_server, test):
+    (sets.pytester.path / "golden_sets" / "judged.yaml").unlink()
+    path = sets.pytester.makepyfile(test_it=test)
+    result = run(sets, "plain", path, f"--gate-judge={judge_server.spec}")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.no_fnmatch_line("*without effect*")
 
