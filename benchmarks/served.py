@@ -1,9 +1,9 @@
 """Other programs, and our own gate, on ``tunegate serve``, compared with the model on this machine.
 
-    python benchmarks/served.py [--only client|lm-eval|gate] [--lm-eval PYTHON]
+    python benchmarks/served.py [--only client|lm-eval|gate] [--lm-eval PYTHON] [--base BASE]
 
 PYTHON is an interpreter with lm-eval (``pip install 'lm-eval[api]'``); without it that part is left out. The
-base is SmolLM2 (``tunegate model fetch smollm2``), the adapter a small random one.
+base is SmolLM2 (``tunegate model fetch smollm2``) unless BASE is given, the adapter a small random one.
 """
 
 import argparse
@@ -55,10 +55,11 @@ def main() -> None:
     )
     parser.add_argument("--lm-eval", metavar="PYTHON", help="an interpreter with lm-eval")
     parser.add_argument("--only", choices=("client", "lm-eval", "gate"), help="one part alone")
+    parser.add_argument("--base", default="smollm2", help="another base: its name or directory")
     options = parser.parse_args()
     from harness.models.resolve import resolve_model
 
-    base = resolve_model("smollm2")
+    base = resolve_model(options.base)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         adapter = make_adapter(base, work / "adapter")

@@ -79,6 +79,8 @@ WORDS = {Outcome.FAILED: "missed", Outcome.ERRORED: "errored"}
 _STATUS, _REASON = "tunegate_status", "tunegate_reason"
 
 
+# A case without a verdict where each decides: a failure for -x, --lf and JUnit, an error in pytest's lists.
+BROKEN = "error"
 # The setup or teardown of a golden item, which does nothing.
 SILENT = "silent"
 
@@ -110,6 +112,20 @@ def mark(report: pytest.TestReport, word: str) -> None:
 def marked(report: object) -> str | None:
     """The stored word of a report."""
     return getattr(report, _STATUS, None)
+
+
+def status_of(report: object) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """The word, the letter, and the word with its colour of an item that has a stored one.
+
+    Args:
+        report: Any report.
+    """
+    status = marked(report)
+    if status is None or getattr(report, "when", None) != "call":
+        return None
+    is_broken = status == BROKEN
+    colour = {"red" if is_broken else "yellow": True}
+    return status, status[0].upper() if is_broken else status[0], (status.upper(), colour)
 
 
 class KeptReports:
@@ -335,6 +351,8 @@ class GoldenItem(pytest.Item):
             return
         if report.failed and result.outcome in WORDS and results.only_compares(result):
             mark_missed(report, result)
+        elif report.failed and result.outcome is Outcome.ERRORED:
+            mark(report, BROKEN)
         elif report.skipped and result.outcome is Outcome.UNSCORED:
             mark(report, "unscored")
 

@@ -18,8 +18,8 @@ from harness.plugin.collection import (
     golden_file_of,
     golden_items,
     is_skipped_by_others,
-    marked,
     print_missed,
+    status_of,
 )
 from harness.plugin.delivery import STATUS, LastWord
 from harness.plugin.fixtures import ask_each_model, candidate_name, generate, golden, judge, model
@@ -314,11 +314,8 @@ def pytest_runtest_makereport(
 def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport,
 ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
-    """Count cases that only the comparison judges as *missed*, cases without a verdict as *unscored*."""
-    status = marked(report)
-    if status is None or getattr(report, "when", None) != "call":
-        return None
-    return status, status[0], (status.upper(), {"yellow": True})
+    """Count cases that only the comparison judges as *missed*, without a verdict as *unscored* or errors."""
+    return status_of(report)
 
 
 class GateEnd:

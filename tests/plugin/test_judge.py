@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from xml.etree import ElementTree
 
 import pytest
 
@@ -103,6 +104,30 @@ def test_a_broken_judge_errors_its_cases(judged, judge_server):
     result.stdout.fnmatch_lines(
         ["ERRORED golden_sets/judged.yaml::* - llm-rubric: no usable reply in 3*no idea*", "*4 errored in*"]
     )
+
+
+def test_without_a_baseline_a_case_that_errored_is_an_error_and_no_failure(judged, judge_server):
+    honest = judge_server.answer
+    judge_server.answer = lambda body: honest(body) if "of italy" in str(body) else "no idea"
+    judged.wrong["candidate"] = {"italy"}
+    xml = judged.pytester.path / "junit.xml"
+    result = run(judged, judge_server, "--gate-baseline=none", f"--junitxml={xml}")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(failed=1, errors=3)
+    result.stdout.fnmatch_lines(["*ERROR at call of judged/*", "errored: llm-rubric: no usable reply in 3*"])
+    result.stdout.fnmatch_lines_random(
+        ["FAILED golden_sets/judged.yaml::italy*", "ERROR golden_sets/judged.yaml::spain*"]
+    )
+    suite = ElementTree.parse(xml).getroot()[0].attrib
+    assert (suite["failures"], suite["errors"]) == ("4", "0")
+
+
+def test_an_error_stops_a_session_that_stops_at_failures(judged, judge_server):
+    judge_server.answer = lambda body: "no idea"
+    result = run(judged, judge_server, "--gate-baseline=none", "-x")
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
 
 
 MIXED = """\
