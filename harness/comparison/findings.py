@@ -350,7 +350,7 @@ def _stopped_findings(candidate: Run, deciding: Sequence[Finding]) -> list[Findi
                 planned=each.planned,
                 answered=each.answered,
                 cases=each.cases,
-                passed=each.set_name not in undecided,
+                passed=each.answered > 0 and each.set_name not in undecided,
             ),
         )
         for each in candidate.looks

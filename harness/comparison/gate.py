@@ -176,7 +176,7 @@ def judge_runs(
         regress_alpha=regress_alpha,
         limits=limits,
         populations={each.name: each.gate.population for each in candidate.golden_sets},
-        fractions={each.set_name: each.fractions for each in candidate.looks},
+        fractions={each.set_name: each.fractions for each in candidate.looks if each.fractions},
         stability=stability or {},
         of_sets=partial(set_metric_rows, pairing, golden_sets=candidate.golden_sets),
         extremes=_extremes(metrics, margins, pairing, stability or {}),

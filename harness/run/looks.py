@@ -115,25 +115,29 @@ class _CandidateLooks:
         self.going -= {name for name in self.going if verdicts.get(name) == {GateVerdict.PASS}}
 
     def facts(self, planned: int) -> tuple[SetLooks, ...]:
-        """How far each set was answered.
+        """How far each set was answered, also those that no look has reached yet.
 
         Args:
             planned: Number of looks.
         """
+        latest = max(self.latest.values(), default=1)
         return tuple(
             SetLooks(
                 set_name=name,
-                look=self.latest[name],
+                look=self.latest.get(name, latest),
                 planned=planned,
-                fractions=tuple(self.fractions[name]),
-                cases=self.sizes[name],
-                answered=len(reached),
-                out_of_turn=tuple(
-                    sorted(key for key in self.asked - reached if set_of(key) == name and key in self.keys)
-                ),
+                fractions=tuple(self.fractions.get(name, ())),
+                cases=size,
+                answered=len(self.in_turn.get(name, ())),
+                out_of_turn=self._out_of_turn(name),
             )
-            for name, reached in self.in_turn.items()
+            for name, size in self.sizes.items()
+            if size
         )
+
+    def _out_of_turn(self, name: str) -> tuple[str, ...]:
+        early = self.asked - self.in_turn.get(name, set())
+        return tuple(sorted(key for key in early if set_of(key) == name and key in self.keys))
 
 
 def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts its caller has

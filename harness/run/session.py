@@ -110,10 +110,15 @@ def run_session(
 
 def _plan_of(inputs: Inputs, golden_sets: Sequence[GoldenSet]) -> ExecutionPlan:
     """The plan; where a time is gated, each side answers in batches of its own."""
-    return replace(inputs.plan, mixed=inputs.plan.mixed and not _gates_time(golden_sets))
+    return replace(inputs.plan, mixed=inputs.plan.mixed and not gates_time(golden_sets))
 
 
-def _gates_time(golden_sets: Sequence[GoldenSet]) -> bool:
+def gates_time(golden_sets: Sequence[GoldenSet]) -> bool:
+    """Whether any set gates a time: then nothing else computes beside what is timed.
+
+    Args:
+        golden_sets: The sets.
+    """
     return any(TIME_METRICS & golden_set.gate.metric_margins.keys() for golden_set in golden_sets)
 
 
@@ -130,7 +135,7 @@ def session_opener(
     Raises:
         SettingsError: A time is gated, and the nodes of a cluster are to answer.
     """
-    address, timed = ray_address(inputs.settings), _gates_time(golden_sets)
+    address, timed = ray_address(inputs.settings), gates_time(golden_sets)
     if address is None:
         return engine_opener(cases, 1 if timed else inputs.settings.workers)
     if timed:

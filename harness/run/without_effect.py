@@ -17,6 +17,7 @@ from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
 from harness.registry.content_metrics import CODE
 from harness.run.inputs import Inputs
 from harness.run.judging import judged_checks
+from harness.run.session import gates_time
 from harness.settings import SETTINGS, environment_variable, given_settings, misspelt_variables
 from harness.types import EXACT_DTYPES, Check, GoldenSet
 from harness.types.golden import TIME_METRICS
@@ -162,6 +163,11 @@ RULES = (
             use.inputs.settings.engine == "transformers"
             and (use.inputs.plan.engine != "transformers" or use.inputs.plan.device != "cpu")
         ),
+    ),
+    Rule(
+        ("workers",),
+        "a set gates a time, so nothing computes beside what is timed",
+        lambda use: use.inputs.settings.engine == "transformers" and gates_time(use.golden_sets),
     ),
     Rule(
         ("server_concurrency", "server_timeout_s", "server_prices"),

@@ -287,7 +287,7 @@ class SetLooks:
     """How far a gate with several looks has answered a golden set.
 
     Attributes:
-        look: Number of the latest look at the set, from 1.
+        look: Number of the latest look at the set, from 1; of one that no look reached, of the latest at all.
         planned: Number of planned looks.
         fractions: The share of its cases that had been answered at each look, in increasing order.
         cases: Number of its selected cases.

@@ -29,6 +29,7 @@ def sets(project, write_golden, monkeypatch):
         "graded": GRADED,
         "graded_probes": f"probes_forgetting: true\n{GRADED}",
         "judged": JUDGED,
+        "timed": f"gate: {{metrics: {{latency: {{margin: 9}}}}}}\ndefaults: {{checks: [{{type: latency}}]}}\n{CASES}",
     }.items():
         write_golden(project.pytester, name, f"name: {name}\n{text}")
     return project
@@ -85,6 +86,11 @@ NONE = "--gate-baseline=none"
             "plain",
             ["--gate-device=cuda", "--gate-workers=2"],
             "--gate-workers (one process answers, unless a base and its adapters answer on a CPU)",
+        ),
+        (
+            "timed",
+            ["--gate-workers=2"],
+            "--gate-workers (a set gates a time, so nothing computes beside what is timed)",
         ),
     ],
     ids=str,

@@ -50,6 +50,26 @@ def test_a_harmful_model_is_stopped_at_once_and_says_so_later(towns):
     listed.stdout.fnmatch_lines(["*regress*stopped at look 1 of 5*"])
 
 
+def test_a_set_that_no_look_reached_was_selected_and_left_out(towns):
+    """Ten capitals are too few for a look before the last; one that must pass is answered, and not compared."""
+    path = towns.pytester.path / "golden_sets" / "capitals.yaml"
+    path.write_text(path.read_text().replace("tags: [letter-f]", "must_pass: true", 1))
+    towns.wrong["candidate"] = {f"t{n}" for n in range(0, N, 2)}
+    result = towns.run("--gate-looks=5", "--gate-json=gate.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*capitals: 0 of 10 cases were answered: the gate stopped at look 1 of 5, since*"]
+    )
+    result.stdout.no_fnmatch_line("*partial run*")
+    record = json.loads((towns.pytester.path / "gate.json").read_text(encoding="utf-8"))
+    few = next(each for each in record["run"]["looks"] if each["set_name"] == "capitals")
+    assert (few["answered"], few["out_of_turn"]) == (0, ["capitals/france"])
+    assert {row["set_name"] for row in record["comparison"]["metrics"]} == {"towns"}
+    page = next(towns.pytester.path.glob(".tunegate/runs/*/report.html")).read_text(encoding="utf-8")
+    assert "Partial run" not in page
+    assert "capitals: 0 of 10 cases" in page
+
+
 def test_by_default_all_cases_are_answered(towns):
     run(towns).assert_outcomes(passed=N)
 
