@@ -178,7 +178,7 @@ def judge_runs(
         populations={each.name: each.gate.population for each in candidate.golden_sets},
         fractions={each.set_name: each.fractions for each in candidate.looks if each.fractions},
         stability=stability or {},
-        of_sets=partial(set_metric_rows, pairing, golden_sets=candidate.golden_sets),
+        of_sets=partial(set_metric_rows, pairing, golden_sets=candidate.golden_sets, stability=stability),
         extremes=_extremes(metrics, margins, pairing, stability or {}),
     )
     return Judgement(

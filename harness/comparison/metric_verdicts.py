@@ -120,7 +120,8 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         metric = metrics[place]
         row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p)
         churn, whole = _measured_churn(metric, stability or {}), looked.get(row.set_name, WHOLE)[-1] >= 1
-        rows[place] = _judged(metric, row, level, churn, rejected=p <= regress_alpha, whole=whole)
+        other = _other_question(metric, row, level, extremes or {}, compared) if whole else None
+        rows[place] = _judged(metric, row, level, churn, rejected=p <= regress_alpha, other=other)
     for place, p, level in zip(set_gated, adjusted[len(gated) :], levels[len(gated) :], strict=False):
         set_rows[place] = _judged_set(set_rows[place], margins, p, regress_alpha, level)
     found = zip(tests, adjusted[len(tested) :], strict=True)
@@ -210,12 +211,15 @@ def _level(shares: Sequence[float], alpha: float) -> float:
 
 
 def _judged(
-    metric: PairedMetric, row: MetricComparison, level: float, churn: float, *, rejected: bool, whole: bool
+    metric: PairedMetric,
+    row: MetricComparison,
+    level: float,
+    churn: float,
+    *,
+    rejected: bool,
+    other: GateVerdict | None,
 ) -> MetricComparison:
-    """A gated metric's row with its verdict, the other question's, and the drop it could have detected.
-
-    The other question is left open while its set's cases are not all answered.
-    """
+    """A gated metric's row with its verdict, the other question's, and the drop it could have detected."""
     margin = row.margin or 0.0
     verdict = _decide(row, margin, rejected=rejected)
     more = None
@@ -232,7 +236,7 @@ def _judged(
         minimum_detectable_drop=able,
         minimum_detectable_cluster_drop=of_clusters,
         verdict=verdict,
-        other_question=_other_question(metric, row, margin, level) if whole else None,
+        other_question=other,
     )
 
 
@@ -295,14 +299,25 @@ def _case_tests(
 
 
 def _other_question(
-    metric: PairedMetric, row: MetricComparison, margin: float, level: float
+    metric: PairedMetric,
+    row: MetricComparison,
+    level: float,
+    extremes: Mapping[_Name, Extremes],
+    compared: Callable[..., MetricComparison],
 ) -> GateVerdict | None:
-    """The verdict for a pass rate's other question; None if it can't be answered."""
-    asked: Population = "sample" if row.population == "cases" else "cases"
+    """The verdict for a pass rate's other question, with what is missing; None if it can't be answered.
+
+    It is left open while its set's cases are not all answered.
+    """
     if metric.metric != PASS_RATE:
         return None
-    other = compare_metric(metric, row.drop.confidence, population=asked, detectable=False)
-    return _decide(other, margin, rejected=other.p_value <= level) if other.population == asked else None
+    asked: Population = "sample" if row.population == "cases" else "cases"
+    ask = partial(compared, populations={row.set_name: asked})
+    other = ask(metric, detectable=False)
+    if other.population != asked:
+        return None
+    other = _with_missing(other, extremes.get((row.set_name, row.metric)), ask)
+    return _decide(other, row.margin or 0.0, rejected=other.p_value <= level)
 
 
 def _high(row: MetricComparison) -> float:

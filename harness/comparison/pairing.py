@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness.comparison.times import SHARED_TIMES, batch_clusters, in_batches, share_times
 from harness.golden.schema import CHECK_TYPES, base_type
-from harness.registry.metric import compared_scale
+from harness.registry.metric import compared_scale, facts_difference
 from harness.statistics.paired_binary import Trials
 from harness.types import EXACT_DTYPES, CaseResult, MetricFacts, Outcome, Repeat, Run, Stability
 from harness.types.golden import TIME_METRICS
@@ -72,6 +72,12 @@ def stability_of(result: CaseResult) -> Stability:
     return Stability(passed=passed, answers=passed + failed)
 
 
+def _varies(result: CaseResult, stability: Mapping[str, Stability]) -> bool:
+    """Whether a model passed a case and failed it, in a run and its reruns."""
+    run, reruns = stability_of(result), stability.get(result.key)
+    return reruns is not None and 0 < run.passed + reruns.passed < run.answers + reruns.answers
+
+
 PASS_RATE = "pass-rate"
 Pair = tuple[CaseResult, CaseResult]
 
@@ -98,14 +104,18 @@ class Pairing:
     exact: bool = False
     batched: tuple[bool, bool] = (False, False)
 
-    def reproduces(self, pairs: Sequence[Pair], metric: str | None = None) -> bool:
+    def reproduces(
+        self, pairs: Sequence[Pair], stability: Mapping[str, Stability], metric: str | None = None
+    ) -> bool:
         """Whether each of these pairs would have the same scores, or would pass as before, once more.
 
         Args:
             pairs: The pairs.
+            stability: The noise record of the baseline's model, which may show that they vary after all.
             metric: The metric of the scores; None for whether cases pass.
         """
-        return self.exact and not any(pair[0].case.may_vary(metric) for pair in pairs)
+        varying = (now.case.may_vary(metric) or _varies(before, stability) for now, before in pairs)
+        return self.exact and not any(varying)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,23 +238,9 @@ def _refused_metrics(candidate: Run, baseline: Run) -> dict[str, str]:
     """Metrics with scores in both runs that can't be compared, each with the reason."""
     of_baseline = set(scored_metrics(baseline.results))
     shared = [name for name in scored_metrics(candidate.results) if name in of_baseline]
-    reasons = {name: _difference(candidate.metrics.get(name), baseline.metrics.get(name)) for name in shared}
+    now, before = candidate.metrics, baseline.metrics
+    reasons = {name: facts_difference(now.get(name), before.get(name)) for name in shared}
     return {name: reason for name, reason in reasons.items() if reason}
-
-
-def _difference(now: MetricFacts | None, before: MetricFacts | None) -> str:
-    """Why values of one metric can't be compared, from the facts in the two runs; empty if they can."""
-    if now is None or before is None:
-        sides = [side for side, facts in (("candidate", now), ("baseline", before)) if facts is None]
-        return f"its direction and scale are unknown in the {' and the '.join(sides)}"
-    if now == before:
-        return ""
-    if now.version != before.version:
-        return (
-            f"the baseline was scored with version {before.version} of it, the candidate with {now.version}"
-        )
-    what = "direction" if now.higher_is_better != before.higher_is_better else "scale"
-    return f"its {what} differs in the baseline"
 
 
 def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[str]) -> str:
@@ -296,7 +292,8 @@ def paired_metrics(pairing: Pairing, stability: Mapping[str, Stability] | None =
             metrics.append(_pass_rate(set_name, decided, pairing, stability or {}))
         types = dict.fromkeys(score.metric for pair in pairs for side in pair for score in side.scores)
         known = [name for name in types if name in pairing.metrics]
-        metrics += [row for name in known if (row := _scores(set_name, name, pairs, pairing)) is not None]
+        found = (_scores(set_name, name, pairs, pairing, stability or {}) for name in known)
+        metrics += [row for row in found if row is not None]
     return metrics
 
 
@@ -306,7 +303,6 @@ def _pass_rate(
     unknown = Stability(passed=0, answers=0)
     reruns = tuple(stability.get(candidate.key, unknown) for candidate, _ in pairs)
     counts = [(stability_of(candidate), stability_of(baseline)) for candidate, baseline in pairs]
-    baseline = [then for _, then in counts]
     return PairedMetric(
         set_name=set_name,
         metric=PASS_RATE,
@@ -320,18 +316,13 @@ def _pass_rate(
         clusters=_clusters(pairs),
         trials=tuple(Trials(then.passed, then.answers, now.passed, now.answers) for now, then in counts),
         reruns=reruns if any(each.answers for each in reruns) else (),
-        # A record in which a case passed and failed shows that answers, or their judge, vary after all.
-        reproducible=pairing.reproduces(pairs)
-        and not any(_varies(*each) for each in zip(baseline, reruns, strict=True)),
+        reproducible=pairing.reproduces(pairs, stability),
     )
 
 
-def _varies(run: Stability, reruns: Stability) -> bool:
-    """Whether a model passed a case and failed it, in a run and its reruns."""
-    return 0 < run.passed + reruns.passed < run.answers + reruns.answers and reruns.answers > 0
-
-
-def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing) -> PairedMetric | None:
+def _scores(
+    set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing, stability: Mapping[str, Stability]
+) -> PairedMetric | None:
     """One check type's scores; None if no pair has it on both sides."""
     facts = pairing.metrics[metric]
     scored = [
@@ -355,7 +346,7 @@ def _scores(set_name: str, metric: str, pairs: Sequence[Pair], pairing: Pairing)
         light_tails=has_light_tails(metric),
         least=least,
         most=most,
-        reproducible=pairing.reproduces([pair for pair, _, _ in scored], metric),
+        reproducible=pairing.reproduces([pair for pair, _, _ in scored], stability, metric),
     )
 
 

@@ -3,7 +3,6 @@
 None of them is a mean over the set's cases.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.classification import label_counts, macro_f1_of
 from harness.statistics.clustered_drop import clustered_drop, counted_drop
 from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
-from harness.statistics.jackknife import error_of_left_out
+from harness.statistics.jackknife import added_by_cluster, error_of_left_out
 from harness.types import (
     PROSE,
     CaseResult,
@@ -25,6 +24,7 @@ from harness.types import (
     MetricSummary,
     Outcome,
     Retention,
+    Stability,
     TextLoss,
 )
 
@@ -176,9 +176,6 @@ def loss_change(
     return ratio_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), confidence, span=largest)
 
 
-_BY_CHANCE = 1e-9  # smaller differences are rounding
-
-
 _Labels = list[tuple[str, str]]
 
 
@@ -199,7 +196,10 @@ class _Case:
 
 
 def set_metric_rows(
-    pairing: Pairing, confidence: Mapping[str, float], golden_sets: Iterable[GoldenSet] = ()
+    pairing: Pairing,
+    confidence: Mapping[str, float],
+    golden_sets: Iterable[GoldenSet] = (),
+    stability: Mapping[str, Stability] | None = None,
 ) -> list[MetricComparison]:
     """A row for each golden set whose cases are classifications, without a verdict.
 
@@ -208,6 +208,7 @@ def set_metric_rows(
         confidence: Two-sided, of the intervals of each set.
         golden_sets: They say which asks about exactly its cases. This is answered where answers reproduce:
             nothing is known of how the labels of others vary.
+        stability: The noise record of the baseline's model, by case key: it may show that they don't.
     """
     by_set: dict[str, list[_Case]] = {}
     lacking: dict[str, list[_Case]] = {}
@@ -221,7 +222,8 @@ def set_metric_rows(
     for pair in pairing.pairs if asking.keys() & by_set.keys() else ():
         if (name := pair[0].case.set_name) in asking:
             asking[name].append(pair)
-    counted = {name for name, pairs in asking.items() if pairing.reproduces(pairs, MACRO_F1)}
+    noted = stability or {}
+    counted = {name for name, pairs in asking.items() if pairing.reproduces(pairs, noted, MACRO_F1)}
     return [
         _with_lacking(
             _row(name, cases, confidence[name], counted=name in counted), cases, lacking.get(name, ())
@@ -343,7 +345,8 @@ def macro_f1_drop(
     """
     now, before = _left_out(candidate), _left_out(baseline)
     left = _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
-    return _drop_of_set(left, confidence, unseen=_unseen_loss(candidate, (1 - confidence) / 2))
+    sizes = [float(size) for size in candidate[:, 0, :].sum(axis=1)]
+    return _drop_of_set(left, sizes, confidence, unseen=_unseen_loss(candidate, (1 - confidence) / 2))
 
 
 def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
@@ -352,21 +355,17 @@ def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
     return max(unseen_share(int(number), error) for number in clusters) / len(clusters)
 
 
-def _drop_of_set(left: _Left, confidence: float, *, unseen: float) -> tuple[Interval, float, float]:
+def _drop_of_set(
+    left: _Left, sizes: Sequence[float], confidence: float, *, unseen: float
+) -> tuple[Interval, float, float]:
     """The drop's interval, its upper end with unseen losses, and the one-sided p-value of "not above 0".
 
-    Each cluster's pseudo-value says what it adds to the drop (Tukey, J. W. (1958). Bias and confidence in
-    not-quite large samples. Annals of Mathematical Statistics 29): v_i = d + (k - 1) (mean of d_j - d_i) with
-    d_i the drop without cluster i of k. Their mean is d and their standard error the jackknife's, so they are
-    compared as a pass rate's clusters are, by one rule for the interval and p.
+    What each cluster adds to the drop is compared as a pass rate's clusters are, by one rule for the interval
+    and p that takes their sizes into account.
     """
-    clusters = len(left.without)
-    if clusters < 2:
+    if len(left.without) < 2:
         return _reach(left, confidence, least=-1.0), 1.0, 1.0
-    mean = math.fsum(left.without) / clusters
-    added = [left.whole + (clusters - 1) * (mean - without) for without in left.without]
-    values = tuple(0.0 if abs(each) < _BY_CHANCE else each for each in added)
-    found = clustered_drop(Units(sums=values, sizes=(1.0,) * clusters), confidence)
+    found = clustered_drop(added_by_cluster(left.whole, left.without, sizes), confidence)
     interval = replace(found.interval, method="jackknife")
     return interval, min(max(found.high_unseen, left.whole + unseen), 1.0), found.p_value
 

@@ -212,3 +212,23 @@ def compared_scale(facts: MetricFacts) -> tuple[float, float]:
         -math.inf if facts.least is None else facts.least,
         math.inf if facts.most is None else facts.most,
     )
+
+
+def facts_difference(now: MetricFacts | None, before: MetricFacts | None) -> str:
+    """Why values of one metric can't be compared, from the facts in two runs; empty if they can.
+
+    Args:
+        now: Those in the candidate's run, or None.
+        before: Those in the baseline's.
+    """
+    if now is None or before is None:
+        sides = [side for side, facts in (("candidate", now), ("baseline", before)) if facts is None]
+        return f"its direction and scale are unknown in the {' and the '.join(sides)}"
+    if now == before:
+        return ""
+    if now.version != before.version:
+        return (
+            f"the baseline was scored with version {before.version} of it, the candidate with {now.version}"
+        )
+    what = "direction" if now.higher_is_better != before.higher_is_better else "scale"
+    return f"its {what} differs in the baseline"

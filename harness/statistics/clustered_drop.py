@@ -10,7 +10,13 @@ known without error.
 import math
 from collections.abc import Sequence
 
-from harness.statistics.clusters import MeanDrop, Units, unseen_share
+from harness.statistics.clusters import (
+    MeanDrop,
+    Units,
+    degrees_of_freedom,
+    squared_error,
+    unseen_share,
+)
 from harness.statistics.paired_binary import CONTINUITY, Trials, excludes_drop, least_bound, tango_interval
 from harness.statistics.paired_graded import few_moved_from, mean_drop
 from harness.statistics.power import POWER
@@ -193,38 +199,6 @@ def _all_alike(units: Units, confidence: float, unseen: float) -> MeanDrop:
     bounds = (max(mean - others, -1.0), min(mean + others, 1.0))
     p_value = 0.5**units.count if mean > 0 else 1.0
     return _result(units, confidence, bounds, max(bounds[1], unseen), p_value=p_value)
-
-
-def degrees_of_freedom(units: Units) -> float:
-    """Satterthwaite's degrees of freedom of the spread; for clusters of one size their number less one.
-
-    With w a cluster's share of the cases and b = w^2 / (1 - w), they are 1 / (sum w^2 + (sum b)^2 - sum b^2):
-    twice the squared mean of the variance over its own variance, for independent cases.
-
-    Args:
-        units: At least two clusters.
-    """
-    total = math.fsum(units.sizes)
-    shares = [size / total for size in units.sizes]
-    corrected = [share * share / (1 - share) for share in shares]
-    return 1 / (
-        math.fsum(share * share for share in shares)
-        + math.fsum(corrected) ** 2
-        - math.fsum(each * each for each in corrected)
-    )
-
-
-def squared_error(units: Units) -> float:
-    """CR2 variance of the mean: each cluster's deviation, corrected for its own share of the mean.
-
-    Args:
-        units: At least two clusters.
-    """
-    total, mean = math.fsum(units.sizes), units.mean
-    return math.fsum(
-        ((part - mean * size) / total) ** 2 / (1 - size / total)
-        for part, size in zip(units.sums, units.sizes, strict=True)
-    )
 
 
 def unseen_bound(units: Units, confidence: float) -> float:

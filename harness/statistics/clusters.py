@@ -247,3 +247,35 @@ def standard_error(units: Units) -> float:
         (total - size * mean) ** 2 for total, size in zip(units.sums, units.sizes, strict=True)
     )
     return math.sqrt(squares * units.count / (units.count - 1)) / math.fsum(units.sizes)
+
+
+def degrees_of_freedom(units: Units) -> float:
+    """Satterthwaite's degrees of freedom of the spread; for clusters of one size their number less one.
+
+    With w a cluster's share of the cases and b = w^2 / (1 - w), they are 1 / (sum w^2 + (sum b)^2 - sum b^2):
+    twice the squared mean of the variance over its own variance, for independent cases.
+
+    Args:
+        units: At least two clusters.
+    """
+    total = math.fsum(units.sizes)
+    shares = [size / total for size in units.sizes]
+    corrected = [share * share / (1 - share) for share in shares]
+    return 1 / (
+        math.fsum(share * share for share in shares)
+        + math.fsum(corrected) ** 2
+        - math.fsum(each * each for each in corrected)
+    )
+
+
+def squared_error(units: Units) -> float:
+    """CR2 variance of the mean: each cluster's deviation, corrected for its own share of the mean.
+
+    Args:
+        units: At least two clusters.
+    """
+    total, mean = math.fsum(units.sizes), units.mean
+    return math.fsum(
+        ((part - mean * size) / total) ** 2 / (1 - size / total)
+        for part, size in zip(units.sums, units.sizes, strict=True)
+    )

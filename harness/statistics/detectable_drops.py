@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.statistics.clustered_drop import clustered_drop, degrees_of_freedom, excludes_unseen
-from harness.statistics.clusters import CONFIDENCE, Units
+from harness.statistics.clustered_drop import clustered_drop, excludes_unseen
+from harness.statistics.clusters import CONFIDENCE, Units, degrees_of_freedom
 from harness.statistics.planning import rates_seen, times_as_many
 from harness.statistics.power import POWER, churn_of, least_drop
 

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from harness.statistics.clustered_drop import degrees_of_freedom, squared_error
-from harness.statistics.clusters import CONFIDENCE, Units
+from harness.statistics.clusters import CONFIDENCE, Units, degrees_of_freedom, squared_error
 from harness.statistics.detectable_drops import RUNS, SIMULATED_UP_TO, verdicts_of
 from harness.statistics.paired_binary import Trials
 from harness.statistics.power import POWER, least_drop

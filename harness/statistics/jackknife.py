@@ -6,6 +6,10 @@ Efron, B. and Tibshirani, R. (1993). An Introduction to the Bootstrap, chapter 1
 import math
 from collections.abc import Callable, Sequence
 
+from harness.statistics.clusters import Units
+
+_BY_CHANCE = 1e-9  # smaller differences are rounding
+
 
 def jackknife_error(
     clusters: Sequence[str | int], statistic: Callable[[Sequence[int]], float | None]
@@ -39,3 +43,24 @@ def error_of_left_out(values: Sequence[float]) -> float:
         return 0.0
     mean = math.fsum(values) / count
     return math.sqrt((count - 1) / count * math.fsum((value - mean) ** 2 for value in values))
+
+
+def added_by_cluster(whole: float, without: Sequence[float], sizes: Sequence[float]) -> Units:
+    """What each cluster adds to a figure: compared like the sums of a mean, whose values these then are.
+
+    With d the figure, d_i that without cluster i, and h the quotient of all cases and the cluster's, its
+    pseudo-value is h d - (h - 1) d_i: Busing, F. M. T. A., Meijer, E. and van der Leeden, R. (1999). Delete-m
+    jackknife for unequal m. Statistics and Computing 9. For a mean it is the cluster's own. All are moved by
+    one amount, so that together they give d.
+
+    Args:
+        whole: The figure over all clusters.
+        without: The figure without each of them.
+        sizes: Each cluster's number of cases; at least two clusters.
+    """
+    total = math.fsum(sizes)
+    added = [whole + (total / size - 1) * (whole - left) for left, size in zip(without, sizes, strict=True)]
+    shift = whole - math.fsum(each * size for each, size in zip(added, sizes, strict=True)) / total
+    moved = [0.0 if abs(each + shift) < _BY_CHANCE else each + shift for each in added]
+    sums = tuple(each * size for each, size in zip(moved, sizes, strict=True))
+    return Units(sums=sums, sizes=tuple(sizes))

@@ -323,3 +323,32 @@ def test_divergences_reach_the_comparison(run_with):
     ]
     assert run_gate(run, run, divergences=found)[0].forgetting.divergence.estimate == pytest.approx(0.2)
     assert run_gate(run, run)[0].forgetting.divergence is None
+
+
+def own_cases(make_result, make_run, metric, values):
+    """A run whose set asks of exactly its cases whether a metric fell."""
+    gates = {"s": GateSettings(population="cases", metric_margins={metric: 0.05})}
+    run = make_run(
+        [make_result(f"s/{n}", scores=[(metric, value)]) for n, value in enumerate(values)], gates=gates
+    )
+    # Times of single answers, which are compared.
+    return replace(run, plan=replace(run.plan, batch_tokens=0))
+
+
+def test_a_time_is_never_known_exactly(make_result, make_run):
+    """30 times of 0.5 to 1.5 seconds and the same in reverse order, a tenth more: no drop beyond chance."""
+    times = [0.5 + n / 29 for n in range(30)]
+    now, before = [each + 0.1 for each in reversed(times)], times
+    runs = [own_cases(make_result, make_run, "latency", each) for each in (now, before)]
+    row = row_of(run_gate(*runs)[0], "latency", "s")
+    assert (row.population, row.verdict) == ("sample", OPEN)
+
+
+def test_a_score_of_answers_that_vary_by_their_record_is_not_known_exactly(make_result, make_run):
+    now, before = [0.3, 0.9] * 15, [0.9, 0.4] * 15
+    runs = [own_cases(make_result, make_run, "rouge-l", each) for each in (now, before)]
+    steady, varying = (
+        run_gate(*runs, stability={"s/3": Stability(passed=passed, answers=5)})[0] for passed in (5, 3)
+    )
+    found = [row_of(each, "rouge-l", "s") for each in (steady, varying)]
+    assert [(row.population, row.verdict) for row in found] == [("cases", PASS), ("sample", OPEN)]

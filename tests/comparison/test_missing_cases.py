@@ -231,3 +231,17 @@ def test_cases_that_only_grade_need_no_pass_rate(make_result, make_run):
     refused = graded_set(make_result, make_run, few, rubric=False)
     (lacking,) = beyond_limits(refused, refused.golden_sets[0])
     assert (lacking.outcome, lacking.cases, lacking.n, lacking.tolerated) == (Outcome.ERRORED, 4, 400, 0)
+
+
+def test_the_other_question_allows_for_what_is_missing_too(make_result, make_run):
+    """Four of 54 are lost and four errored in the baseline: of exactly these cases they may all have been gained."""
+
+    def run(outcomes, population):
+        results = [make_result(f"s/{n}", each) for n, each in enumerate(outcomes)]
+        return make_run(results, gates={"s": GateSettings(population=population, max_errored=0.5)})
+
+    before, now = [True] * 50 + [Outcome.ERRORED] * 4, [False] * 4 + [True] * 50
+    sides = {of: [run(now, of), run(before, of)] for of in ("sample", "cases")}
+    asked, itself = (run_gate(*sides[of])[0].metrics[0] for of in ("sample", "cases"))
+    assert asked.other_question is itself.verdict is OPEN
+    assert itself.other_question is asked.verdict

@@ -8,11 +8,10 @@ from scipy.stats import t as student
 
 from harness.statistics.clustered_drop import (
     clustered_drop,
-    degrees_of_freedom,
     excludes_unseen,
     unseen_bound,
 )
-from harness.statistics.clusters import Units, group
+from harness.statistics.clusters import Units, degrees_of_freedom, group
 from harness.statistics.paired_binary import drop_p, tango_interval
 
 # Sizes of clusters: a usual set, one huge cluster, two thirds of it, a handful, equal ones, and uneven ones.

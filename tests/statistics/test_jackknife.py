@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from harness.statistics.jackknife import jackknife_error
+from harness.statistics.jackknife import added_by_cluster, jackknife_error
 
 VALUES = [0.0, 1.0, 1.0, 3.0, 5.0, 8.0]
 
@@ -30,3 +30,17 @@ def test_clusters_are_left_out_whole():
 def test_what_cannot_be_computed_without_a_case_is_passed_over():
     error, units = jackknife_error(["a", "a"], lambda places: mean_of(places) if len(places) == 2 else None)
     assert (error, units) == (0.0, 1)
+
+
+def test_what_clusters_of_uneven_sizes_add_to_a_mean_is_their_own_sum():
+    """1 + 0 + 2, 4 and 5 in six cases: means without each 9 / 3, 8 / 5 and 7 / 4 of 12 / 6."""
+    found = added_by_cluster(2.0, [3.0, 1.6, 1.75], [3.0, 1.0, 2.0])
+    assert found.sums == pytest.approx((3.0, 4.0, 5.0))
+    assert (found.sizes, found.mean) == ((3.0, 1.0, 2.0), pytest.approx(2.0))
+
+
+def test_of_equal_sizes_they_are_the_pseudo_values_of_tukey_and_give_the_figure():
+    """Three clusters and a figure of 1: 3 - 2 d_i, whose mean of 1.2 is moved to 1."""
+    found = added_by_cluster(1.0, [0.5, 1.0, 1.2], [1.0, 1.0, 1.0])
+    assert found.sums == pytest.approx((2 - 0.2, 1 - 0.2, 0.6 - 0.2))
+    assert found.mean == pytest.approx(1.0)
