@@ -23,15 +23,17 @@ from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
 from harness.engines.base import CANDIDATE
 from harness.engines.open import choose_plan, describe_model
-from harness.errors import SettingsError
+from harness.errors import EngineError, SettingsError
 from harness.golden.load import load_gate_sets
+from harness.golden.schema import decides
 from harness.history.location import find_history
 from harness.history.store import check_history, open_history
 from harness.presentation.console import open_console
 from harness.run.conclusion import make_directory
+from harness.run.judging import judged_checks
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
-from harness.types import ExecutionPlan
+from harness.types import ExecutionPlan, GoldenCase
 
 _MOST_LISTED = 20
 
@@ -64,6 +66,7 @@ def noise(
     asks_probes = forgetting and choose_plan(chosen[0], device, batch_tokens, [found]).engine != "multitask"
     sets = load_gate_sets(golden or None, forgetting=asks_probes)
     cases = [case for golden_set in sets for case in golden_set.cases if case.skip is None]
+    _refuse_without_verdicts(cases)
     allowed = check_permissions(cases)
     history_place = find_history(directory, to_write=True).place
     make_directory(kept_in(directory))
@@ -85,6 +88,15 @@ def noise(
         for plan, result in measured:
             history.save_noise(result.model, plan.dtype, cases, result.stability)
             _print(console, plan.dtype, result)
+
+
+def _refuse_without_verdicts(cases: Sequence[GoldenCase]) -> None:
+    """Refuse cases of which none can pass or fail here: reruns are not judged."""
+    if not any(any(map(decides, case.checks)) and not judged_checks(case) for case in cases):
+        raise SettingsError(
+            "no case passes or fails without a judge, so none can flip: give a check a threshold, or choose "
+            "other sets with --golden"
+        )
 
 
 @contextmanager
@@ -110,14 +122,17 @@ def _told(label: str, measured: Sequence[tuple[ExecutionPlan, Noise]]) -> Iterat
 
 
 def _print(console: Console, dtype: str, result: Noise) -> None:
+    if not result.stability:
+        raise EngineError(f"{result.model.label}, {dtype}: no case has a verdict in any rerun")
     share = unstable_interval(result)
+    without = len(result.texts) - len(result.stability)
     rate = result.flip_rate
     changed = sum(count > 1 for count in result.texts.values())
     console.print(
         f"{result.model.label}, {dtype}, {len(result.reruns)} reruns of {len(result.stability)} cases: "
         f"{len(result.unstable)} unstable ({share.estimate:.1%} [{share.low:.1%}, {share.high:.1%}]), "
         f"two reruns disagree on {0 if rate is None else rate:.2%} of cases, "
-        f"{changed} answers changed their text"
+        f"{changed} answers changed their text" + (f"; {without} without a verdict" if without else "")
     )
     for key in result.unstable[:_MOST_LISTED]:
         case = result.stability[key]

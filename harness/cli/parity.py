@@ -99,5 +99,5 @@ def _show(title: str, results: "Sequence[Parity]") -> None:
             )
 
 
-def _share(value: Interval) -> str:
-    return f"{value.estimate:.1%} [{value.low:.1%}, {value.high:.1%}]"
+def _share(value: Interval | None) -> str:
+    return "–" if value is None else f"{value.estimate:.1%} [{value.low:.1%}, {value.high:.1%}]"

@@ -266,7 +266,8 @@ def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn
     margin = row.margin or 0.0
     if row.population == "cases":
         whole = row.kind == "binary" and not metric.repeated
-        return detectable_drop_of_cases(row.drop, row.n, level, margin, whole=whole)
+        able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=whole)
+        return able if able <= metric.most - metric.least else None
     return smallest_detectable(metric, level, margin, row.drop.confidence, least_churn=churn)
 
 

@@ -62,7 +62,7 @@ class Parity:
     """One plan compared with another, which is earlier in the list; or with itself, in other batches.
 
     Attributes:
-        flips: Share of cases whose verdict differs, in either direction.
+        flips: Share of cases whose verdict differs, in either direction; None if no case has one.
         same_text: Share of cases with the same answer, letter by letter.
         largest_logprob_change: Of the next token, on the first cases; at least that where a server lists few
             tokens, and None where it gives none.
@@ -71,7 +71,7 @@ class Parity:
 
     plan: str
     against: str
-    flips: Interval
+    flips: Interval | None
     same_text: Interval
     largest_logprob_change: float | None
     comparison: Comparison
@@ -192,7 +192,7 @@ def _compared(name: str, first: str, found: _Answered, other: _Answered, keys: S
     return Parity(
         plan=name,
         against=first,
-        flips=wilson(flipped, paired),
+        flips=wilson(flipped, paired) if paired else None,
         same_text=wilson(same, len(keys)),
         largest_logprob_change=change,
         comparison=comparison,

@@ -223,6 +223,13 @@ def test_answers_that_vary_leave_these_cases_open_too(make_result, make_run):
     assert comparison.metrics[0].drop.high > 0.1
 
 
+@pytest.mark.parametrize(("margin", "able"), [(0.05, 0.1), (0.95, 1.0), (1.0, None)])
+def test_no_drop_beyond_all_cases_is_detectable(make_result, make_run, margin, able):
+    gates = {"s": GateSettings(population="cases", margin=margin)}
+    run = make_run([make_result(f"s/{n}") for n in range(10)], gates=gates)
+    assert run_gate(run, run)[0].metrics[0].minimum_detectable_drop == able
+
+
 def test_other_arithmetic_is_said(run_with):
     _, verdict = run_gate(run_with(80, dtype="bfloat16"), run_with(80))
     assert any(reason.startswith("the sides were computed differently") for reason in sentences_of(verdict))

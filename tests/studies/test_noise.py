@@ -4,13 +4,14 @@ import dataclasses
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.cli.noise import _told
+from harness.cli.noise import _print, _told
 from harness.comparison.gate import run_gate
 from harness.engines.open import choose_plan, describe_model
-from harness.errors import EngineError
+from harness.errors import EngineError, SettingsError
 from harness.golden.load import load_golden_set
 from harness.history.store import noted_stability, open_history
 from harness.presentation.terminal import render_gate
@@ -111,6 +112,45 @@ def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
     assert noted["small/greedy"].answers == 2
     wrong = CliRunner().invoke(app, [*arguments, "--dtype", "float3"])
     assert "--dtype: found 'float3'" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        "{type: rouge-l}",
+        "{type: llm-rubric, value: Polite.}",
+        "{type: is-json}, {type: llm-rubric, value: A.}",
+    ],
+)
+def test_cases_of_which_none_can_flip_are_refused(golden, checks):
+    golden.write_text(f"name: small\ncases: [{{id: a, prompt: Hi., references: [Hi], checks: [{checks}]}}]\n")
+    result = CliRunner().invoke(
+        app, ["noise", "--model", "smollm2", "--golden", str(golden), "--no-forgetting"]
+    )
+    assert isinstance(result.exception, SettingsError)
+    assert "no case passes or fails without a judge" in str(result.exception)
+
+
+def test_cases_without_a_verdict_are_counted(tiny_model_dir, golden, tmp_path):
+    golden.write_text(
+        f"{GOLDEN}  - {{id: graded, prompt: Hi., references: [Hi], checks: [{{type: rouge-l}}]}}\n"
+    )
+    result = CliRunner().invoke(
+        app,
+        [
+            *("noise", "--model", str(tiny_model_dir), "-r", "2", "--golden", str(golden), "--no-forgetting"),
+            *("--directory", str(tmp_path / "kept")),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    assert "2 reruns of 2 cases" in " ".join(result.output.split())
+    assert "1 without a verdict" in " ".join(result.output.split())
+
+
+def test_reruns_in_which_no_case_has_a_verdict_are_no_measurement(make_run):
+    empty = Noise(model=make_run([]).model, reruns=(), stability={}, texts={"s/a": 1})
+    with pytest.raises(EngineError, match="no case has a verdict in any rerun"):
+        _print(Console(), "float32", empty)
 
 
 def test_the_reruns_are_told_of_where_telemetry_is_configured(monkeypatch):

@@ -27,6 +27,7 @@ def test_merging_in_float32_changes_rounding_only_and_four_bits_change_more(tiny
     found = measure_parity(model, ["peft", "merged", "nf4", "bf16"], sets, lambda *_: None)
     merged, nf4, half = found[:3]
     assert merged.same_text.estimate == 1.0
+    assert merged.flips is not None
     assert merged.flips.estimate == 0.0
     assert 0 < merged.largest_logprob_change < 1e-3
     assert nf4.largest_logprob_change > 100 * merged.largest_logprob_change
@@ -113,3 +114,14 @@ def test_the_command_prints_a_row_a_plan(tiny_adapter_dir, golden):
     assert result.exit_code == 0, result.output
     assert "against" in result.output
     assert "100.0% [" in result.output
+
+
+def test_cases_that_only_grade_have_no_verdicts_to_flip(tiny_adapter_dir, golden):
+    golden.write_text(
+        "name: small\ngate: {metrics: {rouge-l: {margin: 0.5}}}\n"
+        "cases: [{id: a, prompt: what is w1, references: [w1], checks: [{type: rouge-l}]}]\n"
+    )
+    arguments = ["--model", str(tiny_adapter_dir), "--plans", "peft,merged", "--golden", str(golden)]
+    result = CliRunner().invoke(app, ["parity", *arguments, "--no-forgetting"])
+    assert result.exit_code == 0, result.output
+    assert "–" in result.output
