@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.comparison.pairing import PASS_RATE, PairedMetric, lowest_value
 from harness.registry.content_metrics import SET_METRICS
 from harness.registry.metric import compared_scale
 from harness.statistics.clustered_drop import clustered_drop, counted_drop, noisy_drop
@@ -321,22 +321,11 @@ def reach_of(paired: PairedMetric) -> float:
     still fall further. The worst value is 0 for a cosine, and one unit below the baseline for a scale without
     an end.
     """
-    floor = _lowest(paired.least)
-    worst = worst_value(paired.least, paired.most, higher_is_better=paired.higher_is_better)
+    floor = lowest_value(paired.metric, paired.least)
+    worst = floor if paired.higher_is_better else paired.most
     if not math.isfinite(worst) or not math.isfinite(paired.most - floor):
         return 1.0
     return _mean_way_to(worst, paired, paired.most - floor)
-
-
-def worst_value(least: float, most: float, *, higher_is_better: bool) -> float:
-    """The worst value that a model really has: 0 for a cosine, whose scale begins at -1.
-
-    Args:
-        least: Lower end of the scale; infinite if there is none.
-        most: Upper end.
-        higher_is_better: Whether a fall of the value is a drop.
-    """
-    return _lowest(least) if higher_is_better else most
 
 
 def most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
@@ -350,11 +339,8 @@ def most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> flo
     if of_metric is None:
         # Passes, and the metrics of whole sets, are shares.
         return mean if row.metric in {PASS_RATE, *SET_METRICS} else math.inf
-    return abs(mean - worst_value(*compared_scale(of_metric), higher_is_better=of_metric.higher_is_better))
-
-
-def _lowest(least: float) -> float:
-    return max(least, 0.0) if math.isfinite(least) else -math.inf
+    least, most = compared_scale(of_metric)
+    return abs(mean - (lowest_value(row.metric, least) if of_metric.higher_is_better else most))
 
 
 def rise_of(paired: PairedMetric) -> float:

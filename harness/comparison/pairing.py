@@ -350,6 +350,17 @@ def _scores(
     )
 
 
+def lowest_value(metric: str, least: float) -> float:
+    """The lowest value that answers have: 0 of a cosine, although its scale begins at -1.
+
+    Args:
+        metric: The check type.
+        least: Lower end of its scale.
+    """
+    kind = CHECK_TYPES.get(base_type(metric))
+    return least if kind is None or kind.lowest is None else kind.lowest
+
+
 def has_light_tails(metric: str) -> bool:
     """Whether a metric is known for it; one that this installation doesn't know is not."""
     kind = CHECK_TYPES.get(base_type(metric))

@@ -1,7 +1,5 @@
 """The cases of a golden set that each gated metric has, known before any model has answered."""
 
-import math
-
 from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.registry.content_metrics import SET_METRICS
 from harness.registry.metric import compared_scale
@@ -39,8 +37,8 @@ def cases_of_metric(golden_set: GoldenSet, metric: str) -> list[GoldenCase]:
 def largest_drop(metric: str) -> float:
     """How far a metric can fall from its best value to its worst; without limit on a scale without an end.
 
-    A drop beyond a larger margin is impossible, so nothing can be shown within it. The worst value is 0 where
-    a scale begins below, as a cosine's does.
+    A drop beyond a larger margin is impossible, so nothing can be shown within it. The worst value of a
+    cosine is 0, although its scale begins below.
 
     Args:
         metric: A gated metric, the pass rate included.
@@ -49,4 +47,4 @@ def largest_drop(metric: str) -> float:
     if kind is None or kind.kind == "binary":
         return 1.0
     least, top = compared_scale(kind.facts)
-    return top - max(least, 0.0) if math.isfinite(least) else math.inf
+    return top - (least if kind.lowest is None else kind.lowest)

@@ -138,6 +138,7 @@ class Metric:
         needs_tools: It can't run in a case without tools.
         minimum: Lower end of the scale; None if there is none.
         maximum: Upper end of the scale; None if there is none.
+        lowest: The lowest value that answers have, if it is not the scale's: 0 of a cosine.
         higher_is_better: False if a lower number is better: the threshold is then a maximum.
         logarithmic: Runs are compared by its logarithm.
         light_tails: Its drops include no rare huge ones, so a pass of few cases needs no allowance for them.
@@ -173,6 +174,7 @@ class Metric:
     higher_is_better: bool = True
     logarithmic: bool = False
     light_tails: bool = False
+    lowest: float | None = None
     usual_margin: float | None = None
     version: str = "1"
     invertible: bool = False

@@ -72,7 +72,8 @@ def test_what_was_gained_is_a_pass_but_not_of_forgetting_probes():
         (MetricFacts(kind="graded"), 0.04, True),
         (MetricFacts(kind="graded"), 0.06, False),
         # A cosine is never really below 0.
-        (MetricFacts(kind="graded", least=-1.0), 0.04, True),
+        (MetricFacts(kind="graded", least=-5.0, most=0.0), -0.1, False),
+        (MetricFacts(kind="graded", least=-5.0, most=0.0), -4.97, True),
         (MetricFacts(kind="graded", higher_is_better=False), 0.97, True),
         (MetricFacts(kind="graded", higher_is_better=False), 0.5, False),
         (MetricFacts(kind="graded", higher_is_better=False, most=None), 0.0, False),
@@ -82,6 +83,11 @@ def test_what_was_gained_is_a_pass_but_not_of_forgetting_probes():
 def test_a_graded_metric_near_its_worst_value(facts, mean, counts):
     found = nothing_to_lose_findings([row(mean, mean, metric="score")], (), {"score": facts})
     assert bool(found) is counts
+
+
+def test_a_cosine_near_0_is_near_its_worst_value():
+    facts = {"similar": MetricFacts(kind="graded", least=-1.0)}
+    assert nothing_to_lose_findings([row(0.04, 0.04, metric="similar")], (), facts)
 
 
 def test_scores_that_are_all_zero_are_no_pass(make_result, make_run):

@@ -202,6 +202,8 @@ def test_what_could_be_lost_depends_on_the_scale():
     repetition = paired(
         [0.1] * many, [0.1] * many, metric="repetition", kind="graded", higher_is_better=False
     )
+    below = paired([-1.0] * many, [-1.0] * many, metric="own", kind="graded", least=-5.0, most=0.0)
+    assert (reach_of(below), rise_of(below)) == pytest.approx((4.0, 1.0), abs=1e-2)
     open_scale = paired(
         [3.0], [3.0], metric="perplexity", kind="graded", higher_is_better=False, most=math.inf
     )
