@@ -101,7 +101,9 @@ def why_it_never_regresses(golden_set: GoldenSet, level: float = ALPHA) -> tuple
 
 
 def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[str, str] | None:
-    """Why a pass rate can never pass, and how to change that; None for one that can, or that no case has.
+    """Why a pass rate can't pass on equal answers, and how to change that; None if it can or has no case.
+
+    A candidate that gained cases, perhaps by chance, may still pass; ``tunegate power`` says how often.
 
     Args:
         golden_set: The whole set.
@@ -131,8 +133,8 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
     )
     looks = "" if level == ALPHA else " at the last look"
     return (
-        f"it can never pass its gate{looks}: with {_counted(cases)}{vary} even equal answers leave a drop of "
-        f"{bound:.2f} possible, and its margin is {margin:g}",
+        f"it can pass its gate{looks} only by gains: with {_counted(cases)}{vary} even equal answers leave a "
+        f"drop of {bound:.3f} possible, and its margin is {margin:g}",
         remedy,
     )
 
@@ -164,13 +166,14 @@ def why_metrics_never_pass(golden_set: GoldenSet, level: float = ALPHA) -> list[
         bound, most = _bound_of_scores(metric, cases, margin, level)
         if reproduce or is_within(bound, margin):
             continue
+        never = f"{metric} can pass its gate only by gains"
         if most > margin:
             never = (
                 f"{metric} can pass its gate only where the baseline is within {most:.2f} of its worst value"
             )
         found.append(
             (
-                f"{never}: with {_counted(cases)} even equal answers leave a drop of {bound:.2f} possible, "
+                f"{never}: with {_counted(cases)} even equal answers leave a drop of {bound:.3f} possible, "
                 f"and its margin is {margin:g}",
                 f"add independent cases, or widen the margin to {bound + 0.005:.2f}",
             )
