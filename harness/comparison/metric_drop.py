@@ -318,13 +318,12 @@ def reach_of(paired: PairedMetric) -> float:
     """How far the mean would fall if every case had its worst value.
 
     One more case, which can lose the whole scale, is added: if a handful of cases score low, others could
-    still fall further. The worst value is 0 for a cosine, and one unit below the baseline for a scale without
-    an end.
+    still fall further. The worst value is 0 for a cosine; on a scale without an end it is one unit away.
     """
     floor = lowest_value(paired.metric, paired.least)
     worst = floor if paired.higher_is_better else paired.most
     if not math.isfinite(worst) or not math.isfinite(paired.most - floor):
-        return 1.0
+        return _unit_of(paired)
     return _mean_way_to(worst, paired, paired.most - floor)
 
 
@@ -350,14 +349,23 @@ def rise_of(paired: PairedMetric) -> float:
     it is one unit, or less where the best value is nearer.
     """
     best = paired.most if paired.higher_is_better else paired.least
+    unit, scale = _unit_of(paired), paired.most - paired.least
     if not math.isfinite(best):
-        return 1.0
-    scale = paired.most - paired.least
+        return unit
     return (
         _mean_way_to(best, paired, scale)
         if math.isfinite(scale)
-        else min(_mean_way_to(best, paired, 1.0), 1.0)
+        else min(_mean_way_to(best, paired, unit), unit)
     )
+
+
+def _unit_of(paired: PairedMetric) -> float:
+    """What a case may move on a scale without an end: as much as the baseline's values are on average.
+
+    So a cost has the same verdict in any currency. Of logarithms it is 1.
+    """
+    mean = math.fsum(abs(value) for value in paired.baseline) / len(paired.baseline)
+    return mean if mean > 0 and not paired.logarithmic else 1.0
 
 
 def _mean_way_to(end: float, paired: PairedMetric, scale: float) -> float:

@@ -124,17 +124,16 @@ class PairedMetric:
 
     Attributes:
         keys: The cases' names.
-        candidate: One value per case; several answers, and several checks of one type, are averaged inside
-            it.
+        candidate: One value per case, the mean over its answers and its checks of one type.
         baseline: The same cases' values; of a pass rate averaged over the run and the noise record.
         clusters: Each case's cluster, or its index if it has none.
         higher_is_better: If false, a rise of the value is a drop.
         light_tails: The drops include no rare huge ones.
+        logarithmic: The values are logarithms.
         least: Lower end of the metric's scale; infinite if there is none.
         most: Upper end.
         trials: For a pass rate, the number of passed answers to each case on both sides.
-        reruns: The noise record of each case's baseline, without answers where there is none; empty if no
-            case has any.
+        reruns: Each case's noise record of the baseline, without answers where it has none; or empty.
         reproducible: Every value would be the same if its answer were generated again.
     """
 
@@ -147,6 +146,7 @@ class PairedMetric:
     clusters: tuple[str | int, ...]
     higher_is_better: bool = True
     light_tails: bool = False
+    logarithmic: bool = False
     least: float = 0.0
     most: float = 1.0
     trials: tuple[Trials, ...] = ()
@@ -344,6 +344,7 @@ def _scores(
         clusters=_clusters_of(metric, [pair for pair, _, _ in scored], pairing),
         higher_is_better=facts.higher_is_better,
         light_tails=has_light_tails(metric),
+        logarithmic=facts.logarithmic,
         least=least,
         most=most,
         reproducible=pairing.reproduces([pair for pair, _, _ in scored], stability, metric),

@@ -204,21 +204,19 @@ def test_what_could_be_lost_depends_on_the_scale():
     )
     below = paired([-1.0] * many, [-1.0] * many, metric="own", kind="graded", least=-5.0, most=0.0)
     assert (reach_of(below), rise_of(below)) == pytest.approx((4.0, 1.0), abs=1e-2)
-    open_scale = paired(
-        [3.0], [3.0], metric="perplexity", kind="graded", higher_is_better=False, most=math.inf
-    )
+    open_scale = paired([3.0], [3.0], metric="tokens", kind="graded", higher_is_better=False, most=math.inf)
     high = paired([0.7] * many, [0.7] * many, metric="f1", kind="graded")
     assert reach_of(half) == pytest.approx(0.5, abs=1e-3)
     assert reach_of(high) == pytest.approx(0.7, abs=1e-3)
     assert reach_of(cosine) == pytest.approx(0.5, abs=1e-3)
     assert reach_of(repetition) == pytest.approx(0.9, abs=1e-3)
-    assert reach_of(open_scale) == 1.0
+    assert reach_of(open_scale) == 3.0
     # And what it can gain: the other half, a tenth, and one unit where the way is not that short.
     assert [rise_of(each) for each in (half, high, cosine)] == pytest.approx([0.5, 0.3, 0.5], abs=1e-3)
     assert rise_of(repetition) == pytest.approx(0.1, abs=1e-3)
-    assert rise_of(open_scale) == 1.0
-    quick = paired([0.2], [0.2], metric="latency", kind="graded", higher_is_better=False, most=math.inf)
-    assert rise_of(quick) == pytest.approx(0.6)
+    assert rise_of(open_scale) == 3.0
+    logarithm = replace(open_scale, logarithmic=True)
+    assert (reach_of(logarithm), rise_of(logarithm)) == (1.0, 1.0)
 
 
 def test_the_detectable_drop_of_a_graded_metric_heeds_the_margin():
