@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.golden.gated_cases import cases_of_metric, judged_cases
 from harness.types import GoldenSet
-from harness.types.golden import TIME_METRICS
+from harness.types.golden import JUDGED_GRADES, TIME_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,12 @@ def _is_timed(golden_set: GoldenSet, _known: Known) -> bool:
     )
 
 
+def _is_judged(golden_set: GoldenSet, _known: Known) -> bool:
+    """Whether the set asks about its own cases, and can't of a judge's grade."""
+    graded = JUDGED_GRADES & golden_set.gate.metric_margins.keys()
+    return golden_set.gate.population == "cases" and bool(graded)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRule:
     """When a key has no effect.
@@ -82,6 +88,12 @@ KEY_RULES = (
         "for its times: each is measured once and varies",
         "gate them in a set of their own",
         _is_timed,
+    ),
+    KeyRule(
+        "gate.population: cases",
+        "for its judge's grades: another try may give others",
+        "gate them in a set of their own",
+        _is_judged,
     ),
 )
 

@@ -15,6 +15,15 @@ JsonValue = TypeAliasType(
 
 # Metrics that are made of an answer's time.
 TIME_METRICS = frozenset({"latency", "throughput"})
+# What a judge says: verdicts, and grades, which decide by a threshold.
+JUDGED_VERDICTS = frozenset({"llm-rubric", "factuality", "tone"})
+JUDGED_GRADES = frozenset(
+    {
+        *("llm-reference", "pairwise", "faithfulness"),
+        *("context-recall", "context-precision", "answer-relevancy"),
+    }
+)
+_VARYING = TIME_METRICS | JUDGED_VERDICTS | JUDGED_GRADES
 # The date for templates that write today's date: the default in Llama's own templates.
 PINNED_DATE = "2024-07-26"
 # Arguments of transformers' apply_chat_template: a value of that name would change the function, not the text
@@ -252,14 +261,18 @@ class GoldenCase(_Hashed):
         return tuple(single for check in self.checks for single in check.single_checks)
 
     def may_vary(self, metric: str | None = None) -> bool:
-        """Whether another try may give another score: its answer is drawn, or its time is measured anew.
+        """Whether another try may give another score: its answer is drawn, or its time or its judge varies.
 
         Args:
             metric: The metric of the score; None for whether the case passes.
         """
         if self.generation.temperature > 0 or metric is not None:
-            return self.generation.temperature > 0 or metric in TIME_METRICS
-        return any(each.type in TIME_METRICS and each.threshold is not None for each in self.single_checks)
+            return self.generation.temperature > 0 or (metric or "").removeprefix("not-") in _VARYING
+        deciding = ((each.type.removeprefix("not-"), each.threshold) for each in self.single_checks)
+        return any(
+            name in JUDGED_VERDICTS or (name in _VARYING and threshold is not None)
+            for name, threshold in deciding
+        )
 
     @property
     def answer_keys(self) -> tuple[str, ...]:

@@ -29,6 +29,11 @@ DRAWN = ", generation: {temperature: 1}"
         ("max_regressed: 0", {"checks": CHECKED}, {"checks": CHECKED, "more": f"{DRAWN}, repeat: 2"}),
         (f"population: cases, {METRICS}", {"more": DRAWN}, {}),
         ("population: cases, metrics: {latency: {margin: 5}}", {"checks": "{type: latency}"}, None),
+        (
+            "population: cases, metrics: {llm-reference: {margin: 0.5}}",
+            {"checks": "{type: llm-reference}"},
+            None,
+        ),
     ],
 )
 def test_a_key_that_does_nothing_is_told_from_one_that_acts(tmp_path, gate, idle, acting):
@@ -52,7 +57,7 @@ def test_a_noise_record_lets_a_single_answer_show_a_regression(tmp_path):
 
 
 def test_every_rule_is_tested_above():
-    assert len(KEY_RULES) == 4
+    assert len(KEY_RULES) == 5
 
 
 def test_a_plain_set_has_none(tmp_path):
