@@ -232,10 +232,11 @@ class ServerClient:
             self._silence.end()
             raise
         except PassingFaultError as fault:
-            self._note(fault, body)
             # What a reply says is a part of some faults.
             fault.args = (self.clean(str(fault)),)
-            self._last_fault = fault
+            # Of a server that is down, what was under way is cut off: that is no fault of its own.
+            self._last_fault = self._last_fault if self._silence.is_over else fault
+            self._note(fault, body)
             self._rest(fault.pause_s or 0.0)
             raise
         self._failed_in_a_row = 0
