@@ -297,7 +297,7 @@ def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool 
         known = counted_drop([before.whole - now.whole], confidence)
         drop, high_unseen, p_value = known.interval, known.high_unseen, known.p_value
     else:
-        drop, high_unseen, p_value = macro_f1_drop(candidate, baseline, confidence)
+        drop, high_unseen, p_value = _drop_between(now, before, candidate, confidence)
     means = [_reach(side, confidence, least=0.0) for side in (now, before)]
     summaries = [MetricSummary(metric=MACRO_F1, n=len(cases), mean=mean) for mean in means]
     return MetricComparison(
@@ -343,10 +343,7 @@ def macro_f1_drop(
     Returns:
         Its interval, the upper end with unseen losses, and the one-sided p-value of "not above 0".
     """
-    now, before = _left_out(candidate), _left_out(baseline)
-    left = _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
-    sizes = [float(size) for size in candidate[:, 0, :].sum(axis=1)]
-    return _drop_of_set(left, sizes, confidence, unseen=_unseen_loss(candidate, (1 - confidence) / 2))
+    return _drop_between(_left_out(candidate), _left_out(baseline), candidate, confidence)
 
 
 def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
@@ -355,16 +352,19 @@ def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
     return max(unseen_share(int(number), error) for number in clusters) / len(clusters)
 
 
-def _drop_of_set(
-    left: _Left, sizes: Sequence[float], confidence: float, *, unseen: float
+def _drop_between(
+    now: _Left, before: _Left, counts: "numpy.ndarray", confidence: float
 ) -> tuple[Interval, float, float]:
-    """The drop's interval, its upper end with unseen losses, and the one-sided p-value of "not above 0".
+    """As :func:`macro_f1_drop`, given both figures and the candidate's label counts.
 
     What each cluster adds to the drop is compared as a pass rate's clusters are, by one rule for the interval
     and p that takes their sizes into account.
     """
+    left = _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
     if len(left.without) < 2:
         return _reach(left, confidence, least=-1.0), 1.0, 1.0
+    sizes = [float(size) for size in counts[:, 0, :].sum(axis=1)]
+    unseen = _unseen_loss(counts, (1 - confidence) / 2)
     found = clustered_drop(added_by_cluster(left.whole, left.without, sizes), confidence)
     interval = replace(found.interval, method="jackknife")
     return interval, min(max(found.high_unseen, left.whole + unseen), 1.0), found.p_value

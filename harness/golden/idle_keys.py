@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 from harness.golden.gated_cases import cases_of_metric, judged_cases
 from harness.types import GoldenSet
@@ -39,17 +40,10 @@ def _varies(golden_set: GoldenSet, known: Known) -> bool:
     return golden_set.gate.population == "cases" and varying
 
 
-def _is_timed(golden_set: GoldenSet, _known: Known) -> bool:
-    """Whether the set asks about its own cases, and can't of a time."""
-    return golden_set.gate.population == "cases" and bool(
-        TIME_METRICS & golden_set.gate.metric_margins.keys()
-    )
-
-
-def _is_judged(golden_set: GoldenSet, _known: Known) -> bool:
-    """Whether the set asks about its own cases, and can't of a judge's grade."""
-    graded = JUDGED_GRADES & golden_set.gate.metric_margins.keys()
-    return golden_set.gate.population == "cases" and bool(graded)
+def _asks_own_of(metrics: Collection[str], golden_set: GoldenSet, _known: Known) -> bool:
+    """Whether the set asks about its own cases, and can't of one of these metrics, which it gates."""
+    gate = golden_set.gate
+    return gate.population == "cases" and any(metric in metrics for metric in gate.metric_margins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +81,13 @@ KEY_RULES = (
         "gate.population: cases",
         "for its times: each is measured once and varies",
         "gate them in a set of their own",
-        _is_timed,
+        partial(_asks_own_of, TIME_METRICS),
     ),
     KeyRule(
         "gate.population: cases",
         "for its judge's grades: another try may give others",
         "gate them in a set of their own",
-        _is_judged,
+        partial(_asks_own_of, JUDGED_GRADES),
     ),
 )
 

@@ -20,7 +20,7 @@ from harness.run.judging import judged_checks
 from harness.run.session import gates_time
 from harness.settings import SETTINGS, environment_variable, given_settings, misspelt_variables
 from harness.types import EXACT_DTYPES, Check, GoldenSet
-from harness.types.golden import TIME_METRICS
+from harness.types.golden import VARYING_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def _may_vary(check: Check) -> bool:
     """Whether the same answer may get another score: from a judge, a clock, or code that is not ours."""
     name = base_type(check.type)
     kind = BUILTIN_METRICS.get(name)
-    is_ours = kind is not None and not (kind.judged or kind.runs_code or name in TIME_METRICS)
+    is_ours = kind is not None and not (kind.runs_code or name in VARYING_METRICS)
     return not is_ours or _runs_python(check)
 
 

@@ -158,9 +158,10 @@ def _dealt(
     highest = np.concatenate(largest)
     together = [float((1 + (highest >= value - 1e-9).sum()) / (1 + DRAWS)) for value in observed]
     # Of other parts each is as likely to have such a p-value, if its clusters can be dealt in so many ways.
-    least = [1 / math.comb(len(sizes), min(other.clusters, len(sizes) // 2)) for other in others]
+    kinds = Counter(min(other.clusters, len(sizes) // 2) for other in others)
+    least = [(1 / math.comb(len(sizes), clusters), number) for clusters, number in kinds.items()]
     alone = (reached / (1 + DRAWS)).tolist()
     return [
-        min(whole + p * sum(each <= p for each in least), 1.0)
+        min(whole + p * sum(number for each, number in least if each <= p), 1.0)
         for whole, p in zip(together, alone, strict=True)
     ]

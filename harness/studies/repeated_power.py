@@ -12,7 +12,7 @@ from harness.statistics.detectable_repeated_drops import (
     detectable_repeated_clusters,
     detectable_repeated_drop,
 )
-from harness.statistics.paired_binary import CONTINUITY, Trials
+from harness.statistics.paired_binary import CONTINUITY, Trials, least_case_p
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.power import POWER, least_drop
 from harness.types.golden import is_within
@@ -82,7 +82,7 @@ def shows_single_cases(units: Sequence[Sequence[int]], level: float) -> bool:
         level: One-sided level of each hypothesis.
     """
     most = max(answers for unit in units for answers in unit)
-    return 1 / math.comb(2 * most, most) <= level
+    return least_case_p(Trials(most, most, 0, most)) <= level
 
 
 def repeated_clusters(

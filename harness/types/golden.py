@@ -23,7 +23,8 @@ JUDGED_GRADES = frozenset(
         *("context-recall", "context-precision", "answer-relevancy"),
     }
 )
-_VARYING = TIME_METRICS | JUDGED_VERDICTS | JUDGED_GRADES
+# Of the same answer they may say something else.
+VARYING_METRICS = TIME_METRICS | JUDGED_VERDICTS | JUDGED_GRADES
 # The date for templates that write today's date: the default in Llama's own templates.
 PINNED_DATE = "2024-07-26"
 # Arguments of transformers' apply_chat_template: a value of that name would change the function, not the text
@@ -267,10 +268,10 @@ class GoldenCase(_Hashed):
             metric: The metric of the score; None for whether the case passes.
         """
         if self.generation.temperature > 0 or metric is not None:
-            return self.generation.temperature > 0 or (metric or "").removeprefix("not-") in _VARYING
+            return self.generation.temperature > 0 or (metric or "").removeprefix("not-") in VARYING_METRICS
         deciding = ((each.type.removeprefix("not-"), each.threshold) for each in self.single_checks)
         return any(
-            name in JUDGED_VERDICTS or (name in _VARYING and threshold is not None)
+            name in JUDGED_VERDICTS or (name in VARYING_METRICS and threshold is not None)
             for name, threshold in deciding
         )
 

@@ -152,21 +152,26 @@ def test_the_margin_is_the_project_s_as_in_its_gate(tmp_path, monkeypatch):
     assert "its margin is 0.02" in " ".join(RUNNER.invoke(app, ["golden", "lint"]).output.split())
 
 
+def write_graded(path, number, *metrics, gate=""):
+    """A set of so many cases with these checks, which only grade."""
+    checks = ", ".join(f"{{type: {metric}}}" for metric in metrics)
+    cases = "".join(
+        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{checks}]}}\n" for n in range(number)
+    )
+    path.write_text(f"name: mine\ncases:\n{cases}{gate}\n", encoding="utf-8")
+
+
 def test_a_set_that_only_grades_is_no_pass_rate(tmp_path):
     path = tmp_path / "mine.yaml"
-    cases = "".join(
-        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{{type: rouge-l}}, {{type: perplexity}}]}}\n"
-        for n in range(80)
-    )
     gate = "gate: {metrics: {rouge-l: {margin: 0.05}, perplexity: {margin: 0.1}}}"
-    path.write_text(f"name: mine\ncases:\n{cases}{gate}\n", encoding="utf-8")
+    write_graded(path, 80, "rouge-l", "perplexity", gate=gate)
     output = " ".join(power("--golden", path).split())
     assert "mine rouge-l 80 0.05" in output
     assert "2 gated metrics" in output
     assert "All 2 gated metrics of an equal model pass together" in output
     linted = RUNNER.invoke(app, ["golden", "lint", str(path)])
     assert (linted.exit_code, "0 findings" in linted.output) == (0, True)
-    path.write_text(f"name: mine\ncases:\n{cases}", encoding="utf-8")
+    write_graded(path, 80, "rouge-l", "perplexity")
     output = " ".join(power("--golden", path).split())
     assert "nothing is gated" in output
     assert "mine can't pass: 80 of its cases have neither" in output
@@ -174,12 +179,8 @@ def test_a_set_that_only_grades_is_no_pass_rate(tmp_path):
 
 def test_a_lint_counts_the_metrics_that_cases_have(tmp_path):
     path = tmp_path / "mine.yaml"
-    cases = "".join(
-        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{{type: rouge-l}}, {{type: bleu}}]}}\n"
-        for n in range(62)
-    )
     gate = "gate: {metrics: {rouge-l: {margin: 0.05}, bleu: {margin: 0.05}}}"
-    path.write_text(f"name: mine\ncases:\n{cases}{gate}\n", encoding="utf-8")
+    write_graded(path, 62, "rouge-l", "bleu", gate=gate)
     assert (
         "an equal model passes its 2 gated metrics"
         in RUNNER.invoke(app, ["golden", "lint", str(path)]).output
