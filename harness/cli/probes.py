@@ -89,6 +89,8 @@ def calibrate(
         float, typer.Option(min=0, max=1, help="Smallest share of a skill's level that the model passes.")
     ] = 0.2,
     ceiling: Annotated[float, typer.Option(min=0, max=1, help="Largest share.")] = 0.9,
+    level: Annotated[list[str] | None, typer.Option(help="Only this level; may be repeated.")] = None,
+    skill: Annotated[list[str] | None, typer.Option(help="Only this skill; may be repeated.")] = None,
     max_reasoning_tokens: Annotated[
         int | None, typer.Option(min=1, help="Room for the reasoning of a model that thinks first.")
     ] = None,
@@ -102,11 +104,13 @@ def calibrate(
 ) -> None:
     """Answer the probes of three levels, and write those that the model can lose as a golden set.
 
-    Each is asked in three wordings. A skill's level is used where the model passes a share of it between
-    floor and ceiling; of it, the probes that pass in all wordings. The set replaces the bundled probes.
+    Each is asked in up to three wordings. A skill's level is used where the model passes a share of it
+    between floor and ceiling; of it, the probes that pass in all wordings. The set replaces the bundled
+    probes.
     """
     path = output or _default_output()
     _check_options(path, overwrite, dtype, floor, ceiling)
+    levels = [_with_room(each, max_reasoning_tokens) for each in _asked_levels(level or (), skill or ())]
     asking = asking_settings(chat_template_kwargs, base)
     found = describe_model(model, asking.base)
     plan = replace(
@@ -114,11 +118,14 @@ def calibrate(
     )
     if plan.engine == "multitask":
         raise SettingsError(f"{model}: the heads of a multi-task model answer no probes")
-    levels = [_with_room(each, max_reasoning_tokens) for each in level_sets()]
     with open_cache(kept_in(directory) / "cache.sqlite") as cache:
         stability, left_out = _measure(found, plan, levels, cache, asking.permissions)
     margin = PROBE_MARGIN if asking.forgetting_margin is None else asking.forgetting_margin
-    choice = _choose(found.label, levels, stability, (floor, ceiling), margin)
+    choice, refused = _choose(found.label, levels, stability, (floor, ceiling), margin)
+    if refused:
+        if not as_json:
+            _print_cells(choice.cells, left_out)
+        raise SettingsError(refused)
     text, golden_set = _written(path, found.label, choice, max_reasoning_tokens)
     write_whole(path, text)
     power = power_of_set(golden_set, {PASS_RATE: margin}, USUAL_CHURN, ALPHA)
@@ -171,6 +178,23 @@ def _check_options(path: Path, overwrite: bool, dtype: str, floor: float, ceilin
         raise SettingsError(f"{path} exists: replace it with --overwrite, or name another --output")
 
 
+def _asked_levels(levels: Sequence[str], skills: Sequence[str]) -> list[GoldenSet]:
+    """The levels to ask, the easiest first, with the cases of the skills to ask."""
+    found = level_sets()
+    known = dict.fromkeys(case.tags[0] for each in found for case in each.cases)
+    for option, wanted, allowed in (
+        ("--level", levels, [each.name for each in found]),
+        ("--skill", skills, list(known)),
+    ):
+        if unknown := [name for name in wanted if name not in allowed]:
+            raise SettingsError(f"{option}: found {unknown[0]!r} (allowed: {' | '.join(allowed)})")
+    return [
+        replace(each, cases=tuple(case for case in each.cases if not skills or case.tags[0] in skills))
+        for each in found
+        if not levels or each.name in levels
+    ]
+
+
 def _with_room(golden_set: GoldenSet, max_reasoning_tokens: int | None) -> GoldenSet:
     if max_reasoning_tokens is None:
         return golden_set
@@ -191,8 +215,8 @@ def _choose(
     stability: Mapping[str, Stability],
     bounds: tuple[float, float],
     margin: float,
-) -> Choice:
-    """Choose enough for an equal model to pass, or refuse."""
+) -> tuple[Choice, str]:
+    """Choose enough for an equal model to pass; else also why the choice is refused."""
 
     def chosen(floor: float, ceiling: float) -> tuple[Choice, bool]:
         choice = choose_probes(levels, stability, floor=floor, ceiling=ceiling, suffices=suffices)
@@ -202,15 +226,17 @@ def _choose(
         return _pass_chance(cases, margin) >= POWER
 
     choice, is_enough = chosen(*bounds)
-    if not is_enough:
-        widest, would_do = chosen(0.0, 1.0)
-        hint = f"--floor 0 and --ceiling 1 take {len(widest.cases)}: {'enough' if would_do else 'too few'}"
-        raise SettingsError(
-            f"{label} passes too few probes in all wordings: with {len(choice.cases)} of {len(stability)} an "
-            f"equal model would pass the gate in less than {POWER:.0%} of runs ({hint}); nothing is written, "
-            f"and the bundled probes stay"
-        )
-    return choice
+    if is_enough:
+        return choice, ""
+    widest, would_do = chosen(0.0, 1.0)
+    of_some = sum(len(each.cases) for each in levels) < sum(len(each.cases) for each in level_sets())
+    among = " of the skills and levels that were asked" if of_some else ""
+    hint = f"--floor 0 and --ceiling 1 take {len(widest.cases)}: {'enough' if would_do else 'too few'}"
+    return choice, (
+        f"{label} passes too few probes{among} in all wordings: with {len(choice.cases)} of "
+        f"{len(stability)} an equal model would pass the gate in less than {POWER:.0%} of runs ({hint}); "
+        f"nothing is written, and the bundled probes stay"
+    )
 
 
 def _written(
@@ -237,16 +263,22 @@ def _pass_chance(cases: Sequence[GoldenCase], margin: float) -> float:
 
 
 def _print(result: CalibratedProbes) -> None:
+    _print_cells(result.cells, result.left_out)
+    console = open_console()
+    console.print(f"{result.power.cases} probes of {result.model} written to {result.path}")
+    console.print(power_table([result.power]))
+
+
+def _print_cells(cells: Sequence[Cell], left_out: Mapping[str, int]) -> None:
+    """The counts of each skill and level, and what was not asked."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for header in ("skill", "level", "passed", "unstable", ""):
         table.add_column(header, no_wrap=True)
-    for cell in result.cells:
+    for cell in cells:
         table.add_row(
             cell.skill, cell.level, f"{cell.passed} of {cell.cases}", str(cell.unstable), _USES[cell.use]
         )
     console = open_console()
     console.print(table)
-    for reason, count in result.left_out.items():
+    for reason, count in left_out.items():
         console.print(f"{count} probes were not asked: {reason}")
-    console.print(f"{result.power.cases} probes of {result.model} written to {result.path}")
-    console.print(power_table([result.power]))

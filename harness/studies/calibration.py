@@ -8,12 +8,13 @@ from enum import StrEnum
 from harness.comparison.pairing import stability_of
 from harness.engines.base import CANDIDATE
 from harness.run.cache import Cache
-from harness.run.generation import OpenEngine, Progress, answer_cases
+from harness.run.generation import KeptEngine, OpenEngine, Progress, answer_cases, engine_opener
 from harness.run.prompting import render_turn
 from harness.run.scoring import Judging, score_cases
-from harness.run.workload import plan_workload
+from harness.run.workload import Answers, plan_workload
 from harness.types import (
     NOTHING_ALLOWED,
+    CaseResult,
     ExecutionPlan,
     GoldenCase,
     GoldenSet,
@@ -47,7 +48,7 @@ class Cell:
     Attributes:
         cases: How many the model answered.
         passed: How many of them it passed in all wordings.
-        unstable: How many of them it passed in some.
+        unstable: How many of them it passed as they stand, and not in another wording.
     """
 
     skill: str
@@ -91,8 +92,7 @@ def unanswerable(
         The problem, by the case's key.
     """
     sides = {CANDIDATE: model}
-    worded = [_worded(case, number) for case in cases for number in range(len(WORDINGS))]
-    asked = plan_workload(sides, worded, chat_template_kwargs=plan.chat_template_kwargs).answers
+    asked = plan_workload(sides, _worded_all(cases), chat_template_kwargs=plan.chat_template_kwargs).answers
     rendered = render_turn(asked, sides, plan, cache)
     return {
         request.key.rpartition("~")[0]: problem
@@ -111,7 +111,10 @@ def measure_stability(
     open_engine: OpenEngine | None = None,
     allowed: Permissions = NOTHING_ALLOWED,
 ) -> dict[str, Stability]:
-    """Answer each case in all wordings, in a shuffled order, so that no two have the same batches.
+    """Answer each case as it stands, and those that pass in the next wording, in a shuffled order.
+
+    What fails in one wording can't be chosen, so it is asked no further: that spares a model that passes a
+    quarter of the probes half of the answers.
 
     Args:
         model: The model.
@@ -129,12 +132,23 @@ def measure_stability(
         PromptError: The model can't answer a case.
         EngineError: The model failed.
     """
-    asked = [_worded(case, number) for case in cases for number in range(len(WORDINGS))]
-    random.Random(_ORDER).shuffle(asked)
-    answers = answer_cases({CANDIDATE: model}, plan, asked, cache, on_progress, open_engine=open_engine)[
-        CANDIDATE
-    ]
-    results = score_cases(
+    opened = KeptEngine(open_engine or engine_opener(_worded_all(cases), None))
+    found = {case.key: Stability(passed=0, answers=0) for case in cases}
+    for number in range(len(WORDINGS)):
+        asked = [_worded(case, number) for case in cases if found[case.key].passed == number]
+        random.Random(_ORDER).shuffle(asked)
+        answers = answer_cases({CANDIDATE: model}, plan, asked, cache, on_progress, open_engine=opened)
+        for result in _scored(asked, answers[CANDIDATE], on_progress, allowed):
+            key, one = result.key.rpartition("~")[0], stability_of(result)
+            before = found[key]
+            found[key] = Stability(passed=before.passed + one.passed, answers=before.answers + one.answers)
+    return found
+
+
+def _scored(
+    asked: Sequence[GoldenCase], answers: Answers, on_progress: Progress, allowed: Permissions
+) -> Sequence[CaseResult]:
+    return score_cases(
         asked,
         answers.completions,
         reference_losses=answers.reference_losses,
@@ -142,12 +156,6 @@ def measure_stability(
         on_progress=on_progress,
         judging=Judging(allowed=allowed),
     )
-    found = {case.key: Stability(passed=0, answers=0) for case in cases}
-    for result in results:
-        key, one = result.key.rpartition("~")[0], stability_of(result)
-        before = found[key]
-        found[key] = Stability(passed=before.passed + one.passed, answers=before.answers + one.answers)
-    return found
 
 
 def choose_probes(
@@ -232,6 +240,10 @@ def _of_cells(
 
 def _is_stable(found: Stability) -> bool:
     return found.passed == len(WORDINGS)
+
+
+def _worded_all(cases: Sequence[GoldenCase]) -> list[GoldenCase]:
+    return [_worded(case, number) for case in cases for number in range(len(WORDINGS))]
 
 
 def _worded(case: GoldenCase, number: int) -> GoldenCase:

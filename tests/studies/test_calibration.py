@@ -143,17 +143,37 @@ def engine(monkeypatch):
     return made
 
 
-def test_each_case_is_asked_in_all_wordings_and_counted(tiny_model_dir):
+def test_each_case_is_asked_in_further_wordings_while_it_passes(tiny_model_dir):
     made = Engine(lambda case_id, wording: case_id == "half-1" or (case_id == "half-2" and wording == 1))
     model = describe_model(str(tiny_model_dir))
     plan = choose_plan("float32", "cpu", 4096, [model])
-    cases = [case for case in level_sets()[0].cases if case.id.startswith(("half", "turns-name"))]
+    cases = [case for case in level_sets()[0].cases if case.id.startswith(("half", "turns-name", "spider"))]
     found = measure_stability(model, plan, cases, Cache(None), lambda *_: None, open_engine=made.opened)
-    assert found["easy/half-1"] == Stability(passed=0, answers=3)
-    assert found["easy/half-2"] == Stability(passed=2, answers=3)
+    assert found["easy/half-1"] == Stability(passed=0, answers=1)
+    assert found["easy/half-2"] == Stability(passed=1, answers=2)
     assert found["easy/turns-name-1"] == Stability(passed=3, answers=3)
-    first = [text for case_id, _, text in made.asked if case_id == "half-1"]
-    assert sorted(text.partition("What")[0] for text in first) == sorted(WORDINGS)
+    wordings = {
+        name: [wording for case_id, wording, _ in made.asked if case_id == name]
+        for name in ("half-1", "half-2", "spider-legs")
+    }
+    assert wordings == {"half-1": [0], "half-2": [0, 1], "spider-legs": [0, 1, 2]}
+    texts = [text for case_id, _, text in made.asked if case_id == "spider-legs"]
+    assert [text.removesuffix(texts[0]) for text in texts] == list(WORDINGS)
+
+
+def test_the_model_is_loaded_once_for_all_wordings(engine, tiny_model_dir):
+    model = describe_model(str(tiny_model_dir))
+    plan = choose_plan("float32", "cpu", 4096, [model])
+    cases = level_sets()[0].cases[:3]
+    opened = []
+
+    def open_engine(sides, wanted):
+        opened.append(dict(sides))
+        return engine.opened(sides, wanted)
+
+    measure_stability(model, plan, cases, Cache(None), lambda *_: None, open_engine=open_engine)
+    assert len(opened) == 1
+    assert len(engine.asked) == 9
 
 
 def test_what_leaves_the_context_is_not_asked(tiny_model_dir):
@@ -226,6 +246,31 @@ def test_a_model_that_passes_too_little_leaves_the_bundled_probes(
     assert isinstance(result.exception, SettingsError)
     assert "(--floor 0 and --ceiling 1 take 0: too few)" in str(result.exception)
     assert not (tmp_path / "golden_sets").exists()
+    assert re.search(r"word-problems +easy +0 of 16 +0 +left out: too hard", result.output)
+    assert re.search(r"\d+ probes were not asked: they run code, which allow-code-checks", result.output)
+    machine = calibrate(tiny_model_dir, "--json")
+    assert isinstance(machine.exception, SettingsError)
+    assert machine.stdout == ""
+
+
+def test_levels_and_skills_can_be_asked_alone(engine, tiny_model_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    skills = ("arithmetic", "word-problems", "knowledge", "instructions", "json")
+    asked = [word for skill in skills for word in ("--skill", skill)]
+    result = calibrate(
+        tiny_model_dir, "--json", "--ceiling", 1, "--level", "easy", "--level", "medium", *asked
+    )
+    assert result.exit_code == 0, result.output
+    cells = {(cell["skill"], cell["level"]) for cell in json.loads(result.stdout)["cells"]}
+    assert cells == {(skill, level) for skill in skills for level in ("easy", "medium")}
+    few = calibrate(tiny_model_dir, "--skill", "arithmetic", "--overwrite")
+    assert "of the skills and levels that were asked" in str(few.exception)
+    for option, name, allowed in (
+        ("--level", "hardest", "easy | medium | hard"),
+        ("--skill", "sums", "knowl"),
+    ):
+        refused = calibrate("nowhere", option, name, "--overwrite")
+        assert f"{option}: found {name!r} (allowed: {allowed}" in str(refused.exception)
 
 
 def test_bounds_that_take_too_few_are_told_what_others_would_take(
