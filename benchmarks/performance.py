@@ -8,8 +8,9 @@ Parts: ``start`` (what starting costs), ``judge`` (the share of a judge's ideal 
 distinct prompts and with one system prompt), ``served`` (others that ask our server), ``training`` (a bare
 TRL script), ``workers`` (a Ray cluster) and ``profile`` (where the time goes). PYTHON has lm-eval and
 inspect_ai beside torch, transformers and peft, EXECUTABLE is that of promptfoo (``make peers`` installs all
-of them); without them their rows are left out. ``--quick`` measures each once and begins nothing new after
-24 minutes; the whole takes a night.
+of them); without them their rows are left out. ``--ways tunegate 'bare loop'`` measures these ways of
+``speed`` alone, so that the slow ones can be measured less often: the page says how often each was.
+``--quick`` measures each once and begins nothing new after 24 minutes; the whole takes a night.
 
 All ways take turns in every repetition. Each figure is kept in benchmarks/performance.json as soon as it is
 measured, and the page is written again: an interrupted run keeps what it has, and the same command goes on
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256], help="cases of the part speed")
+    parser.add_argument("--ways", nargs="+", default=[], help="ways of the part speed (default: all)")
     parser.add_argument("--scale", type=int, nargs="+", help="cases of the part scale")
     parser.add_argument("--only", nargs="+", choices=[*PARTS], default=[*PARTS])
     parser.add_argument("--peers", metavar="PYTHON")
@@ -62,6 +64,7 @@ def main() -> None:
         sizes=tuple(asked.sizes[:1] if asked.quick else asked.sizes),
         scale=tuple(asked.scale or ((1000, 100_000) if asked.quick else (1000, 10_000, 100_000))),
         base=asked.base,
+        ways=tuple(asked.ways),
         peers=asked.peers,
         promptfoo=asked.promptfoo,
         work=(asked.output or ROOT / ".tunegate").resolve() / "performance",
@@ -93,7 +96,7 @@ def measure(store: "Store", part: str, step: Step, repeat: int, until: float | N
         repeat: How many figures of each row were wanted before.
         until: When nothing new begins any more, by the monotonic clock; None for never.
     """
-    if all(store.count(part, row) > repeat for row in step.rows):
+    if all(store.count(part, row) > (0 if step.once else repeat) for row in step.rows):
         return
     if until is not None and time.monotonic() > until:
         print(f"{part}: no time for {', '.join(step.rows)}", flush=True)

@@ -138,11 +138,12 @@ def _speed(rows: _Rows) -> Iterator[str]:
                 _cell(_value(rows, f"{name}/{way}", "cpu_s")),
                 _cell(_value(rows, f"{name}/{way}", "peak_mb"), 0),
                 _cell(_ratio(ours, _value(rows, f"{name}/{way}")), 2),
+                str(len(rows[f"{name}/{way}"]["runs"])),
             ]
             for way, said in _NAMES.items()
             if _value(rows, f"{name}/{way}") is not None
         ]
-        yield _table(["way", "seconds", "CPU seconds", "peak MB of a process", "ours ÷ it"], lines)
+        yield _table(["way", "seconds", "CPU seconds", "peak MB of a process", "ours ÷ it", "runs"], lines)
         yield _table(["goal", "measured", "target"], _ratios(int(cases), kind, rows, name))
         if texts := _texts(rows, name):
             yield texts
@@ -170,8 +171,9 @@ def _tuned(rows: _Rows) -> str:
     if not lines:
         return ""
     return (
-        "### The script's loop\n\nTuned on a quarter of the cases, 16 at least; the fastest setting is the "
-        "one above.\n\n" + _table(["prompts", "rows of a batch", "threads", "seconds"], lines)
+        "### The script's loop\n\nTuned once, on a quarter of the smallest set, 16 cases at least; the "
+        "fastest setting is the one above.\n\n"
+        + _table(["prompts", "rows of a batch", "threads", "seconds"], lines)
     )
 
 

@@ -48,12 +48,14 @@ def speed(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
             job = job_for(amount, cases, kind)
             name = f"{cases} {kind}"
             # Where time is short, the same way is tuned for both kinds, on the prompts of one.
-            tuned_on = f"{cases} distinct" if amount.quick else name
+            tuned_on = f"{min(amount.sizes)} {'distinct' if amount.quick else kind}"
             if tuned_on == name:
                 steps.append(_tuning(job, name, _TUNED[2:] if amount.quick else _TUNED))
             for way, answer in _ways(job, tuned_on, rows).items():
-                steps.append(_timed(job, name, way, answer, late=_late(way, kind) if amount.quick else 0))
-            steps.append(_with_cache(job, name, late=_late("cache", kind) if amount.quick else 0))
+                if _is_wanted(amount, way):
+                    steps.append(_timed(job, name, way, answer, late=_late(way, kind) if amount.quick else 0))
+            if _is_wanted(amount, "cache"):
+                steps.append(_with_cache(job, name, late=_late("cache", kind) if amount.quick else 0))
     return steps
 
 
@@ -74,6 +76,10 @@ _ORDER = {
     "lm-eval shared": 34,
     "one call shared": 36,
 }
+
+
+def _is_wanted(amount: Amount, way: str) -> bool:
+    return not amount.ways or way in amount.ways
 
 
 def _late(way: str, kind: str) -> int:
@@ -136,7 +142,7 @@ def _tuning(job: Job, name: str, tried: Sequence[tuple[int, int | None]]) -> Ste
         for each in tried:
             yield _tuned_row(name, *each), fresh(few, "tuning", bare_loop, *each).figures
 
-    return Step(rows=[_tuned_row(name, *each) for each in tried], run=measured)
+    return Step(rows=[_tuned_row(name, *each) for each in tried], run=measured, once=True)
 
 
 def _timed(job: Job, name: str, way: str, answer: Callable[[Job], Taken], late: int) -> Step:

@@ -93,6 +93,7 @@ class Amount:
         sizes: Numbers of cases that a model answers.
         scale: Numbers of cases with made-up answers.
         base: The base model.
+        ways: Those of the part ``speed`` that are measured; empty for all.
         peers: An interpreter with lm-eval and inspect_ai; None without them.
         promptfoo: Its executable; None without it.
         work: A directory for what is kept between steps.
@@ -102,6 +103,7 @@ class Amount:
     sizes: Sequence[int]
     scale: Sequence[int]
     base: str
+    ways: Sequence[str] = ()
     peers: str | None
     promptfoo: str | None
     work: Path
@@ -115,11 +117,13 @@ class Step:
         rows: Their names.
         run: Measures each of them once, and gives its figures as soon as it has them.
         late: Whether other steps go first where time is short: the larger, the later.
+        once: Whether it is measured in the first repetition alone.
     """
 
     rows: Sequence[str]
     run: Callable[[], Iterator[tuple[str, dict[str, float]]]]
     late: int = 0
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
