@@ -29,10 +29,7 @@ RESAMPLES = 4999
 BOOTSTRAP_FROM = 15
 # The same for units that differ, if most others moved by the same amount.
 ALIKE_BELOW = 8
-DRAWS = 9999
 _ROUNDING = 1e-9
-_EXACT_UP_TO = 14  # up to 2^14 sign patterns are enumerated; beyond that they are sampled
-_MOST_CASES = 20_000  # the exact distribution of whole numbers is cheap up to this sum
 _CELLS = 2_000_000  # random numbers drawn at a time: limits the memory, not the quality of the result
 
 
@@ -66,59 +63,11 @@ def _moves_from(units: Units, reference: float) -> list[float]:
     return [0.0 if abs(move) < _ROUNDING else move for move in moves]
 
 
-def sign_flip_p(units: Units, *, draws: int = DRAWS) -> float:
-    """One-sided p-value of "no drop": the probability of so large a sum if each unit's sign is random.
-
-    Fisher, R. A. (1935). The Design of Experiments, section 21. Exact if few units moved or all moved by
-    whole numbers; otherwise by random signs, counting the observed ones too, so that the p-value is valid
-    (Phipson, B. and Smyth, G. K. (2010). Permutation p-values should never be zero. SAGMB 9(1)).
-
-    Args:
-        units: The drops, baseline minus candidate; whole clusters change their sign.
-        draws: Random sign patterns, if not all are enumerated.
-    """
-    import numpy as np
-
-    moved = np.array([total for total in units.sums if abs(total) > _ROUNDING])
-    if moved.size == 0:
-        return 1.0
-    absolute = np.abs(moved)
-    # A pattern's sum is the lost moves minus the gained ones; rounding may have added a little.
-    reach = (moved.sum() + absolute.sum()) / 2 - 1e-12 * absolute.sum()
-    if moved.size <= _EXACT_UP_TO:
-        patterns = (np.arange(2**moved.size)[:, None] >> np.arange(moved.size)) & 1
-        return float((patterns.astype(float) @ absolute >= reach).mean())
-    if bool((moved == np.round(moved)).all()) and absolute.sum() <= _MOST_CASES:
-        return _whole_number_p(absolute.astype(int), int(moved.sum()))
-    random, reached = np.random.default_rng(0), 0
-    for rows in _portions(draws, moved.size):
-        # Eight signs per random byte. # (rows, moved)
-        coins = random.integers(0, 256, size=(rows, -(-moved.size // 8)), dtype=np.uint8)
-        signs = np.unpackbits(coins, axis=1, count=moved.size)
-        reached += int((signs.astype(float) @ absolute >= reach).sum())
-    return (1 + reached) / (1 + draws)
-
-
 def _portions(rows: int, columns: int) -> Iterator[int]:
     """Rows to draw at a time, to limit the memory."""
     most = max(1, _CELLS // columns)
     for start in range(0, rows, most):
         yield min(most, rows - start)
-
-
-def _whole_number_p(sizes: "NDArray[np.int_]", observed: int) -> float:
-    """The exact distribution of the sum of randomly signed whole numbers, by convolution."""
-    import numpy as np
-
-    # Probability of each sum of the sizes with a positive sign; the signed sum is twice that, minus all
-    # sizes.
-    chance = np.ones(1)
-    for size in sizes:
-        fallen = np.zeros(chance.size + size)
-        fallen[: chance.size] += chance / 2
-        fallen[size:] += chance / 2
-        chance = fallen
-    return float(chance[(int(sizes.sum()) + observed) // 2 :].sum())
 
 
 def mean_drop(

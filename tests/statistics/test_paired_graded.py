@@ -1,7 +1,6 @@
-"""The sign-flip test and the interval of a mean drop, against enumeration and by simulation."""
+"""The test and the interval of a mean drop, by worked examples and by simulation."""
 
 import math
-from itertools import product
 
 import numpy as np
 import pytest
@@ -10,79 +9,27 @@ from hypothesis import strategies as st
 
 from harness.statistics import paired_graded
 from harness.statistics.clusters import Units, group
-from harness.statistics.paired_binary import drop_p, mcnemar_p, tango_interval
+from harness.statistics.paired_binary import drop_p, tango_interval
 from harness.statistics.paired_graded import (
     BOOTSTRAP_FROM,
     mean_drop,
     moved_units,
     paired_interval,
-    sign_flip_p,
 )
 from tests.statistics.conftest import alone
-
-
-@given(st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=8))
-def test_the_exact_test_equals_enumeration(drops):
-    sums = [
-        sum(s * d for s, d in zip(signs, drops, strict=True)) for signs in product((-1, 1), repeat=len(drops))
-    ]
-    expected = 1.0 if not any(drops) else np.mean([total >= sum(drops) - 1e-9 for total in sums])
-    assert sign_flip_p(alone(drops)) == pytest.approx(expected)
-
-
-@settings(deadline=None)
-@given(st.lists(st.sampled_from([-3.0, -1.0, 1.0, 2.0]), min_size=15, max_size=16))
-def test_whole_numbers_are_exact_beyond_the_enumerated_sizes(drops):
-    """15 and more moves of whole numbers, as clusters of flips are: the same as all 2^n sign patterns."""
-    sums = np.zeros(1)
-    for drop in drops:
-        sums = np.concatenate([sums + drop, sums - drop])
-    assert sign_flip_p(alone(drops)) == pytest.approx(float((sums >= sum(drops)).mean()))
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_single_flips_give_mcnemars_exact_test(lost, gained):
-    drops = [1.0] * lost + [-1.0] * gained + [0.0] * 5
-    assert sign_flip_p(alone(drops)) == pytest.approx(mcnemar_p(lost, gained, mid=False), rel=1e-6)
-
-
-def test_drawn_signs_come_near_the_exact_value():
-    """20 equal fractions: the exact value is a binomial's tail, the drawn one lies within its error."""
-    drops = [0.1] * 14 + [-0.1] * 6
-    assert sign_flip_p(alone(drops)) == pytest.approx(mcnemar_p(14, 6, mid=False), abs=0.01)
-
-
-@pytest.mark.parametrize("cells", [2_000_000, 60])
-def test_drawn_signs_of_a_worked_example(monkeypatch, cells):
-    """Seventeen fractions, 99 draws of eight coins a byte, in one portion or in many: the definition in plain loops."""
-    monkeypatch.setattr(paired_graded, "_CELLS", cells)
-    drops = [0.1 * place for place in range(1, 10)] + [-0.1 * place - 0.03 for place in range(8)]
-    random, rows, patterns = np.random.default_rng(0), max(1, cells // 17), []
-    for start in range(0, 99, rows):
-        patterns += random.integers(0, 256, size=(min(rows, 99 - start), 3), dtype=np.uint8).tolist()
-    reached = 0
-    for row in patterns:
-        coins = [byte >> (7 - bit) & 1 for byte in row for bit in range(8)][:17]
-        reached += sum(abs(d) if coin else -abs(d) for d, coin in zip(drops, coins, strict=True)) >= sum(
-            drops
-        )
-    assert 0 < reached < 50
-    assert sign_flip_p(alone(drops), draws=99) == (1 + reached) / 100
-
-
-def test_no_difference_is_no_evidence():
-    assert sign_flip_p(alone([0.0] * 30)) == 1.0
-
-
-def test_clusters_flip_whole():
-    """Twelve equal drops in two clusters are two coins: p = 1/4, not 1/4096."""
-    assert sign_flip_p(group([0.5] * 12, [0] * 6 + [1] * 6)) == pytest.approx(0.25)
 
 
 def test_the_same_scores_give_the_same_figures():
     drops = alone(np.random.default_rng(1).normal(0.1, 0.3, 60).tolist())
     assert paired_interval(drops, 0.9) == paired_interval(drops, 0.9)
-    assert sign_flip_p(drops) == sign_flip_p(drops)
+
+
+def test_resamples_are_the_same_in_one_portion_and_in_many(monkeypatch):
+    drops = alone(np.random.default_rng(1).normal(0.1, 0.3, 60).tolist())
+    whole = mean_drop(drops, 0.9, resamples=99)
+    assert whole.method == "studentised bootstrap"
+    monkeypatch.setattr(paired_graded, "_CELLS", 7 * 60)
+    assert mean_drop(drops, 0.9, resamples=99) == whole
 
 
 def test_the_bootstrap_needs_enough_that_moved():
@@ -213,7 +160,6 @@ def test_every_interval_is_finite_and_holds_its_estimate(drops, cluster):
     assert math.isfinite(interval.low)
     assert -1 <= interval.low <= interval.estimate + 1e-9
     assert interval.estimate - 1e-9 <= interval.high <= 1
-    assert 0 < sign_flip_p(units) <= 1
 
 
 def dense(random, n, drop):
@@ -277,7 +223,8 @@ def test_no_change_is_rarely_called_a_drop(n, cluster):
     for _ in range(800):
         shift = np.repeat(random.normal(0, 0.2, n // cluster), cluster)
         drops = np.where(random.random(n) < 0.5, shift + random.normal(0, 0.1, n), 0.0)
-        rejected += sign_flip_p(group(drops.tolist(), [place // cluster for place in range(n)])) <= 0.05
+        units = group(drops.tolist(), [place // cluster for place in range(n)])
+        rejected += mean_drop(units, 0.9, reach=0.5, resamples=499).p_value <= 0.05
     assert rejected / 800 <= 0.05 + 3 * (0.05 * 0.95 / 800) ** 0.5
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from harness.statistics.clusters import Units, mean_interval
-from harness.statistics.paired_graded import sign_flip_p
+from harness.statistics.clusters import CONFIDENCE, Units, mean_interval
+from harness.statistics.paired_graded import mean_drop
+from harness.types import Interval
 from trainers.config import RunConfig
 from trainers.run.training_run import TrainingRun
 
@@ -12,7 +13,7 @@ from trainers.run.training_run import TrainingRun
 def reward_comparison(
     run: TrainingRun[RunConfig], before: Sequence[float], after: Sequence[float]
 ) -> dict[str, Any]:
-    """Both means with intervals, and the test of "no better", paired by prompt; also printed.
+    """Both means and the gain with intervals, and the test of "no better", paired by prompt; also printed.
 
     Args:
         run: The run, on whose console it is printed.
@@ -20,28 +21,35 @@ def reward_comparison(
         after: The same after training, prompt by prompt.
 
     Returns:
-        ``figure`` and ``n``; ``before`` and ``after``, each with estimate, low, high and confidence;
-        ``p_no_better``, the one-sided p-value.
+        ``figure`` and ``n``; ``before``, ``after`` and ``gain``, each with estimate, low, high and
+        confidence; ``p_no_better``, the one-sided p-value of the gain's interval.
     """
     gains = [now - was for was, now in zip(before, after, strict=True)]
+    rewards = [*before, *after]
+    # The rule is about drops; a gain is a negative drop. A reward's scale is as long as what was seen of it.
+    units = Units(sums=tuple(gains), sizes=(1.0,) * len(gains))
+    found = mean_drop(units, CONFIDENCE, reach=max(rewards) - min(rewards))
     means = _mean(before), _mean(after)
-    # The test is about a large sum of drops; a gain is a negative drop.
-    p_value = sign_flip_p(Units(sums=tuple(gains), sizes=(1.0,) * len(gains)))
+    gain = _as_facts(found.interval)
     run.console.print(
         f"held out  reward of the likeliest answer to {len(after)} prompts {_told(means[0])} before, "
-        f"{_told(means[1])} after (p={p_value:.2g} of no better)"
+        f"{_told(means[1])} after: {_told(gain, '+')} (p={found.p_value:.2g} of no better)"
     )
     return {
         "figure": "mean reward",
         "n": len(after),
         "before": means[0],
         "after": means[1],
-        "p_no_better": p_value,
+        "gain": gain,
+        "p_no_better": found.p_value,
     }
 
 
 def _mean(values: Sequence[float]) -> dict[str, float]:
-    interval = mean_interval(values, range(len(values)))
+    return _as_facts(mean_interval(values, range(len(values))))
+
+
+def _as_facts(interval: Interval) -> dict[str, float]:
     return {
         "estimate": interval.estimate,
         "low": interval.low,
@@ -50,5 +58,5 @@ def _mean(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _told(mean: dict[str, float]) -> str:
-    return f"{mean['estimate']:.3f} [{mean['low']:.3f}, {mean['high']:.3f}]"
+def _told(mean: dict[str, float], sign: str = "") -> str:
+    return f"{mean['estimate']:{sign}.3f} [{mean['low']:{sign}.3f}, {mean['high']:{sign}.3f}]"
