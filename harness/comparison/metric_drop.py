@@ -19,6 +19,7 @@ from harness.statistics.clusters import (
     group,
     mean_interval,
     rate_interval,
+    variance_inside,
 )
 from harness.statistics.detectable_drops import (
     clusters_that_settle,
@@ -27,6 +28,7 @@ from harness.statistics.detectable_drops import (
     flips_by_chance,
 )
 from harness.statistics.detectable_repeated_drops import (
+    detectable_averaged_drop,
     detectable_repeated_cluster_drop,
     detectable_repeated_clusters,
     detectable_repeated_drop,
@@ -36,7 +38,6 @@ from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_that_settle, rates_seen
 from harness.statistics.power import (
     churn_of,
-    detectable_averaged_drop,
     detectable_drop,
     detectable_mean_drop,
 )
@@ -176,7 +177,7 @@ def smallest_detectable(
     if paired.kind == "graded":
         rise = None if paired.light_tails else rise_of(paired)
         return detectable_mean_drop(
-            units,
+            replace(units, inside=variance_inside(paired.drops, paired.clusters)),
             level,
             margin=margin,
             confidence=confidence,

@@ -51,10 +51,13 @@ class Units:
     Attributes:
         sums: Each unit's sum of values.
         sizes: Each unit's weight: the number of cases (or tokens) in its sum.
+        inside: Variance of a case's value about its own unit's mean; 0 for single cases, or where it is
+            unknown and units move as one.
     """
 
     sums: tuple[float, ...]
     sizes: tuple[float, ...]
+    inside: float = 0.0
 
     @property
     def count(self) -> int:
@@ -95,6 +98,21 @@ def group(values: Sequence[float], clusters: Sequence[str | int]) -> Units:
         sums=tuple(math.fsum(each) for each in members.values()),
         sizes=tuple(float(len(each)) for each in members.values()),
     )
+
+
+def variance_inside(values: Sequence[float], clusters: Sequence[str | int]) -> float:
+    """Variance of a value about its own cluster's mean; 0 without clusters.
+
+    Args:
+        values: One number a case.
+        clusters: Each case's cluster.
+    """
+    units = group(values, clusters)
+    if units.count == len(values):
+        return 0.0
+    squares = math.fsum(value * value for value in values)
+    between = math.fsum(part * part / size for part, size in zip(units.sums, units.sizes, strict=True))
+    return max(squares - between, 0.0) / (len(values) - units.count)
 
 
 def unseen_share(units: float, error: float) -> float:

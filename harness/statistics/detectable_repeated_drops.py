@@ -65,6 +65,46 @@ def detectable_repeated_drop(
     return None if fall is None else _mean_fall(trials, fall)
 
 
+def detectable_averaged_drop(  # the cases, their noise and the gate's own settings
+    rates: Sequence[float],
+    noise: float,
+    level: float,
+    *,
+    margin: float,
+    confidence: float = CONFIDENCE,
+    power: float = POWER,
+) -> float:
+    """Smallest true drop that is found if each case's drop is noisy, and further cases are lost whole.
+
+    By Student's distribution. A share s of the cases is lost, each with its own rate p, so the drop is d = s
+    m(p) and a case's drop varies by v(d) = (1 - s) noise + s m(p^2) - d^2, with m a mean over the cases.
+    Found where d sqrt(n) = t sqrt(v(d)).
+
+    Args:
+        rates: Each case's chance to pass in the baseline.
+        noise: Variance of a case's drop if nothing changed.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop: the interval has to reach beyond.
+        confidence: Two-sided, of that interval.
+        power: Probability of finding the drop.
+    """
+    from scipy.special import stdtrit
+
+    n, rate = len(rates), math.fsum(rates) / len(rates)
+    if rate == 0 or n < 2:
+        return 1.0
+    lost = (math.fsum(each * each for each in rates) / n - noise) / rate
+    needed, sure, bound = (
+        float(stdtrit(n - 1, chance)) for chance in (1 - level, power, (1 + confidence) / 2)
+    )
+    square = (needed + sure) ** 2
+    root = math.sqrt((square * lost) ** 2 + 4 * (n + square) * square * noise)
+    found = (square * lost + root) / (2 * (n + square))
+    spread = max(noise + margin * lost - margin * margin, 0.0)
+    reaching = margin - (bound - sure) * math.sqrt(spread / n)
+    return min(max(found, reaching), 1.0)
+
+
 def detectable_repeated_cluster_drop(
     trials: Sequence[Trials],
     units: Units,

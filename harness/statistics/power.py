@@ -1,19 +1,14 @@
 """The size of a true drop that the gate can find, by formula; and the smallest number with a property."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from harness.statistics.clusters import CONFIDENCE, Units, standard_error
+from harness.statistics.clusters import CONFIDENCE, Units, degrees_of_freedom, standard_error
+from harness.statistics.detectable_falls import by_rule, detectable_fall, spreads
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
-from harness.statistics.paired_graded import (
-    alike_jumps,
-    few_moved_from,
-    jumps_p,
-    mean_drop,
-    moved_units,
-)
+from harness.statistics.paired_graded import alike_jumps, few_moved_from, jumps_p, moved_units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -214,57 +209,13 @@ def _least_losses(n: int, gained: int, regresses: Callable[[int, int], bool]) ->
     return low
 
 
-def detectable_averaged_drop(  # the cases, their noise and the gate's own settings
-    rates: Sequence[float],
-    noise: float,
-    level: float,
-    *,
-    margin: float,
-    confidence: float = CONFIDENCE,
-    power: float = POWER,
-) -> float:
-    """Smallest true drop that is found if each case's drop is noisy, and further cases are lost whole.
-
-    By Student's distribution. A share s of the cases is lost, each with its own rate p, so the drop is d = s
-    m(p) and a case's drop varies by v(d) = (1 - s) noise + s m(p^2) - d^2, with m a mean over the cases.
-    Found where d sqrt(n) = t sqrt(v(d)).
-
-    Args:
-        rates: Each case's chance to pass in the baseline.
-        noise: Variance of a case's drop if nothing changed.
-        level: One-sided level at which "no drop" is rejected.
-        margin: Largest tolerated drop: the interval has to reach beyond.
-        confidence: Two-sided, of that interval.
-        power: Probability of finding the drop.
-    """
-    from scipy.special import stdtrit
-
-    n, rate = len(rates), math.fsum(rates) / len(rates)
-    if rate == 0 or n < 2:
-        return 1.0
-    lost = (math.fsum(each * each for each in rates) / n - noise) / rate
-    needed, sure, bound = (
-        float(stdtrit(n - 1, chance)) for chance in (1 - level, power, (1 + confidence) / 2)
-    )
-    square = (needed + sure) ** 2
-    root = math.sqrt((square * lost) ** 2 + 4 * (n + square) * square * noise)
-    found = (square * lost + root) / (2 * (n + square))
-    spread = max(noise + margin * lost - margin * margin, 0.0)
-    reaching = margin - (bound - sure) * math.sqrt(spread / n)
-    return min(max(found, reaching), 1.0)
-
-
 # Number of moved units from which their spread says how scores move; below, few of them decide. The normal
 # approximation needs an effective number.
 _SPREAD_FROM = 5
-# Below this number of units the normal approximation is replaced by the rule itself, on samples of the units.
-_BY_RULE_BELOW = 30
-# Samples of them; the first few suffice where nearly all, or many too few, are found.
-_SAMPLES, _FIRST = 200, 40
-_RESAMPLES = 299
-_COARSE = 2e-3
 _BY_CHANCE = 1e-9  # smaller moves are rounding
 _ALL_FLIP = 0.5
+# Quantiles of the estimated error over which its distribution is taken.
+_POINTS = 64
 
 
 def detectable_mean_drop(
@@ -280,11 +231,11 @@ def detectable_mean_drop(
 ) -> float | None:
     """Smallest true mean drop that is called a regression with the given probability.
 
-    If enough units moved, all of them fall by the same amount, and their spread stays: the normal
-    approximation, or for few units the rule itself. If so few moved that jumps are counted, the counted
-    variance contains the drop itself: d sqrt(n) = z sqrt(s^2 + d^2). If hardly any moved, the drop is assumed
-    to consist of units that are lost completely, each by ``reach``: of all drops of one size these are the
-    hardest to find.
+    If enough units moved, all of them fall by the same amount, and their spread stays: found by the rule
+    itself on samples of them, of many units by Student's t. If so few moved that jumps are counted, the
+    counted variance contains the drop itself: d sqrt(n) = z sqrt(s^2 + d^2). If hardly any moved, the drop is
+    assumed to consist of units that are lost completely, each by ``reach``: of all drops of one size these
+    are the hardest to find.
 
     Args:
         units: The drops, baseline minus candidate.
@@ -305,53 +256,63 @@ def detectable_mean_drop(
     z = float(ndtri(1 - level)) + z_power
     counted = few_moved_from(units) is not None
     moved = sum(abs(total) > _BY_CHANCE for total in units.sums)
-    if moved >= _SPREAD_FROM and z * z < units.count < _BY_RULE_BELOW:
-        return _detectable_fall(units, level, margin, confidence, rise, power, light_tails=light_tails)
+    limits = (level, margin, confidence)
+    if moved >= _SPREAD_FROM and (light_tails or z * z < units.count) and by_rule(units):
+        guess = drop_by_t(_error(units), degrees_of_freedom(units), *limits, power)
+        return detectable_fall(units, *limits, rise, power, light_tails=light_tails, guess=guess)
     if counted and (moved_units(units) < _SPREAD_FROM or units.count <= z * z):
         return _detectable_losses(units, level, margin, confidence, reach, rise, power)
+    unseen = -math.inf if rise is None else rise * (level ** (-1 / units.effective) - 1)
+    if not counted:
+        return drop_by_t(_error(units), degrees_of_freedom(units), *limits, power, least=unseen)
     error = standard_error(units)
     # Compared with the spread alone, counting needs more by the drop's own part of the variance.
-    own = math.sqrt(1 - z * z / units.count) if counted else 1.0
-    unseen = -math.inf if rise is None else rise * (level ** (-1 / units.effective) - 1) + z_power * error
-    return max(z * error / own, unseen, _reaching(margin, error, confidence, power))
+    own = math.sqrt(1 - z * z / units.count)
+    return max(z * error / own, unseen + z_power * error, _reaching(margin, error, confidence, power))
 
 
-def _detectable_fall(
-    units: Units,
+def _error(units: Units) -> float:
+    """Standard error of the mean, from the spread that units of these sizes have."""
+    return math.sqrt(math.fsum(spreads(units))) / math.fsum(units.sizes)
+
+
+def drop_by_t(
+    error: float,
+    freedom: float,
     level: float,
     margin: float | None,
     confidence: float,
-    rise: float | None,
     power: float,
     *,
-    light_tails: bool,
-) -> float | None:
-    """The fall of all units that the rule calls a regression in that share of samples drawn from these units.
+    least: float = -math.inf,
+) -> float:
+    """The drop that Student's t finds: beyond chance and beyond the margin together.
 
-    Each sample is drawn with replacement. The moves are spread by as much as so few understate their spread.
+    The estimated error varies: a small one shows the drop, but leaves the interval's end within the margin.
+    So the probability of both is the mean over that estimate's distribution.
+
+    Args:
+        error: Standard error of the mean drop.
+        freedom: Degrees of freedom of its estimate.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        power: Probability of finding the drop.
+        least: An observed drop below is never rejected.
     """
     import numpy as np
+    from scipy.special import gammaincinv, ndtr, stdtrit
 
-    mean, wider = units.mean, math.sqrt(units.count / (units.count - 1))
-    moves = np.array(units.sums) / units.sizes
-    moves, sizes = (moves - mean) * wider, np.array(units.sizes)
-    samples = np.random.default_rng(0).integers(0, units.count, (_SAMPLES, units.count))
-
-    def found(fall: float) -> bool:
-        fallen = (moves + fall) * sizes
-        first = sum(regresses(fallen[sample], sizes[sample]) for sample in samples[:_FIRST])
-        if not (power - 0.2) * _FIRST < first < _FIRST:
-            return first == _FIRST
-        return first + sum(
-            regresses(fallen[sample], sizes[sample]) for sample in samples[_FIRST:]
-        ) >= power * len(samples)
-
-    def regresses(sums: "np.ndarray", each: "np.ndarray") -> bool:
-        fallen = Units(sums=tuple(sums.tolist()), sizes=tuple(each.tolist()))
-        result = mean_drop(fallen, confidence, rise=rise, light_tails=light_tails, resamples=_RESAMPLES)
-        return result.p_value <= level and (margin is None or result.high > margin)
-
-    return least_drop(found, 1 + 2 * float(np.abs(moves).max()) + (margin or 0.0), _COARSE)
+    needed, bound = (float(stdtrit(freedom, chance)) for chance in (1 - level, (1 + confidence) / 2))
+    estimates = error * np.sqrt(2 * gammaincinv(freedom / 2, (np.arange(_POINTS) + 0.5) / _POINTS) / freedom)
+    wanted = np.maximum(needed * estimates, least)
+    if margin is not None:
+        wanted = np.maximum(wanted, margin - bound * estimates)
+    if error == 0:
+        return float(wanted.max())
+    most = float(wanted.max()) + 10 * error
+    found = least_drop(lambda drop: float(ndtr((drop - wanted) / error).mean()) >= power, most, 1e-6 * error)
+    return most if found is None else found
 
 
 def _detectable_losses(

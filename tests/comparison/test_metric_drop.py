@@ -28,6 +28,7 @@ from harness.statistics.detectable_drops import (
     flips_by_chance,
 )
 from harness.statistics.detectable_repeated_drops import (
+    detectable_averaged_drop,
     detectable_repeated_cluster_drop,
     detectable_repeated_clusters,
     detectable_repeated_drop,
@@ -36,9 +37,9 @@ from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.power import (
     churn_of,
-    detectable_averaged_drop,
     detectable_drop,
     detectable_mean_drop,
+    drop_by_t,
 )
 from harness.types import GateVerdict, Stability
 
@@ -220,14 +221,13 @@ def test_what_could_be_lost_depends_on_the_scale():
 
 
 def test_the_detectable_drop_of_a_graded_metric_heeds_the_margin():
-    """50 drops of 0.1 and 50 rises: an error of 0.0100504, as worked out beside the formula.
-
-    Without a margin (1.644854 + 0.841621) errors; with one of 0.05 it is 0.05 - (1.644854 - 0.841621) errors.
-    """
+    """50 drops of 0.1 and 50 rises: an error of 0.0100504; by Student's t of 99, as shown beside the formula."""
     row = paired([0.4, 0.6] * 50, [0.5] * 100, metric="f1", kind="graded")
-    assert smallest_detectable(row, 0.05) == pytest.approx(0.024990, abs=2e-6)
-    assert smallest_detectable(row, 0.05, 0.05) == pytest.approx(0.041927, abs=2e-6)
-    assert smallest_detectable(row, 0.01, 0.05, 0.98) == pytest.approx(0.035077, abs=2e-6)
+    for level, margin, confidence in ((0.05, 0.0, 0.9), (0.05, 0.05, 0.9), (0.01, 0.05, 0.98)):
+        # What no case of a hundred gained leaves open: half the scale could be gained.
+        unseen = rise_of(row) * (level**-0.01 - 1)
+        by_t = drop_by_t(0.0100504, 99, level, margin, confidence, 0.8, least=unseen)
+        assert smallest_detectable(row, level, margin, confidence) == pytest.approx(by_t, abs=2e-6)
 
 
 def test_what_two_runs_have_in_common_is_compared_without_verdicts(make_result, make_run):

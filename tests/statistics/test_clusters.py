@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.statistics.clusters import group, unseen_share
+from harness.statistics.clusters import group, unseen_share, variance_inside
 
 
 def test_values_are_added_up_by_cluster():
@@ -30,3 +30,11 @@ def test_unequal_clusters_count_for_less():
 def test_fifty_nine_draws_exclude_five_percent():
     """The least n with 0.95^n <= 0.05 is 59."""
     assert unseen_share(59, 0.05) < 0.05 < unseen_share(58, 0.05)
+
+
+def test_the_variance_inside_clusters_of_a_worked_example():
+    """About their means of 2 and 5: 1 + 1 + 0 of the three, 4 + 4 of the two; 10 over 6 cases less 3 clusters."""
+    values, clusters = [1.0, 3.0, 2.0, 3.0, 7.0, 9.0], ["a", "a", "a", "b", "b", "c"]
+    assert variance_inside(values, clusters) == pytest.approx(10 / 3)
+    assert variance_inside(values, range(6)) == 0.0
+    assert variance_inside([0.1] * 3, ["a"] * 3) == pytest.approx(0.0, abs=1e-12)

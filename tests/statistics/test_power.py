@@ -2,20 +2,18 @@
 
 import math
 from functools import cache
-from statistics import NormalDist, stdev
+from statistics import NormalDist
 
 import numpy as np
 import pytest
-from scipy.stats import multinomial
 
 from harness.statistics.clusters import group
+from harness.statistics.detectable_repeated_drops import detectable_averaged_drop
 from harness.statistics.paired_binary import mcnemar_p, tango_interval
-from harness.statistics.paired_graded import alike_jumps, jumps_p, mean_drop
+from harness.statistics.paired_graded import mean_drop
 from harness.statistics.power import (
     churn_of,
-    detectable_averaged_drop,
     detectable_drop,
-    detectable_mean_drop,
     gain_chances,
     regression_power,
 )
@@ -50,8 +48,6 @@ def test_too_few_cases_detect_nothing():
     assert detectable_drop(3, 0.02, 0.05) is None
     assert detectable_drop(1, 0.02, 0.05) is None
     assert detectable_drop(4, 0.02, 0.01) is None
-    assert detectable_mean_drop(group([0.1, 0.2], [0, 1]), 0.05) is None
-    assert detectable_mean_drop(group([0.0] * 4, range(4)), 0.05) is None
 
 
 def test_more_metrics_and_more_noise_cost_power():
@@ -130,12 +126,6 @@ def test_a_surer_interval_reaches_beyond_the_margin_sooner(confidence):
     drop = detectable_drop(1000, 0.02, 0.05, margin=0.1, confidence=confidence)
     found = regression_power(1000, 0.02, 0.05, margin=0.1, confidence=confidence)
     assert found(drop) >= 0.8 > found(drop - 0.001)
-    still = group([0.0] * 1000, range(1000))
-    churn = churn_of(0, 0, 1000)
-    counted = detectable_drop(1000, churn, 0.05, margin=0.1, confidence=confidence, mid=False)
-    assert detectable_mean_drop(still, 0.05, margin=0.05, confidence=confidence, reach=0.5) == pytest.approx(
-        0.5 * counted
-    )
 
 
 def test_how_many_are_gained_by_chance():
@@ -151,156 +141,6 @@ def test_the_churn_of_a_worked_example():
     assert churn_of(3, 20, 100) == churn_of(20, 3, 100) == pytest.approx((3 + 2) / 100)
     assert churn_of(0, 5, 40) == pytest.approx(1 / 40)
     assert churn_of(0, 0, 9) == pytest.approx(0.1 / 10)
-
-
-def test_the_mean_drop_of_a_worked_example():
-    """50 scores of +0.1 and 50 of -0.1: the error is sqrt(100 x 0.01 x 100/99) / 100 = 0.0100504.
-
-    "No drop" is rejected in 80 % of runs from (1.644854 + 0.841621) x 0.0100504 = 0.024990 on. Beyond a margin
-    of 0.05 the bound reaches in 80 % of runs from 0.05 - (1.644854 - 0.841621) x 0.0100504 = 0.041927 on.
-    """
-    units = group([0.1, -0.1] * 50, range(100))
-    assert detectable_mean_drop(units, 0.05) == pytest.approx(0.024990, abs=2e-6)
-    assert detectable_mean_drop(units, 0.05, margin=0.05) == pytest.approx(0.041927, abs=2e-6)
-    # At a level of 1 %: (2.326348 + 0.841621) x 0.0100504; with a margin of 0.01 the test is the harder part.
-    assert detectable_mean_drop(units, 0.01, margin=0.01) == pytest.approx(0.031839, abs=2e-6)
-    # The 98 % interval and 90 % power: 0.05 - (2.326348 - 1.281552) x 0.0100504.
-    stricter = detectable_mean_drop(units, 0.05, margin=0.05, confidence=0.98, power=0.9)
-    assert stricter == pytest.approx(0.039499, abs=2e-6)
-
-
-def test_where_hardly_any_score_moved_whole_units_are_counted():
-    """Of 1000 units none moved: the drop of a pass rate in so many cases, times what a unit can lose."""
-    still = group([0.0] * 1000, range(1000))
-    counted = detectable_drop(1000, churn_of(0, 0, 1000), 0.05, margin=0.1, mid=False)
-    assert detectable_mean_drop(still, 0.05, margin=0.05, reach=0.5) == pytest.approx(counted * 0.5)
-    assert detectable_mean_drop(still, 0.05, margin=0.5, reach=0.5) is None
-
-
-def test_a_mean_drop_of_a_worked_example():
-    """Forty of a hundred scores moved, by 0.5 down or 0.3 up: (1.645 + 0.842) of a standard error are found."""
-    drops = [0.5] * 20 + [-0.3] * 20 + [0.0] * 60
-    error = stdev(drops) / 10
-    seen = alone(drops)
-    assert detectable_mean_drop(seen, 0.05) == pytest.approx((Z_LEVEL + Z_POWER) * error, rel=1e-9)
-    assert detectable_mean_drop(seen, 0.01, power=0.5) == pytest.approx(Z.inv_cdf(0.99) * error, rel=1e-9)
-    # Beyond a margin of 0.2 the interval's upper end reaches, with this power, from 0.2 - (1.645 - 0.842) errors on.
-    assert detectable_mean_drop(seen, 0.05, margin=0.05) == pytest.approx(
-        (Z_LEVEL + Z_POWER) * error, rel=1e-9
-    )
-    assert detectable_mean_drop(seen, 0.05, margin=0.2) == pytest.approx(
-        0.2 - (Z_LEVEL - Z_POWER) * error, rel=1e-9
-    )
-    assert detectable_mean_drop(seen, 0.05, margin=0.2, confidence=0.8, power=0.9) == pytest.approx(
-        0.2 - (Z.inv_cdf(0.9) - Z.inv_cdf(0.9)) * error, rel=1e-9
-    )
-
-
-@pytest.mark.parametrize("moved", [5, 8])
-def test_counted_jumps_need_more(moved):
-    """Five or more of a hundred moved by 0.5: the drop's own part makes it 1 / sqrt(1 - z^2 / n) times as large."""
-    drops = [0.5] * moved + [0.0] * (100 - moved)
-    z = Z_LEVEL + Z_POWER
-    counted = z * stdev(drops) / 10 / (1 - z * z / 100) ** 0.5
-    assert detectable_mean_drop(alone(drops), 0.05) == pytest.approx(counted, rel=1e-9)
-
-
-def by_the_rule(n, churn, drop, reach, rise, margin=None, level=0.05):
-    """Power of the rule itself, summed over numbers of lost and gained units; more than 14 are regressions."""
-    gained_by = reach if rise is None else min(reach, rise)
-
-    @cache
-    def regresses(lost, gained):
-        moves = [reach] * lost + [-gained_by] * gained + [0.0] * (n - lost - gained)
-        found = mean_drop(group(moves, range(n)), 0.9, reach=reach, rise=rise)
-        return found.p_value <= level and (margin is None or found.high > margin)
-
-    share = (drop - churn * (reach - gained_by)) / reach
-    return math.fsum(
-        float(
-            multinomial.pmf(
-                [lost, gained, n - lost - gained], n, [churn + share, churn, 1 - 2 * churn - share]
-            )
-        )
-        for lost in range(n + 1)
-        for gained in range(min(n - lost, 3) + 1)
-        if (regresses(lost, gained) if lost + gained < 15 else lost > 2 * gained)
-    )
-
-
-@pytest.mark.parametrize(
-    ("n", "reach", "rise", "margin"),
-    [
-        (20, 0.7, 0.3, 0.05),
-        (20, 0.7, 0.3, None),
-        (12, 0.5, 0.5, 0.05),
-        (40, 1.0, None, 0.1),
-        (8, 0.9, 0.2, 0.05),
-    ],
-)
-def test_where_hardly_any_moved_units_are_lost_whole(n, reach, rise, margin):
-    """The drop of a set in which nothing moved is found in 80 % by the rule, and a little less is not."""
-    still = alone([0.0] * n)
-    drop = detectable_mean_drop(still, 0.05, margin=margin, reach=reach, rise=rise)
-    churn = churn_of(0, 0, n)
-    assert by_the_rule(n, churn, drop, reach, rise, margin) >= 0.799
-    assert by_the_rule(n, churn, drop - 0.01, reach, rise, margin) < 0.8
-    assert detectable_mean_drop(still, 0.05, margin=reach, reach=reach, rise=rise) is None
-
-
-def test_moves_are_counted_in_units_lost_whole():
-    """Three lost a half and one gained a quarter of a hundred: churn as of 1.5 lost and 0.25 gained pass rates."""
-    drops = [0.5] * 3 + [-0.25] + [0.0] * 96
-    drop = detectable_mean_drop(alone(drops), 0.05, margin=0.05)
-    assert by_the_rule(100, churn_of(1.5, 0.25, 100), drop, 1.0, None, 0.05) == pytest.approx(0.8, abs=0.02)
-
-
-def test_few_units_are_lost_whole_even_where_most_moved():
-    """Five moved of six: z^2 = 6.2 is more than the units, so that no normal approximation holds.
-
-    A sixth of them gain by chance, five must be lost and none gained: even if all others are lost, that is rare.
-    """
-    assert detectable_mean_drop(alone([0.5] * 5 + [0.0]), 0.05) is None
-    assert by_the_rule(6, 1 / 6, 4 / 6, 1.0, None) == pytest.approx((5 / 6) ** 6, abs=1e-9)
-
-
-def test_equal_jumps_have_the_p_value_of_the_rule():
-    """Four of twenty lost 0.7 and one gained 0.3, all it can: counted jumps, or what so few gains leave open."""
-    for lost, gained in ((4, 0), (4, 1), (7, 2), (1, 3)):
-        moves = [0.7] * lost + [-0.3] * gained + [0.0] * (20 - lost - gained)
-        rule = mean_drop(alone(moves), 0.9, reach=0.7, rise=0.3)
-        assert jumps_p(lost, gained, 20, 0.7, 0.3) == pytest.approx(rule.p_value)
-    # 4 x 0.7 and 1 x 0.3 with one more 0.7: (4 x 0.49 + 0.09 + 0.49) / (2.8 + 0.3 + 0.7).
-    assert alike_jumps(4, 1, 0.7, 0.3)[2] == pytest.approx(2.54 / 3.8)
-
-
-@pytest.mark.parametrize(
-    ("moves", "expected"),
-    [
-        ([0.1, -0.1] * 5, 0.178),
-        # One of twenty gained 0.38, the others lost 0.02. As cases lost completely it would be 0.19.
-        ([0.02] * 19 + [-0.38], 0.120),
-        ([0.15, 0.05, -0.1, -0.1, 0.0] * 4, 0.086),
-    ],
-)
-def test_few_units_detect_what_the_rule_finds_in_samples_of_them(moves, expected):
-    """Of other samples of the same moves four in five are a regression, at a drop within 0.02 of the printed one."""
-    drop = detectable_mean_drop(alone(moves), 0.05, margin=0.05, rise=0.42)
-    assert drop == pytest.approx(expected, abs=0.004)
-
-    def found(fall):
-        random, centred = np.random.default_rng(5), np.array(moves) - np.mean(moves)
-        samples = [alone((random.choice(centred, len(moves)) + fall).tolist()) for _ in range(200)]
-        results = [mean_drop(sample, 0.9, rise=0.42) for sample in samples]
-        return np.mean([each.p_value <= 0.05 and each.high > 0.05 for each in results])
-
-    assert found(drop - 0.02) < 0.8 < found(drop + 0.02)
-
-
-def test_many_units_need_what_unseen_gains_leave_open():
-    """A hundred moves of ±0.01 that can gain 0.5: 0.5 (0.05^(-1/100) - 1) = 0.015206, and 0.84 errors."""
-    drop = detectable_mean_drop(alone([0.01, -0.01] * 50), 0.05, rise=0.5)
-    assert drop == pytest.approx(0.5 * (0.05**-0.01 - 1) + Z_POWER * 0.01 * (100 / 99) ** 0.5 / 10)
 
 
 @pytest.mark.simulation
@@ -321,31 +161,6 @@ def test_the_printed_drop_is_the_detectable_one(n, churn):
     assert np.median(printed) == pytest.approx(of(churn), abs=0.03)
     power = regression_power(n, churn, 0.05, margin=0.05)
     assert 0.77 <= np.mean([power(min(drop, 1 - 2 * churn)) for drop in printed]) <= 0.9
-
-
-@pytest.mark.simulation
-@pytest.mark.parametrize("n", [20, 54, 150])
-@pytest.mark.parametrize("spread", [0.05, 0.2])
-def test_the_printed_mean_drop_is_the_detectable_one(n, spread):
-    """The same of a graded metric with normal drops: at 3 points more it is found, at 3 points less it isn't."""
-    random = np.random.default_rng(3)
-    printed = np.median(
-        [
-            detectable_mean_drop(group(random.normal(0, spread, n).tolist(), range(n)), 0.05, margin=0.05)
-            for _ in range(15)
-        ]
-    )
-
-    def found(drop):
-        results = [
-            mean_drop(group(random.normal(drop, spread, n).tolist(), range(n)), 0.9, reach=0.8, resamples=499)
-            for _ in range(200)
-        ]
-        return np.mean([each.p_value <= 0.05 and each.high > 0.05 for each in results])
-
-    error = monte_carlo_error(0.8, 200)
-    assert found(printed + 0.03) >= 0.8 - error
-    assert found(printed - 0.03) <= 0.8 + error
 
 
 def test_the_drop_with_an_averaged_baseline_of_a_worked_example():
