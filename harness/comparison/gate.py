@@ -23,7 +23,7 @@ a probability of about 5 %. A pass needs every metric to pass, so it needs no ad
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -133,7 +133,7 @@ def run_gate(
     )
 
 
-def judge_runs(
+def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
     candidate: Run,
     baseline: Run,
     *,
@@ -143,6 +143,7 @@ def judge_runs(
     regress_alpha: float | None = None,
     stability: Mapping[str, Stability] | None = None,
     divergences: Sequence[TextLoss] = (),
+    expected: Collection[tuple[str, str]] = (),
 ) -> Judgement:
     """Pair two runs and judge every gated metric.
 
@@ -156,14 +157,12 @@ def judge_runs(
         regress_alpha: The level of the regression test, if it differs: one of k models gets a k-th of it.
         stability: The noise record of the baseline's model, by case key.
         divergences: KL(baseline ‖ candidate) on the bundled passages, if both models are available.
+        expected: Set and metric of all tests that later looks may make.
 
     Raises:
         BaselineError: The runs have no case in common, or the baseline passes none of the forgetting probes.
     """
-    if {result.key for result in candidate.results}.isdisjoint(result.key for result in baseline.results):
-        raise BaselineError(
-            f"run {baseline.id} has no case of this run: choose a baseline of the same golden sets"
-        )
+    _require_a_common_case(candidate, baseline)
     pairing = pair_runs(candidate, baseline)
     metrics = paired_metrics(pairing, stability)
     _require_something_to_forget(candidate, metrics)
@@ -180,6 +179,7 @@ def judge_runs(
         stability=stability or {},
         of_sets=partial(set_metric_rows, pairing, golden_sets=candidate.golden_sets, stability=stability),
         extremes=_extremes(metrics, margins, pairing, stability or {}),
+        expected=expected,
     )
     return Judgement(
         candidate=candidate,
@@ -208,6 +208,13 @@ def _extremes(
         return {}
     found = {(each.set_name, each.metric): extremes_of(each, pairing, stability) for each in gated}
     return {name: each for name, each in found.items() if each is not None}
+
+
+def _require_a_common_case(candidate: Run, baseline: Run) -> None:
+    if {result.key for result in candidate.results}.isdisjoint(result.key for result in baseline.results):
+        raise BaselineError(
+            f"run {baseline.id} has no case of this run: choose a baseline of the same golden sets"
+        )
 
 
 def _require_something_to_forget(candidate: Run, metrics: Sequence[PairedMetric]) -> None:

@@ -1,6 +1,6 @@
 """The decision about each gated metric and each case: one level of error, shared over all tests of a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import NormalDist
@@ -78,26 +78,25 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     fractions: Mapping[str, Sequence[float]] | None = None,
     of_sets: SetRows = lambda confidence: [],
     extremes: Mapping[_Name, Extremes] | None = None,
+    expected: Collection[_Name] = (),
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
     """Compare each metric, judge those with a margin, and find the regressed cases.
 
-    All p-values of the run share one level by Holm's correction: those of the gated metrics, and that of "no
-    case regressed" for each set in which this could be shown.
+    By Holm's correction they share one level, with "no case regressed" of each set in which it can be shown.
 
     Args:
         metrics: The paired values.
         margins: Largest tolerated drop by golden set and metric.
         alpha: One-sided level of each metric's bound that is compared with its margin, and of every interval.
-        regress_alpha: One-sided level of all regression tests together; ``alpha`` by default. One of k models
-            gets a k-th of it: a false alarm of any model counts, but a false pass concerns only one.
+        regress_alpha: The same of all regression tests together, if it differs: a k-th for one of k models.
         limits: Largest tolerated share of regressed cases by golden set; 0 by default.
         populations: The question for each golden set; by default about further cases like these.
         stability: The noise record of the baseline's model, by case key.
         fractions: For sets that are answered look by look, the share of their cases at each look so far. Both
             levels are then those of the latest look, with which all looks together have the whole level.
         of_sets: The rows of metrics of whole sets, given the confidence of each set's intervals.
-        extremes: What cases with a value on one side only could have been, by golden set and metric: a
-            verdict has to hold whatever they were.
+        extremes: What cases with a value on one side only could have been: a verdict has to hold for all.
+        expected: All tests that later looks may make: each has its part of the level from the first look on.
 
     Returns:
         A comparison for each metric, then those of whole sets; and the regressed cases.
@@ -113,9 +112,10 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     set_rows = of_sets(confidence)
     set_gated = [place for place, row in enumerate(set_rows) if (row.set_name, row.metric) in margins]
     own = [metrics[place] for place in gated]
-    tests = _case_tests(own, chosen, stability or {}, regress_alpha, others=len(set_gated))
+    waiting = len(set(expected) - {(row.set_name, row.metric) for row in [*rows, *set_rows]})
+    tests = _case_tests(own, chosen, stability or {}, regress_alpha, others=len(set_gated) + waiting)
     tested = [*(rows[place] for place in gated), *(set_rows[place] for place in set_gated)]
-    levels, adjusted = _corrected(tested, tests, looked, regress_alpha)
+    levels, adjusted = _corrected(tested, tests, looked, regress_alpha, waiting)
     for place, level, p in zip(gated, levels, adjusted, strict=False):
         metric = metrics[place]
         row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p)
@@ -174,6 +174,7 @@ def _corrected(
     tests: Sequence[CaseTest],
     looked: Mapping[str, Sequence[float]],
     alpha: float,
+    waiting: int,
 ) -> tuple[list[float], list[float]]:
     """Each metric's level, and the p-values of metrics and then of cases, by Holm's correction.
 
@@ -181,11 +182,11 @@ def _corrected(
     even part of it; what the tests of single cases cannot use of theirs, the metrics share. This level is
     what is spread over the looks. At a look each p-value counts as much more as its level is smaller there.
     """
-    even = alpha / max(len(rows) + len(tests), 1)
+    even = alpha / max(len(rows) + len(tests) + waiting, 1)
     of_rows = [looked.get(row.set_name, WHOLE) for row in rows]
     of_tests = [looked.get(test.set_name, WHOLE) for test in tests]
     used = [_used(test, even) if at == WHOLE else even for test, at in zip(tests, of_tests, strict=True)]
-    first = (alpha - sum(used)) / max(len(rows), 1)
+    first = (alpha - sum(used)) / max(len(rows) + waiting, 1)
     levels = [_level(at, first) for at in of_rows]
     parts = [level if at == WHOLE else part_at(at, level) for at, level in zip(of_tests, used, strict=True)]
     weights = [*([first] * len(rows)), *used]
@@ -194,7 +195,9 @@ def _corrected(
         p_value * (weight / level)
         for p_value, weight, level in zip(p_values, weights, [*levels, *parts], strict=True)
     ]
-    return levels, weighted_holm(scaled, weights)
+    # What no look has reached is not rejected yet.
+    adjusted = weighted_holm([*scaled, *([1.0] * waiting)], [*weights, *([first] * waiting)])
+    return levels, adjusted[: len(scaled)]
 
 
 def _used(test: CaseTest, level: float) -> float:

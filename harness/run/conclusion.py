@@ -24,6 +24,7 @@ from harness.comparison.gate import (
     judge_runs,
     with_resampled,
 )
+from harness.comparison.pairing import PASS_RATE
 from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASE, BASELINE
 from harness.errors import HistoryError, SettingsError, TunegateError
@@ -255,7 +256,6 @@ def conclude_session(
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
     cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
     stability = noted_stability(inputs.noise, baseline.model, baseline.plan.dtype, cases)
-    regress_alpha = ALPHA / len(inputs.candidates)
     records = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
@@ -268,9 +268,10 @@ def conclude_session(
             baseline,
             margin=inputs.settings.margin,
             forgetting_margin=inputs.settings.forgetting_margin,
-            regress_alpha=regress_alpha,
+            regress_alpha=ALPHA / len(inputs.candidates),
             stability=stability,
             divergences=divergences.get(BASELINE, ()),
+            expected=_expected_tests(run, session.golden_sets),
         )
         comparison, verdict = conclude(_confirmed(judgement, resample))
         comparison = replace(comparison, models=len(inputs.candidates))
@@ -282,6 +283,25 @@ def conclude_session(
             run=run, baseline=baseline, comparison=comparison, verdict=verdict
         )
     return records
+
+
+def _expected_tests(run: Run, golden_sets: Sequence[GoldenSet]) -> list[tuple[str, str]]:
+    """Set and metric of the tests that further looks may make; of single cases without a metric."""
+    unfinished = {each.set_name: bool(each.fractions) for each in run.looks if each.stopped}
+    if not unfinished:
+        return []
+    # Most gates have one look.
+    from harness.golden.gated_cases import cases_of_metric, judged_cases
+
+    found = []
+    for each in golden_sets:
+        if each.name in unfinished:
+            judged, gated = judged_cases(each), each.gate.metric_margins
+            found += [(each.name, metric) for metric in gated if cases_of_metric(each, metric)]
+            found += [(each.name, PASS_RATE)] if judged else []
+            if not unfinished[each.name] and any(case.repeat > 1 for case in judged):
+                found.append((each.name, ""))
+    return found
 
 
 def _confirmed(judgement: Judgement, resample: Resample | None) -> Judgement:

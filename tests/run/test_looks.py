@@ -159,6 +159,19 @@ def test_a_decided_set_is_asked_no_further_while_another_is(look, many, opened):
     assert {each.set_name: each.stopped for each in record.run.looks} == {"s": False, "t": True}
 
 
+def test_a_set_that_no_look_has_reached_has_its_part_of_the_level(look, many, opened):
+    """Else the others spend the whole level before its turn, and its own part of it comes on top."""
+    golden_set = many(n=100)
+    few = [many(name, n=19) for name in "tuvw"]
+    first = cases_by_look(golden_set, 5)[0]
+    opened.wrong = {("candidate", case.key) for case in first[:7]}
+    # p = 2^-8 = 0.0039 of seven lost cases is below 1.48 %, a first look's part of 5 %, and above 0.30 %, of 1 %.
+    _, alone = look(golden_set)
+    assert (alone.verdict.outcome, alone.run.looks[0].look) == (GateVerdict.REGRESS, 1)
+    _, record = look(golden_set, *few)
+    assert {each.set_name: each.look for each in record.run.looks}["s"] > 1
+
+
 def test_must_pass_cases_are_answered_first_and_count_in_their_turn(look, many, opened):
     golden_set = many()
     cases = [replace(case, must_pass=number % 40 == 0) for number, case in enumerate(golden_set.cases)]
