@@ -1,15 +1,19 @@
 """The findings of a comparison, typed and in order of weight, and the verdict that follows from them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from harness.comparison.metric_drop import most_to_lose, standing
+from harness.comparison.metric_drop import lowest_value
+from harness.comparison.metric_verdicts import standing
 from harness.comparison.missing_cases import asked_cases, beyond_limits, can_pass_or_fail
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
 from harness.comparison.times import own_settings_findings, plans_findings, times_findings
 from harness.comparison.whole_sets import LOSS_LIMIT
+from harness.registry.content_metrics import SET_METRICS
+from harness.registry.metric import compared_scale
 from harness.types import (
     Comparison,
     ConfirmationFinding,
@@ -245,13 +249,13 @@ def nothing_to_lose_findings(
             set_name=row.set_name,
             metric=row.metric,
             data=NothingToLoseFinding(
-                passed=round(most_to_lose(row, facts) * row.n, 2), n=row.n, margin=row.margin
+                passed=round(_most_to_lose(row, facts) * row.n, 2), n=row.n, margin=row.margin
             ),
         )
         for row in rows
         if row.verdict is GateVerdict.PASS
         and row.margin is not None
-        and is_within(most_to_lose(row, facts), row.margin)
+        and is_within(_most_to_lose(row, facts), row.margin)
         and (row.set_name in probes or standing(row) is not Standing.BETTER)
     ]
 
@@ -370,3 +374,18 @@ def _pairing_findings(candidate: Run, pairing: Pairing) -> list[Finding]:
         Finding(metric=metric, data=NotComparedFinding(reason=reason))
         for metric, reason in pairing.refused.items()
     ]
+
+
+def _most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
+    """How far a metric's mean can fall from the baseline's; without limit on a scale without an end.
+
+    Args:
+        row: The metric.
+        facts: How to read each metric's values.
+    """
+    mean, of_metric = row.baseline.mean.estimate, facts.get(row.metric)
+    if of_metric is None:
+        # Passes, and the metrics of whole sets, are shares.
+        return mean if row.metric in {PASS_RATE, *SET_METRICS} else math.inf
+    least, most = compared_scale(of_metric)
+    return abs(mean - (lowest_value(row.metric, least) if of_metric.higher_is_better else most))

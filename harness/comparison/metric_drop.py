@@ -4,13 +4,12 @@ Statistics only; the verdict is decided in :mod:`harness.comparison.metric_verdi
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from harness.comparison.pairing import PASS_RATE, PairedMetric, lowest_value
-from harness.registry.content_metrics import SET_METRICS
-from harness.registry.metric import compared_scale
+from harness.comparison.pairing import PairedMetric
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.statistics.clustered_drop import clustered_drop, counted_drop, noisy_drop
 from harness.statistics.clusters import (
     CONFIDENCE,
@@ -27,27 +26,26 @@ from harness.statistics.detectable_drops import (
     flips_as_observed,
     flips_by_chance,
 )
+from harness.statistics.detectable_falls import by_rule, detectable_fall_of_rates
 from harness.statistics.detectable_repeated_drops import (
     detectable_averaged_drop,
     detectable_repeated_cluster_drop,
     detectable_repeated_clusters,
     detectable_repeated_drop,
 )
-from harness.statistics.paired_binary import mcnemar_p, stratified_p, tango_interval
+from harness.statistics.paired_binary import Trials, mcnemar_p, stratified_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_that_settle, rates_seen
 from harness.statistics.power import (
+    POWER,
     churn_of,
     detectable_drop,
     detectable_mean_drop,
 )
 from harness.types import (
-    GateVerdict,
     Interval,
     MetricComparison,
-    MetricFacts,
     MetricSummary,
-    Standing,
 )
 
 # Would a drop show on further cases like these, or did exactly these cases get worse?
@@ -172,7 +170,7 @@ def smallest_detectable(
         churn = max(churn_of(lost, gained, n), least_churn)
         return detectable_drop(n, churn, level, margin=margin, confidence=confidence)
     units = units_of(paired)
-    if paired.clustered and paired.kind == "binary":
+    if paired.kind == "binary" and (paired.clustered or _parted(paired)):
         return _detectable_of_clusters(paired, units, level, margin, confidence)
     if paired.kind == "graded":
         rise = None if paired.light_tails else rise_of(paired)
@@ -198,12 +196,23 @@ def smallest_detectable(
 def _detectable_of_clusters(
     paired: PairedMetric, units: Units, level: float, margin: float | None, confidence: float
 ) -> float | None:
-    """The same of a pass rate in clusters: with several answers every case falls, else some are lost."""
-    if paired.repeated:
-        return detectable_repeated_cluster_drop(
-            paired.trials, units, level, margin=margin, confidence=confidence
-        )
+    """The same in clusters or of means of passes: with several answers all cases fall, else some are lost."""
+    trials = paired.trials if paired.repeated else _parted(paired)
+    if not paired.clustered and by_rule(units):
+        return detectable_fall_of_rates(trials, level, margin, confidence, rise_of(paired), POWER)
+    if trials:
+        return detectable_repeated_cluster_drop(trials, units, level, margin=margin, confidence=confidence)
     return _detectable_flips(paired, units, level, margin, confidence, whole=False)
+
+
+def _parted(paired: PairedMetric) -> tuple[Trials, ...]:
+    """The passed parts of each case's value, if any value of a check that passes or fails is a mean."""
+    if paired.kind == "graded" or not any(max(each) > 1 for each in paired.parts):
+        return ()
+    cases = zip(paired.parts, paired.baseline, paired.candidate, strict=True)
+    return tuple(
+        Trials(round(was * before), before, round(now * after), after) for (before, after), was, now in cases
+    )
 
 
 def smallest_detectable_of_clusters(
@@ -222,9 +231,10 @@ def smallest_detectable_of_clusters(
     """
     if not paired.clustered or paired.kind != "binary":
         return None
-    if paired.repeated:
+    trials = paired.trials if paired.repeated else _parted(paired)
+    if trials:
         found = detectable_repeated_clusters(
-            paired.trials, paired.clusters, level, margin=margin, confidence=confidence
+            trials, paired.clusters, level, margin=margin, confidence=confidence
         )
     else:
         found = _detectable_flips(paired, units_of(paired), level, margin, confidence, whole=True)
@@ -273,20 +283,6 @@ def cases_to_settle(paired: PairedMetric, level: float, margin: float, confidenc
     return times and times * len(paired.keys)
 
 
-def standing(row: MetricComparison) -> Standing | None:
-    """What is also shown about a metric that passed; None if it did not pass.
-
-    *Better*: the drop's interval is below zero. *Equal*: it is within the margin on both sides, which is two
-    one-sided tests (Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power
-    approach. J. Pharmacokinetics and Biopharmaceutics 15). Each bound alone is wrong in 5 %.
-    """
-    if row.verdict is not GateVerdict.PASS or row.margin is None:
-        return None
-    if row.drop.high < 0:
-        return Standing.BETTER
-    return Standing.EQUAL if row.drop.low >= -row.margin else Standing.NO_WORSE
-
-
 def is_counted(paired: PairedMetric) -> bool:
     """Whether cases are independent and each is lost, gained or neither, so that counts are sufficient."""
     whole = all(drop in {-1.0, 0.0, 1.0} for drop in paired.drops)
@@ -328,19 +324,15 @@ def reach_of(paired: PairedMetric) -> float:
     return _mean_way_to(worst, paired, paired.most - floor)
 
 
-def most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
-    """How far a metric's mean can fall from the baseline's; without limit on a scale without an end.
+def lowest_value(metric: str, least: float) -> float:
+    """The lowest value that answers have: 0 of a cosine, although its scale begins at -1.
 
     Args:
-        row: The metric.
-        facts: How to read each metric's values.
+        metric: The check type.
+        least: Lower end of its scale.
     """
-    mean, of_metric = row.baseline.mean.estimate, facts.get(row.metric)
-    if of_metric is None:
-        # Passes, and the metrics of whole sets, are shares.
-        return mean if row.metric in {PASS_RATE, *SET_METRICS} else math.inf
-    least, most = compared_scale(of_metric)
-    return abs(mean - (lowest_value(row.metric, least) if of_metric.higher_is_better else most))
+    kind = CHECK_TYPES.get(base_type(metric))
+    return least if kind is None or kind.lowest is None else kind.lowest
 
 
 def rise_of(paired: PairedMetric) -> float:

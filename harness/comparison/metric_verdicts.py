@@ -20,7 +20,7 @@ from harness.statistics.clustered_drop import detectable_drop_of_cases
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import weighted_holm
 from harness.statistics.power import POWER
-from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability
+from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability, Standing
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
 # A golden set's name and a metric's.
@@ -335,3 +335,17 @@ def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerd
         return GateVerdict.PASS
     beyond = rejected and not is_within(row.drop.high, margin)
     return GateVerdict.REGRESS if beyond else GateVerdict.INCONCLUSIVE
+
+
+def standing(row: MetricComparison) -> Standing | None:
+    """What is also shown about a metric that passed; None if it did not pass.
+
+    *Better*: the drop's interval is below zero. *Equal*: it is within the margin on both sides, which is two
+    one-sided tests (Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power
+    approach. J. Pharmacokinetics and Biopharmaceutics 15). Each bound alone is wrong in 5 %.
+    """
+    if row.verdict is not GateVerdict.PASS or row.margin is None:
+        return None
+    if row.drop.high < 0:
+        return Standing.BETTER
+    return Standing.EQUAL if row.drop.low >= -row.margin else Standing.NO_WORSE

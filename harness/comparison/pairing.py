@@ -133,6 +133,7 @@ class PairedMetric:
         least: Lower end of the metric's scale; infinite if there is none.
         most: Upper end.
         trials: For a pass rate, the number of passed answers to each case on both sides.
+        parts: Of how many scores each case's value is a mean, in the baseline and the candidate; or empty.
         reruns: Each case's noise record of the baseline, without answers where it has none; or empty.
         reproducible: Every value would be the same if its answer were generated again.
     """
@@ -150,6 +151,7 @@ class PairedMetric:
     least: float = 0.0
     most: float = 1.0
     trials: tuple[Trials, ...] = ()
+    parts: tuple[tuple[int, int], ...] = ()
     reruns: tuple[Stability, ...] = ()
     reproducible: bool = False
 
@@ -347,19 +349,14 @@ def _scores(
         logarithmic=facts.logarithmic,
         least=least,
         most=most,
+        parts=tuple((_parts(pair[1], metric), _parts(pair[0], metric)) for pair, _, _ in scored),
         reproducible=pairing.reproduces([pair for pair, _, _ in scored], stability, metric),
     )
 
 
-def lowest_value(metric: str, least: float) -> float:
-    """The lowest value that answers have: 0 of a cosine, although its scale begins at -1.
-
-    Args:
-        metric: The check type.
-        least: Lower end of its scale.
-    """
-    kind = CHECK_TYPES.get(base_type(metric))
-    return least if kind is None or kind.lowest is None else kind.lowest
+def _parts(result: CaseResult, metric: str) -> int:
+    """Number of a metric's scores of all answers to a case."""
+    return sum(score.metric == metric for answer in answers_of(result) for score in answer.scores)
 
 
 def has_light_tails(metric: str) -> bool:

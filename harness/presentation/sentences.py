@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from harness.comparison.pairing import PASS_RATE
+from harness.statistics.looks import LEAST_UNITS
 from harness.types import (
     CaseResult,
     ConfirmationFinding,
@@ -73,23 +74,21 @@ def sentence_of(finding: Finding) -> str:
 def _metric(finding: Finding, data: MetricFinding) -> str:
     change = f"{data.baseline:.3f} → {data.candidate:.3f}"
     count = f"n={data.n}" if data.clusters == data.n else f"n={data.n} in {data.clusters} clusters"
-    of = " of exactly these cases" if data.population == "cases" else ""
-    bounds = f"drop{of} {_span(data.drop)}, {count}"
-    name = f"{finding.set_name} {finding.metric}"
+    drop = "drop of exactly these cases" if data.population == "cases" else "drop"
+    bounds, name = f"{drop} {_span(data.drop)}, {count}", f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
-        flips = f"; {_flips(data)}" if data.scale == "binary" else ""
-        return f"{name} fell: {change}, {bounds}, p={data.p_value:.2g}{flips}"
+        fell = f"{name} fell: {change}, {bounds}, p={data.p_value:.2g}"
+        return f"{fell}; {_flips(data)}" if data.scale == "binary" else fell
     if finding.verdict is GateVerdict.PASS:
         hidden = "" if not data.missing else f", also if {_one_sided(data)} lost"
         return f"{name} passes: {change}, {bounds}: {_standing(data)}{hidden}"
     able, few = data.minimum_detectable_drop, "cases" if data.clusters == data.n else "clusters"
-    reach = (
-        f"so few {few} can detect none"
-        if able is None
-        else f"a true drop of {able:.2f} or more would be detected{_by_clusters(data)}"
-    )
-    settle = data.cases_to_settle
-    more = "" if settle is None else f"; about {settle} such cases would settle it in 80 % of runs or more"
+    reach = f"so few {few} can detect none"
+    if able is not None:
+        reach = f"a true drop of {able:.2f} or more would be detected{_by_clusters(data)}"
+    settle, unsure = data.cases_to_settle, data.clusters < min(LEAST_UNITS, data.n)
+    sure = "more often than not" if unsure else "in 80 % of runs or more"
+    more = "" if settle is None else f"; about {settle} such cases would settle it {sure}"
     if data.population == "sample" and data.other_question is GateVerdict.REGRESS:
         more += "; exactly these cases got worse: with gate: {population: cases} it would regress"
     return f"{name} is inconclusive: {change}, {bounds}: {_not_excluded(data)}; {reach}{more}"

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.comparison.metric_drop import standing
+from harness.comparison.metric_verdicts import standing
 from harness.presentation.console import STYLES
 from harness.presentation.sentences import (
     empty_metrics,

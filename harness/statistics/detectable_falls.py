@@ -5,10 +5,11 @@ one of them.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from harness.statistics.clusters import Units, degrees_of_freedom
+from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import mean_drop
 
 if TYPE_CHECKING:
@@ -151,3 +152,49 @@ def least_of_runs(
         middle = (low + high) / 2
         low, high = (low, middle) if found(middle) else (middle, high)
     return high
+
+
+def detectable_fall_of_rates(
+    trials: Sequence[Trials],
+    level: float,
+    margin: float | None,
+    confidence: float,
+    rise: float | None,
+    power: float,
+) -> float | None:
+    """The mean drop that the rule finds that often if each case's chance to pass falls by the same amount.
+
+    A chance of p has the variance p (1 - p), which the share of r passed of t parts understates: it is r (t -
+    r) / (t (t - 1)). Each case has the chance with that variance, if there is one.
+
+    Args:
+        trials: Each case's passed parts and all its parts on both sides, at least two of them.
+        level: One-sided level at which "no drop" is rejected.
+        margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
+        confidence: Two-sided, of that interval.
+        rise: As for :func:`~harness.statistics.paired_graded.mean_drop`.
+        power: The share.
+
+    Returns:
+        The drop, or None if none is found that often.
+    """
+    import numpy as np
+
+    random, sizes = np.random.default_rng(0), (1.0,) * len(trials)
+    before, after = np.array([(each.baseline, each.candidate) for each in trials]).T
+    passed = np.array([each.baseline_passed + each.candidate_passed for each in trials])
+    parts = before + after
+    variance = np.minimum(passed * (parts - passed) / (parts * (parts - 1)), 0.25)
+    rates = 0.5 + np.where(2 * passed < parts, -1, 1) * np.sqrt(0.25 - variance)
+    was = random.binomial(before, rates, (_SAMPLES, len(trials))) / before
+    luck = random.random((_SAMPLES, len(trials), int(after.max())))
+    luck[:, np.arange(luck.shape[2]) >= after[:, None]] = math.inf
+
+    def regresses(run: int, fall: float) -> bool:
+        now = (luck[run] < (rates - fall)[:, None]).sum(axis=1) / after
+        fallen = Units(sums=tuple((was[run] - now).tolist()), sizes=sizes)
+        result = mean_drop(fallen, confidence, span=1.0, rise=rise, resamples=_RESAMPLES)
+        return result.p_value <= level and (margin is None or result.high > margin)
+
+    found = least_of_runs(regresses, _SAMPLES, power, 0.1, 1.0)
+    return None if found is None else float(np.minimum(rates, found).mean())

@@ -1,5 +1,7 @@
 """Several answers to a case: asked apart, scored apart, folded into one result."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.comparison.pairing import fold_repeats, pair_runs, paired_metrics, stability_of
@@ -8,7 +10,7 @@ from harness.golden.load import load_golden_set
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.scoring import score_cases
-from harness.types import Completion, ExecutionPlan, ModelRef, Outcome, Stability
+from harness.types import Completion, ExecutionPlan, ModelRef, Outcome, Repeat, Stability
 
 SET = """
 name: s
@@ -130,3 +132,15 @@ def test_repeats_are_averaged_inside_the_case(cases_of, make_run):
         3,
     )
     assert rate.repeated
+
+
+def test_a_score_knows_of_how_many_parts_it_is_a_mean(make_result, make_run):
+    """Three answers of two such checks each against one answer: a fall of passes and fails is counted in them."""
+    scores = [("contains", 1.0), ("contains", 0.0)]
+    now = make_run([make_result("s/a", True, scores=scores)], run_id="new")
+    answers = tuple(
+        Repeat(completion=None, scores=now.results[0].scores, outcome=Outcome.PASSED) for _ in range(3)
+    )
+    then = make_run([replace(now.results[0], repeats=answers)], run_id="old")
+    found = next(each for each in paired_metrics(pair_runs(now, then)) if each.metric == "contains")
+    assert found.parts == ((6, 2),)

@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 
 from harness.comparison.findings import metric_findings, retention_findings
-from harness.comparison.metric_drop import compare_metric, standing
+from harness.comparison.metric_drop import compare_metric
+from harness.comparison.metric_verdicts import standing
 from harness.comparison.pairing import PairedMetric
 from harness.presentation.sentences import _WRITERS, sentence_of
 from harness.types import Comparison, FindingData, Forgetting, GateVerdict, Standing
@@ -83,6 +84,18 @@ def test_clusters_are_said():
     sentence = describe_row(judged(0, 0, 48, GateVerdict.INCONCLUSIVE), 16)
     assert "n=48 in 16 clusters" in sentence
     assert "settle" not in sentence
+
+
+def test_few_clusters_promise_no_share_of_runs():
+    row = judged(2, 1, 120, GateVerdict.INCONCLUSIVE, cases_to_settle=240)
+    assert describe_row(row, 12).endswith("about 240 such cases would settle it more often than not")
+    assert describe_row(row, 19).endswith("more often than not")
+    for units in (20, 120):
+        assert describe_row(row, units).endswith(
+            "about 240 such cases would settle it in 80 % of runs or more"
+        )
+    few = judged(2, 1, 12, GateVerdict.INCONCLUSIVE, cases_to_settle=190)
+    assert describe_row(few, 12).endswith("in 80 % of runs or more")
 
 
 def test_clusters_say_what_they_find_of_whole_ones():
