@@ -154,6 +154,23 @@ def least_of_runs(
     return high
 
 
+def chances(trials: Sequence[Trials]) -> "NDArray[np.float64]":
+    """Each case's chance to pass, as variable as its parts are.
+
+    A chance of p has the variance p (1 - p), which the share of r passed of t parts understates: it is r (t -
+    r) / (t (t - 1)). The chance is the one with that variance, or a half where none has so much.
+
+    Args:
+        trials: Each case's passed parts and all its parts on both sides.
+    """
+    import numpy as np
+
+    passed = np.array([each.baseline_passed + each.candidate_passed for each in trials])
+    parts = np.array([each.baseline + each.candidate for each in trials])
+    variance = np.minimum(passed * (parts - passed) / (parts * (parts - 1)), 0.25)
+    return np.asarray(0.5 + np.where(2 * passed < parts, -1, 1) * np.sqrt(0.25 - variance))
+
+
 def detectable_fall_of_rates(
     trials: Sequence[Trials],
     level: float,
@@ -163,9 +180,6 @@ def detectable_fall_of_rates(
     power: float,
 ) -> float | None:
     """The mean drop that the rule finds that often if each case's chance to pass falls by the same amount.
-
-    A chance of p has the variance p (1 - p), which the share of r passed of t parts understates: it is r (t -
-    r) / (t (t - 1)). Each case has the chance with that variance, if there is one.
 
     Args:
         trials: Each case's passed parts and all its parts on both sides, at least two of them.
@@ -182,10 +196,7 @@ def detectable_fall_of_rates(
 
     random, sizes = np.random.default_rng(0), (1.0,) * len(trials)
     before, after = np.array([(each.baseline, each.candidate) for each in trials]).T
-    passed = np.array([each.baseline_passed + each.candidate_passed for each in trials])
-    parts = before + after
-    variance = np.minimum(passed * (parts - passed) / (parts * (parts - 1)), 0.25)
-    rates = 0.5 + np.where(2 * passed < parts, -1, 1) * np.sqrt(0.25 - variance)
+    rates = chances(trials)
     was = random.binomial(before, rates, (_SAMPLES, len(trials))) / before
     luck = random.random((_SAMPLES, len(trials), int(after.max())))
     luck[:, np.arange(luck.shape[2]) >= after[:, None]] = math.inf

@@ -47,6 +47,19 @@ def test_a_check_with_several_answers_detects_a_fall_of_every_chance():
     assert np.mean([regresses() for _ in range(200)]) == pytest.approx(0.8, abs=0.1)
 
 
+def test_what_never_passes_cannot_fall():
+    """Ten cases that always pass beside ten that never do: half of each chance's fall is the drop."""
+    seen = parted([3] * 9 + [2] + [0] * 10, [3] * 10 + [0] * 10, 3)
+    drop = smallest_detectable(seen, 0.05, 0.05)
+    random, chances = np.random.default_rng(2), np.array([1.0 - 2 * drop] * 10 + [0.0] * 10)
+    judged = [
+        compare_metric(parted([3] * 10 + [0] * 10, random.binomial(3, chances).tolist(), 3), detectable=False)
+        for _ in range(200)
+    ]
+    found = np.mean([each.p_value <= 0.05 and each.drop.high > 0.05 for each in judged])
+    assert found == pytest.approx(0.8, abs=0.1)
+
+
 def test_many_cases_with_several_answers_detect_by_student():
     row = parted([3] * 60 + [2, 1] * 10, [3] * 60 + [1, 2] * 10, 3)
     by_t = detectable_repeated_cluster_drop(

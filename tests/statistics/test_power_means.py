@@ -11,7 +11,8 @@ from scipy.integrate import quad
 from scipy.stats import chi2, multinomial, nct, t
 
 from harness.statistics.clusters import Units, group, variance_inside
-from harness.statistics.detectable_falls import least_of_runs, spreads
+from harness.statistics.detectable_falls import by_rule, chances, least_of_runs, spreads
+from harness.statistics.paired_binary import Trials
 from harness.statistics.paired_graded import alike_jumps, jumps_p, mean_drop
 from harness.statistics.power import churn_of, detectable_drop, detectable_mean_drop, drop_by_t
 
@@ -112,6 +113,33 @@ def test_the_spread_of_clusters_of_a_worked_example():
         assert spreads(even) == pytest.approx([0.09] * 3)
 
 
+def test_a_chance_varies_as_its_parts_do():
+    """5 of 6: 5 / 30 = p (1 - p) of 0.7887; 3 of 6 vary by 9 / 30, more than a half does."""
+    trials = [
+        Trials(3, 3, 2, 3),
+        Trials(0, 3, 1, 3),
+        Trials(3, 3, 3, 3),
+        Trials(0, 3, 0, 3),
+        Trials(1, 3, 2, 3),
+    ]
+    assert chances(trials) == pytest.approx([0.788675, 0.211325, 1.0, 0.0, 0.5], abs=1e-6)
+
+
+def test_the_rule_is_asked_of_few_units_and_of_uneven_ones():
+    def units(*sizes):
+        return Units(sums=(0.0,) * len(sizes), sizes=tuple(map(float, sizes)))
+
+    assert [by_rule(units(*[1] * count)) for count in (1, 2, 61, 62)] == [False, True, True, False]
+    assert by_rule(units(*[2] * 100, 30, 20))
+    assert not by_rule(units(*[2] * 200, 300))
+
+
+def test_five_log_probabilities_can_show_a_fall():
+    moves = alone([0.1, -0.1, 0.05, -0.05, 0.02])
+    assert 0.1 < detectable_mean_drop(moves, 0.05, margin=0.1, light_tails=True) < 0.3
+    assert detectable_mean_drop(moves, 0.05, margin=0.1) > 0.5
+
+
 def test_runs_are_asked_only_where_they_are_not_known():
     """Ten runs that regress from 0.1, 0.2, ... 1.0 on: eight of them do from 0.8 on."""
     asked = []
@@ -125,9 +153,9 @@ def test_runs_are_asked_only_where_they_are_not_known():
     assert len(asked) == len(set(asked)) < 60
     for run in range(10):
         falls = [fall for each, fall in asked if each == run]
-        lost = [fall for fall in falls if fall >= (run + 1) / 10]
+        lost, kept = ([fall for fall in falls if (fall >= (run + 1) / 10) is gone] for gone in (True, False))
         # Never below a fall that was kept, nor above one that was lost.
-        assert lost == sorted(lost, reverse=True)
+        assert (lost, kept) == (sorted(lost, reverse=True), sorted(kept))
     assert least_of_runs(regresses, 10, 0.8, 0.3, 0.75) is None
     assert least_of_runs(lambda *_: True, 10, 0.8, 0.3, 2.0) <= 0.002
 
