@@ -11,7 +11,7 @@ from harness.baselines.accepted_versions import accepted_versions
 from harness.cli.options import HistoryOption, JsonOption
 from harness.history.listing import RunFilter
 from harness.history.location import history_place
-from harness.history.store import open_history
+from harness.history.store import History, open_history
 from harness.presentation.console import open_console
 from harness.studies.trend import Trend, trends_of, trends_of_accepted
 from harness.types.storage import to_json
@@ -22,7 +22,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def trend(
-    limit: Annotated[int, typer.Option(min=2, help="How many of the newest runs.")] = 30,
+    limit: Annotated[int, typer.Option(min=2, help="How many of the newest complete runs.")] = 30,
     passed: Annotated[
         bool, typer.Option("--passed", help="Only runs that passed, as a team would have accepted them.")
     ] = False,
@@ -52,7 +52,9 @@ def trend(
         return
     console = open_console()
     if not trends:
-        console.print("no complete judged run is stored yet: pytest --model=DIR makes one")
+        console.print(
+            "no complete judged run is stored yet: pytest --model=DIR makes one, if it does not stop early"
+        )
     for found in trends:
         console.print(_table(found))
         for note in (found.start_note, found.note):
@@ -62,14 +64,21 @@ def trend(
 
 def _of_stored(history: str | None, limit: int, model: str | None, *, passed: bool) -> list[Trend]:
     with open_history(history_place(history), to_read=True) as stored:
-        wanted = [
-            line.id
-            for line in stored.list_runs(
-                limit, RunFilter(model=model or "", verdict="pass" if passed else None)
-            )
-            if not line.partial
-        ]
+        wanted = _newest_complete(
+            stored, limit, RunFilter(model=model or "", verdict="pass" if passed else None)
+        )
         return trends_of(stored.load_record(run_id) for run_id in reversed(wanted))
+
+
+def _newest_complete(stored: History, limit: int, wanted: RunFilter) -> list[str]:
+    """Ids of the newest complete runs, however many partial ones are between them."""
+    asked = limit
+    while True:
+        lines = stored.list_runs(asked, wanted)
+        complete = [line.id for line in lines if not line.partial]
+        if len(complete) >= limit or len(lines) < asked:
+            return complete[:limit]
+        asked *= 4
 
 
 def _table(found: Trend) -> Table:

@@ -1,6 +1,7 @@
 """A metric along the runs; small steps in one direction are noted though each gate passes."""
 
 import dataclasses
+import json
 
 import pytest
 from typer.testing import CliRunner
@@ -32,6 +33,26 @@ def test_a_slow_drift_is_noted(make_run, make_result):
     (trend,) = trends_of(records)
     assert [point.summary.mean.estimate for point in trend.points] == [0.95, 0.94, 0.93, 0.92, 0.91, 0.90]
     assert trend.note.startswith("drifts down (p=0.0028)")
+
+
+def test_a_drift_has_the_direction_of_most_pairs(make_run, make_result):
+    """The test counts pairs: of this series 28 rise and 8 fall, though it ends below its start."""
+    passed = [50, 10, 20, 30, 40, 45, 46, 47, 48]
+    (trend,) = trends_of(record(make_run, make_result, n + 1, each) for n, each in enumerate(passed))
+    assert trend.note.startswith("drifts up (p=0.045)")
+
+
+def test_partial_runs_take_no_complete_ones_place(make_run, make_result, tmp_path):
+    with open_history(tmp_path / "h.sqlite") as history:
+        for n in range(2):
+            history.save(record(make_run, make_result, n + 1, 95 - n))
+        for n in range(2, 20):
+            found = record(make_run, make_result, n + 1, 90)
+            history.save(dataclasses.replace(found, run=dataclasses.replace(found.run, collected=200)))
+    place = ["--history", str(tmp_path / "h.sqlite"), "--json"]
+    shown = CliRunner().invoke(app, ["runs", "trend", "--limit", "2", *place])
+    (trend,) = json.loads(shown.output)
+    assert [point["summary"]["mean"]["estimate"] for point in trend["points"]] == [0.95, 0.94]
 
 
 def test_a_step_names_the_run(make_run, make_result):
