@@ -87,7 +87,7 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     if able is not None:
         reach = f"a true drop of {able:.2f} or more would be detected{_by_clusters(data)}"
     settle, unsure = data.cases_to_settle, data.clusters < min(LEAST_UNITS, data.n)
-    sure = "more often than not" if unsure else "in 80 % of runs or more"
+    sure = "in about half of all runs or more" if unsure else "in 80 % of runs or more"
     more = "" if settle is None else f"; about {settle} such cases would settle it {sure}"
     if data.population == "sample" and data.other_question is GateVerdict.REGRESS:
         more += "; exactly these cases got worse: with gate: {population: cases} it would regress"
