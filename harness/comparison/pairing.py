@@ -186,7 +186,8 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     """Pair the cases that are the same in both runs, and neither skipped nor errored in one.
 
     A case without a verdict on both sides is still paired for its common graded scores, if any. One that
-    another tool's log lacks may have been lost there and is undecided; one that our run lacks was taken out.
+    another tool's log lacks may have been lost there and is undecided, and so is one that a partial baseline
+    lacks; one that our whole run lacks was added since, or taken out.
 
     Args:
         candidate: The run to judge.
@@ -205,7 +206,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
         reason = "only in the candidate" if other is None else _obstacle(result, other, changed)
         if result.key in out_of_turn:
             reason = reason or "answered before its turn"
-        if other is None and not batched[1]:
+        if other is None and (not batched[1] or baseline.lacks_cases):
             undecided.append((result, _absent(result)))
         elif other is not None and reason in {"errored", "unscored"}:
             undecided.append((result, other))

@@ -77,6 +77,16 @@ def test_a_gated_metric_that_nobody_scored_never_passes(make_result, make_run):
     assert sentences_of(verdict)[0] == "s bleu: no case has it on both sides"
 
 
+@pytest.mark.parametrize(("collected", "verdict"), [(500, OPEN), (100, PASS)])
+def test_what_a_partial_baseline_did_not_answer_is_no_pass(make_result, make_run, collected, verdict):
+    """A baseline of 100 cases that stopped early, or was selected; then 400 of 500 fail. New cases are new."""
+    now = make_run([make_result(f"s/{n}", n < 100) for n in range(500)])
+    then = make_run([make_result(f"s/{n}") for n in range(100)], collected=collected)
+    assert run_gate(now, then)[1].outcome is verdict
+    held = make_run([make_result(f"s/{n}") for n in range(500)])
+    assert run_gate(held, then)[1].outcome is PASS
+
+
 def test_runs_without_a_common_case_are_refused(run_with):
     with pytest.raises(BaselineError, match="run old has no case of this run"):
         run_gate(run_with(5), run_with(5, name="other", run_id="old"))

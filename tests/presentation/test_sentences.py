@@ -88,7 +88,9 @@ def test_clusters_are_said():
 
 def test_few_clusters_promise_no_share_of_runs():
     row = judged(2, 1, 120, GateVerdict.INCONCLUSIVE, cases_to_settle=240)
-    assert describe_row(row, 12).endswith("about 240 such cases would settle it in about half of all runs or more")
+    assert describe_row(row, 12).endswith(
+        "about 240 such cases would settle it in about half of all runs or more"
+    )
     assert describe_row(row, 19).endswith("in about half of all runs or more")
     for units in (20, 120):
         assert describe_row(row, units).endswith(
