@@ -24,7 +24,7 @@ MULTITASK_CONFIG = "multitask.json"
 _WEIGHTS = "adapter_model.safetensors"
 _LONGEST_VALUE = 80
 _LONGEST_NAME = 255  # of a file or directory
-_OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
+OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
 NO_ADAPTER, VIRTUAL_TOKENS = "none", "virtual tokens"
 # The kinds that the conformance suite compares with a bare script (docs/compatibility.md); others are
 # refused.
@@ -335,7 +335,7 @@ def _misfits(adapter: Adapter, base_dir: Path) -> Iterator[tuple[str, tuple[int,
                 continue
             # A reads the layer's inputs, B writes its outputs; weights are (outputs, inputs), in a Conv1D the
             # other way round. An output layer's rows change with the vocabulary.
-            if tensor.shape[side] not in expected and not (side == 0 and layer.endswith(_OUTPUT_LAYERS)):
+            if tensor.shape[side] not in expected and not (side == 0 and layer.endswith(OUTPUT_LAYERS)):
                 yield name, tensor.shape, expected
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.engines.adapter import read_json
+from harness.engines.adapter import OUTPUT_LAYERS, read_adapter, read_json
 from harness.engines.served.chat import send_text
 from harness.engines.served.client import RefusedError, ServerClient, ServerError
 from harness.engines.served.describe import PATIENCE, list_models, open_client
@@ -201,12 +201,26 @@ def refuse_unusual(adapter: ModelRef) -> None:
         *(["modules_to_save"] if config.get("modules_to_save") else []),
         *(["trainable_token_indices"] if config.get("trainable_token_indices") else []),
         *([f"rank {rank_of(adapter)}"] if rank_of(adapter) > RANKS[-1] else []),
+        *(
+            f"LoRA on {layer}, which vLLM applies to the base's requests too"
+            for layer in _output_layers(adapter)
+        ),
     ]
     if reasons:
         raise AdapterError(
             f"{adapter.label}: vLLM runs plain LoRA up to rank {RANKS[-1]}, and this has "
             f"{', '.join(reasons)}; run it with --gate-engine transformers, or merge it"
         )
+
+
+def _output_layers(adapter: ModelRef) -> list[str]:
+    """The layers of the logits that an adapter changes: vLLM finds their rows by the places of answers.
+
+    The log-probabilities of a prompt have other rows, so that the base's and the adapters' are mixed up.
+    """
+    tensors = read_adapter(Path(str(adapter.adapter_dir))).tensors
+    changed = {name.rpartition(".lora_")[0].rpartition(".")[2] for name in tensors}
+    return sorted(changed & {*OUTPUT_LAYERS})
 
 
 def _fingerprint(entry: Mapping[str, Any]) -> str | None:

@@ -349,7 +349,8 @@ class ServerClient:
 
     def _fault_of_status(self, error: Any) -> Exception:
         """A temporary fault, or a final error."""
-        reason = self.clean(f"status {error.status_code}: {error.message}")[:300]
+        told = error.body.get("message") if isinstance(error.body, Mapping) else None
+        reason = self.clean(f"status {error.status_code}: {told or error.message}")[:300]
         if 300 <= error.status_code < 400:
             place = shown(str(error.response.headers.get("location", "another address")))
             reason = f"status {error.status_code}: it sends requests on to {place}; name that server"
