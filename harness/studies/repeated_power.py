@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from harness.statistics.clustered_drop import clustered_drop, noisy_drop
@@ -146,7 +147,7 @@ def repeated_pass(
     drops = (baseline - candidate) / answers
     sums = np.add.reduceat(drops, np.cumsum([0, *sizes[:-1]]), axis=1)
     if graded or max(sizes) == 1:
-        return means_within(sums, sizes, margin)
+        return means_within(sums, sizes, margin, reaches=_reaches(baseline / answers))
     found = (
         clustered_drop(Units(sums=tuple(run), sizes=tuple(map(float, sizes))), CONFIDENCE)
         for run in sums.tolist()
@@ -169,7 +170,12 @@ def share_of(passes: Iterable[bool]) -> float:
 
 
 def means_within(
-    sums: "NDArray[np.float64]", sizes: Sequence[float], margin: float, *, light_tails: bool = False
+    sums: "NDArray[np.float64]",
+    sizes: Sequence[float],
+    margin: float,
+    *,
+    light_tails: bool = False,
+    reaches: Iterable[float] | None = None,
 ) -> float:
     """The share of runs whose mean drop is within a margin.
 
@@ -178,19 +184,27 @@ def means_within(
         sizes: Number of cases of each cluster.
         margin: Largest tolerated drop.
         light_tails: The drops include no rare huge ones.
+        reaches: How far the mean of each run's baseline can fall; by default the whole scale.
     """
     of_units, span = tuple(map(float, sizes)), math.inf if light_tails else 1.0
     found = (
         mean_drop(
             Units(sums=tuple(run), sizes=of_units),
             CONFIDENCE,
+            reach=reach,
             span=span,
             light_tails=light_tails,
             resamples=_RESAMPLES,
         )
-        for run in sums.tolist()
+        for run, reach in zip(sums.tolist(), repeat(1.0) if reaches is None else reaches, strict=False)
     )
     return share_of(is_within(each.high_unseen, margin) for each in found)
+
+
+def _reaches(baseline: "NDArray[np.float64]") -> Sequence[float]:
+    """As the gate has it, of the cases' rates, (runs, cases): with one more case that passed always."""
+    reaches: Sequence[float] = ((baseline.sum(axis=1) + 1) / (baseline.shape[1] + 1)).tolist()
+    return reaches
 
 
 def _passed(answers: "NDArray[np.int_]", churn: float) -> "tuple[NDArray[np.int_], NDArray[np.int_]]":
