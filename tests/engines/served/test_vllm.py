@@ -1,4 +1,4 @@
-"""Adapters on a server with vLLM's API. The server is ``tunegate serve``, which speaks it; vLLM itself needs a GPU."""
+"""Adapters on a server with vLLM's API. The server is ``tunegate serve``, which speaks it."""
 
 import asyncio
 import json
