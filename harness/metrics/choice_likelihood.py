@@ -23,7 +23,7 @@ def _choice_likelihood(request: ScoringRequest) -> Score | MetricError:
     choices = [str(choice) for choice in cast("Sequence[str]", request.check.options["choices"])]
     losses = request.choice_losses
     if not all(choice in losses for choice in choices):
-        error = "the model's loss on the options was not measured: this engine gives no losses"
+        error = f"the model's loss on the options {request.without_losses}"
         return MetricError(metric=request.check.type, error=error)
     unit, length = _LENGTHS[str(request.check.options.get("normalise", "none"))]
     costs = {

@@ -42,6 +42,7 @@ class ScoringRequest:
             not measured.
         choice_losses: The model's cross-entropy on each option of the case, by its text; empty if it was not
             measured.
+        losses_missing: Why there are no losses, if the engine has failed on these texts.
         panel: The judges, for checks that a judge decides.
         baseline_text: The baseline's answer to the case, if there is one.
         repeat: Number of the repetition of a judge's question.
@@ -55,10 +56,16 @@ class ScoringRequest:
     completion: Completion | None = None
     reference_losses: tuple[TextLoss, ...] | None = None
     choice_losses: Mapping[str, TextLoss] = field(default_factory=dict)
+    losses_missing: str = ""
     panel: "Panel | None" = None
     baseline_text: str | None = None
     repeat: int = 0
     allowed: Permissions = NOTHING_ALLOWED
+
+    @property
+    def without_losses(self) -> str:
+        """Why losses that the check needs were not measured."""
+        return f"was not measured: {self.losses_missing or 'this engine gives no losses'}"
 
 
 ScoreFunction: TypeAlias = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]

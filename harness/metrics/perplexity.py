@@ -11,7 +11,7 @@ def _perplexity(request: ScoringRequest) -> Score | MetricError:
     if not request.reference_losses:
         return MetricError(
             metric="perplexity",
-            error="the model's loss on the references was not measured: this engine gives no losses",
+            error=f"the model's loss on the references {request.without_losses}",
         )
     best = min(request.reference_losses, key=lambda loss: loss.nats_per_token)
     place = request.reference_losses.index(best) + 1

@@ -90,12 +90,13 @@ class Judging:
             self.dealer.close()
 
 
-def score_cases(
+def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers each have other parts of it
     cases: Sequence[GoldenCase],
     completions: Mapping[str, Completion],
     *,
     reference_losses: Mapping[str, tuple[TextLoss, ...]] | None = None,
     failures: Mapping[str, str] | None = None,
+    loss_failures: Mapping[str, str] | None = None,
     without_losses: bool = False,
     cache: ScoreCache | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
@@ -108,6 +109,7 @@ def score_cases(
         completions: The answers by answer key. A case without one is errored, unless it is skipped.
         reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
         failures: By answer key, why a case has no answer.
+        loss_failures: By the losses' key, why there are none.
         without_losses: Whether the engine gives no losses: checks that need one they have not are unscored.
         cache: Where scores of metrics that need a library are stored between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
@@ -119,7 +121,8 @@ def score_cases(
     """
     judging, answers = judging or Judging(), [(case, key) for case in cases for key in case.answer_keys]
     completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
-    requests, faults = _requests(cases, completions, reference_losses or {}, judging, without_losses)
+    losses, unmeasured = reference_losses or {}, loss_failures or {}
+    requests, faults = _requests(cases, completions, losses, unmeasured, judging, without_losses)
     by_metric: dict[str, list[_Place]] = defaultdict(list)
     for place, request in requests.items():
         by_metric[base_type(request.check.type)].append(place)
@@ -169,6 +172,7 @@ def _requests(
     cases: Sequence[GoldenCase],
     completions: Mapping[str, Completion],
     losses: Mapping[str, tuple[TextLoss, ...]],
+    unmeasured: Mapping[str, str],
     judging: Judging,
     without_losses: bool,
 ) -> tuple[dict[_Place, ScoringRequest], dict[_Place, MetricError]]:
@@ -198,6 +202,7 @@ def _requests(
                 choice_losses=dict(
                     zip(likelihood_texts(case), losses.get(choices_key(case), ()), strict=False)
                 ),
+                losses_missing=unmeasured.get(case.key) or unmeasured.get(choices_key(case), ""),
                 panel=judging.panel,
                 baseline_text=judging.baseline_texts.get(key),
                 repeat=number if judging.fresh else 0,

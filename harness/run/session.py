@@ -198,6 +198,7 @@ def score_sides(
             given.completions,
             reference_losses=given.reference_losses,
             failures=given.failures,
+            loss_failures=given.loss_failures,
             without_losses=given.plan.server is not None and bool(given.plan.server.unmeasured),
             cache=cache,
             on_progress=on_progress,

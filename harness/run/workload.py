@@ -287,6 +287,7 @@ class Answers:
             sides on the same base.
         plan: How these answers were computed.
         failures: By answer key, why a case has no answer: the model failed on this case.
+        loss_failures: By the same key as the losses, why there are none: the model failed on a text.
     """
 
     completions: Mapping[str, Completion]
@@ -295,6 +296,7 @@ class Answers:
     divergences: Mapping[str, tuple[TextLoss, ...]]
     plan: ExecutionPlan
     failures: Mapping[str, str] = field(default_factory=dict)
+    loss_failures: Mapping[str, str] = field(default_factory=dict)
 
 
 def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:
@@ -328,6 +330,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
             for place in places
             if place in answers.failures
         },
+        loss_failures=_loss_failures(side, answers),
     )
 
 
@@ -344,14 +347,23 @@ def _scored(
 
 def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[TextLoss, ...]]:
     """Each case's losses, in the order of its references; none for a case if one of them failed."""
-    texts = answers.workload.texts
     # The metric needs the best of all references, so one failure makes the others useless.
-    failed = {texts[place].key for place in answers.failed_texts if texts[place].side == side}
+    failed = _loss_failures(side, answers)
     losses: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in _scored(side, answers.workload.references, 0, answers):
         if request.key not in failed:
             losses[request.key] = (*losses.get(request.key, ()), loss)
     return losses
+
+
+def _loss_failures(side: str, answers: PartialAnswers) -> dict[str, str]:
+    """Why texts have no loss, by their key; of several the first reason."""
+    texts = answers.workload.texts
+    found: dict[str, str] = {}
+    for place, reason in sorted(answers.failed_texts.items()):
+        if texts[place].side == side:
+            found.setdefault(texts[place].key, reason)
+    return found
 
 
 def with_prompt(completion: Completion, request: GenerationRequest) -> Completion:

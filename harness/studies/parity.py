@@ -229,6 +229,7 @@ def _computed(
             answers.completions,
             reference_losses=answers.reference_losses,
             failures=answers.failures,
+            loss_failures=answers.loss_failures,
             without_losses=use is not None and bool(use.unmeasured),
             judging=Judging(allowed=allowed),
         ),

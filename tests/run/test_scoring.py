@@ -200,6 +200,25 @@ def test_reference_losses_reach_the_perplexity_check() -> None:
     assert unmeasured.outcome is Outcome.ERRORED
 
 
+@pytest.mark.parametrize(
+    ("check", "key"),
+    [
+        (Check(type="perplexity", threshold=3), "set/a"),
+        (Check(type="choice-likelihood", threshold=1, options={"choices": ("r", "s")}), "set/a (choices)"),
+    ],
+)
+def test_why_a_loss_is_missing_is_told(check: Check, key: str) -> None:
+    """A server that dies while losses are measured is no engine that gives none."""
+    case = make_case("a", check, references=("r",))
+    for failures, said in (
+        ({key: "the server is gone"}, "the server is gone"),
+        ({}, "this engine gives no losses"),
+    ):
+        (result,) = score_cases([case], {case.key: answer("x")}, loss_failures=failures)
+        assert result.outcome is Outcome.ERRORED
+        assert result.errors[0].error.endswith(f" was not measured: {said}")
+
+
 def test_an_expensive_score_is_computed_once_whatever_its_threshold(replace_metric) -> None:
     texts = []
 

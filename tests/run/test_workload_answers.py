@@ -57,4 +57,5 @@ def test_a_reference_that_failed_leaves_its_case_without(answers, plan):
     answers.failed_texts[0] = "not a number"
     candidate, baseline = (assemble(side, answers, plan) for side in ("candidate", "baseline"))
     assert list(candidate.reference_losses) == ["s/b"]
+    assert (candidate.loss_failures, baseline.loss_failures) == ({"s/a": "not a number"}, {})
     assert list(baseline.reference_losses) == ["s/a", "s/b"]
