@@ -32,7 +32,7 @@ from typing import Any
 
 from benchmarks.performance_page import page
 from benchmarks.performance_parts import PARTS
-from benchmarks.performance_ways import Amount, FailedRun, Step
+from benchmarks.performance_ways import KINDS, Amount, FailedRun, Step
 
 ROOT = Path(__file__).parents[1]
 MEASURED, PAGE = ROOT / "benchmarks" / "performance.json", ROOT / "docs" / "performance.md"
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256], help="cases of the part speed")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="prompts of the part speed")
     parser.add_argument("--ways", nargs="+", default=[], help="ways of the part speed (default: all)")
     parser.add_argument("--scale", type=int, nargs="+", help="cases of the part scale")
     parser.add_argument("--only", nargs="+", choices=[*PARTS], default=[*PARTS])
@@ -64,6 +65,7 @@ def main() -> None:
         sizes=tuple(asked.sizes[:1] if asked.quick else asked.sizes),
         scale=tuple(asked.scale or ((1000, 100_000) if asked.quick else (1000, 10_000, 100_000))),
         base=asked.base,
+        kinds=tuple(asked.kinds),
         ways=tuple(asked.ways),
         peers=asked.peers,
         promptfoo=asked.promptfoo,

@@ -44,7 +44,7 @@ def speed(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
     """
     steps = []
     for cases in amount.sizes:
-        for kind in ("distinct", "shared"):
+        for kind in amount.kinds:
             job = job_for(amount, cases, kind)
             name = f"{cases} {kind}"
             # Where time is short, the same way is tuned for both kinds, on the prompts of one.

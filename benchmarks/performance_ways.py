@@ -84,6 +84,9 @@ def test_case(model, tokenizer, n):
 """.replace("NEW_TOKENS", str(NEW_TOKENS))
 
 
+KINDS = ("distinct", "shared")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
     """How much is measured.
@@ -93,6 +96,7 @@ class Amount:
         sizes: Numbers of cases that a model answers.
         scale: Numbers of cases with made-up answers.
         base: The base model.
+        kinds: Of the prompts in the part ``speed``.
         ways: Those of the part ``speed`` that are measured; empty for all.
         peers: An interpreter with lm-eval and inspect_ai; None without them.
         promptfoo: Its executable; None without it.
@@ -103,7 +107,8 @@ class Amount:
     sizes: Sequence[int]
     scale: Sequence[int]
     base: str
-    ways: Sequence[str] = ()
+    kinds: Sequence[str]
+    ways: Sequence[str]
     peers: str | None
     promptfoo: str | None
     work: Path
