@@ -309,6 +309,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
     """
     workload = answers.workload
     places = [place for place, request in enumerate(workload.answers) if request.side == side]
+    loss_failures = _loss_failures(side, answers)
     passages_from = len(workload.references)
     passages = _scored(side, workload.passages, passages_from, answers)
     divergences: dict[str, tuple[TextLoss, ...]] = {}
@@ -321,7 +322,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
             for place in places
             if place in answers.completions
         },
-        reference_losses=_reference_losses(side, answers),
+        reference_losses=_reference_losses(side, answers, loss_failures),
         text_losses=tuple(loss for _, loss in passages),
         divergences=divergences,
         plan=plan,
@@ -330,7 +331,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
             for place in places
             if place in answers.failures
         },
-        loss_failures=_loss_failures(side, answers),
+        loss_failures=loss_failures,
     )
 
 
@@ -345,10 +346,11 @@ def _scored(
     ]
 
 
-def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[TextLoss, ...]]:
+def _reference_losses(
+    side: str, answers: PartialAnswers, failed: Collection[str]
+) -> dict[str, tuple[TextLoss, ...]]:
     """Each case's losses, in the order of its references; none for a case if one of them failed."""
     # The metric needs the best of all references, so one failure makes the others useless.
-    failed = _loss_failures(side, answers)
     losses: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in _scored(side, answers.workload.references, 0, answers):
         if request.key not in failed:

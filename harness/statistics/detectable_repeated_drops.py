@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from harness.statistics.clusters import CONFIDENCE, Units, degrees_of_freedom, squared_error
 from harness.statistics.detectable_drops import RUNS, SIMULATED_UP_TO, verdicts_of
 from harness.statistics.paired_binary import Trials
-from harness.statistics.power import POWER, least_drop
+from harness.statistics.power import POWER, least_drop, wanted_by_t
 
 _MEAN_PRECISION = 5e-4
 _CLUSTER_PRECISION = 2e-3
-# Quantiles of the estimated error over which its distribution is taken.
-_POINTS = 64
 
 
 def detectable_repeated_drop(
@@ -131,15 +129,11 @@ def detectable_repeated_cluster_drop(
     Returns:
         The drop, or None if none is found with this probability.
     """
-    import numpy as np
-    from scipy.special import gammaincinv, ndtr, stdtrit
+    from scipy.special import ndtr
 
     if units.count < 2 or 0.5**units.count > level:
         return None
     freedom, least = degrees_of_freedom(units), squared_error(units)
-    needed, bound = (float(stdtrit(freedom, chance)) for chance in (1 - level, (1 + confidence) / 2))
-    # Of the estimate, in true errors.
-    estimates = np.sqrt(2 * gammaincinv(freedom / 2, (np.arange(_POINTS) + 0.5) / _POINTS) / freedom)
 
     def found(fall: float) -> bool:
         noise = 0.0
@@ -150,9 +144,7 @@ def detectable_repeated_cluster_drop(
         mean, error = _mean_fall(trials, fall), math.sqrt(max(noise / len(trials) ** 2, least))
         if error == 0:
             return mean > (margin or 0.0)
-        wanted = needed * estimates * error
-        if margin is not None:
-            wanted = np.maximum(wanted, margin - bound * estimates * error)
+        wanted = wanted_by_t(error, freedom, level, margin, confidence)
         return float(ndtr((mean - wanted) / error).mean()) >= power
 
     fall = least_drop(found, 1.0, _MEAN_PRECISION)

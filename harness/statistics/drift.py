@@ -37,6 +37,17 @@ def trend_p(values: Sequence[float]) -> float:
     return _share_of_orders(abs(_rises(_random_orders(ranks))) >= rises)
 
 
+def rises_less_falls(values: Sequence[float]) -> int:
+    """Kendall's S, which :func:`trend_p` tests: the first and the last value alone may lie the other way.
+
+    Args:
+        values: In order of time.
+    """
+    import numpy as np
+
+    return int(_rises(np.array([values]))[0])
+
+
 def _rises(orders: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Kendall's S of each row: pairs that rise with time less pairs that fall."""
     import numpy as np

@@ -300,19 +300,53 @@ def drop_by_t(
         power: Probability of finding the drop.
         least: An observed drop below is never rejected.
     """
-    import numpy as np
-    from scipy.special import gammaincinv, ndtr, stdtrit
+    from scipy.special import ndtr
 
-    needed, bound = (float(stdtrit(freedom, chance)) for chance in (1 - level, (1 + confidence) / 2))
-    estimates = error * np.sqrt(2 * gammaincinv(freedom / 2, (np.arange(_POINTS) + 0.5) / _POINTS) / freedom)
-    wanted = np.maximum(needed * estimates, least)
-    if margin is not None:
-        wanted = np.maximum(wanted, margin - bound * estimates)
+    wanted = wanted_by_t(error, freedom, level, margin, confidence, least=least)
     if error == 0:
         return float(wanted.max())
     most = float(wanted.max()) + 10 * error
     found = least_drop(lambda drop: float(ndtr((drop - wanted) / error).mean()) >= power, most, 1e-6 * error)
     return most if found is None else found
+
+
+def wanted_by_t(
+    error: float,
+    freedom: float,
+    level: float,
+    margin: float | None,
+    confidence: float,
+    *,
+    least: float = -math.inf,
+) -> "NDArray[np.float64]":
+    """How large the observed drop has to be, at quantiles of the estimated error that are equally likely.
+
+    Args:
+        error: Standard error of the mean drop.
+        freedom: Degrees of freedom of its estimate.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop; None: always a regression if rejected.
+        confidence: Two-sided, of the interval that is compared with it.
+        least: An observed drop below is never rejected.
+    """
+    import numpy as np
+    from scipy.special import stdtrit
+
+    needed, bound = (float(stdtrit(freedom, chance)) for chance in (1 - level, (1 + confidence) / 2))
+    estimates = error * _relative_errors(freedom)
+    wanted: NDArray[np.float64] = np.maximum(needed * estimates, least)
+    return wanted if margin is None else np.maximum(wanted, margin - bound * estimates)
+
+
+@lru_cache(maxsize=64)
+def _relative_errors(freedom: float) -> "NDArray[np.float64]":
+    """Quantiles of an estimated error, in true errors."""
+    import numpy as np
+    from scipy.special import gammaincinv
+
+    chances = (np.arange(_POINTS) + 0.5) / _POINTS
+    errors: NDArray[np.float64] = np.sqrt(2 * gammaincinv(freedom / 2, chances) / freedom)
+    return errors
 
 
 def _detectable_losses(

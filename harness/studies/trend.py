@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Literal, TypeAlias
 
 from harness.baselines.file import Baseline
 from harness.comparison.pairing import PASS_RATE, answers_of
-from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, trend_p
+from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
 
@@ -96,9 +95,7 @@ class Trend:
                 f"(p={self.p_change:.2g})"
             )
         if self.p_trend is not None and self.p_trend <= _LEVEL:
-            # As the test counts it: the first and the last run alone may lie the other way.
-            rises = sum((later > earlier) - (later < earlier) for earlier, later in combinations(means, 2))
-            return f"drifts {'up' if rises > 0 else 'down'} (p={self.p_trend:.2g})"
+            return f"drifts {'up' if rises_less_falls(means) > 0 else 'down'} (p={self.p_trend:.2g})"
         return ""
 
     @property

@@ -1,6 +1,7 @@
 """A golden set of chosen probes, as text."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from harness.golden.yaml_lines import parse_yaml, parse_yaml_text
 from harness.types import GoldenSet
 
 
-def level_sets() -> list[GoldenSet]:
-    """The probes of all levels, the easiest first."""
-    return [load_golden_set(level_directory() / f"{level}.yaml") for level in LEVELS]
+@cache
+def level_sets() -> tuple[GoldenSet, ...]:
+    """The probes of all levels, the easiest first; they are read once."""
+    return tuple(load_golden_set(level_directory() / f"{level}.yaml") for level in LEVELS)
 
 
 def chosen_text(
