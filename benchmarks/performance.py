@@ -14,8 +14,8 @@ of them); without them their rows are left out. ``--ways tunegate 'bare loop'`` 
 
 All ways take turns in every repetition. Each figure is kept in benchmarks/performance.json as soon as it is
 measured, and the page is written again: an interrupted run keeps what it has, and the same command goes on
-where it ended, unless the code or the machine has changed. A way that fails is named on the page; the others
-go on.
+where it ended, unless the machine or the code that takes a part's time has changed (``_CODE``). A way that
+fails is named on the page; the others go on.
 """
 
 import argparse
@@ -37,7 +37,15 @@ from benchmarks.performance_ways import KINDS, Amount, FailedRun, Step
 ROOT = Path(__file__).parents[1]
 MEASURED, PAGE = ROOT / "benchmarks" / "performance.json", ROOT / "docs" / "performance.md"
 QUICK_MINUTES = 24.0
-_CODE = ("harness", "trainers", "reports", "tunegate")
+# Whose commits make a part's figures old: what takes its time. Where models answer that is a few rooms.
+_ANSWERING = ("harness/engines", "harness/models", "harness/run", "harness/plugin", "tunegate")
+_CODE = {
+    "speed": _ANSWERING,
+    "served": (*_ANSWERING, "harness/serving"),
+    "training": ("harness/models", "trainers"),
+    "workers": ("harness/engines",),
+}
+_ALL_CODE = ("harness", "trainers", "reports", "tunegate")
 
 
 def main() -> None:
@@ -131,16 +139,17 @@ class Store:
         self._path, self._page, self._again = path, page_path, again
         self._found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         self._begun: set[str] = set()
-        self._where = {"machine": machine(), "code": code()}
+        self._machine = machine()
 
     def rows_of(self, part: str) -> dict[str, Any]:
         """The rows of a part, empty where it was measured with other code or elsewhere."""
         if part not in self._begun:
             self._begun.add(part)
             known = self._found.get(part, {})
-            same = all(known.get(name) == value for name, value in self._where.items())
+            where = {"machine": self._machine, "code": code(part)}
+            same = all(known.get(name) == value for name, value in where.items())
             if self._again or not same:
-                self._found[part] = {**self._where, "rows": {}}
+                self._found[part] = {**where, "rows": {}}
         rows: dict[str, Any] = self._found[part]["rows"]
         return rows
 
@@ -201,12 +210,13 @@ def _version(package: str) -> str:
         return "missing"
 
 
-def code() -> str:
-    """Names the committed code that is measured; the day where it is unknown."""
-    asked = ["git", "rev-parse", *(f"HEAD:{package}" for package in _CODE)]
+def code(part: str) -> str:
+    """Names the committed code that takes a part's time; the day where it is unknown."""
+    packages = _CODE.get(part, _ALL_CODE)
+    asked = ["git", "rev-parse", *(f"HEAD:{package}" for package in packages)]
     done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     trees: Sequence[str] = done.stdout.split()
-    if done.returncode or len(trees) != len(_CODE):
+    if done.returncode or len(trees) != len(packages):
         return f"{datetime.now(UTC):%Y-%m-%d}"
     return " ".join(tree[:10] for tree in trees)
 

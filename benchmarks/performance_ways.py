@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NEW_TOKENS = 32
-# A way that takes longer is ended, and counts as failed.
+# A way that takes longer is ended: all that is known is that it takes more.
 MOST_S = 1800.0
 SYSTEM = (
     "You read orders of a shop for kitchenware and write them as JSON with the keys name, city, item and "
@@ -194,6 +194,19 @@ class FailedRun(Exception):  # noqa: N818 # it says what it is
     """A command failed or took too long; the message is what it printed last."""
 
 
+class UnfinishedRun(FailedRun):
+    """A command that was ended when its time was over.
+
+    Attributes:
+        taken: What it had taken by then: the whole takes more.
+    """
+
+    def __init__(self, taken: Taken) -> None:
+        """Note what it had taken."""
+        super().__init__(f"not finished after {taken.wall_s:.0f} seconds, when it was ended")
+        self.taken = taken
+
+
 # Waits for all processes of a command, also those that outlive the one that started them: what nobody
 # waits for is counted nowhere.
 _WATCH = """
@@ -214,6 +227,7 @@ def run(
     threads: int | None = None,
     statuses: frozenset[int] = frozenset({0}),
     further: Mapping[str, str] | None = None,
+    most_s: float = MOST_S,
 ) -> Taken:
     """Run a command and measure it.
 
@@ -223,9 +237,11 @@ def run(
         threads: OMP_NUM_THREADS; None leaves it out.
         statuses: Exit statuses of a run that did its work.
         further: More of the environment.
+        most_s: After so many seconds it is ended.
 
     Raises:
         FailedRun: It failed.
+        UnfinishedRun: It took longer than ``most_s``.
     """
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     environment |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "HF_DATASETS_OFFLINE": "1"}
@@ -238,7 +254,7 @@ def run(
         process = subprocess.Popen(
             line, cwd=directory, env=environment, stdout=said, stderr=said, start_new_session=True
         )
-        end = threading.Timer(MOST_S, os.killpg, (process.pid, signal.SIGKILL))
+        end = threading.Timer(most_s, os.killpg, (process.pid, signal.SIGKILL))
         end.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
@@ -249,13 +265,16 @@ def run(
             end.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    taken = Taken(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024)
+    if wall_s >= most_s:
+        raise UnfinishedRun(taken)
     if process.returncode not in statuses:
         lines = (directory / "said.txt").read_text("utf-8", "replace").strip().splitlines() or [""]
         # Some programs print their version, or a count, after the reason.
         reason = next((line for line in reversed(lines) if "rror" in line), lines[-1])
         raise FailedRun(f"exit status {process.returncode}: {reason.strip()[-300:]}")
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Taken(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024)
+    return taken
 
 
 # Passed, or regressed and failed cases.
@@ -326,15 +345,17 @@ def job_of(job: Job, batch: int, threads: int | None) -> list[object]:
     return [*paths, str(job.directory / "answers.json"), batch, threads, ["candidate", "baseline"]]
 
 
-def bare_loop(job: Job, batch: int, threads: int | None) -> Taken:
+def bare_loop(job: Job, batch: int, threads: int | None, most_s: float = MOST_S) -> Taken:
     """A script's loop over ``generate``, sorted by length, for both models one after the other.
 
     Args:
         job: The job.
         batch: Rows of a batch.
         threads: torch's threads.
+        most_s: After so many seconds it is ended.
     """
-    return run([sys.executable, "-c", BARE, json.dumps(job_of(job, batch, threads))], job.directory)
+    line = [sys.executable, "-c", BARE, json.dumps(job_of(job, batch, threads))]
+    return run(line, job.directory, most_s=most_s)
 
 
 def one_call(job: Job) -> Taken:
