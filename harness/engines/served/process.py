@@ -1,4 +1,4 @@
-"""Starts ``vllm serve`` for a session, and ends it with the process."""
+"""Starts ``vllm serve`` for a session; it ends with the process, also where that is killed."""
 
 import atexit
 import os
@@ -6,6 +6,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.engines.adapter import read_json
+from harness.engines.served import supervisor
 from harness.errors import EngineError, SettingsError
 from harness.models.resolve import resolve_model
 from harness.types import ModelRef
 
 # Loading a large model and compiling it takes minutes.
 _START_S = 1800.0
+# Twice the time that a server has for its own end.
+_END_S = 40.0
 # The ranks that it can be started with.
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 _COMMAND = "vllm"
@@ -71,7 +75,15 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
     log = Path(tempfile.mkdtemp(prefix="tunegate-vllm-")) / "log.txt"
     environment = {**os.environ, "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
     with log.open("ab") as output:
-        process = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(
+            # A program of the standard library alone: what the environment adds to Python is the server's.
+            [sys.executable, "-ISE", supervisor.__file__, *line],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
     atexit.register(_end, process)
     url = f"http://127.0.0.1:{port}/v1"
     _wait_for(port, process, log)
@@ -122,10 +134,10 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is not None:
-        return
-    process.terminate()
+    """End a server and all its processes: what runs them does it when its input ends."""
+    if process.stdin is not None:
+        process.stdin.close()
     try:
-        process.wait(timeout=30)
+        process.wait(timeout=_END_S)
     except subprocess.TimeoutExpired:
         process.kill()
