@@ -21,7 +21,7 @@ def least_drop(holds: Callable[[float], bool], high: float, precision: float) ->
     Args:
         holds: Whether it holds; if so, also for larger drops.
         high: The largest drop.
-        precision: Of the result, which holds.
+        precision: Of the result, which holds; where that is finer than floats are there, two neighbours.
 
     Returns:
         The drop, or None if it doesn't hold even for the largest one.
@@ -29,8 +29,7 @@ def least_drop(holds: Callable[[float], bool], high: float, precision: float) ->
     if not holds(high):
         return None
     low = 0.0
-    while high - low > precision:
-        middle = (low + high) / 2
+    while high - low > precision and low < (middle := (low + high) / 2) < high:
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
 
@@ -258,7 +257,8 @@ def detectable_mean_drop(
     moved = sum(abs(total) > _BY_CHANCE for total in units.sums)
     limits = (level, margin, confidence)
     if moved >= _SPREAD_FROM and (light_tails or z * z < units.count) and by_rule(units):
-        guess = drop_by_t(_error(units), degrees_of_freedom(units), *limits, power)
+        # Units that all moved alike have no error, and without a margin nothing to begin the search with.
+        guess = max(drop_by_t(_error(units), degrees_of_freedom(units), *limits, power), _PRECISION)
         return detectable_fall(units, *limits, rise, power, light_tails=light_tails, guess=guess)
     if counted and (moved_units(units) < _SPREAD_FROM or units.count <= z * z):
         return _detectable_losses(units, level, margin, confidence, reach, rise, power)
