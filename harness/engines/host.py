@@ -225,7 +225,7 @@ def change_by(host: Host, side: str) -> float:
     with torch.inference_mode():
         found = []
         for adapter in (side, None):
-            with adapted(host.model, [adapter]):
+            with adapted(host.model, [adapter], by_peft=True):
                 found.append(host.model.get_input_embeddings()(tokens).float())
     return float((found[0] - found[1]).abs().max())
 
@@ -249,7 +249,7 @@ def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) 
             host.logits[side] = _steady_logits(wrapped, host, adapter_dir)
         else:
             host.model = wrapped
-            with adapted(wrapped, [side]) as forward:
+            with adapted(wrapped, [side], by_peft=True) as forward:
                 host.logits[side] = _steady_logits(forward, host, adapter_dir)
     host.traits[side] = traits
     host.changed = changed_weights(host.sums, host.model)

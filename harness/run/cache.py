@@ -39,7 +39,7 @@ _PROMPT_REVISION = 4
 _GIVEN = ("max_new_tokens", "temperature", "top_p", "seed", "stop")
 _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Raised when a change to the engine changes answers.
-_ENGINE_REVISION = 10
+_ENGINE_REVISION = 11
 
 _STATEMENTS = (
     "PRAGMA journal_mode=WAL",

@@ -46,6 +46,34 @@ def test_a_mixed_batch_has_the_logits_of_pefts_mixed_batch(two_adapters, names):
     assert not torch.allclose(found[0], found[3], atol=1e-2)
 
 
+@pytest.mark.parametrize("scaling", [2.0, 1.3])
+def test_a_batch_of_one_adapter_has_pefts_logits(two_adapters, scaling):
+    import torch
+
+    model, base, ids = two_adapters
+    for module in model.modules():
+        if isinstance(getattr(module, "scaling", None), dict):
+            module.scaling["a"] = scaling
+    expected = logits(model, ids)
+    with adapted(model, ["a"] * 4, by_peft=True) as forward:
+        assert torch.equal(logits(forward, ids), expected)
+    with adapted(model, ["a"] * 4) as forward:
+        found = logits(forward, ids)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(found, logits(base, ids), atol=1e-2)
+
+
+def test_a_batch_of_one_adapter_is_computed_by_peft_in_lower_precision(two_adapters):
+    import torch
+
+    model, _, ids = two_adapters
+    model.to(torch.bfloat16)
+    expected = logits(model, ids)
+    # PEFT's own layers take any number of rows.
+    with adapted(model, ["a"]) as forward:
+        assert torch.equal(logits(forward, ids), expected)
+
+
 def test_rows_that_leave_a_batch_take_their_adapters_with_them(two_adapters):
     import torch
 
