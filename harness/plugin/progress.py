@@ -76,6 +76,50 @@ class Shown:
     on_lost: Callable[[int], None] | None = None
 
 
+@dataclass(slots=True)
+class AnswerCount:
+    """Answers of all parts of a session: each look, and each turn of a conversation, counts its own.
+
+    Attributes:
+        asked: Number of answers that were asked for.
+    """
+
+    asked: int = 0
+    _before: int = 0
+    _latest: tuple[int, int] = (0, 0)
+
+    def note(self, done: int, total: int) -> None:
+        """Note the answers of a part: within one their number only grows.
+
+        Args:
+            done: How many there are.
+            total: How many were asked for.
+        """
+        before, of = self._latest
+        if done <= before or total != of:
+            self._before += before
+            self.asked += total
+        self._latest = (done, total)
+
+    def noting(self, on_progress: Progress) -> Progress:
+        """A function that shows progress and notes the answers, for whoever interrupts.
+
+        Args:
+            on_progress: Shows it.
+        """
+
+        def note(stage: str, done: int, total: int) -> None:
+            if stage == "answering":
+                self.note(done, total)
+            on_progress(stage, done, total)
+
+        return note
+
+    def __str__(self) -> str:
+        """How many there are, of those that were asked for."""
+        return f"{self._before + self._latest[0]} of {self.asked}"
+
+
 def uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
     """Show what is printed, where pytest captures it."""
     capture = config.pluginmanager.getplugin("capturemanager")

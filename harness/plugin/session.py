@@ -28,7 +28,14 @@ from harness.plugin.delivery import (
 from harness.plugin.junit import add_verdicts
 from harness.plugin.missing_tests import missing_tests
 from harness.plugin.own_tests import OwnTests
-from harness.plugin.progress import Questions, completed, end_session, open_progress, run_in_one_process
+from harness.plugin.progress import (
+    AnswerCount,
+    Questions,
+    completed,
+    end_session,
+    open_progress,
+    run_in_one_process,
+)
 from harness.plugin.selection import (
     SELECTION,
     LeftOut,
@@ -98,7 +105,7 @@ class GateSession:
         # By model and case.
         self._results: dict[str, dict[str, CaseResult]] = {}
         # Finished answers of all, while they are asked for.
-        self._answered: tuple[int, int] | None = None
+        self._answered = AnswerCount()
         self._is_done = False  # judged, saved and reported
         self._telemetry: Telemetry | None = None
         path = inputs.directory / "cache.sqlite" if inputs.settings.cache else None
@@ -277,9 +284,9 @@ class GateSession:
         stopped = session is not None and session.exitstatus == pytest.ExitCode.INTERRUPTED
         if self._session is not None and (self._is_done or not stopped):
             return None
-        if self._answered is None and self._session is None:
+        if not self._answered.asked and self._session is None:
             return "interrupted before the first answer; the same command begins anew" if stopped else None
-        kept = "all" if self._answered is None else "{} of {}".format(*self._answered)
+        kept = str(self._answered) if self._answered.asked else "all"
         if not self.inputs.settings.cache:
             return f"interrupted at {kept} answers; nothing is kept (--gate-no-cache)"
         return f"interrupted: {kept} answers are kept; the same command continues from them"
@@ -308,7 +315,7 @@ class GateSession:
                 inputs = replace(self.inputs, candidates=candidates)
                 golden_sets = self.selection.golden_sets()
                 only = {candidate.side: keys[candidate.name] for candidate in candidates}
-                on_progress = self._noting(shown.on_progress)
+                on_progress = self._answered.noting(shown.on_progress)
                 asked = (inputs, golden_sets, self._cache, on_progress, self.judging)
                 if inputs.settings.looks > 1:
                     return run_looks(
@@ -323,16 +330,6 @@ class GateSession:
                 raise pytest.UsageError(*str(error).splitlines()) from error
             except EngineError as error:
                 end_session(error)
-
-    def _noting(self, on_progress: Progress) -> Progress:
-        """Also note how many answers there are, for whoever interrupts."""
-
-        def note(stage: str, done: int, total: int) -> None:
-            if stage == "answering":
-                self._answered = (done, total)
-            on_progress(stage, done, total)
-
-        return note
 
     def _resampling(self, on_progress: Progress) -> Callable[[Session], Resample] | None:
         """Makes, of a session, what gets new answers to its cases; None if none are wanted."""

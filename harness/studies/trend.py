@@ -1,5 +1,6 @@
 """Metrics over stored or accepted runs, with a note if one drifts."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
@@ -22,6 +23,7 @@ class Point:
     Attributes:
         verdict: None if none is stored.
         facts: How to read the values: of the metric itself, or for a pass rate of the metrics of its checks.
+        cases_sha256: Hash of the set's cases, their prompts and checks; empty if they are unknown.
     """
 
     run_id: str
@@ -30,6 +32,7 @@ class Point:
     summary: MetricSummary
     verdict: GateVerdict | None
     facts: Mapping[str, MetricFacts] = field(default_factory=dict)
+    cases_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,41 @@ class Trend:
     @property
     def note(self) -> str:
         """A note about it in one line, or empty."""
+        return self.with_cases(self._moved_note)
+
+    def with_cases(self, moved: str) -> str:
+        """A note and that of the set's cases: other ones may move a metric as another model does.
+
+        Args:
+            moved: How the metric moved; empty if it didn't.
+        """
+        if not (moved and self.cases_note):
+            return moved or self.cases_note
+        return f"{moved}; {self.cases_note}, which alone may be why"
+
+    @property
+    def cases_note(self) -> str:
+        """With which runs the set's cases changed, or empty."""
+        pairs = zip(self.points, self.points[1:], strict=False)
+        changed = [
+            now.run_id
+            for before, now in pairs
+            if before.cases_sha256 and now.cases_sha256 not in {"", before.cases_sha256}
+        ]
+        if len(changed) > 1:
+            return f"its cases changed {len(changed)} times, the last time with run {changed[-1]}"
+        return f"its cases changed with run {changed[0]}" if changed else ""
+
+    @property
+    def drift(self) -> Literal["up", "down"] | None:
+        """In which direction it moves; None without a significant trend, or where its level changed."""
+        if self.change is not None or self.p_trend is None or self.p_trend > _LEVEL:
+            return None
         means = [point.summary.mean.estimate for point in self.points]
+        return "up" if rises_less_falls(means) > 0 else "down"
+
+    @property
+    def _moved_note(self) -> str:
         if self.change is not None and self.levels is not None:
             before, after = self.levels
             at = self.points[self.change]
@@ -94,9 +131,7 @@ class Trend:
                 f"changed with run {at.run_id}: {before:.2f} before, {after:.2f} since "
                 f"(p={self.p_change:.2g})"
             )
-        if self.p_trend is not None and self.p_trend <= _LEVEL:
-            return f"drifts {'up' if rises_less_falls(means) > 0 else 'down'} (p={self.p_trend:.2g})"
-        return ""
+        return f"drifts {self.drift} (p={self.p_trend:.2g})" if self.drift else ""
 
     @property
     def start_note(self) -> str:
@@ -127,6 +162,7 @@ def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
 
 def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
     """The gated metrics of one record, by set and metric."""
+    cases = _cases_of_sets((each.key, each.case.content_sha256) for each in record.run.results)
     return {
         (row.set_name, row.metric): Point(
             run_id=record.run.id,
@@ -135,6 +171,7 @@ def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
             summary=row.candidate,
             verdict=row.verdict,
             facts=_facts(record.run.metrics, row.metric, _deciding(record.run, row.set_name)),
+            cases_sha256=cases[row.set_name],
         )
         for row in (() if record.comparison is None else record.comparison.metrics)
         if row.margin is not None
@@ -154,6 +191,7 @@ def trends_of_accepted(versions: Iterable[Baseline]) -> list[Trend]:
     """Follow each gated metric through the runs that were accepted as the baseline, oldest first."""
     points: dict[tuple[str, str], list[Point]] = {}
     for version in versions:
+        cases = _cases_of_sets((key, case.sha256) for key, case in version.cases.items())
         gated = {
             golden_set.name: {PASS_RATE, *golden_set.gate.metric_margins}
             for golden_set in version.golden_sets
@@ -169,9 +207,18 @@ def trends_of_accepted(versions: Iterable[Baseline]) -> list[Trend]:
                         summary=kept.summary,
                         verdict=None,
                         facts=facts,
+                        cases_sha256=cases.get(kept.set_name, ""),
                     )
                 )
     return _tested(points)
+
+
+def _cases_of_sets(cases: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A hash for each golden set of its cases' keys and contents, in whatever order they are."""
+    by_set: dict[str, list[tuple[str, str]]] = {}
+    for key, content in cases:
+        by_set.setdefault(set_of(key), []).append((key, content))
+    return {name: hashlib.sha256(repr(sorted(found)).encode()).hexdigest() for name, found in by_set.items()}
 
 
 def _facts(

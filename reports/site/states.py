@@ -113,7 +113,7 @@ def is_higher_better(trend: Trend) -> bool:
 
 
 def change_text(trend: Trend) -> tuple[str, bool]:
-    """A significant change or drift in words, and whether it is for the worse; empty without one."""
+    """A significant change or drift, or other cases, in words, and whether it is for the worse; or empty."""
     up = is_higher_better(trend)
     if trend.change is not None and trend.levels is not None:
         before, after = trend.levels
@@ -124,13 +124,9 @@ def change_text(trend: Trend) -> tuple[str, bool]:
         verb = "fell" if fell else "rose"
         p = figures.p_value(trend.p_change if trend.p_change is not None else 1.0)
         p = f"p\u00a0{p}" if p.startswith("<") else f"p\u00a0=\u00a0{p}"
-        return (
-            f"{verb} with run {one_line(at.run_id)}, {moment(at.started_at)[:10]}: {means} ({p})",
-            fell == up,
-        )
-    if trend.note:
-        return trend.note, (" down " in f" {trend.note} ") == up
-    return "", False
+        moved = f"{verb} with run {one_line(at.run_id)}, {moment(at.started_at)[:10]}: {means} ({p})"
+        return trend.with_cases(moved), fell == up
+    return trend.note, trend.drift == ("down" if up else "up")
 
 
 def state_rows(data: SiteData) -> list[StateRow]:

@@ -109,3 +109,22 @@ def test_a_stopped_run_is_no_baseline(towns):
     )
     assert result.ret != 0
     assert "without --gate-looks" in result.stdout.str() + result.stderr.str()
+
+
+def test_an_interrupt_at_a_later_look_counts_the_answers_of_all(towns, monkeypatch):
+    """An equal model needs two looks, each of 60 cases: 7 answers of the second one are there."""
+    generate, calls = towns.engine.generate, []
+
+    def interrupted(engine, requests, on_batch):
+        calls.append(len(requests))
+        if len(calls) == 1:
+            return generate(engine, requests, on_batch)
+        generate(engine, requests[:7], on_batch)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(towns.engine, "generate", interrupted)
+    chosen = ("-p", "no:xdist", f"--model={towns.adapter}", "--gate-no-forgetting", "--gate-looks=5")
+    result = towns.pytester.runpytest_inprocess("golden_sets/towns.yaml", *chosen, no_reraise_ctrlc=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert calls == [120, 120]
+    result.stdout.fnmatch_lines(["tunegate: interrupted: 127 of 240 answers are kept; *"])

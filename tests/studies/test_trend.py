@@ -55,6 +55,41 @@ def test_partial_runs_take_no_complete_ones_place(make_run, make_result, tmp_pat
     assert [point["summary"]["mean"]["estimate"] for point in trend["points"]] == [0.95, 0.94]
 
 
+def other_cases(found, cases):
+    """A record of a run with the same results for cases of this content, by place."""
+    results = tuple(
+        dataclasses.replace(each, case=dataclasses.replace(each.case, references=cases(place)))
+        for place, each in enumerate(found.run.results)
+    )
+    return dataclasses.replace(found, run=dataclasses.replace(found.run, results=results))
+
+
+def test_a_fall_with_other_cases_says_so(make_run, make_result):
+    """Of a set whose ten last cases became harder, no fall is told of the model alone."""
+    records = [
+        other_cases(
+            record(make_run, make_result, n + 1, 95 if n < 7 else 80),
+            lambda place, n=n: ("new" if n >= 7 and place >= 90 else "old",),
+        )
+        for n in range(14)
+    ]
+    (trend,) = trends_of(records)
+    with_run = "its cases changed with run 20260108-000000-aaaa"
+    assert trend.note.startswith("changed with run 20260108-000000-aaaa: 0.95 before, 0.80 since (p=")
+    assert trend.note.endswith(f"; {with_run}, which alone may be why")
+    steady = [other_cases(record(make_run, make_result, 1, 95), lambda place, n=n: (f"{n}",)) for n in "aabc"]
+    assert trends_of(steady)[0].note.startswith("its cases changed 2 times, the last time with run ")
+    accepted = [_baseline(each.run, "shipped", "why") for each in records[5:9]]
+    assert trends_of_accepted(accepted)[0].note == with_run
+
+
+def test_an_added_case_changes_the_cases_and_their_order_does_not(make_run, make_result):
+    made = [record(make_run, make_result, 1, 95), record(make_run, make_result, 2, 95, cases=101)]
+    assert trends_of(made)[0].note == "its cases changed with run 20260102-000000-aaaa"
+    turned = dataclasses.replace(made[0].run, results=made[0].run.results[::-1])
+    assert trends_of([made[0], dataclasses.replace(made[0], run=turned)])[0].note == ""
+
+
 def test_a_step_names_the_run(make_run, make_result):
     records = [record(make_run, make_result, n + 1, 95 if n < 7 else 80) for n in range(14)]
     (trend,) = trends_of(records)

@@ -9,16 +9,52 @@ from pathlib import Path
 import pytest
 
 from harness.history.store import open_history
-from harness.studies.trend import trends_of
-from harness.types import GateRecord
+from harness.studies.trend import Point, Trend, trends_of, trends_of_points
+from harness.types import GateRecord, Interval, MetricFacts, MetricSummary
 from harness.types.training import LOG_FILE
 from reports.site import payloads
 from reports.site.digest import digest_of
 from reports.site.gathering import SiteSource, accepted_runs, check_trainings
 from reports.site.pages import PAGES, render_page
-from reports.site.states import headline, metric_title, run_rows, state_rows, value_text
+from reports.site.states import change_text, headline, metric_title, run_rows, state_rows, value_text
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x1b[31m{{ 7 * 7 }}'\""
+
+
+def series(cases: str, falls: bool, higher_is_better: bool = False) -> Trend:
+    """A metric over runs with these cases, whose means fall or stay."""
+    facts = {"perplexity": MetricFacts(kind="graded", higher_is_better=higher_is_better)}
+    means = [1 - place / 10 if falls else 0.5 for place in range(len(cases))]
+    points = [
+        Point(
+            run_id=f"r{place}",
+            started_at="2026-01-11T09:00:00+00:00",
+            model="mine",
+            summary=MetricSummary(
+                metric="perplexity",
+                n=9,
+                mean=Interval(estimate=mean, low=mean, high=mean, confidence=0.9, method="t"),
+            ),
+            verdict=None,
+            facts=facts,
+            cases_sha256=each,
+        )
+        for place, (each, mean) in enumerate(zip(cases, means, strict=True))
+    ]
+    (found,) = trends_of_points({("set", "perplexity"): point} for point in points)
+    return found
+
+
+def test_other_cases_alone_are_nothing_worse() -> None:
+    assert change_text(series("aabb", falls=False)) == ("its cases changed with run r2", False)
+    assert change_text(series("aaaa", falls=False)) == ("", False)
+    drifts = "drifts down (p=0.0028); its cases changed with run r3, which alone may be why"
+    assert change_text(series("aaabbb", falls=True)) == (drifts, False)
+    assert change_text(series("aaabbb", falls=True, higher_is_better=True)) == (drifts, True)
+    text, is_worse = change_text(series("aaaaaabbbbbb", falls=True, higher_is_better=True))
+    assert text.startswith("fell with run r6, 2026-01-11: 0.750 before, 0.150 since (")
+    assert text.endswith("; its cases changed with run r6, which alone may be why")
+    assert is_worse
 
 
 def test_the_overview_says_what_is_worse_and_since_when(source: SiteSource) -> None:
