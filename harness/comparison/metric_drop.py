@@ -320,7 +320,7 @@ def reach_of(paired: PairedMetric) -> float:
     floor = lowest_value(paired.metric, paired.least)
     worst = floor if paired.higher_is_better else paired.most
     if not math.isfinite(worst) or not math.isfinite(paired.most - floor):
-        return _unit_of(paired)
+        return unit_of_scale(paired)
     return _mean_way_to(worst, paired, paired.most - floor)
 
 
@@ -342,7 +342,7 @@ def rise_of(paired: PairedMetric) -> float:
     it is one unit, or less where the best value is nearer.
     """
     best = paired.most if paired.higher_is_better else paired.least
-    unit, scale = _unit_of(paired), paired.most - paired.least
+    unit, scale = unit_of_scale(paired), paired.most - paired.least
     if not math.isfinite(best):
         return unit
     return (
@@ -352,10 +352,13 @@ def rise_of(paired: PairedMetric) -> float:
     )
 
 
-def _unit_of(paired: PairedMetric) -> float:
+def unit_of_scale(paired: PairedMetric) -> float:
     """What a case may move on a scale without an end: as much as the baseline's values are on average.
 
     So a cost has the same verdict in any currency. Of logarithms it is 1.
+
+    Args:
+        paired: The metric's values.
     """
     mean = math.fsum(abs(value) for value in paired.baseline) / len(paired.baseline)
     return mean if mean > 0 and not paired.logarithmic else 1.0

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.comparison.metric_drop import unit_of_scale
 from harness.comparison.pairing import (
     PASS_RATE,
     Pair,
@@ -111,8 +112,9 @@ def _scores(pair: Pair, metric: PairedMetric, pairing: Pairing) -> _Ends | None:
     known = before if now is None else now
     assert known is not None
     # One unit beyond what is known where the scale has no end, as for losses that no case shows.
-    least = metric.least if math.isfinite(metric.least) else known - 1
-    most = metric.most if math.isfinite(metric.most) else known + 1
+    unit = unit_of_scale(metric)
+    least = metric.least if math.isfinite(metric.least) else known - unit
+    most = metric.most if math.isfinite(metric.most) else known + unit
     bad, good = (least, most) if metric.higher_is_better else (most, least)
     if now is None:
         return _Ends(pair, (bad, known), (good, known))
