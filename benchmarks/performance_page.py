@@ -14,8 +14,8 @@ Written by `make bench` (`python -m benchmarks.performance`), which measures all
 don't edit it. *Ours* is a whole pytest session of the gate that answers all cases with a base and a
 LoRA adapter (SmolLM2-135M, float32, greedy, at most 32 new tokens), compares, stores and writes the
 report; others answer the same prompts with both models, one after the other. Seconds are of wall-clock
-time; CPU seconds are those of all processes; each figure is the median of its runs; *> 600* was ended
-after 600 seconds. A machine that others use too makes all ways slower, and those with several threads
+time; CPU seconds are those of all processes; each figure is the median of its runs; *> 400* was ended
+after 400 seconds. A machine that others use too makes all ways slower, and those with several threads
 most.
 """
 _PRODUCTS = (
