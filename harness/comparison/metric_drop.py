@@ -26,7 +26,7 @@ from harness.statistics.detectable_drops import (
     flips_as_observed,
     flips_by_chance,
 )
-from harness.statistics.detectable_falls import by_rule, detectable_fall_of_rates
+from harness.statistics.detectable_falls import MOST_UNITS, detectable_fall_of_rates
 from harness.statistics.detectable_repeated_drops import (
     detectable_averaged_drop,
     detectable_repeated_cluster_drop,
@@ -198,10 +198,12 @@ def _detectable_of_clusters(
 ) -> float | None:
     """The same in clusters or of means of passes: with several answers all cases fall, else some are lost."""
     trials = paired.trials if paired.repeated else _parted(paired)
-    if not paired.clustered and by_rule(units):
+    if not paired.clustered and 1 < units.count <= MOST_UNITS:
         return detectable_fall_of_rates(trials, level, margin, confidence, rise_of(paired), POWER)
     if trials:
-        return detectable_repeated_cluster_drop(trials, units, level, margin=margin, confidence=confidence)
+        return detectable_repeated_cluster_drop(
+            trials, paired.clusters, units, level, margin=margin, confidence=confidence
+        )
     return _detectable_flips(paired, units, level, margin, confidence, whole=False)
 
 

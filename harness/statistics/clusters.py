@@ -297,3 +297,37 @@ def squared_error(units: Units) -> float:
         ((part - mean * size) / total) ** 2 / (1 - size / total)
         for part, size in zip(units.sums, units.sizes, strict=True)
     )
+
+
+def spreads(units: Units) -> list[float]:
+    """Variance of each unit's sum: of its cases by themselves, and of the whole unit.
+
+    The variance between units is that of their means, less what cases by themselves add to it. Where that is
+    more than all of it, both estimates of what cases vary by are pooled by their degrees of freedom.
+    Most samples show less than there is, so what they show is divided by what the middle one does.
+
+    Args:
+        units: The drops; at least two units.
+    """
+    means = [total / size for total, size in zip(units.sums, units.sizes, strict=True)]
+    middle = math.fsum(means) / units.count
+    seen = math.fsum((mean - middle) ** 2 for mean in means) / (units.count - 1)
+    alone = math.fsum(1 / size for size in units.sizes) / units.count
+    inside, between, freedom = units.inside, seen - units.inside * alone, units.count - 1.0
+    if between < 0:
+        cases, groups = math.fsum(units.sizes), units.count
+        inside = (inside * (cases - groups) + seen / alone * (groups - 1)) / (cases - 1)
+        between, freedom = 0.0, cases - 1
+    shown = shown_by_middle(freedom)
+    return [(size * inside + size * size * between) / shown for size in units.sizes]
+
+
+def shown_by_middle(freedom: float) -> float:
+    """The share of a variance that the middle sample shows.
+
+    Args:
+        freedom: Degrees of freedom of its estimate.
+    """
+    from scipy.special import chdtri
+
+    return float(chdtri(freedom, 0.5)) / freedom

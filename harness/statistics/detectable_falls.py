@@ -6,11 +6,13 @@ one of them.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from harness.statistics.clusters import Units, degrees_of_freedom
+from harness.statistics.clusters import Units, degrees_of_freedom, spreads
 from harness.statistics.paired_binary import Trials
-from harness.statistics.paired_graded import mean_drop
+from harness.statistics.paired_graded import ALIKE_BELOW, BOOTSTRAP_FROM, RESAMPLES, mean_drop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,38 +20,31 @@ if TYPE_CHECKING:
 
 # Up to this number of units, or degrees of freedom of many more, the rule itself is run on samples.
 _BY_RULE_UP_TO = 60
-_MOST_UNITS = 200
-_SAMPLES = 150
-_RESAMPLES = 299
-_COARSE = 2e-3
+MOST_UNITS = 200
+# So many samples, fewer where that takes long: of many units, and of few, most of whose samples are counted
+# one by one. The share of them that regress is known to 2 or 3 points.
+_SAMPLES = 400
+_COUNTED = 200
+_COUNTED_BELOW = 30
+_CELLS = 40_000
+# Of the fall, or of the largest one where none is too small.
+_PRECISION = 0.005
+_LEAST = 1e-5
+_ROUNDING = 1e-9
+# Resamples of samples that differ at each fall.
+_OF_RATES = 1999
 
 
 def by_rule(units: Units) -> bool:
     """Whether no approximation holds for so few units, or for sizes so uneven."""
-    if not 1 < units.count <= _MOST_UNITS:
+    if not 1 < units.count <= MOST_UNITS:
         return False
     return units.count <= _BY_RULE_UP_TO or degrees_of_freedom(units) <= _BY_RULE_UP_TO
 
 
-def spreads(units: Units) -> list[float]:
-    """Variance of each unit's sum: of its cases by themselves, and of the whole unit.
-
-    The variance between units is that of their means, less what cases by themselves add to it. Where that is
-    more than all of it, both estimates of what cases vary by are pooled by their degrees of freedom.
-
-    Args:
-        units: The drops; at least two units.
-    """
-    means = [total / size for total, size in zip(units.sums, units.sizes, strict=True)]
-    middle = math.fsum(means) / units.count
-    seen = math.fsum((mean - middle) ** 2 for mean in means) / (units.count - 1)
-    alone = math.fsum(1 / size for size in units.sizes) / units.count
-    inside, between = units.inside, seen - units.inside * alone
-    if between < 0:
-        cases, groups = math.fsum(units.sizes), units.count
-        inside = (inside * (cases - groups) + seen / alone * (groups - 1)) / (cases - 1)
-        between = 0.0
-    return [size * inside + size * size * between for size in units.sizes]
+def _samples(units: int) -> int:
+    """How many samples of so many units are judged."""
+    return _COUNTED if units < _COUNTED_BELOW else min(_SAMPLES, _CELLS // units)
 
 
 def detectable_fall(
@@ -81,14 +76,162 @@ def detectable_fall(
     import numpy as np
 
     sizes, moves = np.array(units.sizes), _drawn_moves(units)
+    rule = Rule(level, margin, confidence, rise, light_tails=light_tails)
+    # A fall of all cases moves a resample as it moves the sample.
+    extremes = rule.extremes(moves, sizes)
 
-    def regresses(run: int, fall: float) -> bool:
-        fallen = Units(sums=tuple((moves[run] + fall * sizes).tolist()), sizes=units.sizes)
-        result = mean_drop(fallen, confidence, rise=rise, light_tails=light_tails, resamples=_RESAMPLES)
-        return result.p_value <= level and (margin is None or result.high > margin)
+    def regresses(runs: "NDArray[np.int_]", fall: float) -> "NDArray[np.bool_]":
+        return rule.regresses(moves[runs] + fall * sizes, sizes, extremes[:, runs])
 
     most = 1 + 2 * float(np.abs(moves / sizes).max()) + (margin or 0.0)
     return least_of_runs(regresses, len(moves), power, min(guess, most), most)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule of :func:`~harness.statistics.paired_graded.mean_drop`, for many samples at once.
+
+    Attributes:
+        level: One-sided level at which "no drop" is rejected.
+        margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
+        confidence: Two-sided, of that interval.
+        rise: As for that function, like the following.
+        light_tails: As for that function.
+    """
+
+    level: float
+    margin: float | None
+    confidence: float
+    rise: float | None
+    light_tails: bool = False
+
+    def extremes(
+        self, sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]", resamples: int = RESAMPLES
+    ) -> "NDArray[np.float64]":
+        """For each sample, which quotient rejects "no drop", and which one ends the interval: (2, samples).
+
+        Args:
+            sums: Each sample's drops, summed by unit: (samples, units).
+            sizes: Number of cases of each unit.
+            resamples: The first of those that the rule draws.
+        """
+        import numpy as np
+
+        quotients = _quotients(sums, sizes, resamples)
+        # Of the quotients, this many may be as large as the observed one.
+        larger = math.floor(self.level * (resamples + 1) * (1 + 1e-12)) - 1
+        needed = np.full(len(sums), math.inf)
+        if larger >= 0:
+            place = resamples - 1 - larger
+            needed = np.partition(quotients, place, axis=1)[:, place]
+        return np.stack([needed, np.quantile(quotients, (1 - self.confidence) / 2, axis=1)])
+
+    def regresses(
+        self,
+        sums: "NDArray[np.float64]",
+        sizes: "NDArray[np.float64]",
+        extremes: "NDArray[np.float64]",
+    ) -> "NDArray[np.bool_]":
+        """Which samples regress.
+
+        Args:
+            sums: Each sample's drops, summed by unit: (samples, units).
+            sizes: Number of cases of each unit.
+            extremes: Of these samples, or of ones that differ by a fall of all cases.
+        """
+        import numpy as np
+
+        needed, steep = extremes
+        means, total = sums.sum(axis=1) / sizes.sum(), sizes.sum()
+        spread = np.sqrt(((sums - means[:, None] * sizes) ** 2).sum(axis=1)) / total
+        low, high = needed * spread, means - steep * spread
+        if self.light_tails and len(set(sizes.tolist())) > 1:
+            low, high = self._no_sharper_than_t(sums, sizes, low, high)
+        elif not self.light_tails and self.rise is not None:
+            # Where gains that outweigh the drop may be unseen.
+            effective = total * total / (sizes * sizes).sum()
+            low = np.maximum(low, self.rise * (self.level ** (-1 / effective) - 1))
+        found = (means > low) & (means > 0)
+        if self.margin is not None:
+            found &= high > self.margin
+        for run in np.flatnonzero(_counted(sums, sizes)):
+            found[run] = self._regresses(Units(sums=tuple(sums[run].tolist()), sizes=tuple(sizes.tolist())))
+        return np.asarray(found)
+
+    def _no_sharper_than_t(
+        self,
+        sums: "NDArray[np.float64]",
+        sizes: "NDArray[np.float64]",
+        low: "NDArray[np.float64]",
+        high: "NDArray[np.float64]",
+    ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+        """The least drop that is rejected and the interval's end, no nearer than Student's t has them."""
+        import numpy as np
+        from scipy.special import stdtrit
+
+        shares, means = sizes / sizes.sum(), sums.sum(axis=1) / sizes.sum()
+        deviations = sums / sizes.sum() - means[:, None] * shares
+        errors = np.sqrt((deviations * deviations / (1 - shares)).sum(axis=1))
+        freedom = degrees_of_freedom(Units(sums=(0.0,) * len(sizes), sizes=tuple(sizes.tolist())))
+        needed, bound = (
+            float(stdtrit(freedom, chance)) for chance in (1 - self.level, (1 + self.confidence) / 2)
+        )
+        return np.maximum(low, needed * errors), np.maximum(high, means + bound * errors)
+
+    def _regresses(self, units: Units) -> bool:
+        found = mean_drop(units, self.confidence, rise=self.rise, light_tails=self.light_tails)
+        return found.p_value <= self.level and (self.margin is None or found.high > self.margin)
+
+
+def _counted(sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]") -> "NDArray[np.bool_]":
+    """Which samples have too few moved units for a bootstrap."""
+    import numpy as np
+
+    middle = np.sort(sums / sizes, axis=1)[:, len(sizes) // 2]
+    few = _moved(sums) < BOOTSTRAP_FROM
+    return np.asarray(few | (_moved(sums - middle[:, None] * sizes) < ALIKE_BELOW))
+
+
+def _moved(moves: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """As :func:`~harness.statistics.paired_graded.moved_units`, of each sample."""
+    import numpy as np
+
+    absolute = np.abs(moves)
+    absolute[absolute < _ROUNDING] = 0.0
+    squares = (absolute * absolute).sum(axis=1)
+    return np.asarray(absolute.sum(axis=1) ** 2 / np.maximum(squares, 1e-300))
+
+
+def _quotients(
+    sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]", resamples: int
+) -> "NDArray[np.float64]":
+    """The studentised bootstrap of each sample: (samples, resamples).
+
+    All samples are resampled alike. The sum of a resample's squared deviations from its own mean m is that
+    of y^2 - 2 m y z + m^2 z^2, with y a unit's deviation from the sample's mean and z its size.
+    """
+    import numpy as np
+
+    drawn = _times_drawn(len(sizes), resamples)
+    total, size_squares = drawn @ sizes, drawn @ (sizes * sizes)
+    moves = sums - sums.sum(axis=1, keepdims=True) / sizes.sum() * sizes
+    means = moves @ drawn.T / total
+    squares = (moves * moves) @ drawn.T - 2 * means * ((moves * sizes) @ drawn.T)
+    squares += means * means * size_squares
+    errors = np.sqrt(np.maximum(squares, 0.0)) / total
+    spread = np.sqrt((moves * moves).sum(axis=1, keepdims=True)) / sizes.sum()
+    return np.asarray(means / np.maximum(errors, np.maximum(1e-3 * spread, 1e-300)))
+
+
+@lru_cache(maxsize=4)
+def _times_drawn(units: int, resamples: int) -> "NDArray[np.float64]":
+    """How often each resample of the rule has each unit: (resamples, units)."""
+    import numpy as np
+
+    drawn = np.random.default_rng(0).integers(0, units, size=(resamples, units))
+    places = drawn + units * np.arange(resamples)[:, None]
+    counts = np.bincount(places.ravel(), minlength=resamples * units)
+    return counts.reshape(resamples, units).astype(float)
 
 
 def _drawn_moves(units: Units) -> "NDArray[np.float64]":
@@ -107,21 +250,25 @@ def _drawn_moves(units: Units) -> "NDArray[np.float64]":
     moves = (np.array(units.sums) - units.mean * sizes)[known] / np.sqrt(left[known])
     if not moves.any():
         # All units moved by the same amount.
-        return np.zeros((_SAMPLES, units.count))
+        return np.zeros((_samples(units.count), units.count))
     moves -= moves.mean()
     moves /= math.sqrt(float((moves * moves).mean()))
-    places = np.random.default_rng(0).integers(0, moves.size, (_SAMPLES, units.count))
+    places = np.random.default_rng(0).integers(0, moves.size, (_samples(units.count), units.count))
     drawn: NDArray[np.float64] = moves[places] * np.sqrt(variances)
     return drawn
 
 
 def least_of_runs(
-    regresses: Callable[[int, float], bool], runs: int, power: float, guess: float, most: float
+    regresses: "Callable[[NDArray[np.int_], float], NDArray[np.bool_]]",
+    runs: int,
+    power: float,
+    guess: float,
+    most: float,
 ) -> float | None:
     """The smallest fall that is a regression in a share of runs: each is asked only where it isn't known yet.
 
     Args:
-        regresses: Whether a run is one at a fall; if so, also at larger ones.
+        regresses: Which of these runs are one at a fall; if so, also at larger ones.
         runs: How many runs there are.
         power: The share.
         guess: Where to begin.
@@ -130,25 +277,23 @@ def least_of_runs(
     Returns:
         The fall, or None if even the largest one isn't found that often.
     """
-    kept, fallen = [0.0] * runs, [math.inf] * runs
+    import numpy as np
+
+    kept, fallen = np.zeros(runs), np.full(runs, math.inf)
 
     def found(fall: float) -> bool:
-        yes, no = 0, 0
-        for run in range(runs):
-            if fall >= fallen[run] or (fall > kept[run] and regresses(run, fall)):
-                yes, fallen[run] = yes + 1, min(fallen[run], fall)
-            else:
-                no, kept[run] = no + 1, max(kept[run], fall)
-            if no > (1 - power) * runs or yes >= power * runs:
-                break
-        return yes >= power * runs
+        unknown = np.flatnonzero((kept < fall) & (fall < fallen))
+        if unknown.size:
+            gone = regresses(unknown, fall)
+            fallen[unknown[gone]], kept[unknown[~gone]] = fall, fall
+        return int((fallen <= fall).sum()) >= power * runs
 
     low, high = 0.0, guess
     while not found(high):
         if high >= most:
             return None
         low, high = high, min(1.5 * high, most)
-    while high - low > _COARSE:
+    while high - low > max(_PRECISION * high, _LEAST * most):
         middle = (low + high) / 2
         low, high = (low, middle) if found(middle) else (middle, high)
     return high
@@ -169,6 +314,33 @@ def chances(trials: Sequence[Trials]) -> "NDArray[np.float64]":
     parts = np.array([each.baseline + each.candidate for each in trials])
     variance = np.minimum(passed * (parts - passed) / (parts * (parts - 1)), 0.25)
     return np.asarray(0.5 + np.where(2 * passed < parts, -1, 1) * np.sqrt(0.25 - variance))
+
+
+def falling_answers(
+    trials: Sequence[Trials], samples: int
+) -> "tuple[NDArray[np.float64], Callable[[NDArray[np.int_], float], NDArray[np.float64]]]":
+    """Samples of answers whose cases' chances to pass fall by the same amount, if they can.
+
+    Args:
+        trials: Each case's passed parts and all its parts on both sides, at least two of them.
+        samples: How many.
+
+    Returns:
+        Each case's chance, and the drops of given samples at a fall: (samples, cases).
+    """
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    before, after = np.array([(each.baseline, each.candidate) for each in trials]).T
+    rates = chances(trials)
+    was = random.binomial(before, rates, (samples, len(trials))) / before
+    luck = random.random((samples, len(trials), int(after.max())))
+    luck[:, np.arange(luck.shape[2]) >= after[:, None]] = math.inf
+
+    def drops(runs: "NDArray[np.int_]", fall: float) -> "NDArray[np.float64]":
+        return np.asarray(was[runs] - (luck[runs] < (rates - fall)[:, None]).sum(axis=2) / after)
+
+    return rates, drops
 
 
 def detectable_fall_of_rates(
@@ -194,18 +366,13 @@ def detectable_fall_of_rates(
     """
     import numpy as np
 
-    random, sizes = np.random.default_rng(0), (1.0,) * len(trials)
-    before, after = np.array([(each.baseline, each.candidate) for each in trials]).T
-    rates = chances(trials)
-    was = random.binomial(before, rates, (_SAMPLES, len(trials))) / before
-    luck = random.random((_SAMPLES, len(trials), int(after.max())))
-    luck[:, np.arange(luck.shape[2]) >= after[:, None]] = math.inf
+    sizes, samples = np.ones(len(trials)), _samples(len(trials))
+    rule = Rule(level, margin, confidence, rise)
+    rates, fallen = falling_answers(trials, samples)
 
-    def regresses(run: int, fall: float) -> bool:
-        now = (luck[run] < (rates - fall)[:, None]).sum(axis=1) / after
-        fallen = Units(sums=tuple((was[run] - now).tolist()), sizes=sizes)
-        result = mean_drop(fallen, confidence, span=1.0, rise=rise, resamples=_RESAMPLES)
-        return result.p_value <= level and (margin is None or result.high > margin)
+    def regresses(runs: "NDArray[np.int_]", fall: float) -> "NDArray[np.bool_]":
+        drops = fallen(runs, fall)
+        return rule.regresses(drops, sizes, rule.extremes(drops, sizes, _OF_RATES))
 
-    found = least_of_runs(regresses, _SAMPLES, power, 0.1, 1.0)
+    found = least_of_runs(regresses, samples, power, 0.1, 1.0)
     return None if found is None else float(np.minimum(rates, found).mean())

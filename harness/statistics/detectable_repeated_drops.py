@@ -2,14 +2,24 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from harness.statistics.clusters import CONFIDENCE, Units, degrees_of_freedom, squared_error
 from harness.statistics.detectable_drops import RUNS, SIMULATED_UP_TO, verdicts_of
+from harness.statistics.detectable_falls import falling_answers, least_of_runs
 from harness.statistics.paired_binary import Trials
 from harness.statistics.power import POWER, least_drop, wanted_by_t
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _MEAN_PRECISION = 5e-4
 _CLUSTER_PRECISION = 2e-3
+# Samples of answers in clusters, fewer of very many answers.
+_SAMPLES = 1000
+_LEAST_SAMPLES = 150
+_ANSWERS = 3_000_000
 
 
 def detectable_repeated_drop(
@@ -105,6 +115,7 @@ def detectable_averaged_drop(  # the cases, their noise and the gate's own setti
 
 def detectable_repeated_cluster_drop(
     trials: Sequence[Trials],
+    clusters: Sequence[str | int],
     units: Units,
     level: float,
     *,
@@ -112,14 +123,14 @@ def detectable_repeated_cluster_drop(
     confidence: float = CONFIDENCE,
     power: float = POWER,
 ) -> float | None:
-    """As :func:`detectable_repeated_drop` for cases in clusters: by Student's distribution over the clusters.
+    """As :func:`detectable_repeated_drop` for cases in clusters: by the gate's rule on samples of answers.
 
     The error of the mean is that of the answers inside the cases, or what the clusters' spread shows if that
-    is larger. Its estimate varies: a small one shows the drop, but leaves the interval's end within the
-    margin. So the probability of both is the mean over that estimate's distribution.
+    is larger. Of many clusters or answers Student's distribution is asked instead.
 
     Args:
         trials: Each case's passed answers and all its answers on both sides.
+        clusters: Each case's cluster.
         units: Their drops, summed by cluster.
         level: One-sided level at which "no drop" is rejected.
         margin: Largest tolerated drop; None: always a regression if rejected.
@@ -129,10 +140,45 @@ def detectable_repeated_cluster_drop(
     Returns:
         The drop, or None if none is found with this probability.
     """
-    from scipy.special import ndtr
-
     if units.count < 2 or 0.5**units.count > level:
         return None
+    answers = len(trials) * max(each.candidate for each in trials)
+    samples = min(_SAMPLES, _ANSWERS // answers)
+    if units.count > SIMULATED_UP_TO or samples < _LEAST_SAMPLES:
+        return _by_student(trials, units, level, margin, confidence, power)
+    import numpy as np
+
+    rates, fallen = falling_answers(trials, samples)
+    places = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+    of_case = np.array([places[each] for each in clusters])
+    order, sizes = np.argsort(of_case, kind="stable"), np.bincount(of_case).astype(float)
+    starts = np.cumsum([0, *sizes[:-1]]).astype(int)
+    # What clusters vary by beyond the answers, alike in all cases of one.
+    noise = math.fsum(_noise(each, rate, rate) for each, rate in zip(trials, rates.tolist(), strict=True))
+    between = max(squared_error(units) * sizes.sum() ** 2 - noise, 0.0) / float((sizes * sizes).sum())
+    further = np.random.default_rng(1).normal(0.0, math.sqrt(between), (samples, sizes.size)) * sizes
+
+    def regresses(runs: "NDArray[np.int_]", fall: float) -> "NDArray[np.bool_]":
+        drops = np.add.reduceat(fallen(runs, fall)[:, order], starts, axis=1) + further[runs]
+        return verdicts_of(drops, sizes.tolist(), level, margin=margin, confidence=confidence, passing=False)[
+            0
+        ]
+
+    found = least_of_runs(regresses, samples, power, 0.1, 1.0)
+    return None if found is None else float(np.minimum(rates, found).mean())
+
+
+def _by_student(
+    trials: Sequence[Trials],
+    units: Units,
+    level: float,
+    margin: float | None,
+    confidence: float,
+    power: float,
+) -> float | None:
+    """The same of many clusters: the estimated error varies, so the probability is the mean over it."""
+    from scipy.special import ndtr
+
     freedom, least = degrees_of_freedom(units), squared_error(units)
 
     def found(fall: float) -> bool:

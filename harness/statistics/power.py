@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from harness.statistics.clusters import CONFIDENCE, Units, degrees_of_freedom, standard_error
-from harness.statistics.detectable_falls import by_rule, detectable_fall, spreads
+from harness.statistics.clusters import CONFIDENCE, Units, degrees_of_freedom, spreads, standard_error
+from harness.statistics.detectable_falls import by_rule, detectable_fall
 from harness.statistics.paired_binary import excludes_drop, mcnemar_p
 from harness.statistics.paired_graded import alike_jumps, few_moved_from, jumps_p, moved_units
 

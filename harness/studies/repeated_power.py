@@ -61,7 +61,8 @@ def detectable_repeated(
         return detectable_repeated_drop(trials, level, margin=margin)
     sizes = tuple(float(len(unit)) for unit in units)
     unmoved = Units(sums=(0.0,) * len(sizes), sizes=sizes)
-    return detectable_repeated_cluster_drop(trials, unmoved, level, margin=margin)
+    clusters = [place for place, unit in enumerate(units) for _ in unit]
+    return detectable_repeated_cluster_drop(trials, clusters, unmoved, level, margin=margin)
 
 
 def _finds_one(answers: int, cases: int, churn: float, level: float) -> bool:

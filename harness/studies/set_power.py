@@ -10,7 +10,7 @@ from harness.comparison.pairing import PASS_RATE
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.answering_order import answering_order
 from harness.statistics.clustered_drop import first_drop_beyond
-from harness.statistics.clusters import Units
+from harness.statistics.clusters import Units, shown_by_middle
 from harness.statistics.detectable_drops import (
     USUAL_ALIKE,
     Flips,
@@ -391,6 +391,7 @@ def _light_tailed_detectable(sizes: Sequence[float], spread: float, level: float
     if units < _LEAST_UNITS:
         return None
     scores = ndtri((np.random.default_rng(0).permutation(units) + 0.5) / units)
-    moves = spread / np.sqrt((scores * scores).sum() / (units - 1)) * scores * np.array(sizes)
+    shown = spread * math.sqrt(shown_by_middle(units - 1))
+    moves = shown / np.sqrt((scores * scores).sum() / (units - 1)) * scores * np.array(sizes)
     changes = Units(sums=tuple(moves.tolist()), sizes=tuple(sizes))
     return detectable_mean_drop(changes, level, margin=LOG_MARGIN, light_tails=True)

@@ -61,16 +61,15 @@ def test_what_never_passes_cannot_fall():
 
 
 def test_many_cases_with_several_answers_detect_by_student():
-    row = parted([3] * 60 + [2, 1] * 10, [3] * 60 + [1, 2] * 10, 3)
-    by_t = detectable_repeated_cluster_drop(
-        [Trials(3, 3, 3, 3)] * 60 + [Trials(2, 3, 1, 3)] * 20, units_of(row), 0.05, margin=0.05
-    )
-    assert smallest_detectable(row, 0.05, 0.05) == pytest.approx(by_t, abs=0.002)
-    whole = replace(row, clusters=tuple(place // 4 for place in range(80)))
+    row = parted([3] * 180 + [2, 1] * 30, [3] * 180 + [1, 2] * 30, 3)
+    trials = [Trials(3, 3, 3, 3)] * 180 + [Trials(2, 3, 1, 3)] * 60
+    by_t = detectable_repeated_cluster_drop(trials, row.clusters, units_of(row), 0.05, margin=0.02)
+    assert smallest_detectable(row, 0.05, 0.02) == by_t
+    whole = replace(row, clusters=tuple(place // 4 for place in range(240)))
     alone, of_clusters = (
-        smallest_detectable(whole, 0.05, 0.05),
-        smallest_detectable_of_clusters(whole, 0.05, 0.05),
+        smallest_detectable(whole, 0.05, 0.02),
+        smallest_detectable_of_clusters(whole, 0.05, 0.02),
     )
-    assert by_t < alone < of_clusters
-    single = replace(row, parts=((1, 1),) * 80)
-    assert smallest_detectable(single, 0.05, 0.05) != pytest.approx(by_t, abs=0.002)
+    assert alone < of_clusters
+    single = replace(row, parts=((1, 1),) * 240)
+    assert smallest_detectable(single, 0.05, 0.02) != pytest.approx(by_t, abs=0.002)

@@ -1,10 +1,13 @@
 """Independent units: sums over clusters, Kish's effective number, the unseen share."""
 
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.statistics.clusters import group, unseen_share, variance_inside
+from harness.statistics.clusters import Units, group, spreads, unseen_share, variance_inside
 
 
 def test_values_are_added_up_by_cluster():
@@ -38,3 +41,22 @@ def test_the_variance_inside_clusters_of_a_worked_example():
     assert variance_inside(values, clusters) == pytest.approx(10 / 3)
     assert variance_inside(values, range(6)) == 0.0
     assert variance_inside([0.1] * 3, ["a"] * 3) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_spread_of_clusters_of_a_worked_example():
+    """Means 0.1, -0.1 and 0.2 vary by 0.07 / 3; of it 0.02 x (1 + 1 + 1/4) / 3 = 0.015 is of cases by themselves.
+
+    1/120 is left between clusters: 0.02 + 1/120 for a single case, 4 x 0.02 + 16 / 120 for four. Half of all samples
+    show less than ln 2 of it: with two degrees of freedom chi-squared has the median 2 ln 2.
+    """
+    uneven = Units(sums=(0.1, -0.1, 0.8), sizes=(1.0, 1.0, 4.0), inside=0.02)
+    shown = np.array([0.02 + 1 / 120] * 2 + [0.08 + 16 / 120])
+    assert spreads(uneven) == pytest.approx(shown / math.log(2))
+    # Means that vary by less than cases by themselves would: 0.2 of 3 degrees of freedom, 0.28 / 9 of 2.
+    calm = Units(sums=uneven.sums, sizes=uneven.sizes, inside=0.2)
+    pooled = (3 * 0.2 + 2 * 0.28 / 9) / 5 / (4.35146 / 5)
+    assert spreads(calm) == pytest.approx([pooled] * 2 + [4 * pooled], rel=1e-5)
+    # Of one size the means are enough: 9 x 0.01.
+    for inside in (0.0, 0.02):
+        even = Units(sums=(0.6, 0.3, 0.0), sizes=(3.0,) * 3, inside=inside)
+        assert spreads(even) == pytest.approx([0.09 / math.log(2)] * 3)
