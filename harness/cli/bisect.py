@@ -17,9 +17,10 @@ from harness.errors import SettingsError
 from harness.golden.load import load_gate_sets
 from harness.presentation.console import open_console, visible_text
 from harness.studies.bisect import Bisection, bisect_cases, find_checkpoints
-from harness.types import CaseResult, GoldenCase, GoldenSet
+from harness.types import CaseResult, GoldenCase, GoldenSet, Outcome
 
 _ANSWER_WIDTH = 70
+_VERDICTS = {Outcome.PASSED, Outcome.FAILED}
 
 
 def bisect(
@@ -90,10 +91,22 @@ def _answer(result: CaseResult) -> str:
 
 
 def _finding(bisection: Bisection) -> str:
-    last = max(bisection.results)
+    last, key = max(bisection.results), bisection.case.key
+    unknown = [step for step, each in bisection.results.items() if each.outcome not in _VERDICTS]
+    if len(unknown) == len(bisection.results):
+        return f"no step has a verdict on {key}, the base included\n"
     if bisection.last_passed is None:
-        return f"no step passes {bisection.case.key}, the base included\n"
-    if bisection.lost_at is None:
-        return f"step {last}, the last, passes {bisection.case.key}\n"
+        return f"no step passes {key}, the base included{_without(unknown)}\n"
+    if bisection.last_passed == last:
+        return f"step {last}, the last, passes {key}\n"
     before = "the base" if bisection.last_passed == 0 else f"step {bisection.last_passed}"
-    return f"lost by step {bisection.lost_at}: {before} was the last to pass {bisection.case.key}\n"
+    if bisection.lost_at is None:
+        return f"{before} was the last to pass {key}; no later step has a verdict, so no loss is shown\n"
+    unsure = [step for step in unknown if bisection.last_passed < step < bisection.lost_at]
+    return f"lost by step {bisection.lost_at}: {before} was the last to pass {key}{_without(unsure)}\n"
+
+
+def _without(steps: Sequence[int]) -> str:
+    """Names steps without a verdict."""
+    named = ", ".join("the base" if step == 0 else str(step) for step in steps)
+    return f"; no verdict at {named}" if steps else ""

@@ -157,7 +157,10 @@ def _measure(
             cases = [case for case in cases if case.key not in problems]
         if not cases:
             raise PromptError(f"{model.label} can't be asked any probe: {next(iter(problems.values()))}")
-        return measure_stability(model, plan, cases, cache, on_progress, allowed=allowed), left_out
+        stability = measure_stability(model, plan, cases, cache, on_progress, allowed=allowed)
+    if broken := len(cases) - len(stability):
+        left_out["they have no verdict, since an answer or a check broke"] = broken
+    return stability, left_out
 
 
 def _default_output() -> Path:
@@ -281,4 +284,4 @@ def _print_cells(cells: Sequence[Cell], left_out: Mapping[str, int]) -> None:
     console = open_console()
     console.print(table)
     for reason, count in left_out.items():
-        console.print(f"{count} probes were not asked: {reason}")
+        console.print(f"{count} probes were left out: {reason}")

@@ -30,8 +30,8 @@ class Bisection:
 
     Attributes:
         results: By optimizer step, rising; 0 is the base before training.
-        lost_at: The step from which on the case fails, if it passed at an earlier step; None if the last step
-            passes, or none did.
+        lost_at: The first step that fails after the last one that passed; None if none does, or none passed.
+            One without a verdict is no loss: an answer or a check broke there.
         last_passed: The last step that passed, or None.
     """
 
@@ -109,6 +109,7 @@ def bisect_cases(
             cases,
             answers[f"step-{step}"].completions,
             reference_losses=answers[f"step-{step}"].reference_losses,
+            failures=answers[f"step-{step}"].failures,
             cache=cache,
             on_progress=on_progress,
             judging=Judging(allowed=allowed),
@@ -124,5 +125,6 @@ def bisect_cases(
 def _bisection(case: GoldenCase, results: Mapping[int, CaseResult]) -> Bisection:
     passed = [step for step, result in results.items() if result.outcome is Outcome.PASSED]
     last_passed = max(passed, default=None)
-    after = [step for step in results if last_passed is not None and step > last_passed]
+    failed = [step for step, result in results.items() if result.outcome is Outcome.FAILED]
+    after = [step for step in failed if last_passed is not None and step > last_passed]
     return Bisection(case=case, results=results, lost_at=min(after, default=None), last_passed=last_passed)

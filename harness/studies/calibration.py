@@ -126,7 +126,8 @@ def measure_stability(
         allowed: What checks may run.
 
     Returns:
-        By case key, how many wordings passed, and how many passed or failed.
+        By case key, how many wordings passed, and how many passed or failed. A case is missing where a
+        wording got no verdict, since an answer or a check broke: that is no failed probe.
 
     Raises:
         PromptError: The model can't answer a case.
@@ -142,7 +143,7 @@ def measure_stability(
             key, one = result.key.rpartition("~")[0], stability_of(result)
             before = found[key]
             found[key] = Stability(passed=before.passed + one.passed, answers=before.answers + one.answers)
-    return found
+    return {key: one for key, one in found.items() if one.answers in {one.passed + 1, len(WORDINGS)}}
 
 
 def _scored(

@@ -5,11 +5,13 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from harness.cli.bisect import _finding
 from harness.cli.main import app
 from harness.errors import AdapterError
 from harness.golden.load import load_golden_set
 from harness.run.cache import Cache
-from harness.studies.bisect import bisect_cases, find_checkpoints
+from harness.studies.bisect import _bisection, bisect_cases, find_checkpoints
+from harness.types import Outcome
 
 GOLDEN = """\
 name: small
@@ -75,3 +77,27 @@ def test_the_command_names_the_step(run_directory, tmp_path):
     assert "no step passes small/never" in result.output
     missing = CliRunner().invoke(app, [*arguments, "--case", "none"])
     assert "--case none: no such case in" in str(missing.exception)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "lost_at", "said"),
+    [
+        (
+            "ppee",
+            None,
+            "step 4 was the last to pass s/a; no later step has a verdict, so no loss is shown",
+        ),
+        ("pefp", None, "step 12, the last, passes s/a"),
+        ("ppef", 12, "lost by step 12: step 4 was the last to pass s/a; no verdict at 8"),
+        ("epfe", 8, "lost by step 8: step 4 was the last to pass s/a"),
+        ("efff", None, "no step passes s/a, the base included; no verdict at the base"),
+        ("eeee", None, "no step has a verdict on s/a, the base included"),
+    ],
+)
+def test_a_step_without_a_verdict_has_lost_nothing(make_result, outcomes, lost_at, said):
+    """An answer that a server or a time limit did not give is no failed case."""
+    words = {"p": Outcome.PASSED, "f": Outcome.FAILED, "e": Outcome.ERRORED}
+    results = {4 * place: make_result("s/a", words[each]) for place, each in enumerate(outcomes)}
+    found = _bisection(results[0].case, results)
+    assert found.lost_at == lost_at
+    assert _finding(found) == f"{said}\n"

@@ -10,7 +10,7 @@ from harness.authoring.levels.chosen import level_sets
 from harness.authoring.levels.writing import all_families, cases_of
 from harness.cli.main import app
 from harness.engines.open import choose_plan, describe_model
-from harness.errors import SettingsError
+from harness.errors import CasesFailedError, SettingsError
 from harness.golden.load import gate_content, load_golden_set
 from harness.run.cache import Cache
 from harness.studies.calibration import WORDINGS, CellUse, choose_probes, measure_stability, unanswerable
@@ -161,6 +161,29 @@ def test_each_case_is_asked_in_further_wordings_while_it_passes(tiny_model_dir):
     assert [text.removesuffix(texts[0]) for text in texts] == list(WORDINGS)
 
 
+def test_a_probe_without_a_verdict_is_no_failed_one(tiny_model_dir):
+    """Where an answer breaks in whatever wording, nobody knows if the model passes it."""
+
+    class Broken(Engine):
+        def generate(self, requests, on_batch):
+            lost = {place: each.key.partition("/")[2] for place, each in enumerate(requests)}
+            lost = {place: name for place, name in lost.items() if name in {"half-1~0", "half-2~2"}}
+            places = [place for place in range(len(requests)) if place not in lost]
+            given = lambda batch: on_batch({places[place]: each for place, each in batch.items()})  # noqa: E731
+            super().generate([requests[place] for place in places], given)
+            if lost:
+                raise CasesFailedError(dict.fromkeys(lost, "the time limit ended it"))
+
+    made = Broken(lambda case_id, wording: case_id == "turns-name-1" and wording == 2)
+    model = describe_model(str(tiny_model_dir))
+    plan = choose_plan("float32", "cpu", 4096, [model])
+    cases = [case for case in level_sets()[0].cases if case.id.startswith(("half", "turns-name-1", "spider"))]
+    found = measure_stability(model, plan, cases, Cache(None), lambda *_: None, open_engine=made.opened)
+    assert found["easy/turns-name-1"] == Stability(passed=2, answers=3)
+    assert found["easy/spider-legs"] == Stability(passed=3, answers=3)
+    assert {case.key for case in cases} - set(found) == {"easy/half-1", "easy/half-2"}
+
+
 def test_the_model_is_loaded_once_for_all_wordings(engine, tiny_model_dir):
     model = describe_model(str(tiny_model_dir))
     plan = choose_plan("float32", "cpu", 4096, [model])
@@ -247,7 +270,7 @@ def test_a_model_that_passes_too_little_leaves_the_bundled_probes(
     assert "(--floor 0 and --ceiling 1 take 0: too few)" in str(result.exception)
     assert not (tmp_path / "golden_sets").exists()
     assert re.search(r"word-problems +easy +0 of 16 +0 +left out: too hard", result.output)
-    assert re.search(r"\d+ probes were not asked: they run code, which allow-code-checks", result.output)
+    assert re.search(r"\d+ probes were left out: they run code, which allow-code-checks", result.output)
     machine = calibrate(tiny_model_dir, "--json")
     assert isinstance(machine.exception, SettingsError)
     assert machine.stdout == ""
