@@ -17,7 +17,8 @@ TunegateError
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tunegate.printable import printable, printable_line
@@ -176,3 +177,22 @@ def first_line(error: BaseException) -> str:
     said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
     said = said if len(said) <= _LONGEST_LINE else said[: _LONGEST_LINE - 1] + "…"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+@contextmanager
+def faults_of(place: str, kind: Callable[[str], TunegateError]) -> Iterator[None]:
+    """Make one line of whatever others' code raises: sys.exit, pytest's skips and cancelled tasks too.
+
+    Args:
+        place: Whose code it is.
+        kind: The error to raise with the line. Our own errors and Ctrl-C stay as they are.
+
+    Raises:
+        TunegateError: Of that kind.
+    """
+    try:
+        yield
+    except (TunegateError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise kind(f"{place}: {first_line(error)}") from error

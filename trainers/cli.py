@@ -7,13 +7,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from harness.errors import EngineError, SettingsError, TunegateError
+from harness.errors import EngineError, SettingsError, faults_of
 from harness.registry import TrainMethod, load_function
 from trainers.config import RunConfig, StrictModel, with_leaks
 from trainers.config_file import example, load_config, located_faults
 from trainers.methods.catalogue import METHODS, train_methods
 from trainers.run.processes import refuse_sharding
 from tunegate.printable import say
+
+# A process can give no other.
+_LARGEST_STATUS = 255
 
 
 class _Methods(TyperGroup):
@@ -82,15 +85,14 @@ def _command(method: TrainMethod) -> Callable[..., None]:
 
 def _status_of_plugin(train: Callable[[], object], place: str) -> int:
     """The exit status of a plug-in's training; whatever it raises or gives else is one line."""
-    try:
-        status = train()
-    except TunegateError:
-        raise
-    except Exception as error:  # any exception is a fault of the plug-in
-        line = str(error).strip().partition("\n")[0]
-        raise EngineError(f"{place}: {type(error).__name__}: {line}") from error
-    if not isinstance(status, int):
-        raise EngineError(f"{place}: gave {status!r} in place of an exit status (allowed: a whole number)")
+    with faults_of(place, EngineError):
+        try:
+            status = train()
+        except SystemExit as error:
+            status = error.code or 0
+    if isinstance(status, bool) or not isinstance(status, int) or not 0 <= status <= _LARGEST_STATUS:
+        told = f"(allowed: a whole number from 0 to {_LARGEST_STATUS})"
+        raise EngineError(f"{place}: gave {status!r} in place of an exit status {told}")
     return status
 
 

@@ -5,7 +5,14 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -98,6 +105,11 @@ def output_to_errors() -> Iterator[None]:
             for number, copy in kept.items():
                 os.dup2(copy, number)
                 os.close(copy)
+
+
+def prints_aside(as_json: bool) -> AbstractContextManager[None]:
+    """Keep what others' code prints out of the output of a command that is read as JSON."""
+    return output_to_errors() if as_json else nullcontext()
 
 
 def _flush_outputs() -> None:

@@ -26,6 +26,7 @@ from harness.settings import settings_of_command
 from harness.types import Interval, JudgeUsage
 from harness.types.storage import to_json
 from tunegate.printable import say
+from tunegate.streams import prints_aside
 
 app = typer.Typer(help="Judges: calibrate them on labels, compare models by them.", no_args_is_help=True)
 app.command("label")(label)
@@ -67,7 +68,7 @@ def calibrate_judge(
     with open_cache(kept / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None
-        with panel, watched_bar("judging") as on_progress:
+        with prints_aside(as_json), panel, watched_bar("judging") as on_progress:
             found = calibrate(panel, items, hashes, needs=needs, repeats=repeats, on_progress=on_progress)
             usage = panel.usage
     make_directory(kept)

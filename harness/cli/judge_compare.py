@@ -22,6 +22,7 @@ from harness.studies.tournament.standings import Tournament, compare_models
 from harness.types import Interval, JudgeUsage, Run
 from harness.types.storage import to_json
 from tunegate.printable import say
+from tunegate.streams import prints_aside
 
 _ERRORS_SHOWN = 3
 
@@ -55,7 +56,7 @@ def compare(
     with open_cache(kept / "cache.sqlite") as cache:
         panel = open_panel(settings, cache)
         assert panel is not None
-        with panel, watched_bar("judging") as on_progress:
+        with prints_aside(as_json), panel, watched_bar("judging") as on_progress:
             trust = trusted_with("pairwise", find_calibration(kept, panel.identity), panel.identity)
             found = compare_models(
                 panel, chosen, against=reference, golden_sets=sets or (), on_progress=on_progress

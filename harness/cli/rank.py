@@ -39,6 +39,7 @@ from harness.types.storage import to_json
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
 from tunegate.project import command_project
+from tunegate.streams import prints_aside
 
 
 def rank(
@@ -91,7 +92,9 @@ def rank(
         allow_python_checks=asking.allow_python_checks,
         allow_code_checks=asking.allow_code_checks,
     )
-    _tell(*_ranked(settings, golden), as_json=as_json)
+    with prints_aside(as_json):
+        ranked = _ranked(settings, golden)
+    _tell(*ranked, as_json=as_json)
 
 
 def _tell(found: list[RankedModel], notes: list[str], problems: list[str], *, as_json: bool) -> None:

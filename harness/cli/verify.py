@@ -12,6 +12,7 @@ from harness.errors import SettingsError
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
 from tunegate.project import command_project, user_path
+from tunegate.streams import prints_aside
 
 if TYPE_CHECKING:
     from harness.run.verification import Verification
@@ -58,7 +59,8 @@ def verify(
     project = root or command_project(Path.cwd())
     allowed = Permissions(python=allow_python, code=allow_code)
     adapter = None if model is None else user_path(model)
-    found = [_replayed(path, project, allowed, adapter) for path in evidence]
+    with prints_aside(as_json):
+        found = [_replayed(path, project, allowed, adapter) for path in evidence]
     if as_json:
         told = [
             {"run": each.record.run.id, "intact": each.is_intact, "verification": each.verification}

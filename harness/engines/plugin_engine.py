@@ -1,12 +1,13 @@
 """Models and engines of plug-ins, checked for the gate's requirements: a fault is one line."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from harness.engines.base import GenerationRequest, LossRequest
-from harness.errors import EngineError, ModelError, TunegateError, first_line
+from harness.errors import EngineError, ModelError, faults_of
 from harness.registry import EngineKind, load_function
 from harness.registry.field_types import wrong_field
 from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
@@ -28,12 +29,8 @@ def describe_plugin_model(kind: EngineKind, reference: str, model_id: str | None
     """
     label = f"{kind.name}:{reference}"
     describe = load_function(kind.describe, f"engine {kind.name!r}")
-    try:
+    with faults_of(label, ModelError):
         model = describe(reference) if model_id is None else describe(reference, model_id)
-    except TunegateError:
-        raise
-    except (Exception, SystemExit) as error:  # any exception is a fault of the plug-in
-        raise ModelError(f"{label}: {first_line(error)}") from error
     if not isinstance(model, ModelRef) or not model.base_sha256:
         raise ModelError(f"{label}: the engine gave no ModelRef with a base_sha256")
     if model.training is not None and not isinstance(model.training, TrainingManifest):
@@ -56,7 +53,7 @@ def open_plugin_engine(
     """
     place = f"engine {kind.name!r}"
     opened = load_function(kind.open, place)
-    with _faults_of(place):
+    with faults_of(place, EngineError):
         return PluginEngine(place=place, engine=opened(sides, plan), planned=plan)
 
 
@@ -78,7 +75,7 @@ class PluginEngine:
         """Release what the engine holds between two sessions' questions."""
         close = getattr(self.engine, "close", None)
         if close is not None:
-            with _faults_of(self.place):
+            with faults_of(self.place, EngineError):
                 close()
 
     def render(self, *_: object) -> None:
@@ -106,7 +103,7 @@ class PluginEngine:
 
     def largest_logit_change(self, *arguments: Any) -> float:
         """As an Engine's; called only for a model with an ``adapter_dir``."""
-        with _faults_of(self.place):
+        with faults_of(self.place, EngineError):
             return float(self.engine.largest_logit_change(*arguments))
 
 
@@ -118,19 +115,26 @@ def _all_of(
     given: set[int] = set()
 
     def counted(batch: Mapping[int, _T]) -> None:
-        if problem := _wrong_results(batch, number, kind):
+        if problem := _wrong_results(batch, number, kind, given):
             raise EngineError(f"{place}: {problem}")
         given.update(batch)
         on_batch(batch)
 
-    with _faults_of(place):
+    with faults_of(place, EngineError):
         yield counted
     if given != set(range(number)):
         raise EngineError(f"{place}: gave {len(given)} of {number} results")
 
 
-def _wrong_results(batch: object, number: int, kind: type[Completion | TextLoss]) -> str:
-    """What is wrong with a batch, before any of it is stored; empty if nothing."""
+def _wrong_results(batch: object, number: int, kind: type[Completion | TextLoss], given: set[int]) -> str:
+    """What is wrong with a batch, before any of it is stored; empty if nothing.
+
+    Args:
+        batch: What the engine gave.
+        number: How many requests there are.
+        kind: The class of the results.
+        given: The requests that have a result already.
+    """
     if not isinstance(batch, Mapping):
         return f"gave a {type(batch).__name__} (allowed: a mapping of a request's index to a {kind.__name__})"
     for index, result in batch.items():
@@ -138,16 +142,20 @@ def _wrong_results(batch: object, number: int, kind: type[Completion | TextLoss]
             return f"gave a result of request {index!r} (allowed: 0 to {number - 1})"
         if not isinstance(result, kind):
             return f"gave a {type(result).__name__} (allowed: a {kind.__name__})"
-        if problem := wrong_field(result):
+        if problem := wrong_field(result) or _wrong_number(result):
             return f"gave a {kind.__name__} with {problem}"
+        if index in given:
+            return f"gave a second result of request {index}"
     return ""
 
 
-@contextmanager
-def _faults_of(place: str) -> Iterator[None]:
-    try:
-        yield
-    except TunegateError:
-        raise
-    except (Exception, SystemExit) as error:  # as above
-        raise EngineError(f"{place}: {first_line(error)}") from error
+def _wrong_number(result: Completion | TextLoss) -> str:
+    """The first number of a result that none can have, and what is allowed; empty if all are fine."""
+    for field in fields(result):
+        value = getattr(result, field.name)
+        if isinstance(value, int | float) and not math.isfinite(value):
+            return f"{field.name}: found {value} (allowed: a finite number)"
+        # A divergence may be a little below 0.
+        if isinstance(result, Completion) and isinstance(value, int | float) and value < 0:
+            return f"{field.name}: found {value} (allowed: a number from 0)"
+    return ""

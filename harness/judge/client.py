@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from harness.engines.workers.functions import Dealer
-from harness.errors import JudgeError
+from harness.errors import JudgeError, faults_of
 from harness.judge.base import JudgeEngine
 from harness.judge.replies import is_bare_object, prepare_reading, read_reply
 from harness.judge.reply_objects import ReplyError
@@ -201,7 +202,8 @@ class Judge:
         except JudgeError:
             self._note_failure(request, times)
             raise
-        except Exception as error:  # a fault of an engine is a fault of the question, never of the run
+        # A fault of an engine is a fault of the question, never of the run; sys.exit would end the thread.
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             self._note_failure(request, times)
             raise JudgeError(f"{type(error).__name__}: {error}") from error
         if LISTENERS:
@@ -281,10 +283,10 @@ class Judge:
         if loop is None or thread is None:
             return
         try:
-            asyncio.run_coroutine_threadsafe(self._end(), loop).result(timeout=10)
-        except Exception as error:
-            reason = str(error).strip().partition("\n")[0]
-            active().note(f"judge {self.identity}: it could not be closed: {type(error).__name__}: {reason}")
+            with self._faults_of_closing():
+                asyncio.run_coroutine_threadsafe(self._end(), loop).result(timeout=10)
+        except JudgeError as error:
+            active().note(str(error))
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()
@@ -294,7 +296,11 @@ class Judge:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await self._engine.close()
+        with self._faults_of_closing():  # here too: sys.exit would end this thread
+            await self._engine.close()
+
+    def _faults_of_closing(self) -> AbstractContextManager[None]:
+        return faults_of(f"judge {self.identity}: it could not be closed", JudgeError)
 
     def __enter__(self) -> Self:
         """Use the judge in a with block."""

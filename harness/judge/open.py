@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from harness.engines.open import missing_libraries
-from harness.errors import SettingsError
+from harness.errors import SettingsError, faults_of
 from harness.judge.base import JudgeEngine
 from harness.judge.client import Judge, ReplyStore
 from harness.judge.kinds import judge_kinds
@@ -40,8 +40,11 @@ def open_judge(
         raise SettingsError(
             f"judge {spec}: {', '.join(missing)} not installed: pip install 'tunegate[local]'"
         )
-    engine: JudgeEngine = load_function(kind.open, f"judge {spec.kind!r}")(spec, timeout_s, environment)
-    if problem := _wrong_part(engine):
+    opened = load_function(kind.open, f"judge {spec.kind!r}")
+    with faults_of(f"judge {spec}", SettingsError):
+        engine: JudgeEngine = opened(spec, timeout_s, environment)
+        problem = _wrong_part(engine)
+    if problem:
         raise SettingsError(f"judge {spec}: the plug-in's judge has {problem}")
     return Judge(engine, store, concurrency=concurrency, prices=prices)
 

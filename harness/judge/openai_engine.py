@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from harness.engines.served.address import SECRET, find_key
@@ -10,6 +11,7 @@ from harness.errors import JudgeError, SettingsError
 from harness.judge.spec import KEY_VARIABLES, JudgeSpec
 from harness.types import JudgeReply, JudgeRequest
 
+_LIBRARIES = ("openai", "tenacity")
 # Parameters that some servers refuse, and their replacements.
 _OPTIONAL: dict[str, str | None] = {
     "response_format": None,
@@ -62,8 +64,10 @@ class OpenAIEngine:
             environment: Holds the key.
 
         Raises:
-            SettingsError: The server is OpenAI's own, and there is no key.
+            SettingsError: A library is missing, or the server is OpenAI's own, and there is no key.
         """
+        if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
+            raise SettingsError(f"{spec}: {', '.join(missing)} not installed: pip install 'tunegate[judge]'")
         self._spec, url = spec, spec.url or ""
         key = find_key(environment, url, own=KEY_VARIABLES[0])
         if key is None and "api.openai.com" in url:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from harness.engines.served.address import OPENAI_KEY, read_reference, shown
-from harness.errors import SettingsError
+from harness.errors import SettingsError, faults_of
 from harness.judge.kinds import judge_kinds
 from harness.registry import load_function
 
@@ -48,7 +48,12 @@ def parse_spec(text: str) -> JudgeSpec:
     read = kinds[name].read
     if read is None:
         return JudgeSpec(kind=name, model=rest.strip())
-    spec: JudgeSpec = load_function(read, f"judge {name!r}")(rest.strip())
+    place = f"judge {name!r}"
+    read_spec = load_function(read, place)
+    with faults_of(place, SettingsError):
+        spec: object = read_spec(rest.strip())
+    if not isinstance(spec, JudgeSpec):
+        raise SettingsError(f"{place}: read gave a {type(spec).__name__} (allowed: a JudgeSpec)")
     return spec
 
 

@@ -229,15 +229,12 @@ def _type_name(value: object) -> str:
 
 def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
     """The result itself, or an error in place of an invalid one."""
-    if isinstance(result, MetricError):
-        return result
     name = base_type(request.check.type)
-    if not isinstance(result, Score):
-        problem = f"the metric gave {_type_name(result)} (allowed: a Score or a MetricError)"
+    if isinstance(result, MetricError):
+        return replace(result, error=f"{result.error}")
+    if problem := _wrong_form(name, result):
         return MetricError(metric=name, error=problem)
-    if name not in BUILTIN_METRICS and result.metric != name:
-        problem = f"the metric gave a score of {result.metric!r} (allowed: of {name!r})"
-        return MetricError(metric=name, error=problem)
+    result = cast("Score", result)
     if not math.isfinite(result.value):
         problem = f"the metric gave {result.value} instead of a number. {result.explanation}"
         return MetricError(metric=name, error=problem)
@@ -245,6 +242,17 @@ def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
         return MetricError(metric=name, error=f"the metric gave {result.value:g} (allowed: {allowed})")
     # Another library's number, such as numpy's, could not be stored.
     return result if type(result.value) is float else replace(result, value=float(result.value))
+
+
+def _wrong_form(name: str, result: object) -> str:
+    """What is wrong with a result that is to be a metric's score; a plug-in has no type checks of ours."""
+    if not isinstance(result, Score):
+        return f"the metric gave {_type_name(result)} (allowed: a Score or a MetricError)"
+    if not issubclass(type(result.explanation), str):
+        return f"the metric gave {_type_name(result.explanation)} as explanation (allowed: a text)"
+    if name not in BUILTIN_METRICS and result.metric != name:
+        return f"the metric gave a score of {result.metric!r} (allowed: of {name!r})"
+    return ""
 
 
 def _violated_scale(name: str, value: float) -> str:
@@ -340,7 +348,8 @@ def computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> lis
     if not requests:
         return []
     try:
-        return sound_results(requests, function(requests))
+        # A tuple, so that a function can't sort it: results are matched with answers by their order.
+        return sound_results(requests, function(tuple(requests)))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a metric's fault is the case's error: sys.exit and pytest.skip, too

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from harness.errors import SettingsError
@@ -70,10 +71,12 @@ def _run(request: ScoringRequest) -> Score:
 
 
 def _called(function: Callable[..., object], request: ScoringRequest) -> Any:
-    """The function's value for the answer; it also gets the case if it takes two arguments."""
+    """The function's value for the answer; it also gets the case, as a copy, if it takes it."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     taken = [each for each in inspect.signature(function).parameters.values() if each.kind in kinds]
-    value = function(request.text, request.case) if len(taken) > 1 else function(request.text)
+    # A second argument with a default is a switch of the function's own, unless it is called case.
+    takes_case = any(each.default is each.empty or each.name == "case" for each in taken[1:2])
+    value = function(request.text, deepcopy(request.case)) if takes_case else function(request.text)
     # A library's own number, such as numpy's.
     return value.item() if hasattr(value, "item") else value
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from harness.errors import SettingsError
@@ -17,7 +18,7 @@ from tunegate.printable import printable_line
 
 @cache
 def load_check(file: str, name: str, sha256: str) -> Callable[..., object]:
-    """The function of a check, from a file that is run once.
+    """The function of a check.
 
     Args:
         file: The Python file.
@@ -27,6 +28,19 @@ def load_check(file: str, name: str, sha256: str) -> Callable[..., object]:
     Raises:
         SettingsError: The file was changed since, can't be run, or has no such function.
     """
+    shown, module = Path(file).name, _module_of(file, sha256)
+    function: Any = getattr(module, name, None)
+    if not callable(function):
+        raise SettingsError(f"{shown}: has no function {name}")
+    if inspect.iscoroutinefunction(function):
+        raise SettingsError(f"{shown}: {name} is async (allowed: a plain function)")
+    found: Callable[..., object] = function
+    return found
+
+
+@cache
+def _module_of(file: str, sha256: str) -> ModuleType:
+    """A file as a module: it is run once, however many of its functions are checks."""
     shown = Path(file).name
     try:
         content = Path(file).read_bytes()
@@ -36,22 +50,16 @@ def load_check(file: str, name: str, sha256: str) -> Callable[..., object]:
         raise SettingsError(f"{shown} was changed since the golden set was read; run again")
     spec = importlib.util.spec_from_file_location(f"_tunegate_check_{sha256[:12]}", file)
     assert spec is not None  # the name ends in .py
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
+        # The content with that hash: Python's own cache of a file is of its time and size.
+        exec(compile(content, file, "exec", dont_inherit=True), module.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # any exception of the file, pytest's skips too, is an error of its author
         raise SettingsError(f"{shown}: {type(error).__name__}: {printable_line(str(error))}") from error
-    function: Any = getattr(module, name, None)
-    if not callable(function):
-        raise SettingsError(f"{shown}: has no function {name}")
-    if inspect.iscoroutinefunction(function):
-        raise SettingsError(f"{shown}: {name} is async (allowed: a plain function)")
-    found: Callable[..., object] = function
-    return found
+    return module
 
 
 def load_steps_of(check: Check) -> list[Callable[..., object]]:

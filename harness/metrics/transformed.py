@@ -142,7 +142,9 @@ def _functions(check: Check, allowed: Permissions) -> list[Callable[..., object]
 def _python(text: str, path: str, function: Callable[..., object]) -> str:
     try:
         part = function(text)
-    except (Exception, SystemExit) as error:  # any exception of the file is an error of its author
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # any exception of the file, pytest's skips too, is an error of its author
         raise StepFailedError(f"transform by {path}: {type(error).__name__}: {error}") from error
     if part is None:
         raise MissingPartError(f"{path} finds its part nowhere in the answer")

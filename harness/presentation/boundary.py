@@ -32,7 +32,7 @@ def run_process(work: Callable[[], object]) -> int:
     undo = interrupt_by_sigterm()
     try:
         status = work()
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:  # others' code may also raise SystemExit, which would be a success
         return _told(error)
     finally:
         undo()
@@ -58,6 +58,8 @@ def _told(error: BaseException) -> int:
             line, status = printable_line(f"{place}{error.strerror or error}"), ExitStatus.BAD_INPUT
         case _ if isinstance(error, _USAGE_FAULT):
             line, status = _usage(error), ExitStatus.BAD_INPUT
+        case SystemExit():
+            line, status = f"code that it called ended it by {error!r}", ExitStatus.INTERNAL_ERROR
         case _:
             say("".join(traceback.format_exception(error)), err=True, end="")
             line, status = f"internal error: {printable_line(str(error))}", ExitStatus.INTERNAL_ERROR

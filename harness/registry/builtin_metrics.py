@@ -28,8 +28,9 @@ PYTHON = "python"
 # Distribution name → import name.
 _SACREBLEU = {"sacrebleu": "sacrebleu"}
 _ROUGE = {"evaluate": "evaluate", "rouge-score": "rouge_score"}
-_JUDGE = {"openai": "openai", "tenacity": "tenacity"}
-_RAG = {"ragas": "ragas", "langchain-community": "langchain_community", **_JUDGE}
+_JUDGE = {"json-repair": "json_repair"}  # one behind a server says itself what it needs besides
+_SERVED = {"openai": "openai", "tenacity": "tenacity"}
+_RAG = {"ragas": "ragas", "langchain-community": "langchain_community", **_SERVED}
 
 
 def _text(

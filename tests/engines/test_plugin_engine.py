@@ -1,5 +1,7 @@
 """Engines of plug-ins: chosen by name, checked, and never the cause of a traceback."""
 
+import asyncio
+import math
 import re
 import sys
 from dataclasses import replace
@@ -135,6 +137,8 @@ def test_two_engines_do_not_answer_side_by_side(register, tiny_model_dir):
         ({"open": lambda sides, plan: 1 / 0}, EngineError, "engine 'upper': ZeroDivisionError"),
         ({"describe": lambda reference: sys.exit(3)}, ModelError, "upper:loud: SystemExit: 3"),
         ({"open": lambda sides, plan: sys.exit(3)}, EngineError, "engine 'upper': SystemExit: 3"),
+        ({"describe": lambda reference: pytest.skip("no")}, ModelError, "upper:loud: Skipped: no"),
+        ({"open": lambda sides, plan: pytest.fail("no")}, EngineError, "engine 'upper': Failed: no"),
     ],
 )
 def test_a_fault_of_the_plug_in_is_one_line(register, fields, error, told):
@@ -178,6 +182,12 @@ ANSWER = Completion(text="YES", stop_reason="stop", prompt_tokens=1, completion_
         ),
         ({0: replace(ANSWER, stop_reason="end")}, "gave a Completion with stop_reason: found 'end'"),
         ({0: replace(ANSWER, prompt_tokens="4")}, "gave a Completion with prompt_tokens: found '4'"),
+        (
+            {0: replace(ANSWER, prompt_tokens=-4)},
+            "gave a Completion with prompt_tokens: found -4 (allowed: a",
+        ),
+        ({0: replace(ANSWER, latency_s=math.nan)}, "gave a Completion with latency_s: found nan (allowed: a"),
+        ({0: replace(ANSWER, latency_s=math.inf)}, "gave a Completion with latency_s: found inf (allowed: a"),
     ],
 )
 def test_a_wrong_answer_is_refused_before_it_is_stored(register, batch, told):
@@ -199,4 +209,28 @@ def test_an_engine_that_breaks_while_it_answers_is_one_line(register):
 
     register(open=Broken)
     with pytest.raises(EngineError, match=r"^engine 'upper': ConnectionError: the machine is gone$"):
+        answers_of(describe_model("upper:loud"))
+
+
+def test_two_answers_to_one_request_are_refused(register):
+    """Which of them would be stored, and which one shown?"""
+
+    class Twice(Upper):
+        def generate(self, requests, on_batch):
+            super().generate(requests, on_batch)
+            on_batch({1: replace(ANSWER, text="another")})
+
+    register(open=Twice)
+    with pytest.raises(EngineError, match=r"^engine 'upper': gave a second result of request 1$"):
+        answers_of(describe_model("upper:loud"))
+
+
+@pytest.mark.parametrize("error", [pytest.skip.Exception("no"), SystemExit(0), asyncio.CancelledError()])
+def test_whatever_it_raises_while_it_answers_is_one_line(register, error):
+    class Broken(Upper):
+        def generate(self, requests, on_batch):
+            raise error
+
+    register(open=Broken)
+    with pytest.raises(EngineError, match=f"^engine 'upper': {type(error).__name__}"):
         answers_of(describe_model("upper:loud"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from importlib import metadata
 
 import pytest
@@ -112,3 +113,71 @@ def test_one_that_breaks_when_it_is_closed_is_noted_and_changes_nothing(opened):
     judge = opened(close=close)
     assert ask(judge).data == {"reason": "short", "pass": True}
     assert active().warnings == ["judge short:1: it could not be closed: OSError: gone"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), OSError("gone"), ValueError("bad")])
+def test_whatever_it_raises_when_it_is_asked_is_an_error_of_its_question(opened, error):
+    """sys.exit would end the thread in which it is asked, and the gate would wait for ever."""
+
+    async def broken(self, request):
+        raise error
+
+    found = ask(opened(ask=broken))
+    assert isinstance(found, JudgeError)
+    assert str(found).startswith(type(error).__name__)
+
+
+def test_one_that_exits_when_it_is_closed_is_noted(opened):
+    async def close(self):
+        sys.exit(1)
+
+    assert ask(opened(close=close)).data == {"reason": "short", "pass": True}
+    assert active().warnings == ["judge short:1: it could not be closed: SystemExit: 1"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (lambda *_: pytest.skip("no"), "Skipped: no"),
+        (lambda *_: sys.exit(0), "SystemExit: 0"),
+        (lambda *_: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda *_: int(open("/gone/key").read()), "FileNotFoundError: [Errno 2] No such file"),  # noqa: PTH123, SIM115
+    ],
+)
+def test_one_that_breaks_when_it_is_read_or_opened_is_refused_in_one_line(monkeypatch, broken, told):
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    before = use_registry(None)
+    try:
+        for place, fields in (
+            ("judge 'short'", {"read": broken, "open": Short}),
+            ("judge short:1", {"open": broken}),
+        ):
+            registry = Registry()
+            kind = JudgeKind(name="short", form="short:N", **fields)
+            registry.register("test", lambda registrar, kind=kind: registrar.add(kind))
+            use_registry(registry)
+            with pytest.raises(SettingsError, match=f"^{re.escape(f'{place}: {told}')}"):
+                open_judge("short:1", Cache(None), environment={})
+    finally:
+        use_registry(before)
+
+
+def test_what_is_read_is_a_spec(monkeypatch):
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    registry = Registry()
+    kind = JudgeKind(name="short", form="short:N", read=lambda reference: None, open=Short)
+    registry.register("test", lambda registrar: registrar.add(kind))
+    before = use_registry(registry)
+    try:
+        with pytest.raises(SettingsError, match=r"judge 'short': read gave a NoneType .allowed: a JudgeSpec"):
+            open_judge("short:1", Cache(None), environment={})
+    finally:
+        use_registry(before)
+
+
+def test_a_judge_behind_a_server_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr("harness.judge.openai_engine.find_spec", lambda name: None)
+    with pytest.raises(
+        SettingsError, match=r"openai, tenacity not installed: pip install 'tunegate\[judge\]'"
+    ):
+        open_judge("openai:m@http://127.0.0.1:1/v1", Cache(None), environment={})

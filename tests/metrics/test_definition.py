@@ -143,3 +143,27 @@ def test_errors_are_kept_as_they_are(registered, request_for):
     error = MetricError(metric="equals", error="no")
     assert sound_results([request], [error]) == [error]
     assert sound_results([request], [binary(request, True, "")])[0].value == 1.0
+
+
+def test_a_function_can_not_sort_the_answers_it_scores(registered):
+    """Scores are matched with answers by their order: sorting in place would mix them up."""
+
+    def longest_first(requests):
+        requests.sort(key=lambda request: -len(request.text))
+        return [graded(request, len(request.text) / 10, "") for request in requests]
+
+    registered(longest_first)
+    assert {result.outcome for result in score_own("one", "sixteen!")} == {Outcome.ERRORED}
+
+
+@pytest.mark.parametrize("explanation", [None, 5, ["a"]])
+def test_an_explanation_is_a_text(registered, explanation):
+    registered(one_by_one(lambda request: graded(request, 0.7, explanation)))
+    (result,) = score_own("one")
+    assert "as explanation (allowed: a text)" in result.errors[0].error
+
+
+def test_the_reason_of_an_error_is_a_text(registered):
+    registered(one_by_one(lambda request: MetricError(metric="own", error=KeyError("x"))))
+    (result,) = score_own("one")
+    assert result.errors[0].error == "'x'"

@@ -190,3 +190,12 @@ def test_a_step_names_a_file_of_the_golden_set(tmp_path, path, why):
         read_steps({"python": path}, tmp_path)
     with pytest.raises(StepError, match="only a golden set's file can name a function"):
         read_steps({"python": path})
+
+
+@pytest.mark.parametrize("body", ["import pytest; pytest.skip('no')", "import sys; sys.exit(0)"])
+def test_whatever_a_function_raises_is_an_error_of_its_check(by_function, tmp_path, body):
+    (tmp_path / "clean.py").write_text(f"def body(answer):\n    {body}\n")
+    (case,) = load_golden_set(tmp_path / "set.yaml").cases
+    result = scored(case, "BODY x", PYTHON)
+    assert result.outcome is Outcome.ERRORED
+    assert result.errors[0].error.startswith("transform by clean.py:body: S")

@@ -269,7 +269,10 @@ def test_a_cache_that_breaks_costs_a_line_and_no_answer(project, monkeypatch):
     assert len(project.asked) == 20
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('one\\ntwo')", "raise SystemExit(7)", "return 3.5"])
+@pytest.mark.parametrize(
+    "body",
+    ["raise ValueError('one\\ntwo')", "raise SystemExit(7)", "return 3.5", "import pytest; pytest.skip('x')"],
+)
 def test_a_sink_that_breaks_costs_a_line(project, pytester, body):
     pytester.makeconftest(
         f"""

@@ -1,8 +1,12 @@
 """``python`` checks: only where they are allowed, known by their file's content, errored where they break."""
 
 import json
+import os
 
 import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
 
 GOLDEN = """\
 name: manners
@@ -193,3 +197,72 @@ def test_lint_does_not_run_them(manners, tmp_path):
 
     project = manners("raise SystemExit('it was run')\n")
     lint_golden_set(load_golden_set(project.pytester.path / "golden_sets" / "capitals.yaml"))
+
+
+def test_a_case_is_a_copy(manners):
+    """What a check changes in it is neither stored nor seen by the other side's answer."""
+    checks = CHECKS.replace(
+        'assert case.set_name == "manners"', 'assert case.metadata.pop("words") == 1; case.metadata["x"] = 1'
+    )
+    project = manners(checks)
+    path = project.pytester.path / "golden_sets" / "capitals.yaml"
+    path.write_text(path.read_text().replace("    prompt:", "    metadata: {words: 1}\n    prompt:"))
+    assert project.run("--gate-allow-python", "--gate-json=record.json").ret == 0
+    results = record_of(project)["run"]["results"]
+    assert [each["case"]["metadata"] for each in results] == [{"words": 1}] * 2
+    assert [each["outcome"] for each in results] == ["passed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gets"),
+    [
+        ("answer", False),
+        ("answer, strict=False", False),
+        ("answer, *, strict=False", False),
+        ("answer, *others", False),
+        ("answer, case", True),
+        ("answer, item", True),
+        ("answer, case=None", True),
+        ("answer, case, strict=False", True),
+    ],
+)
+def test_a_switch_of_the_function_s_own_is_not_the_case(manners, arguments, gets):
+    """A case in the place of ``strict=False`` would be true."""
+    second = arguments.partition(", ")[2].strip("*, ").partition("=")[0].partition(",")[0] or "None"
+    checks = f"from harness.types import GoldenCase\n\n\ndef polite({arguments}):\n    return isinstance({second}, GoldenCase) is {gets}\n"
+    project = manners(checks + CHECKS.partition("\n\n\n")[2])
+    project.run("--gate-allow-python", "--gate-json=record.json")
+    assert {each["outcome"] for each in record_of(project)["run"]["results"]} == {"passed"}
+
+
+def test_a_file_is_run_once_for_all_its_functions(manners):
+    checks = "from pathlib import Path\n\nwith Path('runs.txt').open('a') as file:\n    file.write('x')\n\n\n"
+    project = manners(checks + CHECKS)
+    assert project.run("--gate-allow-python").ret == 0
+    assert (project.pytester.path / "runs.txt").read_text() == "x"
+
+
+def test_the_code_that_runs_is_that_of_the_hash(manners):
+    """Python keeps a compiled file while time and size of its source are the same."""
+    project = manners()
+    assert project.run("--gate-allow-python").ret == 0
+    path = project.pytester.path / "golden_sets" / "checks.py"
+    times = path.stat()
+    path.write_text(CHECKS.replace('"know" not', '"Rome" not'))
+    assert path.stat().st_size == times.st_size
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    result = project.run("--gate-allow-python", "--gate-fail-on=case", "--gate-json=record.json")
+    assert result.ret == 1
+    results = record_of(project)["run"]["results"]
+    assert {each["case"]["id"]: each["outcome"] for each in results} == {
+        "france": "passed",
+        "italy": "failed",
+    }
+
+
+def test_what_a_check_prints_is_no_part_of_a_command_s_json(manners):
+    project = manners(CHECKS.replace("    return", "    print('aside')\n    return"))
+    assert project.run("--gate-allow-python", "--gate-json=record.json").ret == 0
+    done = CliRunner().invoke(app, ["verify", "record.json", "--json", "--allow-python"])
+    assert json.loads(done.stdout)["verification"]["scores"] == 8
+    assert done.stderr.splitlines() == ["aside"] * 8

@@ -25,6 +25,7 @@ def ends(error):
         (typer.Abort(), 2, "tunegate: interrupted\n"),
         (OSError(errno.ENOSPC, "No space left on device", "a\x1b.json"), 4, "tunegate: a⟨ESC⟩.json: No space left on device\n"),
         (typer.BadParameter("it is\nempty"), 4, "tunegate: Invalid value: it is empty; see tunegate --help\n"),
+        (SystemExit(0), 3, "tunegate: code that it called ended it by SystemExit(0)\n"),
         (ModelError("first\n  more\nsecond"), 4, "tunegate: first\n  more\ntunegate: second\n"),
     ],
 )  # fmt: skip
@@ -43,3 +44,9 @@ def test_a_fault_of_ours_is_shown_with_its_place_and_is_never_a_regression(capsy
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (1, 1), (0, 0), (130, 2)])
 def test_a_status_is_passed_on(returned, status):
     assert run_process(lambda: returned) == status
+
+
+def test_what_is_no_exception_of_python_s_tree_is_never_a_regression(capsys):
+    """Pytest's skips, and tasks that are cancelled."""
+    assert ends(pytest.skip.Exception("no")) == 3
+    assert capsys.readouterr().err.endswith("tunegate: internal error: no\n")

@@ -1,5 +1,6 @@
 """Methods of plug-ins run as ours do, and their faults are one line."""
 
+import sys
 from importlib import metadata
 
 import pytest
@@ -45,6 +46,11 @@ def test_its_exit_status_is_the_command_s(run, status):
     assert (done.return_value, seen) == (status, [("x", False)])
 
 
+@pytest.mark.parametrize(("code", "status"), [(None, 0), (0, 0), (3, 3)])
+def test_one_that_ends_by_sys_exit_has_that_status(run, code, status):
+    assert run(lambda config, *, resume=False: sys.exit(code)).return_value == status
+
+
 @pytest.mark.parametrize(
     ("train", "told"),
     [
@@ -52,6 +58,13 @@ def test_its_exit_status_is_the_command_s(run, status):
         (lambda config: 0, "training method 'memorise': TypeError: "),
         (lambda config, *, resume: "ok", "training method 'memorise': gave 'ok' in place of an exit status"),
         (lambda config, *, resume: None, "training method 'memorise': gave None in place of an exit status"),
+        (lambda config, *, resume: True, "training method 'memorise': gave True in place of an exit status"),
+        (lambda config, *, resume: 256, "training method 'memorise': gave 256 in place of an exit status"),
+        (
+            lambda config, *, resume: sys.exit("no data"),
+            "training method 'memorise': gave 'no data' in place",
+        ),
+        (lambda config, *, resume: pytest.skip("no"), "training method 'memorise': Skipped: no"),
     ],
 )
 def test_a_fault_is_one_line(run, train, told):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from harness.errors import DataError, SettingsError, TunegateError
+from harness.errors import DataError, SettingsError, faults_of
 from harness.registry import load_function
 from trainers.data.rows import Examples
 from trainers.rewards.catalogue import BUILTIN_REWARDS, RewardSettings, reward_kinds
@@ -50,13 +50,11 @@ def build_rewards(
 
 def _build(kind: str, settings: RewardSettings, place: str) -> BuiltReward:
     build = load_function(reward_kinds()[kind].build, place)
-    try:
+    if kind in BUILTIN_REWARDS:
         built: Any = build(settings, place)
-    except Exception as error:
-        if isinstance(error, TunegateError) or kind in BUILTIN_REWARDS:
-            raise
-        # An exception of a plug-in is reported as its fault.
-        raise SettingsError(f"{place}: {type(error).__name__}: {error}") from error
+    else:
+        with faults_of(place, SettingsError):
+            built = build(settings, place)
     if not isinstance(built, BuiltReward):
         raise SettingsError(f"{place}: build gave a {type(built).__name__} (allowed: a BuiltReward)")
     return built

@@ -6,9 +6,8 @@ import inspect
 import sys
 from pathlib import Path
 
-from harness.errors import SettingsError
+from harness.errors import SettingsError, faults_of
 from trainers.rewards.definition import RewardFunction
-from tunegate.printable import printable_line
 
 
 def load_function(path: Path, place: str) -> tuple[RewardFunction, str]:
@@ -36,12 +35,9 @@ def load_function(path: Path, place: str) -> tuple[RewardFunction, str]:
         raise SettingsError(f"{place}: {file}: no Python file (allowed: a name that ends in .py)")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # any fault of the file is the user's to fix
-        raise SettingsError(
-            f"{place}: {file}: {type(error).__name__}: {printable_line(str(error))}"
-        ) from error
+    with faults_of(f"{place}: {file}", SettingsError):
+        # The content with that hash: Python's own cache of a file is of its time and size.
+        exec(compile(content, file, "exec", dont_inherit=True), module.__dict__)
     function = getattr(module, name, None)
     if not callable(function):
         raise SettingsError(f"{place}: {file}: has no function {name}")

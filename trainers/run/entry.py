@@ -54,7 +54,10 @@ def _train(
     train: Callable[..., int],
     arguments: list[str] | None,
 ) -> int:
-    chosen = parser.parse_args(arguments)
+    try:
+        chosen = parser.parse_args(arguments)
+    except SystemExit:  # the help was printed
+        return 0
     refuse_sharding()
     given: dict[str, Any] = {"output": chosen.output}
     config = load_config(chosen.config, kind, given)

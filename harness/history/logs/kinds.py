@@ -1,10 +1,12 @@
 """The log readers: ours by name, those of plug-ins, and which one is for a file."""
 
+from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from harness.errors import DataError, SettingsError
+from harness.errors import DataError, SettingsError, faults_of
 from harness.history.logs.log_cases import RunLog
 from harness.history.logs.run_log import OF_ANOTHER_KIND, misread
 from harness.history.logs.values import head_of
@@ -64,12 +66,15 @@ def read_log(path: Path, name: str | None = None, part: str | None = None) -> Ru
         raise DataError(path, None, "no such file")
     if part is not None and not reader.has_parts:
         raise DataError(path, None, f"#{part}: a file that {reader.name} reads has one run")
-    read = load_function(reader.read, f"log reader {reader.name!r}")
-    try:
-        log = read(path) if part is None else read(path, part)
-        return cast("RunLog", log) if reader.name in BUILTIN_READERS else _checked(log, reader, path)
-    except OF_ANOTHER_KIND as error:
-        raise misread(path, f"not as {reader.name} writes it", error) from error
+    place = f"log reader {reader.name!r}"
+    read = load_function(reader.read, place)
+    of_plugin = faults_of(place, lambda line: DataError(path, None, line))
+    with nullcontext() if reader.name in BUILTIN_READERS else of_plugin:
+        try:
+            log = read(path) if part is None else read(path, part)
+            return cast("RunLog", log) if reader.name in BUILTIN_READERS else _checked(log, reader, path)
+        except OF_ANOTHER_KIND as error:
+            raise misread(path, f"not as {reader.name} writes it", error) from error
 
 
 def _recognises(reader: RunReader, path: Path) -> bool:
@@ -78,22 +83,26 @@ def _recognises(reader: RunReader, path: Path) -> bool:
     if reader.name in BUILTIN_READERS:
         return bool(recognises(path))
     try:
-        return bool(recognises(path))
-    except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
-        line = str(error).strip().partition("\n")[0]
-        active().note(f"{place} broke on {path}: {type(error).__name__}: {line}")
+        with faults_of(f"{place} broke on {path}", SettingsError):
+            return bool(recognises(path))
+    except SettingsError as error:  # a fault of a plug-in only causes a warning
+        active().note(str(error))
         return False
 
 
 def _checked(log: object, reader: RunReader, path: Path) -> RunLog:
     """What a plug-in's reader gave, with all parts of the declared types."""
+    place = f"log reader {reader.name!r}"
     if not isinstance(log, RunLog):
-        raise DataError(
-            path, None, f"log reader {reader.name!r} gave a {type(log).__name__} (allowed: a RunLog)"
-        )
+        raise DataError(path, None, f"{place} gave a {type(log).__name__} (allowed: a RunLog)")
     whole = replace(log, cases=tuple(log.cases))
     for part in (whole, *whole.cases, *(answer for case in whole.cases for answer in case.answers)):
         if problem := wrong_field(part):
-            what = f"log reader {reader.name!r} gave a {type(part).__name__} with {problem}"
+            what = f"{place} gave a {type(part).__name__} with {problem}"
             raise DataError(path, None, what)
+    keys = [case.key for case in whole.cases]
+    if unanswered := [case.key for case in whole.cases if not case.answers]:
+        raise DataError(path, None, f"{place} gave no answer to {unanswered[0]} (allowed: one or more)")
+    if doubled := [key for key, number in Counter(keys).items() if number > 1]:
+        raise DataError(path, None, f"{place} gave {doubled[0]} twice (allowed: one case with all answers)")
     return whole

@@ -61,12 +61,16 @@ def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()
         try:
             path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
             written += [Path(path)] if path is not None else []
-        except (Exception, SystemExit) as error:  # a fault of a plug-in only causes a warning
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a fault of a plug-in, pytest's skips too, only causes a warning
             registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {first_line(error)}")
     for spec in track:
         try:
             push(record, directory, spec)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as above
             registry.note(
                 f"{spec}: run {record.run.id} was not sent: {first_line(error)}; "
                 f"tunegate runs push {record.run.id} --track {spec} sends it again"

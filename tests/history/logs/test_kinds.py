@@ -1,5 +1,7 @@
 """Readers of plug-ins: found by their own word, checked, and never the cause of a traceback."""
 
+import sys
+from dataclasses import replace
 from importlib import metadata
 
 import pytest
@@ -57,6 +59,20 @@ def test_one_that_breaks_while_it_looks_is_noted_and_recognises_nothing(read):
         (
             lambda path: path.read_text().split()[9],
             "not as tally writes it, or of a version that is not read: IndexError",
+        ),
+        (lambda path: sys.exit(0), "log reader 'tally': SystemExit: 0"),
+        (lambda path: pytest.skip("no"), "log reader 'tally': Skipped: no"),
+        (
+            lambda path: (_ for _ in ()).throw(RuntimeError("one\ntwo")),
+            "log reader 'tally': RuntimeError: one$",
+        ),
+        (
+            lambda path: replace(log_of(path), cases=log_of(path).cases * 2),
+            "log reader 'tally' gave s/a twice",
+        ),
+        (
+            lambda path: replace(log_of(path), cases=(replace(log_of(path).cases[0], answers=()),)),
+            "log reader 'tally' gave no answer to s/a",
         ),
     ],
 )
