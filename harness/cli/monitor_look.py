@@ -115,6 +115,13 @@ def _begun(order: Order, watched: "Watched", panel: "Panel | None") -> "Ledger":
                 f"--state={order.state}: begun with another --window, --rise or --golden, or without the "
                 f"judge: give the same, or name a new file"
             )
+        limit = found.limits.slow_s
+        if order.slow_after not in {None, limit}:
+            known = "no limit" if limit is None else f"{limit:g} s"
+            raise SettingsError(
+                f"--slow-after {order.slow_after:g}: --state={order.state} was begun with {known}: leave the "
+                f"option out, or name a new file"
+            )
         return found
     if (path := user_path(order.reference)).is_file():
         answers, run = read_answers([path]), None

@@ -122,6 +122,8 @@ def test_a_daily_look_goes_on_from_the_last_one(tunegate, tmp_path):
     assert (done.returncode, "0 answers are new since the last look" in done.stdout) == (1, True)
     done = tunegate("monitor", live, *options, "--rise", 0.2)
     assert (done.returncode, "begun with another --window, --rise or --golden" in done.stderr) == (4, True)
+    done = tunegate("monitor", live, *options, "--slow-after", 3)
+    assert (done.returncode, "--slow-after 3: --state=" in done.stderr) == (4, True)
     assert tunegate("report", state, "--output", tmp_path / "again.html").returncode == 0
     assert (tmp_path / "again.html").read_text() == page.read_text()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
+from harness.comparison.pairing import answers_of
 from harness.metrics.manner import refusal_words
 from harness.run.scoring import Judging, score_cases
 from harness.studies.monitoring.production_log import ProductionAnswer
@@ -41,7 +42,10 @@ class Limits:
 
 
 def answers_of_run(run: Run) -> list[ProductionAnswer]:
-    """A run's answers to cases that don't probe forgetting, as if they had been asked in production."""
+    """A run's answers to cases that don't probe forgetting, as if they had been asked in production.
+
+    Of several answers to a case it is the first: the one that the run shows is the worst of them.
+    """
     probing = {each.name for each in run.golden_sets if each.probes_forgetting}
     started = datetime.fromisoformat(run.started_at)
     return [
@@ -56,7 +60,8 @@ def answers_of_run(run: Run) -> list[ProductionAnswer]:
             finish_reason=completion.stop_reason,
         )
         for number, result in enumerate(run.results)
-        if result.case.set_name not in probing and (completion := result.completion) is not None
+        if result.case.set_name not in probing
+        and (completion := answers_of(result)[0].completion) is not None
     ]
 
 
@@ -97,7 +102,7 @@ def judged_in_run(run: Run, checks: Sequence[Check]) -> dict[str, tuple[int, int
             for result in run.results
             if [each.type for each in result.case.checks].count(check.type) == 1
             and any(repr(each.content) == repr(check.content) for each in result.case.checks)
-            for score in result.scores
+            for score in answers_of(result)[0].scores
             if score.metric == check.type and score.passed is not None
         ]
         found[name] = (told.count(False), len(told))

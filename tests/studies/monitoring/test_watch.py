@@ -1,18 +1,19 @@
 """Events, their limits and alarms, and the figures for Prometheus, on answers written by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from harness.authoring.doubtful_cases import DoubtfulAnswer, doubtful_set
 from harness.statistics.rising_rates import largest_rate
-from harness.studies.monitoring.events import Limits, answers_of_run, events_of, limits_of
+from harness.studies.monitoring.events import Limits, answers_of_run, events_of, judged_in_run, limits_of
 from harness.studies.monitoring.exposition import exposition
 from harness.studies.monitoring.ledger import doubtful_of
 from harness.studies.monitoring.production_log import ProductionAnswer
 from harness.studies.monitoring.watch import watch
 from harness.studies.monitoring.watched_checks import common_checks
-from harness.types import Check, Message
+from harness.types import Check, Message, Outcome, Repeat, Score
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -65,7 +66,6 @@ def test_checks_that_need_more_than_an_answer_are_left_out(make_result):
         Check(type="contains-any", value=["a"]),
     )
     cases = [make_result(f"s/{number}").case for number in range(2)]
-    from dataclasses import replace
 
     cases = [replace(cases[0], checks=checks), replace(cases[1], checks=checks[:-1])]
     found = common_checks(cases)
@@ -80,6 +80,27 @@ def test_the_probes_of_a_run_are_no_reference(make_run, make_result):
     (found,) = answers_of_run(run)
     # Time of rows in a batch says nothing about a server.
     assert (found.id, found.latency_s) == ("task/a", None)
+
+
+def test_of_several_answers_the_first_is_the_reference(make_run, make_result):
+    """The run shows the worst of three; a model that refuses each third time would seem to refuse always."""
+    shown, kind = make_result("task/a", False), Check(type="tone", value="kind")
+    texts = {0: "It is Tuesday.", 1: "I cannot help with that.", 2: "It is Monday."}
+    answers = [
+        Repeat(
+            completion=replace(shown.completion, text=text),
+            outcome=Outcome.FAILED if place == 1 else Outcome.PASSED,
+            scores=(Score(metric="tone", value=place != 1, passed=place != 1),),
+        )
+        for place, text in texts.items()
+    ]
+    case = replace(shown.case, checks=(kind,))
+    worst = answers[1]
+    run = make_run(
+        [replace(shown, case=case, repeats=tuple(answers), completion=worst.completion, scores=worst.scores)]
+    )
+    assert [each.text for each in answers_of_run(run)] == ["It is Tuesday."]
+    assert judged_in_run(run, [kind]) == {"check tone": (0, 1)}
 
 
 def test_a_worked_example():
