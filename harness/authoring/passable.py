@@ -85,13 +85,12 @@ def why_it_never_regresses(golden_set: GoldenSet, level: float = ALPHA) -> tuple
         return None
     count = _units(cases).count
     clustered = count < len(cases)
-    if not clustered and any(case.repeat > 1 for case in cases):
-        return None
-    # Of single cases, half the chance of what was seen counts (mid-p).
-    chance = 0.5**count if clustered else 0.5 ** (count + 1)
+    # Answers of both sides, exchanged by chance: of single cases, half the chance of what was seen counts.
+    orders = [2 if clustered else math.comb(2 * case.repeat, case.repeat) for case in cases]
+    chance = 0.5**count if clustered else 0.5 * math.exp(-math.fsum(map(math.log, orders)))
     if chance <= level:
         return None
-    least = math.ceil(math.log2(1 / level)) - (0 if clustered else 1)
+    least = math.ceil(math.log((1 if clustered else 0.5) / level, min(orders)))
     what = "cluster" if clustered else "case"
     return (
         f"its pass rate can never regress: {count} {what}{'' if count == 1 else 's'} can all get worse by "

@@ -85,9 +85,9 @@ def noisy_drop(trials: Sequence[Trials], confidence: float, reruns: Sequence[Sta
     half = float(ndtri((1 + confidence) / 2)) * error + correction
     return MeanDrop(
         estimate=mean,
-        low=mean - half,
-        high=mean + half,
-        high_unseen=mean + half,
+        low=max(mean - half, -1.0),
+        high=min(mean + half, 1.0),
+        high_unseen=min(mean + half, 1.0),
         p_value=float(ndtr((correction - mean) / error)),
         confidence=confidence,
         method=NOISY,
@@ -109,7 +109,8 @@ def detectable_drop_of_cases(
     """
     from scipy.special import ndtri
 
-    half = drop.high - drop.estimate
+    # No rate falls by more than 1, where the interval ends then.
+    half = drop.high - drop.estimate if drop.high < 1 else drop.estimate - drop.low
     if half <= 0:
         return first_drop_beyond(margin, n) if whole else margin
     z = float(ndtri((1 + drop.confidence) / 2))

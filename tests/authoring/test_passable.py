@@ -88,6 +88,16 @@ def test_three_single_cases_can_never_regress():
     assert why_it_never_regresses(set_of(4)) is None
 
 
+def test_one_case_with_two_answers_can_never_regress():
+    """Both answers of one side, and none of the other, are one of six orders: a mid-p value of 1/12."""
+    twice, thrice = (with_cases(set_of(1), repeat=repeat) for repeat in (2, 3))
+    message, remedy = why_it_never_regresses(twice)
+    assert message.endswith("1 case can all get worse by chance with a probability of 0.0833333")
+    assert remedy.startswith("make it 2 cases or more")
+    assert why_it_never_regresses(thrice) is None
+    assert why_it_never_regresses(with_cases(set_of(2), repeat=2)) is None
+
+
 def with_cases(golden_set, **changes):
     return replace(golden_set, cases=tuple(replace(case, **changes) for case in golden_set.cases))
 

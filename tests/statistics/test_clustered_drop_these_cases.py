@@ -147,3 +147,17 @@ def test_what_exactly_these_cases_detect():
     assert detectable_drop_of_cases(noisy, 100, 0.05, 0.01, whole=True) == pytest.approx(0.04973, abs=1e-5)
     # With a margin of 0.1 the bound has to be beyond it: 0.1 - (1.6449 - 0.8416) x 0.02.
     assert detectable_drop_of_cases(noisy, 100, 0.05, 0.1, whole=True) == pytest.approx(0.08394, abs=1e-5)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_rate_falls_or_rises_by_more_than_all(sign):
+    """Three single answers that were lost: the normal interval would end at 1.75."""
+    lost = noisy_drop([Trials(1, 1, 0, 1) if sign > 0 else Trials(0, 1, 1, 1)] * 3, 0.9)
+    assert (lost.high if sign > 0 else -lost.low) == 1
+    assert (lost.low if sign > 0 else -lost.high) == pytest.approx(0.2452, abs=1e-4)
+    # What is detected depends on the interval's width, not on where it is cut.
+    falls = [
+        noisy_drop(cases, 0.9).interval for cases in ([Trials(1, 1, 0, 1)] * 3, [Trials(1, 1, 1, 1)] * 3)
+    ]
+    found = {round(detectable_drop_of_cases(each, 3, 0.05, 0.05, whole=False), 6) for each in falls}
+    assert len(found) == 1
