@@ -18,7 +18,7 @@ from harness.settings import load_settings
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.statistics.varying_answers import answers_vary
 from harness.studies.metric_power import USUAL_SPREAD, gated_cases, hypotheses
-from harness.studies.set_power import HARM, SetPower, power_of_set
+from harness.studies.set_power import HARM, MetricPower, SetPower, power_of_set
 from harness.types.golden import ALPHA
 from harness.types.storage import to_json
 from tunegate.printable import say
@@ -98,6 +98,12 @@ def _print(
         highlight=False,
     )
     for row in found:
+        if endless := [metric for metric, of_metric in row.metrics.items() if of_metric.endless]:
+            console.print(
+                f"{row.name} {', '.join(endless)}: the scale has no end, so what is detected depends on the "
+                "baseline's mean, as does how often it passes: here with a margin as a share of that mean.",
+                highlight=False,
+            )
         if row.unscored:
             console.print(
                 f"{row.name} can't pass: {row.unscored} of its cases have neither a check that decides nor a "
@@ -139,13 +145,18 @@ def _together(found: list[SetPower]) -> str:
 
 
 def _looks_told(found: list[SetPower], looks: int) -> str:
-    planned = [row for row in found if row.looks is not None]
-    if not planned:
-        return ""
-    return (
-        f"early stop: the share of cases that --gate-looks={looks} answers for an equal model, and for one "
-        f"that lost {HARM:g}"
-    )
+    said = []
+    if any(row.looks is not None for row in found):
+        said.append(
+            f"early stop: the share of cases that --gate-looks={looks} answers for an equal model, and for "
+            f"one that lost {HARM:g}"
+        )
+    if unknown := [row.name for row in found if row.repeated and row.looks is None and looks > 1]:
+        said.append(
+            f"early stop of {', '.join(unknown)} is unknown: with several answers a case it depends on "
+            "how much each varies"
+        )
+    return "; ".join(said)
 
 
 def power_table(found: list[SetPower]) -> Table:
@@ -166,10 +177,18 @@ def power_table(found: list[SetPower]) -> Table:
             )
         for metric, of_metric in row.metrics.items():
             cases, margin = _cases(of_metric.cases, of_metric.units), f"{of_metric.margin:.2f}"
-            table.add_row(f"{row.name} {metric}", cases, margin, "", f"{of_metric.pass_chance:.0%}")
+            table.add_row(
+                f"{row.name} {metric}", cases, margin, _detects(of_metric), f"{of_metric.pass_chance:.0%}"
+            )
         if not row.chances:
             table.add_row(row.name, "", "", "nothing is gated")
     return table
+
+
+def _detects(metric: MetricPower) -> str:
+    if metric.endless:
+        return "unknown"
+    return detectable_range(metric.detectable_drop, metric.detectable_cluster_drop)
 
 
 def ways_table(found: list[SetPower]) -> Table:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from statistics import NormalDist
 from typing import TypeAlias
 
 from harness.comparison.metric_drop import (
@@ -16,10 +15,9 @@ from harness.comparison.metric_drop import (
 from harness.comparison.missing_cases import Extremes
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, regressed_cases
-from harness.statistics.clustered_drop import detectable_drop_of_cases
+from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_of_width
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import weighted_holm
-from harness.statistics.power import POWER
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability, Standing
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
@@ -248,11 +246,9 @@ def _judged_set(
 ) -> MetricComparison:
     """The row of a whole set's metric with its verdict and the drop it could have detected."""
     margin = margins[row.set_name, row.metric]
-    normal = NormalDist()
-    bound, sure = normal.inv_cdf((1 + row.drop.confidence) / 2), normal.inv_cdf(POWER)
-    error = (row.drop.high - row.drop.low) / 2 / bound
-    # A regression is beyond chance, and its interval reaches beyond the margin.
-    able = max(error * (normal.inv_cdf(1 - level) + sure), margin - (bound - sure) * error)
+    half = (row.drop.high - row.drop.low) / 2
+    seen = row.drop.estimate
+    able = detectable_of_width(half, row.drop.confidence, level, margin, lost_of=row.n, seen=seen)
     if row.population == "cases":
         able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=False)
     return replace(

@@ -107,15 +107,46 @@ def detectable_drop_of_cases(
         whole: Whether each case is lost, gained or neither.
         power: The probability, if answers vary; if they reproduce, every drop beyond the margin is found.
     """
-    from scipy.special import ndtri
-
     # No rate falls by more than 1, where the interval ends then.
     half = drop.high - drop.estimate if drop.high < 1 else drop.estimate - drop.low
     if half <= 0:
         return first_drop_beyond(margin, n) if whole else margin
-    z = float(ndtri((1 + drop.confidence) / 2))
-    rejected = float(ndtri(1 - level) + ndtri(power)) * half / z
-    return max(rejected, margin - (z - float(ndtri(power))) * half / z)
+    return detectable_of_width(half, drop.confidence, level, margin, power=power)
+
+
+def detectable_of_width(
+    half: float,
+    confidence: float,
+    level: float,
+    margin: float,
+    *,
+    lost_of: int | None = None,
+    seen: float = 0.0,
+    power: float = POWER,
+) -> float:
+    """The drop that a normal interval of this width finds: beyond chance, and reaching beyond the margin.
+
+    Where cases are lost whole, a drop d adds d (1 - d) / n to the variance v of chance. So d is where d^2 =
+    z^2 (v + d (1 - d) / n), and the interval reaches beyond the margin by what it is there.
+
+    Args:
+        half: Half of the width.
+        confidence: Two-sided, of the interval.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop.
+        lost_of: Of how many cases some are lost whole; None where a drop adds nothing to the variance.
+        seen: The drop that the interval is of, whose part of the variance is not chance.
+        power: Probability of finding it.
+    """
+    from scipy.special import ndtri
+
+    bound, sure = float(ndtri((1 + confidence) / 2)), float(ndtri(power))
+    own, square = 0.0 if lost_of is None else 1 / lost_of, float(ndtri(1 - level) + sure) ** 2
+    noise = max((half / bound) ** 2 - max(seen * (1 - seen), 0.0) * own, 0.0)
+    linear = square * own
+    found = (linear + math.sqrt(linear * linear + 4 * (1 + linear) * square * noise)) / (2 * (1 + linear))
+    at_margin = math.sqrt(noise + max(margin * (1 - margin), 0.0) * own)
+    return max(found, margin - (bound - sure) * at_margin)
 
 
 def first_drop_beyond(margin: float, n: int) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.statistics.clustered_drop import clustered_drop, noisy_drop
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.detectable_drops import SIMULATED_UP_TO
+from harness.statistics.detectable_falls import detectable_fall_of_rates
 from harness.statistics.detectable_repeated_drops import (
     detectable_repeated_cluster_drop,
     detectable_repeated_clusters,
@@ -63,6 +64,20 @@ def detectable_repeated(
     unmoved = Units(sums=(0.0,) * len(sizes), sizes=sizes)
     clusters = [place for place, unit in enumerate(units) for _ in unit]
     return detectable_repeated_cluster_drop(trials, clusters, unmoved, level, margin=margin)
+
+
+def detectable_means(answers: Sequence[int], margin: float, churn: float, level: float) -> float | None:
+    """The same of a metric whose cases are compared by the mean of their answers, without clusters.
+
+    Args:
+        answers: Number of answers to each case, on both sides.
+        margin: Largest tolerated drop.
+        churn: Share of single answers that flip by chance, each way.
+        level: One-sided level of each hypothesis.
+    """
+    # What the baseline lacks can be gained; as in the gate with one case more.
+    rise = (len(answers) * noisy_share(churn) / 2 + 1) / (len(answers) + 1)
+    return detectable_fall_of_rates(_trials(answers, churn), level, margin, CONFIDENCE, rise, POWER)
 
 
 def _finds_one(answers: int, cases: int, churn: float, level: float) -> bool:

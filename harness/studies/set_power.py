@@ -10,17 +10,21 @@ from harness.comparison.pairing import PASS_RATE
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.answering_order import answering_order
 from harness.statistics.clustered_drop import first_drop_beyond
-from harness.statistics.clusters import Units, shown_by_middle
 from harness.statistics.detectable_drops import (
     USUAL_ALIKE,
     Flips,
     clusters_that_settle,
-    detectable_cluster_drop,
 )
 from harness.statistics.looks import LookChances, look_chances
 from harness.statistics.planning import cases_that_settle, least_of_cases, times_as_many
-from harness.statistics.power import POWER, USUAL_CHURN, detectable_drop, detectable_mean_drop
+from harness.statistics.power import POWER, USUAL_CHURN
 from harness.statistics.varying_answers import answers_vary
+from harness.studies.metric_detects import (
+    detectable_of_metric,
+    detectable_of_verdicts,
+    has_no_end,
+    light_tailed_detectable,
+)
 from harness.studies.metric_power import (
     USUAL_SPREAD,
     Answers,
@@ -33,7 +37,6 @@ from harness.studies.metric_power import (
 from harness.studies.repeated_power import (
     detectable_own,
     detectable_repeated,
-    repeated_clusters,
     shows_single_cases,
 )
 from harness.types import GoldenCase, GoldenSet
@@ -47,8 +50,6 @@ LOG_MARGIN = 0.10
 ANSWERS = 5
 # Below this chance to pass all metrics, a lint says so.
 _MOSTLY = 0.5
-# Of fewer log-probabilities nothing is said of what they detect.
-_LEAST_UNITS = 8
 # The most cases with several answers each.
 _MOST_REPEATED = 20_000
 
@@ -99,12 +100,20 @@ class MetricPower:
         cases: Number of cases that have it.
         units: Number of independent ones: a cluster counts once.
         pass_chance: How often an equal candidate passes.
+        detectable_drop: Smallest true drop that regresses in 80 % of runs; None if there is none, or if it is
+            unknown.
+        detectable_cluster_drop: The same if it takes whole clusters; None without any, and where means or
+            labels are compared by the spread of clusters.
+        endless: Whether its scale has no end. It is then taken to be 1, and nothing is known of a drop.
     """
 
     cases: int
     units: int
     margin: float
     pass_chance: float
+    detectable_drop: float | None = None
+    detectable_cluster_drop: float | None = None
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +135,8 @@ class SetPower:
         metrics: Each further gated metric that any case has.
         unscored: Cases without a verdict and a gated score, if they are more than the set tolerates: then it
             never passes.
-        looks: What several looks would need; None without any, and for a set that is answered whole.
+        repeated: Whether its pass rate has several answers a case, asked about further cases.
+        looks: What several looks would need; None without any, for a set that is answered whole or repeated.
         ways: What would make it show more.
     """
 
@@ -142,6 +152,7 @@ class SetPower:
     population: str = "sample"
     metrics: Mapping[str, MetricPower] = field(default_factory=dict)
     unscored: int = 0
+    repeated: bool = False
     looks: LooksPower | None = None
     ways: tuple[Way, ...] = ()
 
@@ -180,10 +191,7 @@ def power_of_set(
     )
     further: dict[str, MetricPower] = {}
     for metric, cases in gated.items():
-        chance = chance_to_pass(metric, cases, margins[metric], churn, spread=spread, own=own)
-        further[metric] = MetricPower(
-            cases=len(cases), units=len(answers_by_unit(cases)), margin=margins[metric], pass_chance=chance
-        )
+        further[metric] = _of_metric(metric, cases, margins[metric], churn, level, spread=spread, own=own)
     judged = gated.get(PASS_RATE, [])
     rate = further.pop(PASS_RATE, MetricPower(cases=0, units=0, margin=margin, pass_chance=0.0))
     found = SetPower(
@@ -202,15 +210,41 @@ def power_of_set(
         return replace(found, detectable_drop=_detectable_own(judged, margin, churn, level))
     units = answers_by_unit(judged)
     singly = regressed_limits([golden_set])[golden_set.name] == 0
-    if looks > 1 and margin < 1 and not _repeated(units):
+    found = replace(found, repeated=_repeated(units))
+    if looks > 1 and margin < 1 and not found.repeated:
         found = replace(
             found, looks=_of_looks(replace(golden_set, cases=tuple(judged)), margin, churn, level, looks)
         )
     if with_ways:
         found = replace(found, ways=tuple(_ways(units, margin, churn, level, spread, singly=singly)))
-    alone, whole = _detectable(units, margin, churn, level, singly=singly)
+    alone, whole = detectable_of_verdicts(units, margin, churn, level, singly=singly)
     return replace(
         found, detectable_drop=alone, detectable_cluster_drop=whole, **_needed(units, margin, churn, level)
+    )
+
+
+def _of_metric(
+    metric: str,
+    cases: Sequence[GoldenCase],
+    margin: float,
+    churn: float,
+    level: float,
+    *,
+    spread: float,
+    own: bool,
+) -> MetricPower:
+    """A gated metric's power; what a pass rate detects is told of the set."""
+    alone, whole = None, None
+    if metric != PASS_RATE:
+        alone, whole = detectable_of_metric(metric, cases, margin, churn, level, spread=spread, own=own)
+    return MetricPower(
+        cases=len(cases),
+        units=len(answers_by_unit(cases)),
+        margin=margin,
+        pass_chance=chance_to_pass(metric, cases, margin, churn, spread=spread, own=own),
+        detectable_drop=alone,
+        detectable_cluster_drop=whole,
+        endless=has_no_end(metric),
     )
 
 
@@ -338,7 +372,7 @@ def _ways(
         fewer = level * ALPHA / (level + ALPHA)
         further = singly and not _repeated(units) and shows_single_cases(of_way, fewer)
         of_level = fewer if further else level
-        alone, whole = _detectable(of_way, margin, churn, of_level, singly=singly)
+        alone, whole = detectable_of_verdicts(of_way, margin, churn, of_level, singly=singly)
         ways.append(
             Way(
                 name=name,
@@ -353,45 +387,8 @@ def _ways(
         *ways,
         Way(
             name="log-probability of references",
-            detectable=_light_tailed_detectable(sizes, spread, level),
+            detectable=light_tailed_detectable(sizes, spread, level, LOG_MARGIN),
             pass_chance=light_tailed_pass(sizes, LOG_MARGIN, spread),
             answers=0.0,
         ),
     ]
-
-
-def _detectable(
-    units: Answers, margin: float, churn: float, level: float, *, singly: bool
-) -> tuple[float | None, float | None]:
-    """The drop that is found if it takes cases one by one, and in clusters if it takes whole ones."""
-    if margin >= 1:
-        return None, None
-    if _repeated(units):
-        alone = detectable_repeated(units, margin, churn, level, singly=singly)
-        whole = repeated_clusters(units, margin, churn, level)
-    else:
-        sizes = [float(len(unit)) for unit in units]
-        if max(sizes) == 1:
-            return detectable_drop(len(sizes), churn, level, margin=margin), None
-        alone, whole = (
-            detectable_cluster_drop(sizes, Flips(lose=churn, gain=churn, alike=alike), level, margin=margin)
-            for alike in (0.0, 1.0)
-        )
-        whole = 1.0 if whole is None else whole
-    # Whole clusters are no easier to find, however few of them have another shape.
-    return alone, None if alone is None or whole is None else max(alone, whole)
-
-
-def _light_tailed_detectable(sizes: Sequence[float], spread: float, level: float) -> float | None:
-    """By the gate's own function, of changes that are normal with this spread, in clusters alike."""
-    import numpy as np
-    from scipy.special import ndtri
-
-    units = len(sizes)
-    if units < _LEAST_UNITS:
-        return None
-    scores = ndtri((np.random.default_rng(0).permutation(units) + 0.5) / units)
-    shown = spread * math.sqrt(shown_by_middle(units - 1))
-    moves = shown / np.sqrt((scores * scores).sum() / (units - 1)) * scores * np.array(sizes)
-    changes = Units(sums=tuple(moves.tolist()), sizes=tuple(sizes))
-    return detectable_mean_drop(changes, level, margin=LOG_MARGIN, light_tails=True)

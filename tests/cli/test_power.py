@@ -185,3 +185,29 @@ def test_a_lint_counts_the_metrics_that_cases_have(tmp_path):
         "an equal model passes its 2 gated metrics"
         in RUNNER.invoke(app, ["golden", "lint", str(path)]).output
     )
+
+
+def test_each_metric_says_what_it_detects_or_why_that_is_unknown(tmp_path):
+    path = tmp_path / "mine.yaml"
+    gate = "gate: {metrics: {rouge-l: {margin: 0.05}, perplexity: {margin: 0.1}, tokens: {margin: 9}}}"
+    write_graded(path, 80, "rouge-l", "perplexity", "tokens", gate=gate)
+    (found,) = json.loads(power("--golden", path, "--json"))
+    of = found["metrics"]
+    output = " ".join(power("--golden", path).split())
+    assert 0.05 < of["perplexity"]["detectable_drop"] < of["rouge-l"]["detectable_drop"] < 0.2
+    assert f"mine perplexity 80 0.10 ≥ {of['perplexity']['detectable_drop']:.2f}" in output
+    assert f"mine rouge-l 80 0.05 ≥ {of['rouge-l']['detectable_drop']:.2f}" in output
+    assert of["tokens"]["detectable_drop"] is None
+    assert "mine tokens 80 9.00 unknown" in output
+    assert "mine tokens: the scale has no end" in output
+
+
+def test_an_early_stop_of_several_answers_is_unknown(tmp_path):
+    path = write_set(tmp_path, "mine", 60)
+    assert "is unknown" not in power("--golden", path)
+    text = path.read_text(encoding="utf-8").replace(
+        "checks:", "repeat: 3, generation: {temperature: 0.7}, checks:"
+    )
+    path.write_text(text, encoding="utf-8")
+    assert "early stop of mine is unknown" in " ".join(power("--golden", path).split())
+    assert "is unknown" not in power("--golden", path, "--looks", "1")

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from harness.statistics.clustered_drop import counted_drop, detectable_drop_of_cases, noisy_drop
+from harness.statistics.clustered_drop import (
+    counted_drop,
+    detectable_drop_of_cases,
+    detectable_of_width,
+    noisy_drop,
+)
 from harness.statistics.paired_binary import Trials
 from harness.types import Stability
 
@@ -161,3 +166,19 @@ def test_no_rate_falls_or_rises_by_more_than_all(sign):
     ]
     found = {round(detectable_drop_of_cases(each, 3, 0.05, 0.05, whole=False), 6) for each in falls}
     assert len(found) == 1
+
+
+def test_a_width_detects_what_lost_cases_leave_of_it():
+    """A half width of 1.644854 x 0.03 at 5 %: 2.486475 errors of 0.03 are 0.0745943 where a drop adds nothing.
+
+    Of 90 cases that are lost whole: d^2 = 6.182557 (0.0009 + d (1 - d) / 90), so d = 0.1111. A margin of 0.2 is reached
+    from 0.2 - (1.644854 - 0.841621) sqrt(0.0009 + 0.16 / 90) on. Of the width of a drop of 0.05, 0.0475 / 90 is its own.
+    """
+    half = 1.644854 * 0.03
+    assert detectable_of_width(half, 0.9, 0.05, 0.0) == pytest.approx(0.0745943, abs=1e-6)
+    lost = detectable_of_width(half, 0.9, 0.05, 0.0, lost_of=90)
+    assert lost**2 == pytest.approx(6.182557 * (0.0009 + lost * (1 - lost) / 90), rel=1e-5)
+    beyond = detectable_of_width(half, 0.9, 0.05, 0.2, lost_of=90)
+    assert beyond == pytest.approx(0.2 - 0.803233 * (0.0009 + 0.16 / 90) ** 0.5, abs=1e-6)
+    fallen = 1.644854 * (0.0009 + 0.0475 / 90) ** 0.5
+    assert detectable_of_width(fallen, 0.9, 0.05, 0.0, lost_of=90, seen=0.05) == pytest.approx(lost, abs=1e-6)
