@@ -77,7 +77,8 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     drop = "drop of exactly these cases" if data.population == "cases" else "drop"
     bounds, name = f"{drop} {_span(data.drop)}, {count}", f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
-        fell = f"{name} fell: {change}, {bounds}, p={data.p_value:.2g}"
+        verb = "rose" if data.candidate > data.baseline else "fell"
+        fell = f"{name} {verb}: {change}, {bounds}, p={data.p_value:.2g}"
         return f"{fell}; {_flips(data)}" if data.scale == "binary" else fell
     if finding.verdict is GateVerdict.PASS:
         hidden = "" if not data.missing else f", also if {_one_sided(data)} lost"

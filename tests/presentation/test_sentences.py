@@ -46,6 +46,17 @@ def test_a_regression_names_the_drop_the_evidence_and_the_flips():
     )
 
 
+def test_of_what_is_better_when_low_a_drop_is_a_rise():
+    """A perplexity that fell would be a better one."""
+    keys = tuple(f"orders/{place}" for place in range(40))
+    values = {"candidate": (0.6,) * 40, "baseline": (0.2,) * 40, "higher_is_better": False}
+    paired = PairedMetric(
+        set_name="orders", metric="perplexity", kind="graded", keys=keys, clusters=keys, **values
+    )
+    row = replace(compare_metric(paired), margin=0.05, p_adjusted=0.001, verdict=GateVerdict.REGRESS)
+    assert describe_row(row, 40).startswith("orders perplexity rose: 0.200 → 0.600, drop +0.400 [")
+
+
 def test_a_pass_says_what_is_excluded():
     assert describe_row(judged(0, 1, 90, GateVerdict.PASS), 90) == (
         "orders pass-rate passes: 0.989 → 1.000, drop -0.011 [-0.053, +0.024], n=90: a drop of more than 0.05 is excluded"
