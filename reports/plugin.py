@@ -71,8 +71,8 @@ def pytest_tunegate_report(
     from dataclasses import replace
 
     from harness.history.server import FILE_NAME, place_of
+    from harness.plugin.hooks import settings_of
     from harness.plugin.progress import typed_place
-    from harness.settings import load_settings
     from reports.earlier_runs import earlier_runs_of
     from reports.files import write_report
     from reports.html import render_report
@@ -80,8 +80,8 @@ def pytest_tunegate_report(
 
     path = _path_of(config, _REPORT, label) or directory / "report.html"
     project = session_project(config)
-    given = {"history": config.getoption("tunegate_history", None)}
-    named = load_settings(given, project, os.environ).history
+    # With the options: a key that one of them replaces may have a wrong value.
+    named = settings_of(config).history
     # A run's own directory is runs/ID beside the history's file.
     history = directory.parent.parent / FILE_NAME if named is None else place_of(named, project)
     earlier = replace(earlier_runs_of(record, history, project), unsaved=unsaved, place=typed_place(config))

@@ -31,7 +31,7 @@ def foreign_package(folders: Iterable[Path]) -> Path | None:
     for name in GATE_PACKAGES:
         found = _found_now(name)
         places = [found] if found is not None else []
-        for place in (*places, *_in_folders(name, searched)):
+        for place in (*places, *_in_folders(name, searched), *map(_place_of, _hooked(name))):
             if not _is_ours(place):
                 return place
     return None
@@ -75,7 +75,7 @@ class ProjectFinder:
         if path is not None or name not in ALL_PACKAGES:
             return None
         own = next(_in_folders(name, self.entries()), None)
-        return None if own is None else PathFinder.find_spec(name, [str(own.parent)])
+        return next(_hooked(name), None) if own is None else PathFinder.find_spec(name, [str(own.parent)])
 
     def entries(self) -> list[Path]:
         """The folders of Python's path that have the project's code."""
@@ -113,7 +113,8 @@ def foreign_on_path(folders: Iterable[Path]) -> Path | None:
         folders: The project's.
     """
     entries = ProjectFinder(folders).entries()
-    found = (place for name in GATE_PACKAGES for place in _in_folders(name, entries))
+    found = [place for name in GATE_PACKAGES for place in _in_folders(name, entries)]
+    found += [_place_of(spec) for name in GATE_PACKAGES for spec in _hooked(name)]
     return next((place for place in found if not _is_ours(place)), None)
 
 
@@ -123,9 +124,20 @@ def _found_now(name: str) -> Path | None:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         return None
-    if spec is None or spec.origin is None or not spec.has_location:
-        return None
-    origin = Path(spec.origin)
+    return None if spec is None or spec.origin is None or not spec.has_location else _place_of(spec)
+
+
+def _hooked(name: str) -> Iterator[ModuleSpec]:
+    """What the hooks behind Python's own finder give: editable installations find a project's packages so."""
+    behind = sys.meta_path[sys.meta_path.index(PathFinder) + 1 :] if PathFinder in sys.meta_path else []
+    for hook in behind:
+        spec = hook.find_spec(name, None) if hasattr(hook, "find_spec") else None
+        if spec is not None and spec.origin is not None and not _is_ours(_place_of(spec)):
+            yield spec
+
+
+def _place_of(spec: ModuleSpec) -> Path:
+    origin = Path(spec.origin or "")
     return origin.parent if origin.stem == "__init__" else origin
 
 

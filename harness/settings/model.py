@@ -34,6 +34,7 @@ from harness.settings.values import (
     Text,
     Times,
     Trackers,
+    Words,
     WorkerCount,
 )
 from harness.types import Permissions
@@ -186,7 +187,7 @@ class Settings(BaseModel):
         ),
     ] = None
     server_args: Annotated[
-        Text,
+        Words,
         Option(
             flag="--gate-server-args",
             metavar="ARGS",

@@ -85,6 +85,9 @@ class _Table(PyprojectTomlConfigSettingsSource):
         self.written = {}
         for key in table:
             other = self.written.setdefault(key.replace("-", "_"), key)
+            if key != key.lower() and key.replace("-", "_").lower() in SETTINGS:
+                told = f"unknown key; did you mean {key.lower()}?"
+                raise SettingsError(f"{file_path}: [tool.tunegate] {key}: {told}")
             if other != key:
                 raise SettingsError(f"{file_path}: [tool.tunegate] {key}: also written as {other}; keep one")
         self.values = {

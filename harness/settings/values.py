@@ -148,10 +148,15 @@ EngineName: TypeAlias = Annotated[
     str, Field(pattern=r"^(transformers|vllm|ray|ray:\S+)$"), Allowed(" | ".join(ENGINES))
 ]
 FailOn: TypeAlias = Annotated[Literal["regress", "inconclusive", "case"], Allowed(" | ".join(FAIL_ON))]
-Text: TypeAlias = Annotated[str, Allowed("a text")]
-OptionalText: TypeAlias = Annotated[str | None, Allowed("a text")]
+# An empty path would be the project's folder, and an empty variable is no choice.
+_WRITTEN, _NOT_EMPTY = Field(pattern=r"\S"), Allowed("a text that is not empty")
+Text: TypeAlias = Annotated[str, _WRITTEN, _NOT_EMPTY]
+OptionalText: TypeAlias = Annotated[str | None, _WRITTEN, _NOT_EMPTY]
+Words: TypeAlias = Annotated[str, Allowed("a text")]
 Switch: TypeAlias = Annotated[bool, BeforeValidator(_switch), Allowed("true | false")]
-Paths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_paths), Allowed("a path or a list of paths")]
+Paths: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_paths), Field(min_length=1), Allowed("a path or a list of paths")
+]
 OptionalPaths: TypeAlias = Annotated[
     tuple[str, ...] | None, BeforeValidator(_paths), Allowed("a path or a list of paths")
 ]

@@ -94,3 +94,11 @@ def test_no_report_takes_the_place_of_an_input_or_of_another_report(project, arg
     result.stderr.fnmatch_lines([f"ERROR: --*: *{line}"])
     assert golden.read_text() == before
     assert not project.opened
+
+
+def test_a_report_is_written_where_an_option_replaces_a_wrong_key(project):
+    """The key is of no account for the gate, so it is of none for its report."""
+    project.pytester.makepyprojecttoml("[tool.tunegate]\nmargin = 7\n")
+    result = project.run("--gate-margin=0.2", "--gate-report=a.html")
+    assert result.ret == 0
+    assert (project.pytester.path / "a.html").is_file()

@@ -1,5 +1,9 @@
 """A project with a package of one of our names keeps its pytest; its gate is refused with a way out."""
 
+import sys
+from importlib.util import spec_from_file_location
+from pathlib import Path
+
 import _pytest.config.argparsing
 import pytest
 
@@ -346,3 +350,26 @@ def test_packages_that_an_installer_links_from_its_cache_are_ours(tmp_path, monk
     assert own_packages._is_ours(site / "harness")
     assert own_packages._is_ours(site / "reports")
     assert not own_packages._is_ours(tmp_path / "project" / "harness")
+
+
+class EditableFinder:
+    """As setuptools' editable installations have it, at the end of Python's finders."""
+
+    def __init__(self, **packages):
+        self.packages = packages
+
+    def find_spec(self, name, path=None, target=None):
+        file = self.packages.get(name)
+        return None if file is None else spec_from_file_location(name, file)
+
+
+def test_a_package_that_only_an_editable_installation_finds_is_the_projects(tmp_path, monkeypatch):
+    """Without tunegate it is the one that tests import."""
+    package = tmp_path / "src" / "reports" / "__init__.py"
+    ours = Path(own_packages.__file__).parents[1] / "harness" / "__init__.py"
+    finder = EditableFinder(reports=package, harness=ours)
+    monkeypatch.setattr("sys.meta_path", [*sys.meta_path, finder])
+    assert own_packages.foreign_package(()) == package.parent
+    assert own_packages.foreign_on_path(()) == package.parent
+    assert own_packages.ProjectFinder(()).find_spec("reports").origin == str(package)
+    assert own_packages.ProjectFinder(()).find_spec("harness") is None
