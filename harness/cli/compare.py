@@ -119,12 +119,29 @@ def _unpaired_lines(unpaired: Mapping[str, str]) -> list[str]:
 
 
 def _save(record: "GateRecord", given: str | None, *, quiet: bool) -> None:
-    """Store the record, so that the run can be shown, reported and listed like any other."""
+    """Store the record, so that the run can be shown, reported and listed like any other.
+
+    A run of ours that has a verdict keeps it: that of its gate.
+    """
     from harness.history.location import find_history
     from harness.run.conclusion import make_directory, save
 
     location = find_history(given, to_write=True)
     make_directory(location.directory)
+    if not record.run.model.is_logged and _was_gated(record.run.id, location.place):
+        say(f"not stored: run {record.run.id} keeps the verdict that is stored with it", err=True)
+        return
     save(record, location.directory, location.place)
     if not quiet:
         say(f"stored as run {record.run.id}: tunegate report {record.run.id} writes its page")
+
+
+def _was_gated(run: str, place: "HistoryPlace") -> bool:
+    from harness.errors import BaselineError
+    from harness.history.store import open_history
+
+    with open_history(place) as history:
+        try:
+            return history.load_record(run, with_baseline=False).verdict is not None
+        except BaselineError:
+            return False

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.comparison.gate import run_gate
+from harness.history.store import open_history
+from harness.types import GateRecord
+from reports.json_file import render_json
+
 DATA = Path(__file__).parents[1] / "history" / "logs" / "data"
 
 
@@ -120,3 +125,20 @@ def test_bad_input_is_one_line(tunegate, arguments, message):
     assert done.returncode == 4
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_gated_run_keeps_the_verdict_of_its_gate(tunegate, tmp_path, make_run, make_result):
+    """Compared with something else it may pass, and its regression would be in no list any more."""
+    before = make_run([make_result(f"s/{n}") for n in range(20)], run_id="before")
+    now = make_run([make_result(f"s/{n}", n > 12) for n in range(20)], run_id="20260101-000000-aaaa")
+    comparison, verdict = run_gate(now, before)
+    record = GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
+    with open_history(tmp_path / "history.sqlite") as history:
+        history.save(record)
+    (tmp_path / "gate.json").write_text(render_json(record))
+    for sides in (("latest", "latest"), ("latest", tmp_path / "gate.json")):
+        done = tunegate("compare", *sides, "--directory", tmp_path)
+        assert done.returncode == 0
+        assert "not stored: run 20260101-000000-aaaa keeps the verdict" in done.stderr
+        (line,) = json.loads(tunegate("runs", "list", "--json", "--directory", tmp_path).stdout)
+        assert (line["verdict"], line["id"]) == ("regress", now.id)
