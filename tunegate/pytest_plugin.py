@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import pluggy
 import pytest
 
 from tunegate import hookspecs
@@ -94,6 +95,13 @@ def pytest_load_initial_conftests(
 
         say(f"tunegate: a conftest.py ended pytest by SystemExit({error.code}): exit status 2", err=True)
         raise SystemExit(2) from error
+    except pluggy.PluginValidationError as error:
+        # pytest would end with a traceback and the status of a regression.
+        if not names_a_model(args, session_project(early_config)):
+            raise
+        from tunegate.printable import printable_line
+
+        raise pytest.UsageError(printable_line(" ".join(str(error).split()))) from error
     _finish(early_config, parser, args)
 
 

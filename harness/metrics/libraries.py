@@ -24,7 +24,7 @@ def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
     lacking = {
         CHECK_TYPES[name].extra
         for name in names
-        if any(importlib.util.find_spec(module) is None for module in CHECK_TYPES[name].libraries.values())
+        if any(map(_is_missing, CHECK_TYPES[name].libraries.values()))
     }
     return sorted(extra for extra in lacking if extra is not None)
 
@@ -38,9 +38,17 @@ def missing_distributions(cases: Iterable[GoldenCase]) -> list[str]:
             for name in metrics
             if CHECK_TYPES[name].extra is None
             for distribution, module in CHECK_TYPES[name].libraries.items()
-            if importlib.util.find_spec(module) is None
+            if _is_missing(module)
         }
     )
+
+
+def _is_missing(module: str) -> bool:
+    """Whether a module can't be found; a plug-in may name one inside a package that is missing too."""
+    try:
+        return importlib.util.find_spec(module) is None
+    except (ImportError, ValueError):
+        return True
 
 
 def require_functions(cases: Iterable[GoldenCase]) -> None:

@@ -130,12 +130,13 @@ class Registry:
         registrar = Registrar()
         try:
             self._guarded(source, lambda: _call(function, registrar))
+            records = list(registrar.records)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # pytest's skips are no Exceptions; all of them leave it out
             self.note(f"plug-in {source} is left out: {first_line(error)}")
             return
-        for record in registrar.records:
+        for record in records:
             try:
                 self._add(record, source)
             except Exception as error:  # a field's own code, or no record at all
@@ -175,7 +176,9 @@ class Registry:
 
     def _add(self, record: Record, source: str) -> None:
         kind = type(record)
-        if wrong := wrong_field(record):
+        if kind not in _KINDS:
+            self.note(f"plug-in {source}: a {kind.__name__} is left out: it is no record of harness.registry")
+        elif wrong := wrong_field(record):
             self._leave_out(source, record, wrong)
         elif not _NAME.fullmatch(record.name):
             rule = "a name is lower-case letters, digits and hyphens, and does not start with not-"

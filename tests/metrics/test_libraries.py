@@ -1,11 +1,18 @@
 """Which installations the checks need."""
 
 import importlib.util
+from importlib import metadata
 
 import pytest
 
 from harness.errors import ModelError
-from harness.metrics.libraries import library_versions, missing_extras, require_encoders
+from harness.metrics.libraries import (
+    library_versions,
+    missing_distributions,
+    missing_extras,
+    require_encoders,
+)
+from harness.registry import Metric, Registry, use_registry
 from harness.types import Check, GoldenCase
 
 
@@ -47,3 +54,19 @@ def test_an_encoder_that_is_not_there_is_known_before_anything_runs() -> None:
 
 def test_encoders_of_skipped_cases_are_not_looked_for() -> None:
     require_encoders([case_with("bertscore", skip="later", model="nowhere"), case_with("rouge-l")])
+
+
+@pytest.mark.parametrize("module", ["gone", "gone.inner.part", "email.gone", ".relative", ""])
+def test_a_library_of_a_plug_in_is_missing_whatever_its_name(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module's parent package may be missing too."""
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    registry = Registry()
+    metric = Metric(name="own", kind="graded", summary="Own.", function="x:y", libraries={"lib": module})
+    registry.register("test", lambda registrar: registrar.add(metric))
+    before = use_registry(registry)
+    try:
+        assert missing_distributions([case_with("own")]) == ["lib"]
+    finally:
+        use_registry(before)

@@ -259,6 +259,17 @@ def test_a_conftest_that_ends_the_process_is_no_success_of_a_gate(project):
     result.stderr.fnmatch_lines(["tunegate: a conftest.py ended pytest by SystemExit(0): exit status 2"])
 
 
+@pytest.mark.processes
+@pytest.mark.parametrize("hook", ["pytest_tunegate_register(reg)", "pytest_tunegate_report(record, other)"])
+def test_a_hook_with_a_wrong_argument_is_no_regression(project, hook):
+    """Pytest ends with a traceback and status 1."""
+    project.pytester.makeconftest(f"def {hook}: ...\n")
+    result = project.pytester.runpytest_subprocess(f"--model={project.adapter}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line]
+    assert line.startswith(f"ERROR: Plugin '{project.pytester.path / 'conftest.py'}' for hook '{hook[:15]}")
+
+
 @pytest.mark.parametrize("end", ["session.exitstatus = 0", "pytest.exit('green', returncode=0)"])
 def test_a_plugin_around_ours_makes_no_success_of_a_regression(project, end):
     project.wrong["candidate"] = set(ANSWERS)

@@ -163,6 +163,14 @@ def test_a_plug_in_that_breaks_while_it_registers_adds_nothing(registry):
     ]
 
 
+@pytest.mark.parametrize("records", [None, 5])
+def test_records_that_are_no_list_leave_it_out(registry, records):
+    registry.register("odd", lambda registrar: setattr(registrar, "records", records))
+    assert registry.warnings == [
+        f"plug-in odd is left out: TypeError: '{type(records).__name__}' object is not iterable"
+    ]
+
+
 def test_a_built_in_name_stays_what_it_is(registry):
     other = Metric(name="contains", kind="graded", summary="Something else.", function="x:y")
     registry.register("voice", lambda registrar: registrar.add(other, SHOUTS))
@@ -309,7 +317,7 @@ def test_a_plug_in_without_printable_words_costs_one_line(registry):
     mute, deaf, sly = registry.warnings
     assert mute == "plug-in mute: a record is left out: ValueError: no text"
     assert deaf == "plug-in deaf is left out: UnprintableError"
-    assert sly.startswith("plug-in sly: a record is left out: ")
+    assert sly == "plug-in sly: a str is left out: it is no record of harness.registry"
     assert "shouts" in CHECK_TYPES
 
 
