@@ -1,4 +1,4 @@
-"""How often the printed drop is found: the table of docs/gate-evidence.md.
+"""How often the printed drop is found: the table of docs/decisions/0012.
 
     python benchmarks/detects.py [--sets 600] [--only NAME]
 

@@ -77,16 +77,15 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     drop = "drop of exactly these cases" if data.population == "cases" else "drop"
     bounds, name = f"{drop} {_span(data.drop)}, {count}", f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
-        verb = "rose" if data.candidate > data.baseline else "fell"
-        fell = f"{name} {verb}: {change}, {bounds}, p={data.p_value:.2g}"
-        return f"{fell}; {_flips(data)}" if data.scale == "binary" else fell
+        verb, flips = "rose" if data.candidate > data.baseline else "fell", f"; {_flips(data)}"
+        return f"{name} {verb}: {change}, {bounds}, p={data.p_value:.2g}{flips * (data.scale == 'binary')}"
     if finding.verdict is GateVerdict.PASS:
         hidden = "" if not data.missing else f", also if {_one_sided(data)} lost"
         return f"{name} passes: {change}, {bounds}: {_standing(data)}{hidden}"
     able, few = data.minimum_detectable_drop, "cases" if data.clusters == data.n else "clusters"
     reach = f"so few {few} can detect none"
     if able is not None:
-        reach = f"a true drop of {able:.2f} or more would be detected{_by_clusters(data)}"
+        reach = f"a true drop of {able:.2f} or more would be detected{_by_clusters(data, few)}"
     settle, unsure = data.cases_to_settle, data.clusters < min(LEAST_UNITS, data.n)
     sure = "in about half of all runs or more" if unsure else "in 80 % of runs or more"
     more = "" if settle is None else f"; about {settle} such cases would settle it {sure}"
@@ -95,10 +94,11 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     return f"{name} is inconclusive: {change}, {bounds}: {_not_excluded(data)}; {reach}{more}"
 
 
-def _by_clusters(data: MetricFinding) -> str:
-    """From where on a drop is detected that takes whole clusters."""
+def _by_clusters(data: MetricFinding, few: str) -> str:
+    """From where on a drop is detected that takes whole clusters, or that the figure is a rough one."""
     whole = data.minimum_detectable_cluster_drop
-    return "" if whole is None else f" (of {whole:.2f} where whole clusters fall)"
+    rough = f", as far as {data.clusters} {few} can tell" if data.detects_roughly else ""
+    return rough if whole is None else f" (of {whole:.2f} where whole clusters fall)"
 
 
 def _not_excluded(data: MetricFinding) -> str:

@@ -303,7 +303,8 @@ def chances(trials: Sequence[Trials]) -> "NDArray[np.float64]":
     """Each case's chance to pass, as variable as its parts are.
 
     A chance of p has the variance p (1 - p), which the share of r passed of t parts understates: it is r (t -
-    r) / (t (t - 1)). The chance is the one with that variance, or a half where none has so much.
+    r) / (t (t - 1)). The chance is the one with that variance, or a half where none has so much. That of
+    other cases that varied is then larger, so that all together are as variable as they were.
 
     Args:
         trials: Each case's passed parts and all its parts on both sides.
@@ -312,8 +313,14 @@ def chances(trials: Sequence[Trials]) -> "NDArray[np.float64]":
 
     passed = np.array([each.baseline_passed + each.candidate_passed for each in trials])
     parts = np.array([each.baseline + each.candidate for each in trials])
-    variance = np.minimum(passed * (parts - passed) / (parts * (parts - 1)), 0.25)
-    return np.asarray(0.5 + np.where(2 * passed < parts, -1, 1) * np.sqrt(0.25 - variance))
+    variance = passed * (parts - passed) / (parts * (parts - 1))
+    known = np.minimum(variance, 0.25)
+    others = (known > 0) & (known < 0.25)
+    if others.any():
+        # What no chance can vary by, since it was luck, is missing in others.
+        missing = (variance - known).sum() / known[others].sum()
+        known[others] = np.minimum(known[others] * (1 + missing), 0.25)
+    return np.asarray(0.5 + np.where(2 * passed < parts, -1, 1) * np.sqrt(0.25 - known))
 
 
 def falling_answers(

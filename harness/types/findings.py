@@ -4,6 +4,7 @@ Each kind of finding has its own data class, with its name in ``kind``. A findin
 the run's verdict; one without is for information.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,7 +48,8 @@ class MetricFinding:
         lost: How many cases the baseline passed and the candidate fails.
         gained: The reverse.
         margin: Largest tolerated drop.
-        minimum_detectable_drop: None when no true drop would be found with probability 0.8.
+        minimum_detectable_drop: None when no true drop would be found with probability 0.8. That of scores is
+            known the worse, the fewer units show how much they vary.
         minimum_detectable_cluster_drop: The same for a drop that takes whole clusters; None without any.
         standing: For a metric that passed; None otherwise.
         cases_to_settle: Number of cases that would decide it with probability 0.8; None if unknown.
@@ -77,6 +79,17 @@ class MetricFinding:
     other_question: GateVerdict | None = None
     missing: int = 0
     missing_unlimited: bool = False
+
+    @property
+    def detects_roughly(self) -> bool:
+        """Whether so few units tell the detectable drop of a score no better than to 3 points.
+
+        They show their spread to a part 1 / sqrt(2 (units - 1)) of it: eight of ten sets within 1.28 of that.
+        """
+        able = self.minimum_detectable_drop
+        if able is None or self.scale == "binary" or self.population == "cases":
+            return False
+        return 1.28 * able > 0.03 * math.sqrt(2 * (self.clusters - 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

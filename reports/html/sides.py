@@ -135,7 +135,8 @@ def _detects(finding: Finding, data: MetricFinding, *, rate: bool) -> str:
     able, allowed = data.minimum_detectable_drop, margin_text(data.margin, rate=rate)
     if able is None:
         return "" if finding.verdict is GateVerdict.REGRESS else "too few cases to show any drop"
-    found = f"smallest drop found: {drops_text(able, data.minimum_detectable_cluster_drop, rate=rate)}"
+    about = "about " if data.detects_roughly else ""
+    found = f"smallest drop found: {about}{drops_text(able, data.minimum_detectable_cluster_drop, rate=rate)}"
     if finding.verdict is GateVerdict.INCONCLUSIVE and able > data.margin:
         return f"{found}; these cases can't show one of {allowed}"
     return found

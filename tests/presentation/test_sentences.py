@@ -119,6 +119,20 @@ def test_clusters_say_what_they_find_of_whole_ones():
     )
 
 
+@pytest.mark.parametrize(
+    ("units", "drop", "rough"), [(12, 0.12, True), (12, 0.1, False), (60, 0.24, False), (60, 0.27, True)]
+)
+def test_few_units_tell_what_scores_detect_roughly(units, drop, rough):
+    """Of 12 units 0.12 x 1.28 / sqrt(22) is 0.033, more than 3 points; of 60 it is that from 0.255 on."""
+    row = judged(2, 1, 60, GateVerdict.INCONCLUSIVE, minimum_detectable_drop=drop)
+    said = describe_row(replace(row, kind="graded"), units)
+    few = "cases" if units == 60 else "clusters"
+    told = f"{drop:.2f} or more would be detected, as far as {units} {few} can tell"
+    assert f"a true drop of {told if rough else f'{drop:.2f} or more would be detected'}" in said
+    for exact in (row, replace(row, kind="graded", population="cases")):
+        assert "can tell" not in describe_row(exact, units)
+
+
 def test_an_inconclusive_set_says_that_its_own_cases_got_worse():
     row = judged(2, 1, 60, GateVerdict.INCONCLUSIVE, other_question=GateVerdict.REGRESS)
     said = "; exactly these cases got worse: with gate: {population: cases} it would regress"

@@ -90,6 +90,23 @@ def test_cases_that_show_only_drops_beyond_the_allowed_one_say_so(invented: Inve
     }
 
 
+def test_a_drop_of_scores_that_few_clusters_tell_is_a_rough_one(invented: Invented) -> None:
+    record = invented(orders=40, lost=1, gained=1)
+    assert record.verdict is not None
+    said = []
+    for clusters in (12, 4000):
+        findings = tuple(
+            replace(
+                each,
+                data=replace(each.data, minimum_detectable_drop=0.217, scale="graded", clusters=clusters),
+            )
+            for each in record.verdict.findings
+        )
+        one = replace(record, verdict=replace(record.verdict, findings=findings))
+        said.append(next(row.detects for row in side_rows(one, NO_EARLIER_RUNS) if row.name == "orders"))
+    assert ["about" in each for each in said] == [True, False]
+
+
 def test_the_history_of_a_metric_is_a_line_that_marks_regressions(invented: Invented) -> None:
     points = (point(1, 0.95), point(2, 0.5, GateVerdict.REGRESS), point(3, 0.9))
     rows = {row.name: row for row in side_rows(invented(lost=5), EarlierRuns(metrics=points))}
