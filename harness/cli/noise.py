@@ -12,6 +12,7 @@ from rich.console import Console
 from harness.cli.kept import kept_in
 from harness.cli.options import (
     BaseOption,
+    BatchTokensOption,
     DeviceOption,
     DirectoryOption,
     ForgettingOption,
@@ -45,7 +46,7 @@ def noise(
         list[str] | None, typer.Option("--dtype", help="Precision; may be repeated (default: auto).")
     ] = None,
     device: DeviceOption = "auto",
-    batch_tokens: Annotated[int, typer.Option(min=256, help="Largest token budget of a batch.")] = 4096,
+    batch_tokens: BatchTokensOption = None,
     golden: GoldenOption = None,
     forgetting: ForgettingOption = True,
     base: BaseOption = None,

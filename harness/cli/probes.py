@@ -12,6 +12,7 @@ from harness.authoring.levels.chosen import chosen_text, level_sets
 from harness.cli.kept import kept_in, open_cache
 from harness.cli.options import (
     BaseOption,
+    BatchTokensOption,
     DeviceOption,
     DirectoryOption,
     DtypeOption,
@@ -96,7 +97,7 @@ def calibrate(
     ] = None,
     dtype: DtypeOption = "auto",
     device: DeviceOption = "auto",
-    batch_tokens: Annotated[int, typer.Option(min=256, help="Token budget of a batch.")] = 4096,
+    batch_tokens: BatchTokensOption = None,
     base: BaseOption = None,
     chat_template_kwargs: TemplateValuesOption = None,
     directory: DirectoryOption = None,

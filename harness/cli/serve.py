@@ -47,7 +47,7 @@ def serve(
     if missing := [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]:
         raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[serve]'")
     models = name_models(model, adapters or [], asking_settings(None, base).base)
-    plan = choose_plan(dtype, device, 4096, list(models.values()))
+    plan = choose_plan(dtype, device, None, list(models.values()))
     say(f"loading {', '.join(models)}", err=True)
     engine = open_sides(models, plan)
 

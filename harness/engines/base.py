@@ -11,6 +11,8 @@ CANDIDATE = "candidate"
 BASELINE = "baseline"
 # Engines that ask servers.
 SERVED = frozenset({"openai", "openai-completions", "vllm"})
+# Tokens of a batch on a processor, where twice the rows take twice the time.
+BATCH_TOKENS = 4096
 # The candidate's base, if the baseline is another model.
 BASE = "base"
 

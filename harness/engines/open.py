@@ -5,6 +5,7 @@ A directory of adapters is expanded, and ``NAME:REFERENCE`` chooses an engine, o
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
@@ -19,10 +20,10 @@ from harness.engines.adapter import (
     read_training,
     refuse_ignored_revision,
 )
-from harness.engines.base import CANDIDATE, SERVED, Engine, StreamingEngine
+from harness.engines.base import BATCH_TOKENS, CANDIDATE, SERVED, Engine, StreamingEngine
 from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
-from harness.engines.precision import gpu_dtype
+from harness.engines.precision import batch_budget, gpu_dtype
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError, first_line
 from harness.models.resolve import (
     adapter_sha256,
@@ -254,7 +255,9 @@ def missing_libraries() -> list[str]:
     return [library for library in _LIBRARIES if find_spec(library) is None]
 
 
-def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[ModelRef]) -> ExecutionPlan:
+def choose_plan(
+    dtype: str, device: str, batch_tokens: int | None, sides: Sequence[ModelRef]
+) -> ExecutionPlan:
     """Decide how to compute, without importing torch: the plan is needed to look answers up in the cache.
 
     Sides on one base share batches in float32 only: there the text is the same as in separate runs, and the
@@ -264,7 +267,7 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
     Args:
         dtype: A dtype's name, or ``auto``.
         device: ``cpu``, ``cuda`` or ``auto``.
-        batch_tokens: Token budget of a batch.
+        batch_tokens: Token budget of a batch; None for what suits the device and the models.
         sides: The models that will answer.
 
     Raises:
@@ -278,14 +281,15 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
             f"{' and '.join(engines.values())} are run by different engines: they can't be run side by side; "
             f"gate one of them alone, and compare with its stored run"
         )
+    tokens = batch_tokens or BATCH_TOKENS
     if plugin := next(iter(engines), None):
         if plugin in SERVED:
             # What a server computes with is its own affair.
             return ExecutionPlan(
-                engine=plugin, dtype="unknown", device="server", batch_tokens=batch_tokens, server=ServerUse()
+                engine=plugin, dtype="unknown", device="server", batch_tokens=tokens, server=ServerUse()
             )
         dtype = "float32" if dtype == "auto" else dtype
-        return ExecutionPlan(engine=plugin, dtype=dtype, device=device, batch_tokens=batch_tokens)
+        return ExecutionPlan(engine=plugin, dtype=dtype, device=device, batch_tokens=tokens)
     if dtype == "auto":
         dtype = gpu_dtype(device) if device.startswith("cuda") else "float32"
     heads = [_is_multitask(side) for side in sides]
@@ -296,26 +300,22 @@ def choose_plan(dtype: str, device: str, batch_tokens: int, sides: Sequence[Mode
             f"side by side; gate {other} alone, and compare with its stored run"
         )
     if any(heads):
-        return ExecutionPlan(
-            engine="multitask", dtype=dtype, device=device, batch_tokens=batch_tokens, mixed=False
-        )
+        return ExecutionPlan(engine="multitask", dtype=dtype, device=device, batch_tokens=tokens, mixed=False)
     can_mix = sum(mixes(side.adapter_dir) for side in sides) > 1
     return ExecutionPlan(
         engine="transformers",
         dtype=dtype,
         device=device,
-        batch_tokens=batch_tokens,
+        batch_tokens=batch_tokens or (batch_budget(dtype, sides) if device.startswith("cuda") else tokens),
         mixed=can_mix and dtype == "float32",
     )
 
 
 def _has_cuda() -> bool:
     """Whether this machine has an NVIDIA device node and a CUDA build of torch."""
-    try:
-        built_for_cpu = metadata.version("torch").endswith("+cpu")
-    except metadata.PackageNotFoundError:
-        return False
-    return not built_for_cpu and any(Path("/dev").glob("nvidia[0-9]*"))
+    with suppress(metadata.PackageNotFoundError):
+        return not metadata.version("torch").endswith("+cpu") and any(Path("/dev").glob("nvidia[0-9]*"))
+    return False
 
 
 def open_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEngine:
@@ -380,7 +380,7 @@ def open_engine(
         InputError: The model is not usable. EngineError: A library is missing or the device is unavailable.
     """
     model = describe_model(reference, base)
-    return open_sides({CANDIDATE: model}, choose_plan(dtype, device, 4096, [model]))
+    return open_sides({CANDIDATE: model}, choose_plan(dtype, device, None, [model]))
 
 
 def check_alive(engine: Engine, side: str, model: ModelRef) -> None:

@@ -1,7 +1,18 @@
-"""The type of numbers that a GPU computes in, chosen in one place for the gate and the trainers."""
+"""What suits a device: the type of numbers, by one rule for gate and trainers, and the size of batches."""
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
+from harness.engines.adapter import read_json
+from harness.engines.base import BATCH_TOKENS
+from harness.models.resolve import resolve_model
+from harness.types import ModelRef
+
+# The most tokens of a batch on a GPU; the least are those of a processor.
+_MOST_BATCH_TOKENS = 65_536
+# Keys and values of a batch on a GPU take so many bytes at most.
+_CACHE_BYTES = 2 * 1024**3
+_BYTES = {"float32": 4}  # of a number; others have 2
 # Ampere is NVIDIA's first architecture that computes in bfloat16.
 _FIRST_WITH_BFLOAT16 = (8, 0)
 
@@ -29,3 +40,39 @@ def gpu_dtype(device: str = "cuda") -> Literal["bfloat16", "float32"]:
     if not torch.cuda.is_available():
         return "bfloat16"
     return dtype_of_capability(torch.cuda.get_device_capability(device))
+
+
+def batch_budget(dtype: str, sides: Sequence[ModelRef]) -> int:
+    """Tokens of a GPU's batch, where nobody says how many: a step takes as long for few rows as for many.
+
+    The models decide alone, not the memory that is free: in low precision answers depend on their batch, and
+    another day's run should have the same.
+
+    Args:
+        dtype: The weights' type.
+        sides: Models that transformers runs.
+
+    Returns:
+        A power of two: the keys and values of so many tokens fit into 2 GiB; 4096 for models whose
+        configuration doesn't tell their size.
+    """
+    budgets = [_CACHE_BYTES // size if (size := _token_bytes(side, dtype)) else 0 for side in sides]
+    fitting = min(max(min(budgets, default=0), BATCH_TOKENS), _MOST_BATCH_TOKENS)
+    return 1 << (fitting.bit_length() - 1)
+
+
+def _token_bytes(side: ModelRef, dtype: str) -> int:
+    """Bytes of a token's keys and values in all layers; 0 if unknown."""
+    path = resolve_model(side.base_model, recorded=True) / "config.json"
+    config = read_json(path) if path.is_file() else {}
+    text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    layers = _number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    heads = _number(text, "num_attention_heads", "n_head", "n_heads", "num_heads")
+    width = _number(text, "hidden_size", "n_embd", "d_model")
+    size = _number(text, "head_dim") or (width // heads if heads else 0)
+    return 2 * layers * (_number(text, "num_key_value_heads") or heads) * size * _BYTES.get(dtype, 2)
+
+
+def _number(config: Mapping[str, Any], *names: str) -> int:
+    """The first of these that is a number; 0 if none is."""
+    return next((config[name] for name in names if isinstance(config.get(name), int)), 0)

@@ -33,6 +33,7 @@ from harness.settings.values import (
     TemplateValues,
     Text,
     Times,
+    Tokens,
     Trackers,
     Words,
     WorkerCount,
@@ -56,7 +57,7 @@ class Settings(BaseModel):
         forgetting: Whether the forgetting probes and the general text are run.
         dtype: Precision of the weights; ``auto`` is bfloat16 on a GPU that has it, else float32.
         device: A torch device, or ``auto``.
-        batch_tokens: Token budget of a batch.
+        batch_tokens: Token budget of a batch; None for what suits device and models.
         workers: Processes that answer on this machine's processor; None chooses it.
         engine: Who runs a base model and its adapters.
         server: The server that adapters are loaded into; None starts one.
@@ -158,13 +159,9 @@ class Settings(BaseModel):
         Text, Option(flag="--gate-device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: auto)")
     ] = "auto"
     batch_tokens: Annotated[
-        Positive,
-        Option(
-            flag="--gate-batch-tokens",
-            metavar="N",
-            help="token budget of a batch, rows x length (default: 4096)",
-        ),
-    ] = 4096
+        Tokens,
+        Option(flag="--gate-batch-tokens", metavar="N", help="rows x length of a batch (4096; more on CUDA)"),
+    ] = None
     workers: Annotated[
         WorkerCount,
         Option(flag="--gate-workers", metavar="auto|N", help="processes answering on a CPU (default: auto)"),

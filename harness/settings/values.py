@@ -182,6 +182,9 @@ Fraction: TypeAlias = Annotated[
     Allowed("a number from 0 to 1"),
 ]
 Positive: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_whole), Allowed("a whole number from 1")]
+Tokens: TypeAlias = Annotated[
+    int | None, Field(ge=1), BeforeValidator(_whole), Allowed("a whole number from 1")
+]
 WorkerCount: TypeAlias = Annotated[
     int | None,
     Field(ge=1),

@@ -101,7 +101,7 @@ def bisect_cases(
     if untrained is not None:
         models = {0: untrained, **models}
     sides = {f"step-{step}": model for step, model in models.items()}
-    plan = choose_plan("auto", "auto", 4096, list(sides.values()))
+    plan = choose_plan("auto", "auto", None, list(sides.values()))
     plan = replace(plan, chat_template_kwargs=chat_template_kwargs or {})
     answers = answer_cases(sides, plan, cases, cache, on_progress)
     scored = {

@@ -169,14 +169,14 @@ def _planned(name: str, model: ModelRef) -> tuple[ModelRef, ExecutionPlan]:
     """The model and the plan of a name."""
     if name in PLANS:
         weights, dtype = PLANS[name]
-        return model, replace(choose_plan(dtype or "auto", "auto", 4096, [model]), weights=weights)
+        return model, replace(choose_plan(dtype or "auto", "auto", None, [model]), weights=weights)
     kind, _, url = name.partition(":")
     if kind == VLLM:
-        plan = replace(choose_plan("auto", "auto", 4096, [model]), engine=VLLM, dtype="unknown", mixed=False)
+        plan = replace(choose_plan("auto", "auto", None, [model]), engine=VLLM, dtype="unknown", mixed=False)
         address = checked_url(url, "--plans vllm", (MODEL_KEY, OPENAI_KEY)) if url else None
         return model, replace(plan, device="server", server=ServerUse(url=address))
     served = describe_model(name)
-    return served, choose_plan("auto", "auto", 4096, [served])
+    return served, choose_plan("auto", "auto", None, [served])
 
 
 def _compared(name: str, first: str, found: _Answered, other: _Answered, keys: Sequence[str]) -> Parity:

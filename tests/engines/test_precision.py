@@ -1,10 +1,13 @@
-"""Gate and trainers choose the type of numbers by one rule, from the GPU's compute capability."""
+"""Gate and trainers choose the type of numbers by one rule, and batches are as large as the device likes."""
+
+import json
 
 import pytest
 import torch
 
 from harness.engines.open import choose_plan
-from harness.engines.precision import dtype_of_capability
+from harness.engines.precision import batch_budget, dtype_of_capability
+from harness.types import ModelRef
 from trainers.run.base_model import compute_dtype
 
 CAPABILITIES = {
@@ -44,3 +47,51 @@ def test_a_gpus_own_number_is_asked_for(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", capabilities.__getitem__)
     assert [choose_plan("auto", device, 512, []).dtype for device in capabilities] == ["float32", "bfloat16"]
+
+
+def model_of(directory, config):
+    """A reference to a model of which nothing but the configuration is there."""
+    directory.mkdir()
+    (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (directory / "model.safetensors").touch()
+    return ModelRef(label=directory.name, base_model=str(directory), base_sha256="0" * 64)
+
+
+SMOL = {
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "hidden_size": 576,
+}
+LLAMA_8B = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
+GROUPED_BY_NAME = {"n_layer": 12, "n_head": 12, "n_embd": 768}
+MANY_HEADS = {"num_hidden_layers": 40, "num_attention_heads": 40, "hidden_size": 5120}
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype", "expected"),
+    [
+        (SMOL, "float32", 32_768),  # 46 080 bytes a token
+        (SMOL, "bfloat16", 65_536),
+        (LLAMA_8B, "bfloat16", 16_384),  # 131 072 bytes a token: 2 GiB exactly
+        (LLAMA_8B, "float32", 8192),
+        ({**LLAMA_8B, "head_dim": 256}, "bfloat16", 8192),
+        (GROUPED_BY_NAME, "float16", 32_768),
+        (MANY_HEADS, "bfloat16", 4096),  # fewer would fit
+        ({"text_config": LLAMA_8B, "hidden_size": 1}, "bfloat16", 16_384),
+        ({"model_type": "unheard of"}, "bfloat16", 4096),
+    ],
+)
+def test_on_a_gpu_as_many_tokens_share_a_batch_as_fit(tmp_path, config, dtype, expected):
+    """With 4096 tokens a step of a GPU has few rows and takes as long: three to six times the seconds."""
+    model = model_of(tmp_path / "model", config)
+    assert batch_budget(dtype, [model]) == expected
+    assert choose_plan(dtype, "cuda:1", None, [model]).batch_tokens == expected
+    assert choose_plan(dtype, "cuda", 300, [model]).batch_tokens == 300
+    assert choose_plan(dtype, "cpu", None, [model]).batch_tokens == 4096
+
+
+def test_the_larger_model_of_two_decides(tmp_path):
+    models = [model_of(tmp_path / "small", SMOL), model_of(tmp_path / "large", LLAMA_8B)]
+    assert batch_budget("bfloat16", models) == batch_budget("bfloat16", models[1:]) == 16_384
+    assert choose_plan("bfloat16", "cuda", None, []).batch_tokens == 4096

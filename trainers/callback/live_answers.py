@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.engines.base import CANDIDATE
+from harness.engines.base import BATCH_TOKENS, CANDIDATE
 from harness.engines.decode import varies_with_length
 from harness.engines.side import Side
 from harness.engines.sides import LoadedSides
@@ -96,7 +96,7 @@ def _plan_of(model: Any, args: Any, asking: Asking, side: Side) -> ExecutionPlan
         engine="transformers",
         dtype=dtype,
         device=str(model.device),
-        batch_tokens=asking.settings.batch_tokens,
+        batch_tokens=asking.settings.batch_tokens or BATCH_TOKENS,
         weights="nf4" if getattr(model, "is_loaded_in_4bit", False) else "peft",
         chat_template_kwargs=asking.settings.chat_template_kwargs,
         placements=(

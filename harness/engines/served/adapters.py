@@ -12,7 +12,7 @@ from typing import Any
 from harness.engines.adapter import OUTPUT_LAYERS, read_adapter, read_json
 from harness.engines.served.chat import send_text
 from harness.engines.served.client import RefusedError, ServerClient, ServerError
-from harness.engines.served.describe import PATIENCE, list_models, open_client
+from harness.engines.served.describe import PATIENCE, list_models, open_client, refuse_without_client
 from harness.engines.served.identity import fingerprint_of, listed_weights, weights_identity
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.process import RANKS, rank_of, start_server
@@ -51,6 +51,7 @@ class LoadedAdapters:
         if len({model.base_sha256 for model in models}) > 1:
             labels = " and ".join(model.label for model in models)
             raise ModelError(f"{labels} have different bases, and a server has one; gate them one by one")
+        refuse_without_client()  # starting a server takes a minute
         self.url = use.url or start_server(models[0], adapters, use.arguments)
         self._pool = ServerPool([open_client(self.url, **_PATIENCE)], 1)
         self._client = open_client(self.url, **PATIENCE)

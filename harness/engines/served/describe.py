@@ -85,6 +85,16 @@ def read_model(engine: str, reference: str) -> tuple[str, tuple[str, ...]]:
     return read_reference(reference, f"model {engine}", f"{engine}:MODEL@URL", _VARIABLES)
 
 
+def refuse_without_client() -> None:
+    """Check that the libraries are there that ask a server.
+
+    Raises:
+        SettingsError: One is missing.
+    """
+    if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
+        raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[judge]'")
+
+
 def open_client(url: str, environment: Mapping[str, str] = os.environ, **patience: Any) -> ServerClient:
     """The client of a server, with its key.
 
@@ -96,8 +106,7 @@ def open_client(url: str, environment: Mapping[str, str] = os.environ, **patienc
     Raises:
         SettingsError: A library is missing, or OpenAI's own server has no key.
     """
-    if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
-        raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[judge]'")
+    refuse_without_client()
     key = find_key(environment, url)
     if key is None and url == DEFAULT_URL:
         raise SettingsError(f"{url}: no key: set {' or '.join(_VARIABLES)}")

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -26,6 +27,8 @@ _END_S = 40.0
 # The ranks that it can be started with.
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 _COMMAND = "vllm"
+# The last line of a traceback, as one of the server's processes writes it.
+_ERROR = re.compile(r"(?:\([\w ]+pid=\d+\) )?((?:\w+\.)*\w*(?:Error|Exception)(?:: .*)?)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +123,8 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     end = time.monotonic() + _START_S
     while time.monotonic() < end:
         if process.poll() is not None:
-            lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-            last = lines[-1].strip()[:300] if lines else "it said nothing"
-            raise EngineError(f"vllm serve ended with status {process.returncode}: {last} (see {log})")
+            why = _cause(log.read_text("utf-8", "replace"))
+            raise EngineError(f"vllm serve ended with status {process.returncode}: {why} (see {log})")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
@@ -131,6 +133,13 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
             return
     _end(process)
     raise EngineError(f"vllm serve does not listen after {_START_S / 60:.0f} minutes (see {log})")
+
+
+def _cause(log: str) -> str:
+    """Why a server ended: its first error, for its last one may only say that another process failed."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [found[1] for line in lines if (found := _ERROR.match(line))]
+    return (errors or lines[-1:] or ["it said nothing"])[0][:300]
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

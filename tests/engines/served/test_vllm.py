@@ -12,7 +12,7 @@ import pytest
 
 from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import base_of, check_alive, choose_plan, describe_model, open_sides
-from harness.engines.served import adapters, process
+from harness.engines.served import adapters, describe, process
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError
 from harness.types import GenerationSettings, Message, ServerUse
 
@@ -376,6 +376,13 @@ def test_a_server_is_started_with_room_for_the_adapters(vllm_command, tiny_adapt
     assert again.engine._loaded.url == engine.engine._loaded.url
     with pytest.raises(EngineError, match="ended with status 1: RuntimeError: no device"):
         open_on(None, tiny_adapter_dir, arguments="--broken")
+
+
+def test_no_server_is_started_where_nothing_could_ask_it(vllm_command, tiny_adapter_dir, monkeypatch):
+    monkeypatch.setattr(describe, "_LIBRARIES", ("openai", "not_there_at_all"))
+    with pytest.raises(SettingsError, match=r"^not_there_at_all not installed: pip install"):
+        open_on(None, tiny_adapter_dir)
+    assert not vllm_command.exists()
 
 
 def test_without_vllm_a_server_has_to_be_named(tiny_adapter_dir, monkeypatch, tmp_path):
