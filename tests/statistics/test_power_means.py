@@ -226,7 +226,7 @@ def test_equal_jumps_have_the_p_value_of_the_rule():
         ([0.15, 0.05, -0.1, -0.1, 0.0] * 4, 0.086),
     ],
 )
-def test_few_units_detect_what_the_rule_finds_in_samples_of_them(moves, expected):
+def test_a_worked_example_of_what_the_rule_finds_in_samples_of_few_units(moves, expected):
     """Of other samples of the same moves four in five are a regression, at a drop within 0.02 of the printed one."""
     drop = detectable_mean_drop(alone(moves), 0.05, margin=0.05, rise=0.42)
     assert drop == pytest.approx(expected, abs=0.004)
