@@ -63,7 +63,7 @@ class Parity:
 
     Attributes:
         flips: Share of cases whose verdict differs, in either direction; None if no case has one.
-        same_text: Share of cases with the same answer, letter by letter.
+        same_text: Share of cases with the same answer, letter by letter, of those with an answer.
         largest_logprob_change: Of the next token, on the first cases; at least that where a server lists few
             tokens, and None where it gives none.
         is_noise: The same plan in other batches: what differs is no effect of a plan.
@@ -185,7 +185,9 @@ def _compared(name: str, first: str, found: _Answered, other: _Answered, keys: S
     flipped = sum(len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE)
     paired = sum(row.n for row in comparison.metrics if row.metric == PASS_RATE)
     said = [{r.key: r.completion.text for r in each.run.results if r.completion} for each in (found, other)]
-    same = sum(said[0].get(key) == said[1].get(key) for key in keys)
+    # A case that broke with both plans says nothing about their texts.
+    answered = [key for key in keys if any(key in texts for texts in said)]
+    same = sum(said[0].get(key) == said[1].get(key) for key in answered)
     change = None
     if found.tokens is not None and other.tokens is not None:
         change = max(map(largest_change, found.tokens, other.tokens), default=0.0)
@@ -193,7 +195,7 @@ def _compared(name: str, first: str, found: _Answered, other: _Answered, keys: S
         plan=name,
         against=first,
         flips=wilson(flipped, paired) if paired else None,
-        same_text=wilson(same, len(keys)),
+        same_text=wilson(same, len(answered)),
         largest_logprob_change=change,
         comparison=comparison,
         verdict=verdict,

@@ -1,5 +1,7 @@
 """One adapter computed in several ways: what changes is told with its size."""
 
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
@@ -8,7 +10,8 @@ from harness.engines.open import describe_model
 from harness.engines.served.next_token import NextToken, largest_change
 from harness.errors import SettingsError
 from harness.golden.load import load_golden_set
-from harness.studies.parity import check_plans, measure_parity, split_plans
+from harness.studies.parity import _Answered, _compared, check_plans, measure_parity, split_plans
+from harness.types import Outcome
 
 CASES = "\n".join(
     f"  - {{id: c{n}, prompt: what is w{n}, checks: [{{type: regex, value: 'w'}}]}}" for n in range(8)
@@ -125,3 +128,12 @@ def test_cases_that_only_grade_have_no_verdicts_to_flip(tiny_adapter_dir, golden
     result = CliRunner().invoke(app, ["parity", *arguments, "--no-forgetting"])
     assert result.exit_code == 0, result.output
     assert "–" in result.output
+
+
+def test_what_broke_with_both_plans_is_no_equal_text(make_run, make_result):
+    """Of four cases one broke with both plans and one with one of them; two have the same answer."""
+    results = [make_result(f"s/{place}") for place in range(4)]
+    broken = [replace(each, completion=None, outcome=Outcome.ERRORED) for each in results]
+    runs = [make_run([*broken[:lost], *results[lost:]]) for lost in (1, 2)]
+    found = _compared("b", "a", *(_Answered(run=run, tokens=None) for run in runs), [r.key for r in results])
+    assert found.same_text.estimate == pytest.approx(2 / 3)
