@@ -185,7 +185,7 @@ def _compared(name: str, first: str, found: _Answered, other: _Answered, keys: S
     flipped = sum(len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE)
     paired = sum(row.n for row in comparison.metrics if row.metric == PASS_RATE)
     said = [{r.key: r.completion.text for r in each.run.results if r.completion} for each in (found, other)]
-    # A case that broke with both plans says nothing about their texts.
+    # What neither plan answered says nothing about their texts.
     answered = [key for key in keys if any(key in texts for texts in said)]
     same = sum(said[0].get(key) == said[1].get(key) for key in answered)
     change = None

@@ -130,8 +130,8 @@ def test_cases_that_only_grade_have_no_verdicts_to_flip(tiny_adapter_dir, golden
     assert "–" in result.output
 
 
-def test_what_broke_with_both_plans_is_no_equal_text(make_run, make_result):
-    """Of four cases one broke with both plans and one with one of them; two have the same answer."""
+def test_what_neither_plan_answered_is_no_equal_text(make_run, make_result):
+    """Of four cases neither plan answered one, and one of them another; two have the same answer."""
     results = [make_result(f"s/{place}") for place in range(4)]
     broken = [replace(each, completion=None, outcome=Outcome.ERRORED) for each in results]
     runs = [make_run([*broken[:lost], *results[lost:]]) for lost in (1, 2)]
