@@ -31,7 +31,9 @@ def foreign_package(folders: Iterable[Path]) -> Path | None:
     for name in GATE_PACKAGES:
         found = _found_now(name)
         places = [found] if found is not None else []
-        for place in (*places, *_in_folders(name, searched), *map(_place_of, _hooked(name))):
+        # What is imported stays: in tunegate gate the names are ours whatever an installation finds.
+        hooked: Iterable[Path] = () if name in sys.modules else map(_place_of, _hooked(name))
+        for place in (*places, *_in_folders(name, searched), *hooked):
             if not _is_ours(place):
                 return place
     return None

@@ -369,6 +369,9 @@ def test_a_package_that_only_an_editable_installation_finds_is_the_projects(tmp_
     ours = Path(own_packages.__file__).parents[1] / "harness" / "__init__.py"
     finder = EditableFinder(reports=package, harness=ours)
     monkeypatch.setattr("sys.meta_path", [*sys.meta_path, finder])
+    # As in tunegate gate, which has imported ours.
+    assert own_packages.foreign_package(()) is None
+    monkeypatch.delitem(sys.modules, "reports")
     assert own_packages.foreign_package(()) == package.parent
     assert own_packages.foreign_on_path(()) == package.parent
     assert own_packages.ProjectFinder(()).find_spec("reports").origin == str(package)
