@@ -67,6 +67,7 @@ TWO = {
     **dict.fromkeys(("server_prices", "judge_prices"), ("1/2", "3/4")),
     "keep_runs": ("200", "90d"),
     "dtype": ("float32", "float16"),
+    "weights": ("nf4", "stored"),
     "engine": ("vllm", "transformers"),
     "fail_on": ("case", "inconclusive"),
     "chat_template_kwargs": ({"a": 1}, {"a": 2}),
@@ -209,7 +210,7 @@ def test_a_value_of_pyproject_has_the_kind_of_its_setting(tmp_path, name, text):
 def test_each_kind_of_setting_has_wrong_values():
     """What remains has a type of its own: choices, prices and templates' values."""
     assert {name for name, kind in KINDS.items() if kind not in WRONG_KINDS} == {
-        *("dtype", "fail_on", "server_prices", "judge_prices", "chat_template_kwargs", "keep_runs")
+        *("dtype", "weights", "fail_on", "server_prices", "judge_prices", "chat_template_kwargs", "keep_runs")
     }
 
 

@@ -29,6 +29,7 @@ WITH_VALUE = (
     "--gate-margin",
     "--gate-forgetting-margin",
     "--gate-dtype",
+    "--gate-weights",
     "--gate-device",
     "--gate-batch-tokens",
     "--gate-workers",

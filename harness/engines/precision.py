@@ -1,12 +1,15 @@
 """What suits a device: the type of numbers, by one rule for gate and trainers, and the size of batches."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from harness.engines.adapter import read_json
 from harness.engines.base import BATCH_TOKENS
+from harness.errors import SettingsError
 from harness.models.resolve import resolve_model
-from harness.types import ModelRef
+from harness.types import ExecutionPlan, ModelRef
 
 # The most tokens of a batch on a GPU; the least are those of a processor.
 _MOST_BATCH_TOKENS = 65_536
@@ -63,14 +66,44 @@ def batch_budget(dtype: str, sides: Sequence[ModelRef]) -> int:
 
 def _token_bytes(side: ModelRef, dtype: str) -> int:
     """Bytes of a token's keys and values in all layers; 0 if unknown."""
-    path = resolve_model(side.base_model, recorded=True) / "config.json"
-    config = read_json(path) if path.is_file() else {}
+    config = _config(side)
     text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
     layers = _number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
     heads = _number(text, "num_attention_heads", "n_head", "n_heads", "num_heads")
     width = _number(text, "hidden_size", "n_embd", "d_model")
     size = _number(text, "head_dim") or (width // heads if heads else 0)
     return 2 * layers * (_number(text, "num_key_value_heads") or heads) * size * _BYTES.get(dtype, 2)
+
+
+def in_four_bits(plan: ExecutionPlan, sides: Sequence[ModelRef]) -> ExecutionPlan:
+    """The plan on bases in 4 bits, as QLoRA trains on them; as it is for engines that load models themselves.
+
+    Args:
+        plan: How the models are run.
+        sides: The models.
+
+    Raises:
+        SettingsError: bitsandbytes isn't installed, or a base is stored quantised.
+    """
+    if plan.engine != "transformers":
+        return plan
+    if find_spec("bitsandbytes") is None:
+        raise SettingsError(
+            "--gate-weights nf4: bitsandbytes is not installed: pip install 'tunegate[train]'"
+        )
+    for side in sides:
+        if stored := _config(side).get("quantization_config"):
+            method = stored.get("quant_method", "unknown") if isinstance(stored, dict) else "unknown"
+            raise SettingsError(
+                f"--gate-weights nf4: {side.base_model}: its weights are stored quantised ({method}); "
+                f"leave the option out: they are loaded as they are"
+            )
+    return replace(plan, weights="nf4")
+
+
+def _config(side: ModelRef) -> Mapping[str, Any]:
+    path = resolve_model(side.base_model, recorded=True) / "config.json"
+    return read_json(path) if path.is_file() else {}
 
 
 def _number(config: Mapping[str, Any], *names: str) -> int:

@@ -14,7 +14,7 @@ from harness.history.listing import PastMetric, RunFilter, RunLine
 from harness.history.migrations import plain_text, read_answers, write_answers
 from harness.history.schemas import Database
 from harness.history.server import HistoryPlace
-from harness.types import CaseResult, GateVerdict, GoldenCase, ModelRef, Run, Stability
+from harness.types import CaseResult, ExecutionPlan, GateVerdict, GoldenCase, ModelRef, Run, Stability
 from harness.types.storage import (
     DamagedFactsError,
     LaterFactsError,
@@ -79,20 +79,20 @@ def check_history(place: HistoryPlace, *, required: bool = False) -> NoiseRecord
 
 
 def noted_stability(
-    noted: NoiseRecords, model: ModelRef, dtype: str, cases: Iterable[GoldenCase]
+    noted: NoiseRecords, model: ModelRef, plan: ExecutionPlan, cases: Iterable[GoldenCase]
 ) -> dict[str, Stability]:
     """A model's noise record by case key, for unchanged cases.
 
     Args:
         noted: The records of all models.
         model: The model.
-        dtype: The precision of the answers.
+        plan: How the answers were computed: records are of weights as they are stored.
         cases: The current cases.
 
     Returns:
         How often a case passed, by case key; only for cases in the record.
     """
-    start = (model.base_sha256, model.adapter_sha256 or "", dtype)
+    start = (model.base_sha256, model.adapter_sha256 or "", plan.dtype if plan.weights == "peft" else "")
     names = {case.key: (*start, case.set_name, case.id, case.content_sha256) for case in cases}
     return {key: noted[name] for key, name in names.items() if name in noted}
 

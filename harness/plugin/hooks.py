@@ -169,7 +169,8 @@ def describe_inputs(inputs: Inputs) -> str:
     plan, candidates = inputs.plan, inputs.candidates
     names = ", ".join(candidate.name for candidate in candidates)
     gated = candidates[0].model.label if len(candidates) == 1 else f"{len(candidates)} models ({names})"
-    return f"tunegate: {gated} {describe_target(inputs.target)}, {plan.dtype} on {plan.device}"
+    weights = ", bases in nf4" if plan.weights == "nf4" else ""
+    return f"tunegate: {gated} {describe_target(inputs.target)}, {plan.dtype} on {plan.device}{weights}"
 
 
 __all__ = ["candidate_name", "generate", "golden", "judge", "model"]

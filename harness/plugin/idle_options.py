@@ -66,10 +66,10 @@ class IdleOptions:
         baseline = inputs.target.model
         if baseline is None:
             return
-        dtype = inputs.plan.dtype
+        plan = inputs.plan
         for each in self._sets():
-            recorded = noted_stability(inputs.noise, baseline, dtype, each.cases)
-            for rule in idle_keys(each, Known(recorded=recorded, exact=dtype in EXACT_DTYPES)):
+            recorded = noted_stability(inputs.noise, baseline, plan, each.cases)
+            for rule in idle_keys(each, Known(recorded=recorded, exact=plan.dtype in EXACT_DTYPES)):
                 yield f"tunegate: without effect: {rule.key} of {each.name} ({rule.why}: {rule.remedy})"
 
 

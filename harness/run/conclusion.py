@@ -255,7 +255,7 @@ def conclude_session(
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
     cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
-    stability = noted_stability(inputs.noise, baseline.model, baseline.plan.dtype, cases)
+    stability = noted_stability(inputs.noise, baseline.model, baseline.plan, cases)
     records = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences

@@ -22,6 +22,7 @@ from harness.engines.open import (
     short_names,
     split_reference,
 )
+from harness.engines.precision import in_four_bits
 from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url, refuse_secrets
 from harness.errors import InputError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
@@ -312,13 +313,11 @@ def prepare(settings: Settings, root: Path) -> Inputs:
         )
     if settings.looks > 1:
         _refuse_with_looks(settings, target)
-    plan = choose_plan(
-        settings.dtype,
-        settings.device,
-        settings.batch_tokens,
-        [*models, *([target.live_model] if target.live_model is not None else [])],
-    )
+    sides = [*models, *([target.live_model] if target.live_model is not None else [])]
+    plan = choose_plan(settings.dtype, settings.device, settings.batch_tokens, sides)
     plan = replace(asked_by(settings, plan), chat_template_kwargs=settings.chat_template_kwargs)
+    if settings.weights == "nf4":
+        plan = in_four_bits(plan, sides)
     if plan.engine == "multitask":
         # Its heads answer only their tasks: there is no general skill to forget.
         settings = settings.model_copy(update={"forgetting": False})

@@ -157,6 +157,13 @@ RULES = (
         lambda use: use.inputs.plan.server is not None,
     ),
     Rule(
+        ("weights",),
+        "whoever runs the model loads it: a server is started with what it needs, such as "
+        "--gate-server-args='--quantization bitsandbytes'",
+        lambda use: use.inputs.plan.engine != "transformers",
+        True,
+    ),
+    Rule(
         ("workers",),
         "one process answers, unless a base and its adapters answer on a CPU",
         lambda use: (

@@ -13,6 +13,7 @@ from harness.settings.values import (
     DTYPES,
     ENGINES,
     FAIL_ON,
+    WEIGHTS,
     Allowed,
     Dtype,
     EngineName,
@@ -29,6 +30,7 @@ from harness.settings.values import (
     Positive,
     Prices,
     Seconds,
+    StoredWeights,
     Switch,
     TemplateValues,
     Text,
@@ -56,6 +58,7 @@ class Settings(BaseModel):
         forgetting_margin: The same for the forgetting probes.
         forgetting: Whether the forgetting probes and the general text are run.
         dtype: Precision of the weights; ``auto`` is bfloat16 on a GPU that has it, else float32.
+        weights: Whether bases are loaded as they are stored, or in 4 bits.
         device: A torch device, or ``auto``.
         batch_tokens: Token budget of a batch; None for what suits device and models.
         workers: Processes that answer on this machine's processor; None chooses it.
@@ -109,8 +112,7 @@ class Settings(BaseModel):
         Option(
             flag="--gate-baseline",
             metavar="base|none|NAME|RUN|DIR",
-            help="compare with the adapter's base, nothing, an accepted or stored run, commit:REV, "
-            "another model",
+            help="compare with the base, nothing, an accepted or stored run, commit:REV, another model",
         ),
     ] = "base"
     golden: Annotated[
@@ -149,12 +151,14 @@ class Settings(BaseModel):
     ] = True
     dtype: Annotated[
         Dtype,
-        Option(
-            flag="--gate-dtype",
-            metavar="|".join(DTYPES),
-            help="precision of the weights (default: auto, float32 on a CPU)",
-        ),
+        Option(flag="--gate-dtype", metavar="|".join(DTYPES), help="precision (auto: float32 on a CPU)"),
     ] = "auto"
+    weights: Annotated[
+        StoredWeights,
+        Option(
+            flag="--gate-weights", metavar="|".join(WEIGHTS), help="nf4: in 4 bits, as QLoRA trains on them"
+        ),
+    ] = "stored"
     device: Annotated[
         Text, Option(flag="--gate-device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: auto)")
     ] = "auto"
@@ -171,8 +175,7 @@ class Settings(BaseModel):
         Option(
             flag="--gate-engine",
             metavar="|".join(ENGINES),
-            help="who runs a base and its adapters: transformers (default), a server with vLLM's API, or the "
-            "nodes of a Ray cluster",
+            help="who runs a base and its adapters: transformers (default), a vLLM server, a Ray cluster",
         ),
     ] = "transformers"
     server: Annotated[

@@ -141,12 +141,14 @@ def _template_values(value: object) -> object:
 
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+WEIGHTS = ("stored", "nf4")
 ENGINES = ("transformers", "vllm", "ray[:ADDRESS]")
 FAIL_ON = ("regress", "inconclusive", "case")
 Dtype: TypeAlias = Annotated[Literal["auto", "float32", "bfloat16", "float16"], Allowed(" | ".join(DTYPES))]
 EngineName: TypeAlias = Annotated[
     str, Field(pattern=r"^(transformers|vllm|ray|ray:\S+)$"), Allowed(" | ".join(ENGINES))
 ]
+StoredWeights: TypeAlias = Annotated[Literal["stored", "nf4"], Allowed(" | ".join(WEIGHTS))]
 FailOn: TypeAlias = Annotated[Literal["regress", "inconclusive", "case"], Allowed(" | ".join(FAIL_ON))]
 # An empty path would be the project's folder, and an empty variable is no choice.
 _WRITTEN, _NOT_EMPTY = Field(pattern=r"\S"), Allowed("a text that is not empty")

@@ -171,4 +171,5 @@ def _other_plan(run: Run, baseline: Run) -> Banner:
 def _plan(run: Run) -> str:
     plan = run.plan
     batches = f"{figures.count(plan.batch_tokens)} tokens a batch{', mixed' if plan.mixed else ''}"
-    return f"{plan.engine}, {plan.dtype} on {plan.device}, {batches}"
+    weights = ", bases in nf4" if plan.weights == "nf4" else ""
+    return f"{plan.engine}, {plan.dtype} on {plan.device}{weights}, {batches}"

@@ -144,6 +144,7 @@ def manifest(record: GateRecord, project: Path | None = None) -> list[Facts]:
                 _fact("engine", plan.engine),
                 _fact("dtype", plan.dtype),
                 _fact("device", plan.device),
+                *([_fact("weights", plan.weights)] if plan.weights == "nf4" else []),
                 _fact("tokens a batch", figures.count(plan.batch_tokens)),
                 _fact("mixed batches", "yes" if plan.mixed else "no"),
                 *(_fact(each.side, _placement(each)) for each in plan.placements),

@@ -1,12 +1,15 @@
 """Gate and trainers choose the type of numbers by one rule, and batches are as large as the device likes."""
 
+import dataclasses
 import json
 
 import pytest
 import torch
 
+from harness.engines import precision
 from harness.engines.open import choose_plan
-from harness.engines.precision import batch_budget, dtype_of_capability
+from harness.engines.precision import batch_budget, dtype_of_capability, in_four_bits
+from harness.errors import SettingsError
 from harness.types import ModelRef
 from trainers.run.base_model import compute_dtype
 
@@ -95,3 +98,16 @@ def test_the_larger_model_of_two_decides(tmp_path):
     models = [model_of(tmp_path / "small", SMOL), model_of(tmp_path / "large", LLAMA_8B)]
     assert batch_budget("bfloat16", models) == batch_budget("bfloat16", models[1:]) == 16_384
     assert choose_plan("bfloat16", "cuda", None, []).batch_tokens == 4096
+
+
+def test_bases_in_four_bits(monkeypatch, tmp_path):
+    plain, model = model_of(tmp_path / "plain", SMOL), choose_plan("float32", "cpu", 512, [])
+    assert in_four_bits(model, [plain]).weights == "nf4"
+    served = choose_plan("auto", "cpu", 512, [dataclasses.replace(plain, engine="openai")])
+    assert in_four_bits(served, [plain]) == served
+    stored = model_of(tmp_path / "stored", {**SMOL, "quantization_config": {"quant_method": "awq"}})
+    with pytest.raises(SettingsError, match=r"stored: its weights are stored quantised \(awq\)"):
+        in_four_bits(model, [plain, stored])
+    monkeypatch.setattr(precision, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match="bitsandbytes is not installed"):
+        in_four_bits(model, [plain])

@@ -1,6 +1,7 @@
 """Reruns of one model: what flips, how often, and what a gate makes of it."""
 
 import dataclasses
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -17,8 +18,9 @@ from harness.history.store import noted_stability, open_history
 from harness.presentation.terminal import render_gate
 from harness.run import open_telemetry
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
-from harness.types import GateRecord, Stability
+from harness.types import ExecutionPlan, GateRecord, Stability
 
+PLAN = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=4096)
 GOLDEN = """\
 name: small
 generation: {max_new_tokens: 4}
@@ -86,10 +88,11 @@ def test_the_note_holds_for_cases_that_are_asked_alike(tiny_model_dir, golden, t
         history.save_noise(model, "float32", cases, {"small/greedy": Stability(passed=1, answers=5)})
         history.save_noise(model, "float32", cases, {"small/greedy": Stability(passed=2, answers=5)})
         noted = history.load_noise()
-    assert noted_stability(noted, model, "float32", cases) == {"small/greedy": Stability(passed=2, answers=5)}
-    assert noted_stability(noted, model, "bfloat16", cases) == {}
+    assert noted_stability(noted, model, PLAN, cases) == {"small/greedy": Stability(passed=2, answers=5)}
+    assert noted_stability(noted, model, replace(PLAN, dtype="bfloat16"), cases) == {}
+    assert noted_stability(noted, model, replace(PLAN, weights="nf4"), cases) == {}
     golden.write_text(GOLDEN.replace("what is w1", "what is w3"))
-    assert noted_stability(noted, model, "float32", load_golden_set(golden).cases) == {}
+    assert noted_stability(noted, model, PLAN, load_golden_set(golden).cases) == {}
 
 
 def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
@@ -108,7 +111,7 @@ def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
     assert "2 reruns of 2 cases" in " ".join(result.output.split())
     with open_history(tmp_path / "kept" / "history.sqlite") as history:
         model, cases = describe_model(str(tiny_model_dir)), load_golden_set(golden).cases
-        noted = noted_stability(history.load_noise(), model, "float32", cases)
+        noted = noted_stability(history.load_noise(), model, PLAN, cases)
     assert noted["small/greedy"].answers == 2
     wrong = CliRunner().invoke(app, [*arguments, "--dtype", "float3"])
     assert "--dtype: found 'float3'" in str(wrong.exception)

@@ -207,7 +207,7 @@ class GateCallback(TrainerCallback):
             assert self._baseline is not None
             reference, baseline = checkpoint_reference(checkpoint, self._base), self._baseline
             run = answer_live(model, tokenizer, args, reference, asking, baseline=baseline)
-        stability = noted_stability(asking.noise, baseline.model, baseline.plan.dtype, asking.cases)
+        stability = noted_stability(asking.noise, baseline.model, baseline.plan, asking.cases)
         record = judge_look(run, baseline, asking.settings, level, stability)
         try:
             save(record, asking.directory, asking.history)
