@@ -14,7 +14,7 @@ from harness.presentation.sentences import (
 from harness.presentation.terminal import detectable, interval, outcome_counts, pairs
 from harness.types import CaseResult, GateRecord, GateVerdict, MetricComparison, MetricFinding
 from harness.types.run import conversation
-from tunegate.printable import printable, printable_line
+from tunegate.printable import form_of, printable, printable_line
 
 # GitHub refuses comments of more than 65 536 characters.
 _MOST_CHARACTERS = 60_000
@@ -74,12 +74,13 @@ def _table(record: GateRecord) -> Iterator[str]:
     lacking, empty = rows_without_value(record), empty_metrics(record)
     for row in (*gated, *graded):
         told = lacking.get((row.set_name, row.metric))
-        means = f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}"
+        before, now = row.baseline.mean.estimate, row.candidate.mean.estimate
+        form = form_of((before, now, row.drop.low, row.drop.high), 2)
         cells = [
             _plain(f"{row.set_name} {row.metric}"),
             pairs(row, record.comparison),
-            told or means,
-            interval(row.drop),
+            told or f"{before:{form}} → {now:{form}}",
+            interval(row.drop, form),
             detectable(row),
             instead_of_verdict(record, row, told, empty) or _verdict(row),
         ]

@@ -6,7 +6,7 @@ and a line never begins with a command of a CI service (``::error::``).
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 # Control characters except tab and line feed, bidirectional overrides, invisible characters, and lone
 # surrogates, which can't be written to a file. Joiners (U+200C, U+200D) stay: words and emoji need them.
@@ -14,6 +14,8 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+# Below, two or three decimals show too little: an answer that costs 0.000002 would cost 0.00.
+_SMALL = 0.01
 _HALF = re.compile("[\ud800-\udfff]")
 _NAMES = {"\0": "NUL", "\a": "BEL", "\b": "BS", "\n": "LF", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
 # GitHub reads ``::name::`` after the spaces at a line's start, and ``##[name]`` anywhere, Azure ``##vso[``.
@@ -39,6 +41,16 @@ def printable_line(text: str) -> str:
 def encodable(text: str) -> str:
     """The text for a library that takes UTF-8 only: half of a character (a lone surrogate) becomes U+FFFD."""
     return _HALF.sub("\ufffd", text)
+
+
+def form_of(figures: Iterable[float], decimals: int) -> str:
+    """The format of figures that stand together: so many decimals, or three digits where all are small.
+
+    Args:
+        figures: The figures.
+        decimals: Digits after the point.
+    """
+    return ".3g" if 0 < max(map(abs, figures)) < _SMALL else f".{decimals}f"
 
 
 def say(text: object, *, err: bool = False, end: str = "\n") -> None:

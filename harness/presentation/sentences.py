@@ -41,11 +41,10 @@ from harness.types import (
     Verdict,
     id_of,
 )
+from tunegate.printable import form_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
-_MOST_SKILLS = 3
-_MOST_REGRESSED = 3
-_MOST_NAMED = 5
+_MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
 
 
 def sentences_of(verdict: Verdict) -> tuple[str, ...]:
@@ -72,10 +71,11 @@ def sentence_of(finding: Finding) -> str:
 
 
 def _metric(finding: Finding, data: MetricFinding) -> str:
-    change = f"{data.baseline:.3f} → {data.candidate:.3f}"
+    form = form_of((data.baseline, data.candidate, data.drop.low, data.drop.high), 3)
+    change = f"{data.baseline:{form}} → {data.candidate:{form}}"
     count = f"n={data.n}" if data.clusters == data.n else f"n={data.n} in {data.clusters} clusters"
     drop = "drop of exactly these cases" if data.population == "cases" else "drop"
-    bounds, name = f"{drop} {_span(data.drop)}, {count}", f"{finding.set_name} {finding.metric}"
+    bounds, name = f"{drop} {_span(data.drop, form)}, {count}", f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
         verb, flips = "rose" if data.candidate > data.baseline else "fell", f"; {_flips(data)}"
         return f"{name} {verb}: {change}, {bounds}, p={data.p_value:.2g}{flips * (data.scale == 'binary')}"
@@ -85,7 +85,8 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     able, few = data.minimum_detectable_drop, "cases" if data.clusters == data.n else "clusters"
     reach = f"so few {few} can detect none"
     if able is not None:
-        reach = f"a true drop of {able:.2f} or more would be detected{_by_clusters(data, few)}"
+        least = f"{able:{form_of((able,), 2)}}"
+        reach = f"a true drop of {least} or more would be detected{_by_clusters(data, few)}"
     settle, unsure = data.cases_to_settle, data.clusters < min(LEAST_UNITS, data.n)
     sure = "in about half of all runs or more" if unsure else "in 80 % of runs or more"
     more = "" if settle is None else f"; about {settle} such cases would settle it {sure}"
@@ -98,7 +99,7 @@ def _by_clusters(data: MetricFinding, few: str) -> str:
     """From where on a drop is detected that takes whole clusters, or that the figure is a rough one."""
     whole = data.minimum_detectable_cluster_drop
     rough = f", as far as {data.clusters} {few} can tell" if data.detects_roughly else ""
-    return rough if whole is None else f" (of {whole:.2f} where whole clusters fall)"
+    return rough if whole is None else f" (of {whole:{form_of((whole,), 2)}} where whole clusters fall)"
 
 
 def _not_excluded(data: MetricFinding) -> str:
@@ -143,8 +144,8 @@ def _flips(data: MetricFinding) -> str:
     return f"{data.lost} {cases} lost, {data.gained} gained"
 
 
-def _span(value: Interval) -> str:
-    return f"{value.estimate:+.3f} [{value.low:+.3f}, {value.high:+.3f}]"
+def _span(value: Interval, form: str = ".3f") -> str:
+    return f"{value.estimate:+{form}} [{value.low:+{form}}, {value.high:+{form}}]"
 
 
 def _regressed_cases(finding: Finding, data: RegressedCasesFinding) -> str:
@@ -293,8 +294,7 @@ def _no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
 
 
 def _driver(_: Finding, data: DriverFinding) -> str:
-    driver = data.driver
-    ids = [id_of(key) for key in driver.lost]
+    driver, ids = data.driver, [id_of(key) for key in data.driver.lost]
     return (
         f"{driver.set_name}: {len(ids)} of {driver.lost_in_set} lost cases are of {driver.kind}"
         f" {driver.name}: drop {_span(driver.drop)}, n={driver.n},"

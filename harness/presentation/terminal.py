@@ -32,7 +32,7 @@ from harness.types import (
     Standing,
 )
 from harness.types.training import TrainingManifest
-from tunegate.printable import printable_line
+from tunegate.printable import form_of, printable_line
 
 
 def plan_lines(plan: ExecutionPlan) -> list[str]:
@@ -161,12 +161,13 @@ def metric_table(comparison: Comparison, record: GateRecord | None = None) -> Ta
         told = lacking.get((row.set_name, row.metric))
         if record is not None and (word := instead_of_verdict(record, row, told, empty)):
             verdict = Text(word, style=STYLES[GateVerdict.INCONCLUSIVE])
-        means = f"{row.baseline.mean.estimate:.2f} → {row.candidate.mean.estimate:.2f}"
+        before, now = row.baseline.mean.estimate, row.candidate.mean.estimate
+        form = form_of((before, now, row.drop.low, row.drop.high), 2)
         table.add_row(
             f"{row.set_name} {row.metric}",
             pairs(row, comparison),
-            told or means,
-            interval(row.drop),
+            told or f"{before:{form}} → {now:{form}}",
+            interval(row.drop, form),
             detectable(row),
             verdict,
             style="" if row.verdict is not None else "dim",
@@ -193,9 +194,14 @@ def pairs(row: MetricComparison, comparison: Comparison) -> str:
     return str(row.n)
 
 
-def interval(value: Interval) -> str:
-    """An estimate and its bounds."""
-    return f"{value.estimate:+.2f} [{value.low:+.2f}, {value.high:+.2f}]"
+def interval(value: Interval, form: str = ".2f") -> str:
+    """An estimate and its bounds.
+
+    Args:
+        value: The interval.
+        form: Of each figure.
+    """
+    return f"{value.estimate:+{form}} [{value.low:+{form}}, {value.high:+{form}}]"
 
 
 def share(value: Interval) -> str:
@@ -225,7 +231,8 @@ def detectable_range(alone: float | None, whole: float | None) -> str:
     """
     if alone is None:
         return "none"
-    return f"≥ {alone:.2f}" if whole is None else f"≥ {alone:.2f} to {whole:.2f}"
+    form = form_of((alone, whole or 0.0), 2)
+    return f"≥ {alone:{form}}" if whole is None else f"≥ {alone:{form}} to {whole:{form}}"
 
 
 def outcome_counts(run: Run) -> str:

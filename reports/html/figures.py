@@ -3,6 +3,8 @@
 import math
 
 _MINUS = "−"
+# What is smaller comes from rounding.
+_ROUNDING = 1e-12
 _THIN_SPACE = "\u202f"
 
 
@@ -40,8 +42,9 @@ def score(value: float) -> str:
 
 
 def mean(value: float) -> str:
-    """A mean score with three decimals, fewer when it is large: ``0.900``, ``1.000``, ``12.4``."""
-    return (f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}").replace("-", _MINUS)
+    """A mean score with three decimals, or three digits: ``0.900``, ``12.4``, ``2e-06``."""
+    in_digits = abs(value) >= 10 or _ROUNDING < abs(value) < 0.001
+    return (f"{value:.3g}" if in_digits else f"{value:.3f}").replace("-", _MINUS)
 
 
 def p_value(p: float) -> str:

@@ -143,7 +143,7 @@ def range_text(drop: Interval, *, rate: bool) -> str:
 
 def _size(drop: float, *, rate: bool) -> str:
     """A drop without its sign."""
-    return f"{abs(drop) * 100:.1f}" if rate else f"{abs(drop):.3f}"
+    return f"{abs(drop) * 100:.1f}" if rate else figures.mean(abs(drop))
 
 
 def mean_text(value: float, *, rate: bool) -> str:

@@ -1,5 +1,6 @@
 """The verdict's sentences: figures that a person can check, and what to do next."""
 
+import math
 from dataclasses import replace
 from typing import get_args
 
@@ -55,6 +56,14 @@ def test_of_what_is_better_when_low_a_drop_is_a_rise():
     )
     row = replace(compare_metric(paired), margin=0.05, p_adjusted=0.001, verdict=GateVerdict.REGRESS)
     assert describe_row(row, 40).startswith("orders perplexity rose: 0.200 → 0.600, drop +0.400 [")
+
+
+def test_a_cost_of_millionths_is_told_in_its_digits():
+    keys = tuple(f"orders/{place}" for place in range(40))
+    costs = {"candidate": (6e-6,) * 40, "baseline": (2e-6,) * 40, "higher_is_better": False, "most": math.inf}
+    paired = PairedMetric(set_name="orders", metric="cost", kind="graded", keys=keys, clusters=keys, **costs)
+    row = replace(compare_metric(paired), margin=1e-7, p_adjusted=0.001, verdict=GateVerdict.REGRESS)
+    assert describe_row(row, 40).startswith("orders cost rose: 2e-06 → 6e-06, drop +4e-06 [")
 
 
 def test_a_pass_says_what_is_excluded():

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.errors import DataError, GoldenError, ModelError
 from harness.presentation.console import open_console
-from tunegate.printable import encodable, printable, printable_line
+from tunegate.printable import encodable, form_of, printable, printable_line
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
@@ -114,3 +114,17 @@ def test_nothing_prints_past_the_escape(package):
         and (calls := _prints(ast.parse(path.read_text(encoding="utf-8"))))
     }
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("figures", "form"),
+    [
+        ((0.9, 0.9, 0.0, 1e-17), ".2f"),
+        ((0.0, 0.0, 0.0), ".2f"),
+        ((0.0, 0.0, -0.03, 0.03), ".2f"),
+        ((2e-6, 6e-6, -1e-7, 4.2e-6), ".3g"),
+        ((-0.005, 0.0), ".3g"),
+    ],
+)
+def test_figures_that_decimals_would_hide_have_three_digits(figures, form):
+    assert form_of(figures, 2) == form
