@@ -157,7 +157,7 @@ def _way(rows: _Rows, row: str, said: str, ours: float | None) -> list[str]:
     return [
         said,
         more + _cell(took),
-        more + _cell(_value(rows, row, "cpu_s")),
+        _cell(_value(rows, row, "cpu_s")),
         _cell(_value(rows, row, "peak_mb"), 0),
         less + _cell(_ratio(ours, took), 2),
         str(len(rows[row]["runs"])),
@@ -182,7 +182,7 @@ def _texts(rows: _Rows, name: str) -> str:
 
 
 def _tuned(rows: _Rows) -> str:
-    """How long the script's loop took with each setting, on a quarter of the cases."""
+    """How long the script's loop took with each setting, on the smallest set."""
     lines = []
     for row in rows:
         name, _, setting = row.partition("/tuning/")
@@ -192,8 +192,7 @@ def _tuned(rows: _Rows) -> str:
     if not lines:
         return ""
     return (
-        "### The script's loop\n\nTuned once, on a quarter of the smallest set, 16 cases at least; the "
-        "fastest setting is the one above.\n\n"
+        "### The script's loop\n\nTuned once, on the smallest set; the fastest setting is the one above.\n\n"
         + _table(["prompts", "rows of a batch", "threads", "seconds"], lines)
     )
 

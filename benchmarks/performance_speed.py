@@ -132,19 +132,18 @@ def _tuned_row(name: str, batch: int, threads: int | None) -> str:
 
 
 def _tuning(job: Job, name: str, tried: Sequence[tuple[int, int | None]]) -> Step:
-    """The bare loop's batches and threads, on a quarter of the cases.
+    """The bare loop's batches and threads, on the smallest set: of fewer cases larger batches are the same.
 
     Args:
         job: The job.
         name: The set's name.
         tried: Rows of a batch, and threads.
     """
-    few = replace(job, prompts=job.prompts[: max(16, len(job.prompts) // 4)])
 
     def measured() -> Iterator[tuple[str, dict[str, float]]]:
         make_adapter(job)
         for each in tried:
-            yield _tuned_row(name, *each), fresh(few, "tuning", bare_loop, *each).figures
+            yield _tuned_row(name, *each), fresh(job, "tuning", bare_loop, *each).figures
 
     return Step(rows=[_tuned_row(name, *each) for each in tried], run=measured, once=True)
 
@@ -155,7 +154,7 @@ def _timed(job: Job, name: str, way: str, answer: Callable[[Job], Taken], late: 
         try:
             taken = fresh(job, way, answer).figures
         except UnfinishedRun as unfinished:
-            yield f"{name}/{way}", {**unfinished.taken.figures, "unfinished": 1.0}
+            yield f"{name}/{way}", {"wall_s": unfinished.wall_s, "unfinished": 1.0}
             return
         kept = replace(job, directory=job.directory / way.replace(" ", "-"))
         alone = job.directory / "one-call.json"

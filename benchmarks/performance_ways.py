@@ -198,13 +198,13 @@ class UnfinishedRun(FailedRun):
     """A command that was ended when its time was over.
 
     Attributes:
-        taken: What it had taken by then: the whole takes more.
+        wall_s: The seconds until then: the whole takes more.
     """
 
-    def __init__(self, taken: Taken) -> None:
-        """Note what it had taken."""
-        super().__init__(f"not finished after {taken.wall_s:.0f} seconds, when it was ended")
-        self.taken = taken
+    def __init__(self, wall_s: float) -> None:
+        """Note how long it ran."""
+        super().__init__(f"not finished after {wall_s:.0f} seconds, when it was ended")
+        self.wall_s = wall_s
 
 
 # Waits for all processes of a command, also those that outlive the one that started them: what nobody
@@ -268,7 +268,7 @@ def run(
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     taken = Taken(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024)
     if wall_s >= most_s:
-        raise UnfinishedRun(taken)
+        raise UnfinishedRun(wall_s)
     if process.returncode not in statuses:
         lines = (directory / "said.txt").read_text("utf-8", "replace").strip().splitlines() or [""]
         # Some programs print their version, or a count, after the reason.

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness.authoring.lint import lint_golden_set
+from harness.authoring.passable import why_it_never_passes, why_metrics_never_pass
 from harness.golden.load import is_no_set, load_golden_set
 from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, Outcome
@@ -259,3 +260,12 @@ def test_each_task_of_the_help_desk_has_all_its_labels():
     types = Counter(one["type"] for row in rows("helpdesk/entities.jsonl") for one in row["entities"])
     assert min(types[name] for name in ("person", "place", "device", "date")) >= 60
     assert any(not row["entities"] for row in rows("helpdesk/entities.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "path", [each for each in GOLDEN if each.stem not in OWN_TEST], ids=lambda path: path.stem
+)
+def test_an_equal_model_can_pass_each_example(path):
+    golden_set = load_golden_set(path)
+    assert why_it_never_passes(golden_set) is None
+    assert why_metrics_never_pass(golden_set) == []

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -37,6 +38,17 @@ def foreign_package(folders: Iterable[Path]) -> Path | None:
             if not _is_ours(place):
                 return place
     return None
+
+
+def foreign_packages(folders: Sequence[Path]) -> dict[str, Path]:
+    """A project's own packages and modules with names of ours, by name.
+
+    Args:
+        folders: Where they may be; so may they be where Python's path has a folder inside of these.
+    """
+    searched = [*folders, *ProjectFinder(folders).entries()]
+    places = ((name, place) for name in ALL_PACKAGES for place in _in_folders(name, searched))
+    return {name: place for name, place in places if not _is_ours(place)}
 
 
 def use_our_packages() -> None:
@@ -133,7 +145,10 @@ def _hooked(name: str) -> Iterator[ModuleSpec]:
     """What the hooks behind Python's own finder give: editable installations find a project's packages so."""
     behind = sys.meta_path[sys.meta_path.index(PathFinder) + 1 :] if PathFinder in sys.meta_path else []
     for hook in behind:
-        spec = hook.find_spec(name, None) if hasattr(hook, "find_spec") else None
+        spec = None
+        # Others' code: one that refuses a name, or breaks, has no package for it.
+        with suppress(Exception):
+            spec = hook.find_spec(name, None) if hasattr(hook, "find_spec") else None
         if spec is not None and spec.origin is not None and not _is_ours(_place_of(spec)):
             yield spec
 

@@ -4,12 +4,14 @@
 the project's own packages of these names can't be imported.
 """
 
-from collections.abc import Generator
+import ast
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from _pytest.config import ConftestImportFailure
 
-from tunegate.own_packages import ALL_PACKAGES, foreign_package, use_our_packages
+from tunegate.own_packages import ALL_PACKAGES, foreign_package, foreign_packages, use_our_packages
 from tunegate.printable import printable_line
 from tunegate.project import session_project
 from tunegate.request import names_a_model
@@ -43,3 +45,30 @@ def pytest_load_initial_conftests(
                 f"own package: add --noconftest to gate without the project's conftest files)"
             )
         ) from error
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Refuse tests that import the project's own package of one of our names: here they would get ours.
+
+    Raises:
+        pytest.UsageError: There is one; its failure would look like a regression.
+    """
+    roots = [config.rootpath, config.invocation_params.dir]
+    for path in dict.fromkeys(item.path for item in items if item.path.suffix == ".py"):
+        own = foreign_packages([*roots, path.parent])
+        if name := next((name for name in _imported(path) if name in own), None):
+            raise pytest.UsageError(
+                printable_line(
+                    f"{path}: imports {name}, and here that is tunegate's own package, not {own[name]}: name "
+                    f"the golden sets alone, as in tunegate gate golden_sets, and run this file by pytest"
+                )
+            )
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """The packages that a file of tests imports."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]

@@ -273,7 +273,7 @@ CHECKS = {
     "entities": "[{type: entity-f1, threshold: 1}]",
     "answer": "[{type: squad-em}, {type: squad-f1}]",
 }
-GATES = {"intent": "", "entities": "", "answer": "gate: {metrics: {squad-f1: {margin: 0.1}}}\n"}
+GATES = {"intent": "", "entities": "", "answer": "gate: {margin: 0.1, metrics: {squad-f1: {margin: 0.1}}}\n"}
 TITLES = {
     "intent": "What a message to the help desk wants",
     "entities": "Persons, places, devices and dates in a message",

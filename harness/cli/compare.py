@@ -10,6 +10,7 @@ from harness.cli.options import HistoryOption, JsonOption
 from harness.presentation.console import open_console
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import printable_line, say
+from tunegate.streams import prints_aside
 
 if TYPE_CHECKING:
     from harness.history.server import HistoryPlace
@@ -55,12 +56,13 @@ def compare(
     from harness.types import GateRecord, GateVerdict
 
     choices = choices_by_name(metric or ())
-    pair = open_pair(
-        (baseline, candidate),
-        history=_history_or_none(history),
-        choices=choices,
-        formats=(format_, format_),
-    )
+    with prints_aside(as_json):  # a plug-in may read the logs
+        pair = open_pair(
+            (baseline, candidate),
+            history=_history_or_none(history),
+            choices=choices,
+            formats=(format_, format_),
+        )
     before = aligned(pair.candidate, pair.baseline, pair_by)
     pairing = pair_runs(pair.candidate, before)
     require_pairs(pairing.unpaired, pairing.pairs)
@@ -128,7 +130,7 @@ def _save(record: "GateRecord", given: str | None, *, quiet: bool) -> None:
 
     location = find_history(given, to_write=True)
     make_directory(location.directory)
-    if not record.run.model.is_logged and _was_gated(record.run.id, location.place):
+    if not record.run.model.is_logged and _has_verdict(record.run.id, location.place):
         say(f"not stored: run {record.run.id} keeps the verdict that is stored with it", err=True)
         return
     save(record, location.directory, location.place)
@@ -136,7 +138,7 @@ def _save(record: "GateRecord", given: str | None, *, quiet: bool) -> None:
         say(f"stored as run {record.run.id}: tunegate report {record.run.id} writes its page")
 
 
-def _was_gated(run: str, place: "HistoryPlace") -> bool:
+def _has_verdict(run: str, place: "HistoryPlace") -> bool:
     from harness.errors import BaselineError
     from harness.history.store import open_history
 

@@ -1,8 +1,7 @@
 """One look of ``tunegate monitor``: read what is new, count it, tell, and write the files."""
 
-import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness.cli.deferred import run_sibling
 from harness.errors import DataError, SettingsError
 from tunegate.printable import printable_line, say
 from tunegate.project import user_path
+from tunegate.streams import prints_aside
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel
@@ -75,8 +75,9 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
     from harness.studies.monitoring.production_log import read_answers, read_new_answers
     from harness.studies.monitoring.watch import conclude
 
-    watched, notes = _checks(order)
-    ledger = _begun(order, watched, panel)
+    with prints_aside(order.as_json):
+        watched, notes = _checks(order)
+        ledger = _begun(order, watched, panel)
     others = [path for path in (order.state, user_path(order.reference)) if path is not None]
     if order.state is None:
         answers = read_answers(order.logs, others)
@@ -84,7 +85,8 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
         answers, files = read_new_answers(order.logs, ledger.files, others)
         answers = unseen(ledger, answers)
         ledger = replace(ledger, files=files)
-    events, sample = _events(order, ledger, answers, watched, panel)
+    with prints_aside(order.as_json):
+        events, sample = _events(order, ledger, answers, watched, panel)
     ledger = add(ledger, answers, events, sample)
     if not ledger.windows:
         raise DataError(order.logs[0], None, "it has no answers: log requests with their answers")
@@ -236,7 +238,7 @@ def _write(
         with TemporaryDirectory(prefix="tunegate-") as folder:
             record = Path(folder) / "monitor.json"
             write_ledger(record, ledger)
-            with redirect_stdout(sys.stderr) if order.as_json else nullcontext():
+            with prints_aside(order.as_json):
                 run_sibling(order.context, "report", [str(record), f"--output={order.page}"])
 
 

@@ -2,14 +2,18 @@
 
 import math
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from harness.authoring.passable import why_it_never_passes, why_it_never_regresses, why_metrics_never_pass
 from harness.cli.options import JsonOption
 from harness.comparison.metric_verdicts import gated_margins
+from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
 from harness.golden.load import golden_files, load_golden_set, project_golden
 from harness.presentation.console import open_console
@@ -19,6 +23,7 @@ from harness.statistics.power import POWER, USUAL_CHURN
 from harness.statistics.varying_answers import answers_vary
 from harness.studies.metric_power import USUAL_SPREAD, gated_cases, hypotheses
 from harness.studies.set_power import HARM, MetricPower, SetPower, power_of_set
+from harness.types import GoldenSet
 from harness.types.golden import ALPHA
 from harness.types.storage import to_json
 from tunegate.printable import say
@@ -75,6 +80,18 @@ def power(
     else:
         reproduce = any(each.gate.population == "cases" and not answers_vary(each.cases) for each in sets)
         _print(found, gated, churn, spread, looks, reproduce=reproduce)
+        for line in (line for each in sets for line in _nevers(each, of_sets[each.name].get(PASS_RATE))):
+            say(line)
+
+
+def _nevers(golden_set: GoldenSet, margin: float | None) -> Iterator[str]:
+    """Verdicts that a set can't have, why, and what helps."""
+    if margin is not None:
+        golden_set = replace(golden_set, gate=replace(golden_set.gate, margin=margin))
+    never_passes = (why_it_never_passes(golden_set), *why_metrics_never_pass(golden_set))
+    for found in (*never_passes, why_it_never_regresses(golden_set)):
+        if found is not None:
+            yield f"{golden_set.name}: {found[0]}: {found[1]}"
 
 
 def _print(

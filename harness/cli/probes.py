@@ -45,6 +45,7 @@ from harness.types import ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permis
 from harness.types.golden import ALPHA, PROBE_MARGIN
 from harness.types.storage import to_json, write_whole
 from tunegate.printable import say
+from tunegate.streams import prints_aside
 
 app = typer.Typer(help="A base's own forgetting probes: choose them by its answers.", no_args_is_help=True)
 _USES = {
@@ -119,7 +120,7 @@ def calibrate(
     )
     if plan.engine == "multitask":
         raise SettingsError(f"{model}: the heads of a multi-task model answer no probes")
-    with open_cache(kept_in(directory) / "cache.sqlite") as cache:
+    with prints_aside(as_json), open_cache(kept_in(directory) / "cache.sqlite") as cache:
         stability, left_out = _measure(found, plan, levels, cache, asking.permissions)
     margin = PROBE_MARGIN if asking.forgetting_margin is None else asking.forgetting_margin
     choice, refused = _choose(found.label, levels, stability, (floor, ceiling), margin)

@@ -187,7 +187,7 @@ def push(
     history: HistoryOption = None,
 ) -> None:
     """Send a stored run to trackers, again where a gate could not."""
-    from harness.errors import EngineError
+    from harness.errors import EngineError, faults_of
     from harness.history.location import find_history
     from harness.run.trackers.kinds import check_trackers
     from harness.run.trackers.kinds import push as send
@@ -199,13 +199,9 @@ def push(
     directory = location.directory / "runs" / record.run.id
     directory.mkdir(parents=True, exist_ok=True)
     for spec in track:
-        try:
-            say(send(record, directory, spec))
-        except Exception as error:
-            line = str(error).strip().partition("\n")[0]
-            raise EngineError(
-                f"{spec}: run {record.run.id} was not sent: {type(error).__name__}: {line}"
-            ) from error
+        with faults_of(f"{spec}: run {record.run.id} was not sent", EngineError):
+            sent = send(record, directory, spec)
+        say(sent)
 
 
 @app.command()

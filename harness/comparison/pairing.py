@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.comparison.times import SHARED_TIMES, batch_clusters, in_batches, share_times
+from harness.comparison.times import SHARED_TIMES, batch_clusters, computed_alike, in_batches, share_times
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.registry.metric import compared_scale, facts_difference
 from harness.statistics.paired_binary import Trials
-from harness.types import EXACT_DTYPES, CaseResult, MetricFacts, Outcome, Repeat, Run, Stability
+from harness.types import CaseResult, MetricFacts, Outcome, Repeat, Run, Stability
 from harness.types.golden import TIME_METRICS
 
 # The case's outcome is the first of these that occurs among its answers.
@@ -92,7 +92,7 @@ class Pairing:
         undecided: Those of them that have no verdict on at least one side, as pairs.
         metrics: The metrics that can be compared, with their facts, which are the same in both runs.
         refused: Each metric with scores in both runs that can't be compared, and why.
-        exact: Both runs used a precision in which greedy answers reproduce.
+        exact: Both runs were computed in one way, in which greedy answers reproduce.
         batched: Whether the candidate's and the baseline's times are of whole batches.
     """
 
@@ -228,7 +228,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
         metrics={name: facts for name, facts in candidate.metrics.items() if name not in refused},
         refused=refused,
         batched=batched,
-        exact={candidate.plan.dtype, baseline.plan.dtype} <= EXACT_DTYPES,
+        exact=computed_alike(candidate, baseline),
     )
 
 

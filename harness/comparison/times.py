@@ -118,6 +118,21 @@ def _shapes(run: Run) -> str:
     return ", ".join(sorted({placement.batches for placement in run.plan.placements}))
 
 
+def computed_alike(candidate: Run, baseline: Run) -> bool:
+    """Whether greedy answers of both runs reproduce, and a difference is one of the models.
+
+    Another engine, kind of device or form of the weights rounds in another way, which decides between tokens
+    that are nearly as likely.
+
+    Args:
+        candidate: The judged run.
+        baseline: The run that it is compared with.
+    """
+    plans = candidate.plan, baseline.plan
+    ways = {(plan.engine, plan.dtype, plan.device.partition(":")[0], plan.weights) for plan in plans}
+    return len(ways) == 1 and candidate.plan.dtype in EXACT_DTYPES
+
+
 def plans_findings(candidate: Run, baseline: Run) -> "list[Finding]":
     """Different plans of the two runs, which change answers without a change of the model.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.comparison.pairing import Pair, Pairing, answers_of
 from harness.metrics.manner import refusal_words
 from harness.registry.content_metrics import MACRO_F1
-from harness.statistics.classification import label_counts, macro_f1_of
+from harness.statistics.classification import costliest_labels, label_counts, macro_f1_of
 from harness.statistics.clustered_drop import clustered_drop, counted_drop
 from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
 from harness.statistics.jackknife import added_by_cluster, error_of_left_out
@@ -35,14 +35,7 @@ if TYPE_CHECKING:
 # by 0.02 and harmful ones by 0.4 to 1.2. A tripwire: it never makes a regression, but a run that exceeds it
 # can't pass.
 LOSS_LIMIT = 0.10
-
-
-ALL_SKILLS = "all"
-
-
-_NO_SKILL = "untagged"
-
-
+ALL_SKILLS, _NO_SKILL = "all", "untagged"
 ProbePair = tuple[CaseResult, CaseResult]
 
 
@@ -241,7 +234,7 @@ def _with_lacking(
     worst, best = (
         _row(
             row.set_name,
-            [*cases, *(_guessed(case, lost=lost) for case in lacking)],
+            [*cases, *_guessed(cases, lacking, lost=lost)],
             row.drop.confidence,
             counted=row.population == "cases",
         )
@@ -259,15 +252,28 @@ def _with_lacking(
     )
 
 
-def _guessed(case: _Case, *, lost: bool) -> _Case:
-    """A case whose missing side answered all right or all wrong: the case is lost by it, or it is gained."""
-    right = [(expected, expected) for expected, _ in case.candidate or case.baseline]
-    wrong = [(expected, "") for expected, _ in right]
-    return replace(
-        case,
-        candidate=case.candidate or (wrong if lost else right),
-        baseline=case.baseline or (right if lost else wrong),
-    )
+def _guessed(cases: Sequence[_Case], lacking: Sequence[_Case], *, lost: bool) -> list[_Case]:
+    """The cases whose missing side answered all right or as badly as it could: lost by it, or gained."""
+    side, other = ("candidate", "baseline") if lost else ("baseline", "candidate")
+    known = [pair for case in (*cases, *lacking) for pair in getattr(case, side)]
+    absent = [_expected(case) for case in lacking if not getattr(case, side)]
+    wrong = iter(costliest_labels(known, [label for labels in absent for label in labels]))
+    found = []
+    for case in lacking:
+        labels = _expected(case)
+        if getattr(case, side):
+            found.append(_with_labels(case, other, [(label, label) for label in labels]))
+        else:
+            found.append(_with_labels(case, side, [(label, next(wrong)) for label in labels]))
+    return found
+
+
+def _with_labels(case: _Case, side: str, labels: _Labels) -> _Case:
+    return replace(case, candidate=labels) if side == "candidate" else replace(case, baseline=labels)
+
+
+def _expected(case: _Case) -> list[str]:
+    return [label for label, _ in case.candidate or case.baseline]
 
 
 def _case(place: int, pair: Pair) -> _Case:

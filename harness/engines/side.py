@@ -158,9 +158,13 @@ def _added_by_row(layers: Sequence[Any], adapters: Sequence[str | None]) -> Iter
 
     def add(layer: Any, inputs: tuple[Any, ...], output: Any) -> Any:
         given = inputs[0]
+        current = rows.current()
         if len(given) != len(adapters):
-            raise ValueError(f"a layer got {len(given)} rows of a batch of {len(adapters)}")
-        for name, places in rows.current():
+            # Some layers get all tokens as rows: where all are one adapter's, it does not matter whose.
+            if len(set(adapters)) > 1:
+                raise ValueError(f"a layer got {len(given)} rows of a batch of {len(adapters)}")
+            current = [(name, slice(None)) for name, _ in current]
+        for name, places in current:
             if name in layer.lora_A:
                 _add_change(output, given, places, layer, name)
         return output

@@ -24,15 +24,26 @@ MOST_UNITS = 200
 # So many samples, fewer where that takes long: of many units, and of few, most of whose samples are counted
 # one by one. The share of them that regress is known to 2 or 3 points.
 _SAMPLES = 400
-_COUNTED = 200
-_COUNTED_BELOW = 30
+_COUNTED, _COUNTED_BELOW = 200, 30
 _CELLS = 40_000
 # Of the fall, or of the largest one where none is too small.
 _PRECISION = 0.005
 _LEAST = 1e-5
 _ROUNDING = 1e-9
-# Resamples of samples that differ at each fall.
+# Scales on which changes are smaller get so many times these as room for the search.
+_USUAL, _ROOM = 0.01, 20.0
+# Resamples of samples that differ at each fall, where the level is no small one.
 _OF_RATES = 1999
+
+
+def resamples_at(level: float, usual: int) -> int:
+    """How many resamples can reject at a level: of fewer than 1 / level none is rare enough.
+
+    Args:
+        level: One-sided.
+        usual: How many are drawn at levels that are no smaller than usual.
+    """
+    return min(max(usual, math.ceil(2 / level)), RESAMPLES) if level > 0 else RESAMPLES
 
 
 def by_rule(units: Units) -> bool:
@@ -83,8 +94,12 @@ def detectable_fall(
     def regresses(runs: "NDArray[np.int_]", fall: float) -> "NDArray[np.bool_]":
         return rule.regresses(moves[runs] + fall * sizes, sizes, extremes[:, runs])
 
-    most = 1 + 2 * float(np.abs(moves / sizes).max()) + (margin or 0.0)
-    return least_of_runs(regresses, len(moves), power, min(guess, most), most)
+    moved, allowed = float(np.abs(moves / sizes).max()), margin or 0.0
+    # A fall of 1 would leave no digit of a cost of millionths.
+    scale = moved + allowed + (rise or 0.0)
+    most = (1.0 if scale >= _USUAL or not scale else _ROOM * scale) + 2 * moved + allowed
+    # Units that all moved alike have no error, and without a margin nothing to begin the search with.
+    return least_of_runs(regresses, len(moves), power, min(max(guess, _LEAST * most), most), most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +394,7 @@ def detectable_fall_of_rates(
 
     def regresses(runs: "NDArray[np.int_]", fall: float) -> "NDArray[np.bool_]":
         drops = fallen(runs, fall)
-        return rule.regresses(drops, sizes, rule.extremes(drops, sizes, _OF_RATES))
+        return rule.regresses(drops, sizes, rule.extremes(drops, sizes, resamples_at(level, _OF_RATES)))
 
     found = least_of_runs(regresses, samples, power, 0.1, 1.0)
     return None if found is None else float(np.minimum(rates, found).mean())

@@ -10,7 +10,7 @@ from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.clustered_drop import first_drop_beyond
 from harness.statistics.clusters import CONFIDENCE, Units, shown_by_middle
 from harness.statistics.detectable_drops import Flips, detectable_cluster_drop, drawn_drops
-from harness.statistics.detectable_falls import MOST_UNITS, Rule
+from harness.statistics.detectable_falls import MOST_UNITS, Rule, resamples_at
 from harness.statistics.power import POWER, detectable_drop, detectable_mean_drop, least_drop
 from harness.statistics.varying_answers import answers_vary
 from harness.studies.label_power import macro_f1_detectable
@@ -19,8 +19,8 @@ from harness.studies.repeated_power import detectable_means, detectable_repeated
 from harness.types import GoldenCase
 from harness.types.golden import is_within
 
-# Of fewer log-probabilities nothing is said of what they detect.
-_LEAST_UNITS = 8
+# One alone shows nothing.
+_LEAST_UNITS = 2
 # Of more units that are graded, counts and means say the same.
 _GRADED_UP_TO = MOST_UNITS
 _RUNS = 400
@@ -141,9 +141,8 @@ def _graded(sizes: Sequence[float], flips: Flips, level: float, *, margin: float
     def found(drop: float) -> bool:
         lossy = Flips(lose=min(flips.lose + drop, 1 - flips.gain), gain=flips.gain, alike=flips.alike)
         sums = drawn_drops(sizes, lossy, _RUNS)
-        return (
-            float(rule.regresses(sums, of_units, rule.extremes(sums, of_units, _RESAMPLES)).mean()) >= POWER
-        )
+        extremes = rule.extremes(sums, of_units, resamples_at(level, _RESAMPLES))
+        return float(rule.regresses(sums, of_units, extremes).mean()) >= POWER
 
     return least_drop(found, 1 - flips.lose - flips.gain, _PRECISION)
 

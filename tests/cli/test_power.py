@@ -52,6 +52,13 @@ def test_clusters_count_once(tmp_path):
     assert "60 in 20 " in " ".join(power("--golden", path).split())
 
 
+def test_a_set_that_never_passes_is_told_what_helps(tmp_path):
+    write_set(tmp_path, "mine", 40)
+    shown = power("--golden", tmp_path)
+    assert "mine: it can pass its gate only by gains: with 40" in shown
+    assert "add independent cases, widen the margin" in shown
+
+
 def test_more_sets_share_the_level(tmp_path):
     first, second = write_set(tmp_path, "a", 50), write_set(tmp_path, "b", 50)
     (alone,) = json.loads(power("--golden", first, "--json"))

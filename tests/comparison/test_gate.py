@@ -207,6 +207,28 @@ def test_equal_answers_to_these_cases_pass_at_once(make_result, make_run):
     assert run_gate(run("cases", 3), run("cases"))[1].outcome is REGRESS
 
 
+@pytest.mark.parametrize(
+    ("other", "alike"),
+    [
+        ({}, True),
+        ({"device": "cuda:1"}, False),
+        ({"weights": "nf4"}, False),
+        ({"engine": "lm-eval"}, False),
+        ({"dtype": "bfloat16"}, False),
+        ({"batch_tokens": 64}, True),
+    ],
+    ids=str,
+)
+def test_answers_of_another_computation_are_not_known_exactly(make_result, make_run, other, alike):
+    """Rounding decides between tokens that are nearly as likely: three of 54 flips may be that of a GPU."""
+    gates = {"s": GateSettings(population="cases")}
+    before, now = (
+        make_run([make_result(f"s/{n:02}", n >= failed) for n in range(54)], gates=gates) for failed in (0, 3)
+    )
+    comparison, verdict = run_gate(now, replace(before, plan=replace(before.plan, **other)))
+    assert (verdict.outcome is REGRESS) == (comparison.metrics[0].p_value == 0.0) == alike
+
+
 def test_the_other_question_is_answered_once_all_cases_are(make_result, make_run):
     (metric,) = paired_metrics(pair_runs(*2 * [make_run([make_result(f"s/{n}") for n in range(40)])]))
     margins = {("s", "pass-rate"): 0.05}

@@ -8,7 +8,13 @@ import pytest
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import _case_tests, _measured_churn, judge
 from harness.comparison.pairing import PairedMetric
-from harness.comparison.regressed_cases import case_tests, flip_rate, regressions_of
+from harness.comparison.regressed_cases import (
+    ResampledAnswers,
+    case_tests,
+    confirm,
+    flip_rate,
+    regressions_of,
+)
 from harness.presentation.sentences import sentences_of
 from harness.statistics.paired_binary import Trials
 from harness.types import GateSettings, GateVerdict, Stability
@@ -212,6 +218,21 @@ def test_only_a_pass_rate_that_regressed_is_confirmed_by_its_flips(run_of):
     # One of two answers changes a noise record's rate, which is of pass rates alone.
     assert _measured_churn(_metric("pass-rate"), {"s/0": Stability(passed=1, answers=2)}) == 0.5
     assert _measured_churn(_metric("is-json"), {"s/0": Stability(passed=1, answers=2)}) == 0.0
+
+
+def test_a_regression_against_reruns_stands_where_no_case_flipped(run_of):
+    """The baseline's run failed where its reruns pass: nothing of the two runs can be resampled."""
+    (row,) = run_gate(run_of([0] * 30 + [1] * 50, answers=1), run_of([1] * 80, answers=1))[0].metrics
+    against_reruns = replace(row, set_name="other", lost=(), gained=())
+    trials = {key: Trials(baseline_passed=5, baseline=5, candidate_passed=0, candidate=5) for key in row.lost}
+    answers = ResampledAnswers(trials=trials, times=5, judge_requests=0, duration_s=1.0)
+    rows, _, (flipped, stays) = confirm([row, against_reruns], [], {}, answers)
+    assert [each.verdict for each in rows] == [row.verdict, row.verdict]
+    assert (flipped.problem, flipped.stands) == ("", True)
+    assert (stays.problem, stays.stands) == (
+        "no case flipped between the two runs, so none was resampled",
+        True,
+    )
 
 
 def _metric(name):

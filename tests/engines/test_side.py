@@ -63,6 +63,21 @@ def test_a_batch_of_one_adapter_has_pefts_logits(two_adapters, scaling):
     assert not torch.allclose(found, logits(base, ids), atol=1e-2)
 
 
+def test_a_layer_may_get_all_tokens_of_one_adapter_as_rows(two_adapters):
+    """So do experts that all tokens share."""
+    import torch
+
+    model = two_adapters[0]
+    layers = [each for each in model.modules() if hasattr(each, "lora_A")]
+    given = torch.randn(12, layers[0].in_features)
+    with torch.inference_mode():
+        expected = layers[0](given)
+        with adapted(model, ["a"] * 4):
+            torch.testing.assert_close(layers[0](given), expected, atol=1e-5, rtol=1e-5)
+        with adapted(model, ["a", "a", "b", "b"]), pytest.raises(ValueError, match="12 rows of a batch of 4"):
+            layers[0](given)
+
+
 def test_a_batch_of_one_adapter_is_computed_by_peft_in_lower_precision(two_adapters):
     import torch
 

@@ -62,6 +62,18 @@ def test_a_fall_is_as_precise_on_any_scale():
     assert 0.0008 <= found <= 0.000805
 
 
+@pytest.mark.parametrize("unit", [1e-5, 1e-3, 100.0])
+def test_what_is_detected_is_told_in_the_scales_own_unit(unit):
+    """A cost in another currency: the same figure, in that currency."""
+    moves = np.random.default_rng(2).normal(0, 0.1, 40)
+
+    def detected(unit):
+        units = Units(sums=tuple((moves * unit).tolist()), sizes=(1.0,) * 40)
+        return detectable_mean_drop(units, 0.05, margin=0.05 * unit, reach=unit, rise=0.5 * unit)
+
+    assert detected(unit) == pytest.approx(unit * detected(1.0), rel=0.02)
+
+
 @pytest.mark.parametrize("light_tails", [True, False])
 @pytest.mark.parametrize("sizes", [[1] * 16, [1] * 40, [3] * 24, [1, 2, 4, 8] * 6, [1, 16] * 4])
 def test_many_samples_are_judged_as_each_is(sizes, light_tails):

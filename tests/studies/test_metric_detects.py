@@ -45,7 +45,8 @@ def test_a_log_probability_detects_by_its_spread_and_its_own_margin():
     assert detectable_of_metric("perplexity", cases, 0.2, 0.02, 0.05)[0] == pytest.approx(0.1840, abs=3e-4)
     wider = detectable_of_metric("perplexity", cases, 0.001, 0.02, 0.05, spread=0.4)[0]
     assert wider == pytest.approx(0.1003, abs=6e-4)
-    assert light_tailed_detectable([1.0] * 7, 0.2, 0.05, 0.1) is None
+    assert light_tailed_detectable([1.0] * 7, 0.2, 0.05, 0.1) == pytest.approx(0.25, abs=0.02)
+    assert light_tailed_detectable([1.0], 0.2, 0.05, 0.1) is None
 
 
 def test_exactly_these_cases_detect_what_is_beyond_the_margin():

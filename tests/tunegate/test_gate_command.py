@@ -57,6 +57,23 @@ def test_a_conftest_that_needs_the_project_s_own_package_is_told_what_to_do(inst
     )
 
 
+def test_tests_that_import_the_project_s_own_package_are_refused(installation, project, tiny_adapter_dir):
+    """They would get ours, and a test that fails is a regression."""
+    tests = project / "tests"
+    tests.mkdir()
+    arguments = ("gate", f"--model={tiny_adapter_dir}", "--gate-no-forgetting", "--collect-only", "-q")
+    (tests / "test_others.py").write_text("import json\n\ndef test_it():\n    assert json\n")
+    done = installation.run(project, "tunegate", *arguments, "tests", "golden_sets")
+    assert done.returncode == 0, done.stdout + done.stderr
+    own = "def test_own(model):\n    import harness.parts as parts\n    assert parts\n"
+    (tests / "test_own.py").write_text(own)
+    done = installation.run(project, "tunegate", *arguments, "tests", "golden_sets")
+    assert done.returncode == 4
+    said = f"ERROR: {tests / 'test_own.py'}: imports harness, and here that is tunegate's own package, not "
+    assert said in done.stderr
+    assert installation.run(project, "tunegate", *arguments, "golden_sets").returncode == 0
+
+
 def test_a_broken_conftest_is_still_pytest_s_to_report(installation, project):
     (project / "conftest.py").write_text("import nothing_of_this_name\n")
     done = installation.run(project, "tunegate", "gate", "--model=nowhere")

@@ -376,3 +376,18 @@ def test_a_package_that_only_an_editable_installation_finds_is_the_projects(tmp_
     assert own_packages.foreign_on_path(()) == package.parent
     assert own_packages.ProjectFinder(()).find_spec("reports").origin == str(package)
     assert own_packages.ProjectFinder(()).find_spec("harness") is None
+
+
+class BlockingFinder:
+    """Some projects forbid packages so."""
+
+    def find_spec(self, name, path=None, target=None):
+        raise ModuleNotFoundError(f"{name} is not allowed here")
+
+
+def test_a_finder_that_refuses_every_name_finds_nothing(monkeypatch):
+    """It is the project's own affair; its pytest goes on."""
+    monkeypatch.setattr("sys.meta_path", [*sys.meta_path, BlockingFinder()])
+    monkeypatch.delitem(sys.modules, "reports")
+    assert own_packages.foreign_package(()) is None
+    assert own_packages.foreign_on_path(()) is None

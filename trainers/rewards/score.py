@@ -9,8 +9,6 @@ from typing import Any
 from harness.errors import InputError
 from trainers.rewards.definition import Reward, RewardError
 
-# A reward that calls sys.exit ends no training as if it had finished.
-_FAULTS = (Exception, SystemExit)
 _MOST_SHOWN = 60
 _REMEDY = "fix it, then continue with --resume if a checkpoint was written"
 
@@ -70,7 +68,9 @@ def _values(reward: Reward, asked: RewardBatch) -> list[float | None]:
     everyone = range(len(asked.completions))
     try:
         given = _call(reward, asked, everyone)
-    except _FAULTS as error:  # any fault of a reward ends training with its name, not with a traceback
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit and pytest.skip, too, end training with the reward's name
         raise RewardError(_broken(reward, asked, error)) from error
     if not isinstance(given, Sequence) and hasattr(given, "tolist"):
         given = given.tolist()  # an array or a tensor
@@ -103,7 +103,9 @@ def _broken(reward: Reward, asked: RewardBatch, error: BaseException) -> str:
     for number in range(len(asked.completions)):
         try:
             _call(reward, asked, [number])
-        except _FAULTS as again:  # the fault to describe
+        except KeyboardInterrupt:
+            raise
+        except BaseException as again:  # the fault to describe
             where, blamed = _row(asked, number), again
             break
     line = str(blamed).strip().partition("\n")[0]

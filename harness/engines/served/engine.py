@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.engines.base import GenerationRequest, LossRequest
-from harness.engines.served.chat import chat_job, plain_job, plain_text, refuse_unsupported
+from harness.engines.served.chat import chat_job, plain_job, refuse_unsupported
 from harness.engines.served.client import UNTRUSTED, RefusedError, ServerError
 from harness.engines.served.describe import CHAT, open_client, read_model
 from harness.engines.served.identity import fingerprint_of
@@ -145,17 +145,17 @@ class ServedEngine:
         """What is sent for each text; those after a conversation need the tokens of both."""
         scored: dict[int, Scored] = {}
         problems: dict[int, ServerError] = {}
-        rendered = [place for place in places if requests[place].messages and self._chat]
+        after = [place for place in places if requests[place].messages]
         for place in places:
-            request = requests[place]
-            if place not in rendered:
-                before = plain_text(request.messages)
-                scored[place] = Scored(prompt=before + request.text, start=1)
-        if not rendered:
+            if place not in after:
+                scored[place] = Scored(prompt=requests[place].text, start=1)
+        if not after:
             return scored, problems
-        asked = [(place, of_text) for place in rendered for of_text in (False, True)]
+        asked = [(place, of_text) for place in after for of_text in (False, True)]
         jobs = [
-            tokenize_job(self._models[requests[place].side], requests[place], of_text=of_text)
+            tokenize_job(
+                self._models[requests[place].side], requests[place], of_text=of_text, chat=self._chat
+            )
             for place, of_text in asked
         ]
         tokens: dict[tuple[int, bool], list[int]] = {}
@@ -167,7 +167,7 @@ class ServedEngine:
                 tokens[asked[row]] = found
 
         self._ask([requests[place].side for place, _ in asked], jobs, take)
-        for place in rendered:
+        for place in after:
             if place not in problems:
                 before_ids, text_ids = tokens[place, False], tokens[place, True]
                 scored[place] = Scored(prompt=[*before_ids, *text_ids], start=max(len(before_ids), 1))

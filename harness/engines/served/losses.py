@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import LossRequest
-from harness.engines.served.chat import send_text
+from harness.engines.served.chat import plain_text, send_text
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import tokens_used
@@ -37,17 +37,20 @@ class Scored:
     start: int
 
 
-def tokenize_job(model: str, request: LossRequest, *, of_text: bool) -> Job:
-    """The request for the tokens of a text, or of the rendered conversation before it (vLLM's ``/tokenize``).
+def tokenize_job(model: str, request: LossRequest, *, of_text: bool, chat: bool) -> Job:
+    """The request for the tokens of a text, or of the conversation before it (vLLM's ``/tokenize``).
 
     Args:
         model: The server's name of the model.
         request: The text and the conversation.
         of_text: Whether the text's tokens are wanted.
+        chat: Whether the server renders conversations; else their messages are one text.
     """
     body: dict[str, Any] = {"model": model}
     if of_text:
         body |= {"prompt": request.text, "add_special_tokens": False}
+    elif not chat:
+        body |= {"prompt": plain_text(request.messages), "add_special_tokens": True}
     else:
         body |= {"messages": chat_turns(request.messages), "add_generation_prompt": True}
         if request.settings.chat_template_kwargs:

@@ -105,6 +105,7 @@ def explode_on_bb(completions, **_):
         (lambda completions, **_: {1: 1}, r"gave a dict"),
         (lambda completions, **_: (1 for _ in completions), r"gave a generator"),
         (lambda completions, **_: sys.exit(0), r"broke on rows.jsonl:1 .*SystemExit: 0"),
+        (lambda completions, **_: pytest.skip("no parser"), r"broke on rows.jsonl:1 .*Skipped: no parser"),
         (lambda completions, **_: [1e308, 1, 1], r"rewards: rows.jsonl:1 .* sum of \[inf\] is no finite"),
         (lambda completions, **_: "yes", r"gave a str \(allowed: a list with one number an answer\)"),
         (lambda completions, **_: None, r"gave a NoneType"),
