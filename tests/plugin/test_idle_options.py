@@ -107,6 +107,7 @@ def test_what_does_nothing_is_said(sets, chosen, arguments, said):
         ([NONE, "--gate-fail-on=inconclusive"], "--gate-fail-on: has no effect: without a baseline no*"),
         (["--gate-accept-reason=why"], "--gate-accept-reason: has no effect: no run is accepted*"),
         (["--gate-accept-dirty"], "--gate-accept-dirty: has no effect: no run is accepted*"),
+        (["--gate-weights=nf4"], "--gate-weights: has no effect: whoever runs the model loads it*"),
         (
             ["--gate-engine=vllm", "--gate-server=http://127.0.0.1:9/v1", "--gate-server-args=--seed 1"],
             "--gate-server-args: has no effect: the server of --gate-server is running*",
