@@ -107,7 +107,6 @@ def test_what_does_nothing_is_said(sets, chosen, arguments, said):
         ([NONE, "--gate-fail-on=inconclusive"], "--gate-fail-on: has no effect: without a baseline no*"),
         (["--gate-accept-reason=why"], "--gate-accept-reason: has no effect: no run is accepted*"),
         (["--gate-accept-dirty"], "--gate-accept-dirty: has no effect: no run is accepted*"),
-        (["--gate-weights=nf4"], "--gate-weights: has no effect: whoever runs the model loads it*"),
         (
             ["--gate-engine=vllm", "--gate-server=http://127.0.0.1:9/v1", "--gate-server-args=--seed 1"],
             "--gate-server-args: has no effect: the server of --gate-server is running*",
@@ -184,6 +183,16 @@ def test_a_server_decides_how_it_computes(pytester, write_golden, judge_server):
     assert result.ret == pytest.ExitCode.OK
     named = "--gate-dtype, --gate-device, --gate-workers, --gate-batch-tokens"
     result.stdout.fnmatch_lines([f"tunegate: without effect: {named} (the server decides)"])
+
+
+def test_a_server_loads_its_models_itself(pytester, write_golden, judge_server):
+    write_golden(pytester, "plain", f"name: plain\n{CASES}")
+    judge_server.answer = lambda body: "yes"
+    options = ["--gate-no-forgetting", "--gate-baseline=none", "--gate-weights=nf4"]
+    result = pytester.runpytest_inprocess("-p", "no:xdist", f"--model=openai:m@{judge_server.url}", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = "--gate-weights: has no effect: whoever runs the model loads it: a server is started with*"
+    result.stderr.fnmatch_lines([f"*{said}"])
 
 
 def test_heads_have_no_template(pytester, write_golden, tiny_multitask_dir):

@@ -80,11 +80,3 @@ def test_a_base_that_is_stored_quantised_is_refused(project, tiny_model_dir, tmp
     result, *_ = gate(project, base, "--gate-weights=nf4", "--gate-baseline=none")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --gate-weights nf4: *: its weights are stored quantised (gptq); *"])
-
-
-def test_a_server_loads_its_models_itself(project, judge_server):
-    judge_server.answer = lambda body: "yes"
-    options = ("--gate-weights=nf4", "--gate-baseline=none")
-    result, *_ = gate(project, f"openai:m@{judge_server.url}", *options)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--gate-weights: has no effect: whoever runs the model loads it: *"])
