@@ -138,6 +138,24 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
     )
 
 
+def notes_of_never(golden_set: GoldenSet, level: float = ALPHA) -> tuple[list[str], list[str]]:
+    """The verdicts that a set can never have, each with the reason and what helps.
+
+    Args:
+        golden_set: The whole set.
+        level: One-sided, as for the functions that find them.
+
+    Returns:
+        A note for each metric that can't pass, and one if the pass rate can't regress.
+    """
+    passes = (why_it_never_passes(golden_set, level), *why_metrics_never_pass(golden_set, level))
+    regresses = (why_it_never_regresses(golden_set, level),)
+    of_passes, of_regresses = (
+        [f"{found[0]}: {found[1]}" for found in each if found is not None] for each in (passes, regresses)
+    )
+    return of_passes, of_regresses
+
+
 def _counted(cases: Sequence[GoldenCase]) -> str:
     count, noun = _units(cases).count, "case" if len(cases) == 1 else "cases"
     clusters = "" if count == len(cases) else f" in {count} cluster{'' if count == 1 else 's'}"

@@ -134,22 +134,14 @@ def lint(
 
 def _notes_of(golden_set: GoldenSet, settings: Settings) -> list[str]:
     """How little such a small set can show, and what of it does nothing: no fault of a case."""
-    from harness.authoring.passable import (
-        last_level,
-        why_it_never_passes,
-        why_it_never_regresses,
-        why_metrics_never_pass,
-    )
+    from harness.authoring.passable import last_level, notes_of_never
     from harness.golden.idle_keys import idle_keys
 
     idle = [f"{rule.key} has no effect: {rule.why}: {rule.remedy}" for rule in idle_keys(golden_set)]
     golden_set = _with_margin_of_project(golden_set, settings)
-    level = last_level(golden_set, settings.looks)
-    never_passes = [why_it_never_passes(golden_set, level), *why_metrics_never_pass(golden_set, level)]
-    nevers = (*never_passes, why_it_never_regresses(golden_set, level))
-    notes = [f"{never[0]}: {never[1]}" for never in nevers if never is not None]
-    notes += idle
-    if never_passes == [None] and (seldom := _why_it_seldom_passes(golden_set)) is not None:
+    never_passes, never_regresses = notes_of_never(golden_set, last_level(golden_set, settings.looks))
+    notes = [*never_passes, *never_regresses, *idle]
+    if not never_passes and (seldom := _why_it_seldom_passes(golden_set)) is not None:
         notes.append(seldom)
     return notes
 

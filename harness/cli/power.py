@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.authoring.passable import why_it_never_passes, why_it_never_regresses, why_metrics_never_pass
+from harness.authoring.passable import notes_of_never
 from harness.cli.options import JsonOption
 from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
@@ -88,10 +88,8 @@ def _nevers(golden_set: GoldenSet, margin: float | None) -> Iterator[str]:
     """Verdicts that a set can't have, why, and what helps."""
     if margin is not None:
         golden_set = replace(golden_set, gate=replace(golden_set.gate, margin=margin))
-    never_passes = (why_it_never_passes(golden_set), *why_metrics_never_pass(golden_set))
-    for found in (*never_passes, why_it_never_regresses(golden_set)):
-        if found is not None:
-            yield f"{golden_set.name}: {found[0]}: {found[1]}"
+    for notes in notes_of_never(golden_set):
+        yield from (f"{golden_set.name}: {note}" for note in notes)
 
 
 def _print(

@@ -159,15 +159,11 @@ def _confirmation(
     )
     wanted = answers.times * len(regression.cases)
     # A judge that stopped working must not turn a regression into a pass.
-    problem = (
-        "no case flipped between the two runs, so none was resampled"
-        if not wanted
-        else (
-            f"only {was.answers} and {now.answers} of {wanted} fresh answers a side have a verdict"
-            if min(was.answers, now.answers) * 2 < wanted
-            else ""
-        )
-    )
+    problem = ""
+    if not wanted:
+        problem = "no case flipped between the two runs, so none was resampled"
+    elif min(was.answers, now.answers) * 2 < wanted:
+        problem = f"only {was.answers} and {now.answers} of {wanted} fresh answers a side have a verdict"
     return Confirmation(
         set_name=regression.set_name,
         finding=regression.kind,
