@@ -44,8 +44,8 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     if foreign is None:
         pluginmanager.import_plugin(_PLUGIN)
     else:
-        pluginmanager.register(Off(foreign), _OFF)
-        finder = ProjectsFirst()
+        pluginmanager.register(DisabledGate(foreign), _OFF)
+        finder = OwnPackageFinder()
         sys.meta_path.insert(0, finder)
         config.add_cleanup(lambda: sys.meta_path.remove(finder))
 
@@ -119,7 +119,7 @@ def _has_code(file: Path) -> bool:
     return any(not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)) for each in body)
 
 
-class ProjectsFirst:
+class OwnPackageFinder:
     """Finds the project's own package wherever Python's path has it, also behind ours."""
 
     def find_spec(
@@ -139,7 +139,7 @@ class ProjectsFirst:
         )
 
 
-class Off:
+class DisabledGate:
     """The plugin of a session in which the gate is off."""
 
     def __init__(self, foreign: Path) -> None:

@@ -14,7 +14,7 @@ from benchmarks.performance_judge import judging
 from benchmarks.performance_profile import profile
 from benchmarks.performance_served import served
 from benchmarks.performance_speed import speed
-from benchmarks.performance_ways import GATE, GATED, Amount, FailedRun, Step, Taken, run
+from benchmarks.performance_ways import GATE, GATED, Amount, FailedRun, ResourceUse, Step, run
 from benchmarks.synthetic import FIRST, FURTHER, write_synthetic
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +62,7 @@ def _scaled(cases: int, ways: Sequence[str]) -> Iterator[tuple[str, dict[str, fl
             yield f"{cases} {way}", figures
 
 
-def _in_project(line: tuple[str, ...], directory: Path) -> Taken:
+def _in_project(line: tuple[str, ...], directory: Path) -> ResourceUse:
     return run([sys.executable, *line], directory, statuses=GATED)
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.performance_ways import NEW_TOKENS, FailedRun, Job, Taken, job_of, run, together
+from benchmarks.performance_ways import NEW_TOKENS, FailedRun, Job, ResourceUse, job_of, run, together
 
 LM_EVAL = """\
 task: orders
@@ -34,7 +34,7 @@ def orders():
 """.replace("NEW_TOKENS", str(NEW_TOKENS))
 
 
-def lm_eval(job: Job) -> Taken:
+def lm_eval(job: Job) -> ResourceUse:
     """EleutherAI's lm-eval with its ``hf`` model, for both models one after the other."""
     assert job.peers is not None
     write_lm_eval_task(job)
@@ -57,7 +57,7 @@ def write_lm_eval_task(job: Job) -> None:
     (job.directory / "orders.yaml").write_text(task, encoding="utf-8")
 
 
-def inspect(job: Job) -> Taken:
+def inspect(job: Job) -> ResourceUse:
     """inspect_ai with its ``hf`` provider, for both models one after the other."""
     assert job.peers is not None
     job_of(job, 1, None)

@@ -25,8 +25,8 @@ from benchmarks.performance_ways import (
     Amount,
     FailedRun,
     Job,
+    ResourceUse,
     Step,
-    Taken,
     gate,
     gated_texts,
     job_of,
@@ -41,7 +41,7 @@ CONCURRENT = 16
 _SIDES = ("candidate", "baseline")
 _CHAT, _PLAIN = "local-chat-completions", "local-completions"
 # What asks a server at an address: the time it took. Its texts are then read from the job's directory.
-_Asks: TypeAlias = Callable[[Job, str], Taken]
+_Asks: TypeAlias = Callable[[Job, str], ResourceUse]
 _Reads: TypeAlias = Callable[[Job], dict[str, str]]
 
 
@@ -152,7 +152,7 @@ with openai.OpenAI(base_url=url, api_key="none") as client, ThreadPoolExecutor(c
 """
 
 
-def client(job: Job, url: str) -> Taken:
+def client(job: Job, url: str) -> ResourceUse:
     """The official client, for both models.
 
     Args:
@@ -165,7 +165,7 @@ def client(job: Job, url: str) -> Taken:
     return run([sys.executable, "-c", _CLIENT, asked], job.directory)
 
 
-def own_gate(job: Job, url: str) -> Taken:
+def own_gate(job: Job, url: str) -> ResourceUse:
     """Our gate, with both models behind the server.
 
     Args:
@@ -184,7 +184,7 @@ def _verdict(job: Job) -> str:
     return str(facts["verdict"]["outcome"])
 
 
-def lm_eval(kind: str, job: Job, url: str) -> Taken:
+def lm_eval(kind: str, job: Job, url: str) -> ResourceUse:
     """lm-eval, for both models one after the other.
 
     Args:
@@ -219,7 +219,7 @@ def lm_eval_texts(job: Job) -> dict[str, str]:
     return found
 
 
-def inspect(job: Job, url: str) -> Taken:
+def inspect(job: Job, url: str) -> ResourceUse:
     """inspect_ai with its provider ``openai-api``, for both models one after the other.
 
     Args:
@@ -257,7 +257,7 @@ def inspect_texts(job: Job) -> dict[str, str]:
     return found
 
 
-def promptfoo(job: Job, url: str) -> Taken:
+def promptfoo(job: Job, url: str) -> ResourceUse:
     """Promptfoo with its provider ``openai:chat``, both models in one run.
 
     Args:

@@ -17,8 +17,8 @@ from benchmarks.performance_ways import (
     Amount,
     FailedRun,
     Job,
+    ResourceUse,
     Step,
-    Taken,
     UnfinishedRun,
     bare_loop,
     gate,
@@ -90,11 +90,11 @@ def _late(way: str, kind: str) -> int:
     return _ORDER.get(f"{way} {kind}", 50)
 
 
-def _ways(job: Job, tuned_on: str, rows: Mapping[str, Any]) -> dict[str, Callable[[Job], Taken]]:
-    def tuned(each: Job, most_s: float = MOST_S) -> Taken:
+def _ways(job: Job, tuned_on: str, rows: Mapping[str, Any]) -> dict[str, Callable[[Job], ResourceUse]]:
+    def tuned(each: Job, most_s: float = MOST_S) -> ResourceUse:
         return bare_loop(each, *best_tuned(rows, tuned_on), most_s=most_s)
 
-    ways: dict[str, Callable[[Job], Taken]] = {
+    ways: dict[str, Callable[[Job], ResourceUse]] = {
         "tunegate": lambda each: gate(each, "--gate-no-cache"),
         "bare loop": tuned,
         "one process": lambda each: gate(each, "--gate-no-cache", "--gate-workers=1"),
@@ -148,7 +148,7 @@ def _tuning(job: Job, name: str, tried: Sequence[tuple[int, int | None]]) -> Ste
     return Step(rows=[_tuned_row(name, *each) for each in tried], run=measured, once=True)
 
 
-def _timed(job: Job, name: str, way: str, answer: Callable[[Job], Taken], late: int) -> Step:
+def _timed(job: Job, name: str, way: str, answer: Callable[[Job], ResourceUse], late: int) -> Step:
     def measured() -> Iterator[tuple[str, dict[str, float]]]:
         make_adapter(job)
         try:
@@ -198,13 +198,13 @@ def _with_cache(job: Job, name: str, late: int) -> Step:
     return Step(rows=rows, run=measured, late=late)
 
 
-def _plain_tests(job: Job) -> Taken:
+def _plain_tests(job: Job) -> ResourceUse:
     """As many tests of one line."""
     (job.directory / "test_plain.py").write_text(_PLAIN.format(len(job.prompts)), encoding="utf-8")
     return run([sys.executable, *GATE[:-1], "test_plain.py"], job.directory, statuses=GATED)
 
 
-def _beside_another(measured: Callable[[], Taken]) -> Taken:
+def _beside_another(measured: Callable[[], ResourceUse]) -> ResourceUse:
     """While another process keeps a core busy."""
     with subprocess.Popen([sys.executable, "-c", _BUSY]) as busy:
         try:
@@ -243,7 +243,7 @@ def make_adapter(job: Job) -> None:
             raise FailedRun(f"no adapter was made: {done.stderr.strip()[-300:]}")
 
 
-def fresh(job: Job, name: str, way: Callable[..., Taken], *given: Any) -> Taken:
+def fresh(job: Job, name: str, way: Callable[..., ResourceUse], *given: Any) -> ResourceUse:
     """A way in an empty directory of the job's.
 
     Args:

@@ -150,7 +150,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class ResourceUse:
     """What a process and those that it started took.
 
     Attributes:
@@ -228,7 +228,7 @@ def run(
     statuses: frozenset[int] = frozenset({0}),
     further: Mapping[str, str] | None = None,
     most_s: float = MOST_S,
-) -> Taken:
+) -> ResourceUse:
     """Run a command and measure it.
 
     Args:
@@ -266,7 +266,7 @@ def run(
     process.returncode = os.waitstatus_to_exitcode(status)
     wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    taken = Taken(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024)
+    taken = ResourceUse(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024)
     if wall_s >= most_s:
         raise UnfinishedRun(wall_s)
     if process.returncode not in statuses:
@@ -306,7 +306,7 @@ def write_project(job: Job, wanted: str = "{") -> None:
     )
 
 
-def gate(job: Job, *options: str, threads: int | None = None, model: Path | None = None) -> Taken:
+def gate(job: Job, *options: str, threads: int | None = None, model: Path | None = None) -> ResourceUse:
     """Our gate on base and candidate, or with ``model`` on that alone.
 
     Args:
@@ -345,7 +345,7 @@ def job_of(job: Job, batch: int, threads: int | None) -> list[object]:
     return [*paths, str(job.directory / "answers.json"), batch, threads, ["candidate", "baseline"]]
 
 
-def bare_loop(job: Job, batch: int, threads: int | None, most_s: float = MOST_S) -> Taken:
+def bare_loop(job: Job, batch: int, threads: int | None, most_s: float = MOST_S) -> ResourceUse:
     """A script's loop over ``generate``, sorted by length, for both models one after the other.
 
     Args:
@@ -358,7 +358,7 @@ def bare_loop(job: Job, batch: int, threads: int | None, most_s: float = MOST_S)
     return run(line, job.directory, most_s=most_s)
 
 
-def one_call(job: Job) -> Taken:
+def one_call(job: Job) -> ResourceUse:
     """A test for each case, with one call of ``generate``."""
     (job.directory / "job.json").write_text(json.dumps(job_of(job, 1, None)), encoding="utf-8")
     (job.directory / "test_cases.py").write_text(ONE_CALL, encoding="utf-8")
@@ -372,9 +372,9 @@ def other_texts(job: Job) -> dict[str, str]:
     return found
 
 
-def together(taken: Sequence[Taken]) -> Taken:
+def together(taken: Sequence[ResourceUse]) -> ResourceUse:
     """Several processes, one after the other."""
-    return Taken(
+    return ResourceUse(
         wall_s=sum(each.wall_s for each in taken),
         cpu_s=sum(each.cpu_s for each in taken),
         peak_mb=max(each.peak_mb for each in taken),

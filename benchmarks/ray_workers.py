@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.engines.workers import ray_cluster
-from harness.engines.workers.deal import Done, deal
-from harness.engines.workers.ray_nodes import Loaded, Work, versions
+from harness.engines.workers.deal import FinishedBatch, deal
+from harness.engines.workers.ray_nodes import LoadedNode, Work, versions
 from harness.types import ExecutionPlan
 
 MEAN_S = 0.25
@@ -31,9 +31,9 @@ class SleepingNode:
         """As a Node's."""
         return True
 
-    def load(self, work: Work) -> Loaded:
+    def load(self, work: Work) -> LoadedNode:
         """As a Node's; nothing is loaded."""
-        return Loaded(plan=work.plan, changes={}, workers=self._workers)
+        return LoadedNode(plan=work.plan, changes={}, workers=self._workers)
 
     def prepare(
         self, work: Work, kind: str, requests: Sequence[float], workers: int
@@ -50,7 +50,7 @@ class SleepingNode:
         self._requests = requests
         return [[row] for row in range(len(requests))], self._workers
 
-    def compute(self, slot: int, batch: Sequence[int]) -> Done:
+    def compute(self, slot: int, batch: Sequence[int]) -> FinishedBatch:
         """As a Node's.
 
         Args:
@@ -58,7 +58,7 @@ class SleepingNode:
             batch: The indices of its requests.
         """
         time.sleep(sum(self._requests[row] for row in batch))
-        return Done(worker=slot, found=dict.fromkeys(batch, 1), failures={})
+        return FinishedBatch(worker=slot, found=dict.fromkeys(batch, 1), failures={})
 
 
 def efficiency(nodes: Sequence[int], seconds: float) -> float:

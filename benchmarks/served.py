@@ -145,7 +145,7 @@ def asked_by_client(url: str, adapter: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class HarnessScores:
     """What lm-eval finds through the server, beside its own ``hf``.
 
     Attributes:
@@ -163,7 +163,7 @@ class Scored:
     seconds: tuple[float, float]
 
 
-def scored_by_lm_eval(python: str, url: str, base: Path, work: Path) -> Scored:
+def scored_by_lm_eval(python: str, url: str, base: Path, work: Path) -> HarnessScores:
     """Likelihoods and texts by lm-eval from the server, compared with its own ``hf``."""
     tasks = work / "tasks"
     tasks.mkdir()
@@ -188,7 +188,7 @@ def scored_by_lm_eval(python: str, url: str, base: Path, work: Path) -> Scored:
         for first, second in zip(here["sums_choice"], there["sums_choice"], strict=True)
         for one, other in zip(first, second, strict=True)
     ]
-    return Scored(
+    return HarnessScores(
         likelihoods=len(pairs),
         largest_difference=max(abs(float(one[0]) - float(other[0])) for one, other in pairs),
         greediness_equal=sum(one[1] == other[1] for one, other in pairs),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.studies.monitoring.ledger import Ledger
     from harness.studies.monitoring.production_log import ProductionAnswer
     from harness.studies.monitoring.watch import Watch, Window
-    from harness.studies.monitoring.watched_checks import Watched
+    from harness.studies.monitoring.watched_checks import WatchedChecks
     from harness.types import Run
 
 
@@ -101,7 +101,7 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
     return found.has_risen
 
 
-def _begun(order: Order, watched: "Watched", panel: "Panel | None") -> "Ledger":
+def _begun(order: Order, watched: "WatchedChecks", panel: "Panel | None") -> "Ledger":
     """The stored ledger, or a new one with what the reference allows."""
     from harness.studies.monitoring.events import answers_of_run, judged_events, judged_in_run, names_of
     from harness.studies.monitoring.ledger import counted, hash_of_checks, read_ledger, sample_of
@@ -157,12 +157,12 @@ def _stored_run(order: Order) -> "Run":
     return run
 
 
-def _checks(order: Order) -> "tuple[Watched, list[str]]":
+def _checks(order: Order) -> "tuple[WatchedChecks, list[str]]":
     from harness.golden.load import load_golden_set
-    from harness.studies.monitoring.watched_checks import Watched, common_checks
+    from harness.studies.monitoring.watched_checks import WatchedChecks, common_checks
 
     if order.golden is None:
-        return Watched(), []
+        return WatchedChecks(), []
     found = common_checks(load_golden_set(order.golden).cases, with_judge=bool(order.judge))
     notes = [f"check {name} is not watched: it needs more than an answer" for name in found.left_out]
     if not found.checks and not found.judged:
@@ -181,7 +181,7 @@ def _events(
     order: Order,
     ledger: "Ledger",
     answers: "Sequence[ProductionAnswer]",
-    watched: "Watched",
+    watched: "WatchedChecks",
     panel: "Panel | None",
 ) -> "tuple[Events, frozenset[int]]":
     """What happened in each new answer, and which of them the judge saw."""

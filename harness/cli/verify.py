@@ -84,7 +84,7 @@ def verify(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Replayed:
+class _FileReplay:
     """One file, and what its replay found."""
 
     path: Path
@@ -94,13 +94,13 @@ class _Replayed:
     faults: tuple[str, ...]
 
 
-def _replayed(path: Path, project: Path, allowed: "Permissions", adapter: Path | None) -> _Replayed:
+def _replayed(path: Path, project: Path, allowed: "Permissions", adapter: Path | None) -> _FileReplay:
     from harness.baselines.run_file import read_record_file
     from harness.run.verification import verify as replay
 
     record, changed = read_record_file(path)
     verification = replay(record, project, allowed)
-    return _Replayed(
+    return _FileReplay(
         path=path,
         record=record,
         is_intact=not changed,
@@ -113,7 +113,7 @@ def _replayed(path: Path, project: Path, allowed: "Permissions", adapter: Path |
     )
 
 
-def _show(found: _Replayed, *, named: bool) -> None:
+def _show(found: _FileReplay, *, named: bool) -> None:
     if named:
         say(f"{found.path}:")
     for fault in found.faults[:_MOST_SHOWN]:

@@ -153,7 +153,7 @@ _AFTER = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lacking:
+class MissingVerdicts:
     """Cases of a set without a verdict, more than it tolerates.
 
     Attributes:
@@ -197,7 +197,7 @@ def can_pass_or_fail(result: CaseResult, facts: Mapping[str, MetricFacts]) -> bo
     )
 
 
-def beyond_limits(run: Run, golden_set: GoldenSet) -> list[Lacking]:
+def beyond_limits(run: Run, golden_set: GoldenSet) -> list[MissingVerdicts]:
     """The outcomes without a verdict that more of a set's cases have than it tolerates.
 
     A case that only grades an answer is not missing if one of its scores is gated.
@@ -217,7 +217,7 @@ def beyond_limits(run: Run, golden_set: GoldenSet) -> list[Lacking]:
         for result in results
     )
     return [
-        Lacking(outcome=outcome, cases=cases, n=len(results), tolerated=tolerated)
+        MissingVerdicts(outcome=outcome, cases=cases, n=len(results), tolerated=tolerated)
         for outcome, cases, tolerated in (
             (Outcome.ERRORED, errored, limits.max_errored),
             (Outcome.UNSCORED, unscored, limits.max_unscored),

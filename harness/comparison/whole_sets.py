@@ -323,17 +323,17 @@ def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool 
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class _Rate:
     """A figure over all clusters, and without one of them each."""
 
     whole: float
     without: list[float]
 
 
-def _left_out(counts: "numpy.ndarray") -> _Left:
+def _left_out(counts: "numpy.ndarray") -> _Rate:
     total = counts.sum(axis=0)
     without = [float(value) for value in macro_f1_of(total - counts)] if len(counts) > 1 else []
-    return _Left(float(macro_f1_of(total)), without)
+    return _Rate(float(macro_f1_of(total)), without)
 
 
 def macro_f1_drop(
@@ -359,14 +359,14 @@ def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
 
 
 def _drop_between(
-    now: _Left, before: _Left, counts: "numpy.ndarray", confidence: float
+    now: _Rate, before: _Rate, counts: "numpy.ndarray", confidence: float
 ) -> tuple[Interval, float, float]:
     """As :func:`macro_f1_drop`, given both figures and the candidate's label counts.
 
     What each cluster adds to the drop is compared as a pass rate's clusters are, by one rule for the interval
     and p that takes their sizes into account.
     """
-    left = _Left(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
+    left = _Rate(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
     if len(left.without) < 2:
         return _reach(left, confidence, least=-1.0), 1.0, 1.0
     sizes = [float(size) for size in counts[:, 0, :].sum(axis=1)]
@@ -376,7 +376,7 @@ def _drop_between(
     return interval, min(max(found.high_unseen, left.whole + unseen), 1.0), found.p_value
 
 
-def _reach(left: _Left, confidence: float, *, least: float) -> Interval:
+def _reach(left: _Rate, confidence: float, *, least: float) -> Interval:
     """A figure with its interval by the jackknife, which leaves out one cluster at a time.
 
     Where nothing varies its error is 0, so the interval is never narrower than the share of cases that this

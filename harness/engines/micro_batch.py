@@ -31,7 +31,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _WaitingRequest:
     request: GenerationRequest
     answer: "asyncio.Future[Any]"
     on_text: Callable[[str], None] | None = None
@@ -56,7 +56,7 @@ class MicroBatcher:
         """Start nothing yet."""
         self.engine = engine
         self.batches = 0
-        self._queue: asyncio.Queue[_Waiting | _Work] = asyncio.Queue()
+        self._queue: asyncio.Queue[_WaitingRequest | _Work] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
 
     async def generate(
@@ -71,7 +71,7 @@ class MicroBatcher:
         Raises:
             EngineError: The model failed on it.
         """
-        return cast("Completion", await self._put(lambda answer: _Waiting(request, answer, on_text)))
+        return cast("Completion", await self._put(lambda answer: _WaitingRequest(request, answer, on_text)))
 
     async def trace(self, request: GenerationRequest, wanted: Trace) -> "TracedAnswer":
         """Answer one request with its tokens, together with others that wait for the same.
@@ -83,14 +83,14 @@ class MicroBatcher:
         Raises:
             EngineError: The model failed on it.
         """
-        found = await self._put(lambda answer: _Waiting(request, answer, trace=wanted))
+        found = await self._put(lambda answer: _WaitingRequest(request, answer, trace=wanted))
         return cast("TracedAnswer", found)
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Run other work between two batches, in a thread; its exception is raised here."""
         return cast("_T", await self._put(lambda answer: _Work(work, answer)))
 
-    async def _put(self, entry: "Callable[[asyncio.Future[Any]], _Waiting | _Work]") -> Any:
+    async def _put(self, entry: "Callable[[asyncio.Future[Any]], _WaitingRequest | _Work]") -> Any:
         loop = asyncio.get_running_loop()
         if self._worker is None:
             self._worker = loop.create_task(self._serve())
@@ -106,9 +106,9 @@ class MicroBatcher:
                 entries.append(self._queue.get_nowait())
             # Nothing is computed for a caller that has gone.
             entries = [one for one in entries if not one.answer.cancelled()]
-            groups: dict[Trace | None, list[_Waiting]] = {}
+            groups: dict[Trace | None, list[_WaitingRequest]] = {}
             for one in entries:
-                if isinstance(one, _Waiting):
+                if isinstance(one, _WaitingRequest):
                     groups.setdefault(one.trace, []).append(one)
             for group in groups.values():
                 self.batches += 1
@@ -117,7 +117,7 @@ class MicroBatcher:
                 if isinstance(one, _Work):
                     await _run(one)
 
-    async def _answer(self, waiting: list[_Waiting]) -> None:
+    async def _answer(self, waiting: list[_WaitingRequest]) -> None:
         loop = asyncio.get_running_loop()
 
         def settle(index: int, answer: Any) -> None:
@@ -152,7 +152,7 @@ class MicroBatcher:
         await asyncio.sleep(0)  # lets the last settlements run
         _fail(waiting, EngineError("the engine gave no answer"))
 
-    async def _one_by_one(self, waiting: list[_Waiting], error: EngineError) -> None:
+    async def _one_by_one(self, waiting: list[_WaitingRequest], error: EngineError) -> None:
         """Answer one by one: a batch may fail because of one of its rows, or because it is too large."""
         await asyncio.sleep(0)
         left = [one for one in waiting if not one.answer.done()]
@@ -183,7 +183,7 @@ async def _run(work: _Work) -> None:
             work.answer.set_result(found)
 
 
-def _fail(waiting: "list[_Waiting] | list[_Waiting | _Work]", error: EngineError) -> None:
+def _fail(waiting: "list[_WaitingRequest] | list[_WaitingRequest | _Work]", error: EngineError) -> None:
     for one in waiting:
         if not one.answer.done():
             one.answer.set_exception(error)

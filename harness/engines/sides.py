@@ -89,7 +89,7 @@ def find_roads(
     return Roads(sides=found, homeless=frozenset(homeless))
 
 
-class _Forced:
+class _ForcedRow:
     """A row that is forced to continue with given tokens, and records the model's logits."""
 
     def __init__(self, row: Sequence[int]) -> None:
@@ -119,7 +119,7 @@ def _batch_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> list[
     first = sides[0]
     asked = [(side, row) for side in sides for row in rows]
     adapters = [side.adapter for side, _ in asked]
-    forced = [_Forced(row) for _, row in asked]
+    forced = [_ForcedRow(row) for _, row in asked]
 
     def select_rows(places: list[int]) -> None:
         adapters[:] = [adapters[place] for place in places]
@@ -150,10 +150,10 @@ def _refilled_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> li
     """
     import torch
 
-    def begin(each: _Forced) -> Callable[[object], Row]:
+    def begin(each: _ForcedRow) -> Callable[[object], Row]:
         return lambda _clock: Row(watch=each, choose=each.choose)
 
-    forced = [_Forced(row) for _ in sides for row in rows]
+    forced = [_ForcedRow(row) for _ in sides for row in rows]
     owners = [(side, row) for side in sides for row in rows]
     asked = [
         StreamRow(
@@ -168,7 +168,7 @@ def _refilled_logits(sides: Sequence[Side], rows: Sequence[Sequence[int]]) -> li
     ]
     # The shortest one begins, so that its columns have to move for the others.
     first = min(asked, key=lambda row: len(row.prompt))
-    again = _Forced(owners[first.index][1])
+    again = _ForcedRow(owners[first.index][1])
     others = [row for row in asked if row is not first]
     others.append(replace(first, index=len(asked), begin=begin(again)))
     adapters = [row.adapter for row in [first, *others]]

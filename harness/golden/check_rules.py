@@ -41,20 +41,20 @@ _SPACE_IS_A_VALUE = frozenset({"contains", "icontains"})
 _NULL_IS_A_VALUE = frozenset({"json-equals", "json-path"})
 
 
-class Written(Enum):
+class WrittenNull(Enum):
     """A value that is written as null, which is not the same as no value."""
 
     NULL = "null"
 
 
-def written_value(value: JsonValue, *, is_there: bool) -> JsonValue | Written:
+def written_value(value: JsonValue, *, is_there: bool) -> JsonValue | WrittenNull:
     """A check's value as it is written.
 
     Args:
         value: The value; None without one too.
         is_there: Whether one is written.
     """
-    return Written.NULL if value is None and is_there else value
+    return WrittenNull.NULL if value is None and is_there else value
 
 
 # The types of values in which a number is another one than its text.
@@ -95,7 +95,7 @@ class CheckProblem(Exception):  # noqa: N818 # it becomes a GoldenError once the
 def make_check(
     name: str,
     threshold: float | None,
-    value: JsonValue | Written,
+    value: JsonValue | WrittenNull,
     options: Mapping[str, JsonValue],
     *,
     references: Sequence[str],
@@ -108,7 +108,7 @@ def make_check(
     Args:
         name: The check's type as written.
         threshold: Its threshold, if any.
-        value: Its value, if any; ``Written.NULL`` if null is written.
+        value: Its value, if any; ``WrittenNull.NULL`` if null is written.
         options: Its other keys.
         references: The case's references, used in place of a missing value.
         context: Its retrieved passages.
@@ -140,14 +140,14 @@ class _Place:
 def _made(
     name: str,
     threshold: float | None,
-    written: JsonValue | Written,
+    written: JsonValue | WrittenNull,
     options: Mapping[str, JsonValue],
     place: _Place,
     *,
     is_weighted: bool = False,
 ) -> Check:
-    kind, is_null = _kind_of(name), isinstance(written, Written)
-    value = None if isinstance(written, Written) else written
+    kind, is_null = _kind_of(name), isinstance(written, WrittenNull)
+    value = None if isinstance(written, WrittenNull) else written
     own = {key: item for key, item in options.items() if not _is_common(kind, key)}
     # First: a missing value may be the key that was misspelt.
     given = _options(kind, json.dumps(own, sort_keys=True))

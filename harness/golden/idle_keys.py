@@ -10,7 +10,7 @@ from harness.types.golden import JUDGED_GRADES, TIME_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class GateContext:
     """What is known of a gate beside its golden set.
 
     Attributes:
@@ -22,25 +22,25 @@ class Known:
     exact: bool = True
 
 
-def _is_answered_once(golden_set: GoldenSet, known: Known) -> bool:
+def _is_answered_once(golden_set: GoldenSet, known: GateContext) -> bool:
     """Whether no case can be tested on its own."""
     cases = [case for case in golden_set.cases if case.skip is None]
     can_be = any(case.repeat > 1 or case.key in known.recorded for case in cases)
     return golden_set.gate.max_regressed is not None and not can_be
 
 
-def _only_grades(golden_set: GoldenSet, _known: Known) -> bool:
+def _only_grades(golden_set: GoldenSet, _known: GateContext) -> bool:
     return golden_set.gate.margin is not None and not judged_cases(golden_set)
 
 
-def _varies(golden_set: GoldenSet, known: Known) -> bool:
+def _varies(golden_set: GoldenSet, known: GateContext) -> bool:
     """Whether the set asks about its own cases, and can't of a gated metric, whose answers vary."""
     graded = [cases_of_metric(golden_set, metric) for metric in golden_set.gate.metric_margins]
     varying = any(case.generation.temperature > 0 or not known.exact for cases in graded for case in cases)
     return golden_set.gate.population == "cases" and varying
 
 
-def _asks_own_of(metrics: Collection[str], golden_set: GoldenSet, _known: Known) -> bool:
+def _asks_own_of(metrics: Collection[str], golden_set: GoldenSet, _known: GateContext) -> bool:
     """Whether the set asks about its own cases, and can't of one of these metrics, which it gates."""
     gate = golden_set.gate
     return gate.population == "cases" and any(metric in metrics for metric in gate.metric_margins)
@@ -60,7 +60,7 @@ class KeyRule:
     key: str
     why: str
     remedy: str
-    holds: Callable[[GoldenSet, Known], bool]
+    holds: Callable[[GoldenSet, GateContext], bool]
 
 
 KEY_RULES = (
@@ -92,12 +92,12 @@ KEY_RULES = (
 )
 
 
-def idle_keys(golden_set: GoldenSet, known: Known | None = None) -> list[KeyRule]:
+def idle_keys(golden_set: GoldenSet, known: GateContext | None = None) -> list[KeyRule]:
     """The rules that hold of a golden set.
 
     Args:
         golden_set: The whole set.
         known: What is known of its gate; None before there is one.
     """
-    known = Known() if known is None else known
+    known = GateContext() if known is None else known
     return [rule for rule in KEY_RULES if rule.holds(golden_set, known)]

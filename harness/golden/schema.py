@@ -96,13 +96,13 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     """Unknown keys are refused, and types are not converted: neither "3" nor true is a number."""
 
     model_config = _STRICT
 
 
-class GenerationYaml(_Strict):
+class GenerationYaml(_StrictModel):
     """How answers are sampled."""
 
     max_new_tokens: Annotated[int, Field(ge=1, le=32768, description="Most tokens in an answer.")] = 128
@@ -148,14 +148,14 @@ class GenerationYaml(_Strict):
     ] = False
 
 
-class ToolCallYaml(_Strict):
+class ToolCallYaml(_StrictModel):
     """A call of a tool."""
 
     name: Annotated[Text, Field(description="The tool.")]
     arguments: Annotated[dict[str, JsonValue], Field(description="Its arguments.")] = {}
 
 
-class MessageYaml(_Strict):
+class MessageYaml(_StrictModel):
     """One turn."""
 
     role: Annotated[Role, Field(description="Who speaks; tool: a tool's result.")]
@@ -184,7 +184,7 @@ def _in_openais_form(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [own, {"properties": wrapped, "required": list(wrapped)}]
 
 
-class ToolYaml(_Strict):
+class ToolYaml(_StrictModel):
     """A tool that the model may call."""
 
     model_config = ConfigDict(**{**_STRICT, "json_schema_extra": _in_openais_form})
@@ -207,7 +207,7 @@ class ToolYaml(_Strict):
         return {key: given[key] for key in given if key != "strict"} if is_bool else given
 
 
-class CheckYaml(_Strict):
+class CheckYaml(_StrictModel):
     """A check; its other keys depend on the type."""
 
     model_config = ConfigDict(**{**_STRICT, "extra": "allow"})
@@ -220,14 +220,14 @@ class CheckYaml(_Strict):
     value: Annotated[JsonValue, Field(description="The check's own argument.")] = None
 
 
-class ExampleYaml(_Strict):
+class ExampleYaml(_StrictModel):
     """A question with its answer, before the prompt."""
 
     user: Annotated[Text, Field(description="What the user says.")]
     assistant: Annotated[Text, Field(description="The good answer.")]
 
 
-class DefaultsYaml(_Strict):
+class DefaultsYaml(_StrictModel):
     """Defaults for every case of the set."""
 
     checks: Annotated[
@@ -242,7 +242,7 @@ class DefaultsYaml(_Strict):
     repeat: Annotated[int, Field(ge=1, le=100, description="Answers sampled for every case.")] = 1
 
 
-class TurnYaml(_Strict):
+class TurnYaml(_StrictModel):
     """One of several turns: the model answers each."""
 
     user: Annotated[Text, Field(description="What the user says.")]
@@ -250,7 +250,7 @@ class TurnYaml(_Strict):
     references: Annotated[list[str], Field(description="Good answers to it.")] = []
 
 
-class CaseYaml(_Strict):
+class CaseYaml(_StrictModel):
     """One prompt and what a good answer satisfies."""
 
     id: Annotated[str, Field(pattern=ID_PATTERN, max_length=120, description="Unique in the set.")]
@@ -332,7 +332,7 @@ class CaseYaml(_Strict):
         return self
 
 
-class MetricGateYaml(_Strict):
+class MetricGateYaml(_StrictModel):
     """How one graded metric is gated."""
 
     margin: Annotated[
@@ -341,7 +341,7 @@ class MetricGateYaml(_Strict):
     ] = None
 
 
-class GateYaml(_Strict):
+class GateYaml(_StrictModel):
     """Margins and limits of the gate for this set."""
 
     margin: Annotated[
@@ -366,7 +366,7 @@ class GateYaml(_Strict):
     ] = "sample"
 
 
-class GoldenSetYaml(_Strict):
+class GoldenSetYaml(_StrictModel):
     """A golden set."""
 
     name: Annotated[
@@ -393,7 +393,7 @@ class GoldenSetYaml(_Strict):
         return self
 
 
-class IncludedYaml(_Strict):
+class IncludedYaml(_StrictModel):
     """A file that golden sets include."""
 
     description: Annotated[str, Field(description="What its cases are.")] = ""

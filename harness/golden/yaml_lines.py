@@ -127,7 +127,7 @@ def _read_text(path: Path, text: str) -> Document:
         problem = f"the character U+{ord(found[0]):04X}, which ends a line of YAML 1.1"
         allowed = f'"\\u{ord(found[0]):04x}" in double quotes'
         raise GoldenError(path, len(read[: found.start()].splitlines()), "", problem, allowed)
-    loader = (_Whole if _ESCAPED_PAIR.search(read) else _Fast)(read)
+    loader = (_FullLoader if _ESCAPED_PAIR.search(read) else _FastLoader)(read)
     reader = loader.reader = _Reader(path, read, loader)
     try:
         root = loader.get_single_node()
@@ -175,7 +175,7 @@ def _too_deep(path: Path, line: int | None) -> GoldenError:
     return GoldenError(path, line, "", f"nested deeper than {MAX_DEPTH} levels", "fewer")
 
 
-class _Entrywise:
+class _EntryLoader:
     """Hands each entry of a list at the top to the reader, as soon as the next one begins."""
 
     reader: "_Reader"
@@ -209,11 +209,11 @@ class _Entrywise:
         self._root = self._key = self._list = None
 
 
-class _Whole(_Entrywise, yaml.SafeLoader):
+class _FullLoader(_EntryLoader, yaml.SafeLoader):
     """Reads all that YAML is."""
 
 
-class _Fast(_Entrywise, _Loader):  # type: ignore[misc] # one of two classes
+class _FastLoader(_EntryLoader, _Loader):  # type: ignore[misc] # one of two classes
     """libyaml's, which refuses pairs of escapes."""
 
 

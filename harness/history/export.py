@@ -59,7 +59,7 @@ def export_table(database: Database, table: str, path: Path, run_id: str | None 
     where, values = (f"WHERE {TABLES[table]} = ?", [run_id]) if run_id is not None else ("", [])
     found = database.execute(f"SELECT * FROM {table} {where}", values)
     columns = [name for column in found.description for name in _UNPACKED.get(column[0], (column[0],))]
-    counted = _Counted(found, [column[0] in _UNPACKED for column in found.description])
+    counted = _CountedRows(found, [column[0] in _UNPACKED for column in found.description])
     try:
         with _whole(path) as part:
             write(part, columns, iter(counted))
@@ -68,7 +68,7 @@ def export_table(database: Database, table: str, path: Path, run_id: str | None 
     return counted.count
 
 
-class _Counted:
+class _CountedRows:
     """Rows with packed columns unpacked, and how many there were."""
 
     def __init__(self, rows: Any, packed: Sequence[bool]) -> None:

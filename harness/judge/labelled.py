@@ -44,11 +44,11 @@ CHECKS: dict[Task, str] = {
 Text = Annotated[str, Field(min_length=1)]
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class LabelledItem(_Strict):
+class LabelledItem(_StrictModel):
     """One question with one or two answers, and a person's judgement."""
 
     id: Annotated[str, Field(pattern=ID_PATTERN, max_length=120, description="Unique among all items.")]
@@ -94,7 +94,7 @@ class LabelledItem(_Strict):
         return self
 
 
-class LabelledSet(_Strict):
+class LabelledSet(_StrictModel):
     """A file of labelled items."""
 
     name: Annotated[str, Field(pattern=ID_PATTERN, description="The set's name.")]

@@ -13,7 +13,7 @@ from harness.metrics.judged import task_of
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.statistics.clusters import group, mean_interval, rate_interval, ratio_interval
 from harness.statistics.prediction_powered import (
-    PartlyLabelled,
+    PartlyLabelledItems,
     prediction_powered_difference,
     prediction_powered_mean,
 )
@@ -268,10 +268,10 @@ def _labelled(scored: Sequence[_ScoredLabel]) -> int:
     return sum(one.label is not None for one in scored)
 
 
-def _sample(scored: Sequence[_ScoredLabel]) -> PartlyLabelled:
+def _sample(scored: Sequence[_ScoredLabel]) -> PartlyLabelledItems:
     known = [(one, one.label) for one in scored if one.label is not None]
     others = [one for one in scored if one.label is None]
-    return PartlyLabelled(
+    return PartlyLabelledItems(
         labels=tuple(label for _, label in known),
         judged=tuple(one.judged for one, _ in known),
         judged_only=tuple(one.judged for one in others),

@@ -14,16 +14,16 @@ from harness.types.storage import parse_json
 _Text = Annotated[str, Field(min_length=1)]
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class _Turn(_Strict):
+class _Turn(_StrictModel):
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class _Row(_Strict):
+class _Row(_StrictModel):
     prompt: _Text | Annotated[list[_Turn], Field(min_length=1)]
     answer: str
     rubric: _Text | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from harness.errors import SettingsError
-from harness.golden.idle_keys import Known, idle_keys
+from harness.golden.idle_keys import GateContext, idle_keys
 from harness.history.store import noted_stability
 from harness.plugin.asking_tests import may_get
 from harness.plugin.collection import GoldenItem
@@ -69,7 +69,7 @@ class IdleOptions:
         plan = inputs.plan
         for each in self._sets():
             recorded = noted_stability(inputs.noise, baseline, plan, each.cases)
-            for rule in idle_keys(each, Known(recorded=recorded, exact=plan.dtype in EXACT_DTYPES)):
+            for rule in idle_keys(each, GateContext(recorded=recorded, exact=plan.dtype in EXACT_DTYPES)):
                 yield f"tunegate: without effect: {rule.key} of {each.name} ({rule.why}: {rule.remedy})"
 
 

@@ -64,7 +64,7 @@ def write_line(terminal: pytest.TerminalReporter, text: object, **markup: bool) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ProgressDisplay:
     """Where progress is shown.
 
     Attributes:
@@ -127,22 +127,22 @@ def uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def open_progress(config: pytest.Config) -> Iterator[Shown]:
+def open_progress(config: pytest.Config) -> Iterator[ProgressDisplay]:
     """Live bars on a terminal, else a line every half a minute; nothing with ``-q``."""
     if config.get_verbosity() < 0 or not sys.__stderr__:
-        yield Shown(on_progress=lambda stage, done, total: None)
+        yield ProgressDisplay(on_progress=lambda stage, done, total: None)
         return
     with uncaptured(config):
         if _is_terminal(config):
             with _bars() as on_progress:
-                yield Shown(on_progress=on_progress)
+                yield ProgressDisplay(on_progress=on_progress)
         else:
             with StageLines(partial(_write, config)) as lines:
 
                 def on_lost(lost: int) -> None:
                     lines.lost = lost
 
-                yield Shown(on_progress=lines.show, on_lost=on_lost)
+                yield ProgressDisplay(on_progress=lines.show, on_lost=on_lost)
 
 
 def _write(config: pytest.Config, line: str) -> None:
@@ -291,7 +291,7 @@ def completed(session: pytest.Session) -> bool:
     return session.exitstatus in statuses and early_end(session.config).error is None
 
 
-class _Ended(pytest.exit.Exception):  # type: ignore[name-defined,misc] # pytest gives it to the function
+class _SessionEnd(pytest.exit.Exception):  # type: ignore[name-defined,misc] # pytest gives it to the function
     """Ends the session. pytest shows an exception's class before its message: here ``ERROR:``."""
 
     __module__, __qualname__ = "builtins", "ERROR"
@@ -305,7 +305,7 @@ def end_session(error: InputError | EngineError) -> NoReturn:
     """
     is_input = isinstance(error, InputError)
     status = pytest.ExitCode.USAGE_ERROR if is_input else pytest.ExitCode.INTERNAL_ERROR
-    raise _Ended(str(error), returncode=status) from error
+    raise _SessionEnd(str(error), returncode=status) from error
 
 
 class Questions:

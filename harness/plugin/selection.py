@@ -119,7 +119,7 @@ _MOST_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class OmittedParts:
     """The parts that a session leaves out.
 
     Attributes:
@@ -173,7 +173,7 @@ def left_out_keys(content: GateContent, keys: Collection[str]) -> tuple[str, ...
     return tuple(case.key for golden_set in content.sets for case in golden_set.cases if case.key not in keys)
 
 
-def left_out_of(content: GateContent | None, keys: Collection[str], tests: Sequence[str]) -> LeftOut:
+def left_out_of(content: GateContent | None, keys: Collection[str], tests: Sequence[str]) -> OmittedParts:
     """What is left out where only these cases are answered, and these tests say nothing.
 
     Args:
@@ -182,9 +182,9 @@ def left_out_of(content: GateContent | None, keys: Collection[str], tests: Seque
         tests: The hand-written tests.
     """
     if content is None:
-        return LeftOut(cases={}, tests=tuple(tests))
+        return OmittedParts(cases={}, tests=tuple(tests))
     cases, absent = left_out_cases(content, keys), left_out_keys(content, keys)
-    return LeftOut(cases=cases, keys=absent, tests=tuple(tests))
+    return OmittedParts(cases=cases, keys=absent, tests=tuple(tests))
 
 
 _YAML = {".yaml", ".yml"}

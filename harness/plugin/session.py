@@ -38,7 +38,7 @@ from harness.plugin.progress import (
 )
 from harness.plugin.selection import (
     SELECTION,
-    LeftOut,
+    OmittedParts,
     SeenTests,
     Selection,
     Turns,
@@ -98,7 +98,7 @@ class GateSession:
         self.is_said = False
         self.turns, self.own_tests = Turns(), OwnTests()
         self.uncollected: list[str] = []
-        self.left_out = LeftOut(cases={}, tests=())
+        self.left_out = OmittedParts(cases={}, tests=())
         self.seen, self.reports = SeenTests(others=GoldenItem), KeptReports(config)
         self._belonging, self._items, self._config = list[pytest.Item](), list[pytest.Item](), config
         self._session: Session | None = None

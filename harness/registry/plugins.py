@@ -222,7 +222,7 @@ def load_function(function: Function, place: str) -> Any:
         raise SettingsError(f"{place}: {function} can't be imported: {first_line(error)}") from error
 
 
-class _Current:
+class _CurrentRegistry:
     registry: Registry | None = None
 
 
@@ -232,9 +232,9 @@ def active() -> Registry:
     At first it has the installed plug-ins, and in a command those of the project's conftest.py; it warns on
     standard error.
     """
-    if _Current.registry is None:
-        _Current.registry = Registry(warn=_print, conftest=registering_conftest())
-    return _Current.registry
+    if _CurrentRegistry.registry is None:
+        _CurrentRegistry.registry = Registry(warn=_print, conftest=registering_conftest())
+    return _CurrentRegistry.registry
 
 
 def use_registry(registry: Registry | None) -> Registry | None:
@@ -246,7 +246,7 @@ def use_registry(registry: Registry | None) -> Registry | None:
     Returns:
         The previous one, so that it can be restored.
     """
-    before, _Current.registry = _Current.registry, registry
+    before, _CurrentRegistry.registry = _CurrentRegistry.registry, registry
     return before
 
 

@@ -60,7 +60,7 @@ class RewardKind:
 
     Attributes:
         name: Its ``type``.
-        settings: A subclass of ``trainers.rewards.settings.Weighted`` whose ``type`` is ``Literal[name]``.
+        settings: A subclass of ``trainers.rewards.settings.WeightedReward`` with ``type: Literal[name]``.
         build: Called with the settings and where they are written, for messages; gives a
             ``trainers.rewards.definition.BuiltReward``.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.golden.schema import CHECK_TYPES, base_type
-from harness.types import CaseResult, Check, GoldenCase, Interval, Unscored
+from harness.types import CaseResult, Check, GoldenCase, Interval, UnscoredMetric
 
 if TYPE_CHECKING:
     from harness.judge.calibration import Calibration
@@ -55,7 +55,7 @@ def with_unscored(results: Sequence[CaseResult], distrust: Distrust) -> list[Cas
         replace(
             result,
             unscored=tuple(
-                Unscored(metric=check.type, reason=f"the judge is unreliable: {reason}")
+                UnscoredMetric(metric=check.type, reason=f"the judge is unreliable: {reason}")
                 for check in result.case.single_checks
                 if (reason := distrust.reason(result.case, check))
             ),

@@ -102,7 +102,7 @@ def verify(record: GateRecord, root: Path, allowed: Permissions) -> Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Compared:
+class _CaseComparison:
     """One case's recorded result, with the scores that could be computed again."""
 
     result: CaseResult
@@ -132,14 +132,16 @@ def _rescored(run: Run, allowed: Permissions) -> list[CaseResult]:
     return score_cases(cases, completions, judging=Judging(allowed=allowed))
 
 
-def _compared(side: str, old: CaseResult, new: CaseResult) -> _Compared:
+def _compared(side: str, old: CaseResult, new: CaseResult) -> _CaseComparison:
     faults: list[str] = []
     unverified: list[str] = []
     count = 0
     if old.outcome is Outcome.SKIPPED:
-        return _Compared(result=old, scores=0, faults=(), unverified=())
+        return _CaseComparison(result=old, scores=0, faults=(), unverified=())
     if all(answer.completion is None for answer in answers_of(old)):
-        return _Compared(result=old, scores=0, faults=(), unverified=("answers whose text is not stored",))
+        return _CaseComparison(
+            result=old, scores=0, faults=(), unverified=("answers whose text is not stored",)
+        )
     is_whole = True
     for then, now in zip(answers_of(old), answers_of(new), strict=False):
         again = _by_metric(now.scores)
@@ -159,7 +161,7 @@ def _compared(side: str, old: CaseResult, new: CaseResult) -> _Compared:
         is_whole = is_whole and not then.errors
     if is_whole and old.outcome is not new.outcome:
         faults.append(f"{side} {old.key}: the outcome is {old.outcome}, recomputed {new.outcome}")
-    return _Compared(
+    return _CaseComparison(
         result=new if is_whole else old, scores=count, faults=tuple(faults), unverified=tuple(unverified)
     )
 

@@ -14,7 +14,7 @@ from harness.settings.values import (
     ENGINES,
     FAIL_ON,
     WEIGHTS,
-    Allowed,
+    AllowedValues,
     Dtype,
     EngineName,
     FailOn,
@@ -371,7 +371,7 @@ SETTINGS: Mapping[str, Option] = {
 def allowed_values(name: str) -> str:
     """The allowed values of a setting, in words."""
     metadata = Settings.model_fields[name].metadata
-    return next(each.text for each in metadata if isinstance(each, Allowed))
+    return next(each.text for each in metadata if isinstance(each, AllowedValues))
 
 
 def environment_variable(name: str) -> str:

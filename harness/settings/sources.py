@@ -98,7 +98,7 @@ class _Table(PyprojectTomlConfigSettingsSource):
         return {tool: {tunegate: {name: _typed(name, value) for name, value in self.values.items()}}}
 
 
-class _Loaded(Settings, BaseSettings):
+class _LoadedSettings(Settings, BaseSettings):
     """Settings from the sources of one call."""
 
     model_config = SettingsConfigDict(
@@ -135,7 +135,7 @@ def read_sources(flags: Mapping[str, object], path: Path, environment: Mapping[s
     Raises:
         SettingsError: A file that can't be read, an unknown key, or a value that isn't allowed.
     """
-    variables = EnvSettingsSource(_Loaded)
+    variables = EnvSettingsSource(_LoadedSettings)
     # By setting, in the letter case that the source expects.
     variables.env_vars = {
         environment_variable(name).lower(): environment[environment_variable(name)]
@@ -143,12 +143,14 @@ def read_sources(flags: Mapping[str, object], path: Path, environment: Mapping[s
         if environment_variable(name) in environment
     }
     try:
-        table = _Table(_Loaded, path)
+        table = _Table(_LoadedSettings, path)
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: {error}") from error
     try:
-        given: dict[str, Any] = {"sources": (InitSettingsSource(_Loaded, dict(flags)), variables, table)}
-        loaded = _Loaded(**given)
+        given: dict[str, Any] = {
+            "sources": (InitSettingsSource(_LoadedSettings, dict(flags)), variables, table)
+        }
+        loaded = _LoadedSettings(**given)
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         key = f"{path}: [tool.tunegate] {table.written.get(name, name)}"

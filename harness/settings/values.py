@@ -36,7 +36,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class AllowedValues:
     """The allowed values of a type, for messages."""
 
     text: str
@@ -144,84 +144,88 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 WEIGHTS = ("stored", "nf4")
 ENGINES = ("transformers", "vllm", "ray[:ADDRESS]")
 FAIL_ON = ("regress", "inconclusive", "case")
-Dtype: TypeAlias = Annotated[Literal["auto", "float32", "bfloat16", "float16"], Allowed(" | ".join(DTYPES))]
-EngineName: TypeAlias = Annotated[
-    str, Field(pattern=r"^(transformers|vllm|ray|ray:\S+)$"), Allowed(" | ".join(ENGINES))
+Dtype: TypeAlias = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"], AllowedValues(" | ".join(DTYPES))
 ]
-StoredWeights: TypeAlias = Annotated[Literal["stored", "nf4"], Allowed(" | ".join(WEIGHTS))]
-FailOn: TypeAlias = Annotated[Literal["regress", "inconclusive", "case"], Allowed(" | ".join(FAIL_ON))]
+EngineName: TypeAlias = Annotated[
+    str, Field(pattern=r"^(transformers|vllm|ray|ray:\S+)$"), AllowedValues(" | ".join(ENGINES))
+]
+StoredWeights: TypeAlias = Annotated[Literal["stored", "nf4"], AllowedValues(" | ".join(WEIGHTS))]
+FailOn: TypeAlias = Annotated[Literal["regress", "inconclusive", "case"], AllowedValues(" | ".join(FAIL_ON))]
 # An empty path would be the project's folder, and an empty variable is no choice.
-_WRITTEN, _NOT_EMPTY = Field(pattern=r"\S"), Allowed("a text that is not empty")
+_WRITTEN, _NOT_EMPTY = Field(pattern=r"\S"), AllowedValues("a text that is not empty")
 Text: TypeAlias = Annotated[str, _WRITTEN, _NOT_EMPTY]
 OptionalText: TypeAlias = Annotated[str | None, _WRITTEN, _NOT_EMPTY]
-Words: TypeAlias = Annotated[str, Allowed("a text")]
-Switch: TypeAlias = Annotated[bool, BeforeValidator(_switch), Allowed("true | false")]
+Words: TypeAlias = Annotated[str, AllowedValues("a text")]
+Switch: TypeAlias = Annotated[bool, BeforeValidator(_switch), AllowedValues("true | false")]
 Paths: TypeAlias = Annotated[
-    tuple[str, ...], BeforeValidator(_paths), Field(min_length=1), Allowed("a path or a list of paths")
+    tuple[str, ...], BeforeValidator(_paths), Field(min_length=1), AllowedValues("a path or a list of paths")
 ]
 OptionalPaths: TypeAlias = Annotated[
-    tuple[str, ...] | None, BeforeValidator(_paths), Allowed("a path or a list of paths")
+    tuple[str, ...] | None, BeforeValidator(_paths), AllowedValues("a path or a list of paths")
 ]
 Models: TypeAlias = Annotated[
     tuple[str, ...],
     BeforeValidator(_models),
-    Allowed('a directory or name, several as JSON such as ["adapters/a", "adapters/b"]'),
+    AllowedValues('a directory or name, several as JSON such as ["adapters/a", "adapters/b"]'),
 ]
 Judges: TypeAlias = Annotated[
     tuple[str, ...],
     BeforeValidator(_judges),
-    Allowed("openai:MODEL@URL | local:MODEL | reward:DIR, several separated by spaces"),
+    AllowedValues("openai:MODEL@URL | local:MODEL | reward:DIR, several separated by spaces"),
 ]
 Trackers: TypeAlias = Annotated[
     tuple[str, ...],
     BeforeValidator(_words),
-    Allowed("mlflow | wandb | tensorboard | trackio, or one with :TARGET; several separated by spaces"),
+    AllowedValues("mlflow | wandb | tensorboard | trackio, or one with :TARGET; several separated by spaces"),
 ]
 Fraction: TypeAlias = Annotated[
     float | None,
     Field(ge=0, le=1, allow_inf_nan=False),
     BeforeValidator(_number),
-    Allowed("a number from 0 to 1"),
+    AllowedValues("a number from 0 to 1"),
 ]
-Positive: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_whole), Allowed("a whole number from 1")]
+Positive: TypeAlias = Annotated[
+    int, Field(ge=1), BeforeValidator(_whole), AllowedValues("a whole number from 1")
+]
 Tokens: TypeAlias = Annotated[
-    int | None, Field(ge=1), BeforeValidator(_whole), Allowed("a whole number from 1")
+    int | None, Field(ge=1), BeforeValidator(_whole), AllowedValues("a whole number from 1")
 ]
 WorkerCount: TypeAlias = Annotated[
     int | None,
     Field(ge=1),
     BeforeValidator(_workers),
-    Allowed("auto | a whole number from 1"),
+    AllowedValues("auto | a whole number from 1"),
 ]
 Times: TypeAlias = Annotated[
     int,
     Field(ge=0, le=_MOST_CONFIRMATIONS),
     BeforeValidator(_whole),
-    Allowed(f"a whole number from 0 to {_MOST_CONFIRMATIONS}"),
+    AllowedValues(f"a whole number from 0 to {_MOST_CONFIRMATIONS}"),
 ]
 Looks: TypeAlias = Annotated[
     int,
     Field(ge=1, le=_MOST_LOOKS),
     BeforeValidator(_whole),
-    Allowed(f"a whole number from 1 to {_MOST_LOOKS}"),
+    AllowedValues(f"a whole number from 1 to {_MOST_LOOKS}"),
 ]
 Seconds: TypeAlias = Annotated[
     float,
     Field(gt=0, allow_inf_nan=False),
     BeforeValidator(_number),
-    Allowed("a number of seconds above 0"),
+    AllowedValues("a number of seconds above 0"),
 ]
 _Price: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number)]
 Prices: TypeAlias = Annotated[
-    tuple[_Price, _Price] | None, BeforeValidator(_prices), Allowed("two numbers such as 0.15/0.60")
+    tuple[_Price, _Price] | None, BeforeValidator(_prices), AllowedValues("two numbers such as 0.15/0.60")
 ]
 TemplateValues: TypeAlias = Annotated[
     Mapping[str, JsonValue],
     BeforeValidator(_template_values),
-    Allowed('JSON such as {"enable_thinking": false}'),
+    AllowedValues('JSON such as {"enable_thinking": false}'),
 ]
 KeptRuns: TypeAlias = Annotated[
     tuple[int | None, int | None] | None,
     BeforeValidator(_kept_runs),
-    Allowed("a number of runs such as 200, of days such as 90d, or both: 200,90d"),
+    AllowedValues("a number of runs such as 200, of days such as 90d, or both: 200,90d"),
 ]

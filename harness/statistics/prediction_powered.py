@@ -11,7 +11,7 @@ _NO_SPREAD = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartlyLabelled:
+class PartlyLabelledItems:
     """Items that a judge scored, of which people labelled a random part.
 
     Attributes:
@@ -60,7 +60,7 @@ class _Estimate:
 
 
 def prediction_powered_mean(
-    items: PartlyLabelled,
+    items: PartlyLabelledItems,
     confidence: float = CONFIDENCE,
     *,
     least: float = -math.inf,
@@ -94,8 +94,8 @@ def prediction_powered_mean(
 
 
 def prediction_powered_difference(
-    first: PartlyLabelled,
-    second: PartlyLabelled,
+    first: PartlyLabelledItems,
+    second: PartlyLabelledItems,
     confidence: float = CONFIDENCE,
     *,
     span: float = math.inf,
@@ -199,7 +199,7 @@ def _reach(found: _Estimate, confidence: float, own_skewness: float = 0.0) -> tu
     return -low, high
 
 
-def _estimate(items: PartlyLabelled, confidence: float, span: float) -> _Estimate:
+def _estimate(items: PartlyLabelledItems, confidence: float, span: float) -> _Estimate:
     n, more = len(items.labels), len(items.judged_only)
     clusters = items.clusters or tuple(range(n + more))
     if len(items.judged) != n or len(clusters) != n + more:

@@ -80,7 +80,7 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answered:
+class _PlanAnswers:
     """A plan's run, and the next token's distributions on the first cases; None without log-probabilities."""
 
     run: Run
@@ -141,8 +141,8 @@ def measure_parity(
     """
     if model.engine is not None:
         raise SettingsError(f"{model.label}: a plug-in's engine has no other plans to compare")
-    answered: dict[str, _Answered] = {}
-    again: dict[str, _Answered] = {}
+    answered: dict[str, _PlanAnswers] = {}
+    again: dict[str, _PlanAnswers] = {}
     for name in names:
         named, plan = _planned(name, model)
         plan = replace(plan, chat_template_kwargs=chat_template_kwargs or {})
@@ -179,7 +179,7 @@ def _planned(name: str, model: ModelRef) -> tuple[ModelRef, ExecutionPlan]:
     return served, choose_plan("auto", "auto", None, [served])
 
 
-def _compared(name: str, first: str, found: _Answered, other: _Answered, keys: Sequence[str]) -> Parity:
+def _compared(name: str, first: str, found: _PlanAnswers, other: _PlanAnswers, keys: Sequence[str]) -> Parity:
     """A plan compared with an earlier one."""
     comparison, verdict = run_gate(found.run, other.run)
     flipped = sum(len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE)
@@ -209,7 +209,7 @@ def _computed(
     on_progress: Progress,
     *,
     allowed: Permissions,
-) -> _Answered:
+) -> _PlanAnswers:
     """One plan's run, and the next token's distributions on the first cases."""
     started_at, started = datetime.now(UTC), time.perf_counter()
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
@@ -243,7 +243,7 @@ def _computed(
     )
     first = cases[:_LOGIT_CASES]
     asked = plan_workload({CANDIDATE: model}, first, chat_template_kwargs=plan.chat_template_kwargs).answers
-    return _Answered(run=run, tokens=_next_tokens(opened[0], asked))
+    return _PlanAnswers(run=run, tokens=_next_tokens(opened[0], asked))
 
 
 def _next_tokens(engine: Engine, requests: Sequence[GenerationRequest]) -> Sequence[NextToken] | None:

@@ -25,7 +25,7 @@ from harness.types.golden import (
     set_of,
 )
 from harness.types.interval import Interval
-from harness.types.metric import MetricFacts, Unscored
+from harness.types.metric import MetricFacts, UnscoredMetric
 from harness.types.permissions import NOTHING_ALLOWED, Permissions
 from harness.types.run import (
     EXACT_DTYPES,
@@ -164,7 +164,7 @@ __all__ = [
     "TripwireFinding",
     "Turn",
     "UnpairedFinding",
-    "Unscored",
+    "UnscoredMetric",
     "Verdict",
     "id_of",
     "set_of",

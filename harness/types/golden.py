@@ -201,7 +201,7 @@ class Turn:
     references: tuple[str, ...] = ()
 
 
-class _Hashed:
+class _HashedRecord:
     """Remembers what a run needs a dozen times of each case; it is no field, and a changed copy has none."""
 
     __slots__ = ("_hash", "_key")
@@ -210,7 +210,7 @@ class _Hashed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GoldenCase(_Hashed):
+class GoldenCase(_HashedRecord):
     """One prompt and what a good answer to it satisfies.
 
     Attributes:

@@ -26,7 +26,7 @@ class MetricFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unscored:
+class UnscoredMetric:
     """A check that was left without a score on purpose, such as one whose judge is unreliable for it."""
 
     metric: str

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator
 
 from harness.types.golden import GoldenCase, GoldenSet, JsonValue, Message
-from harness.types.metric import MetricFacts, Unscored
+from harness.types.metric import MetricFacts, UnscoredMetric
 from harness.types.training import TrainingManifest, stored_manifest
 from tunegate.printable import encodable
 
@@ -125,7 +125,7 @@ class CaseResult:
     errors: tuple[MetricError, ...] = ()
     outcome: Outcome
     repeats: tuple[Repeat, ...] = ()
-    unscored: tuple[Unscored, ...] = ()
+    unscored: tuple[UnscoredMetric, ...] = ()
 
     @property
     def key(self) -> str:

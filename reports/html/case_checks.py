@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.metrics.definition import quote
-from harness.types import CaseResult, Check, MetricError, MetricFacts, Score, Unscored
+from harness.types import CaseResult, Check, MetricError, MetricFacts, Score, UnscoredMetric
 from reports.html import figures
 from reports.html.case_view import CheckRow, Mark, excerpt
 from reports.html.text import one_line
@@ -75,17 +75,17 @@ def _check_row(
     ]
 
 
-def _entries(result: CaseResult) -> list[Score | MetricError | Unscored]:
+def _entries(result: CaseResult) -> list[Score | MetricError | UnscoredMetric]:
     return [*result.scores, *result.errors, *result.unscored]
 
 
-def _nth(result: CaseResult, name: str, place: int) -> Score | MetricError | Unscored | None:
+def _nth(result: CaseResult, name: str, place: int) -> Score | MetricError | UnscoredMetric | None:
     """The result of the nth check of one type. Scores come before errors, each in the checks' order."""
     found = [entry for entry in _entries(result) if entry.metric == name]
     return found[place] if place < len(found) else None
 
 
-def explained(entry: Score | MetricError | Unscored | None, result: CaseResult) -> str:
+def explained(entry: Score | MetricError | UnscoredMetric | None, result: CaseResult) -> str:
     """Why a check passed, failed or has no score, with "the pattern" in place of a long pattern.
 
     Args:
@@ -96,7 +96,7 @@ def explained(entry: Score | MetricError | Unscored | None, result: CaseResult) 
         return ""
     if isinstance(entry, MetricError):
         return entry.error
-    if isinstance(entry, Unscored):
+    if isinstance(entry, UnscoredMetric):
         return entry.reason
     text = entry.explanation
     for check in result.case.checks:
@@ -106,12 +106,12 @@ def explained(entry: Score | MetricError | Unscored | None, result: CaseResult) 
     return text
 
 
-def _mark(entry: Score | MetricError | Unscored | None, facts: MetricFacts | None) -> Mark | None:
+def _mark(entry: Score | MetricError | UnscoredMetric | None, facts: MetricFacts | None) -> Mark | None:
     if entry is None:
         return None
     if isinstance(entry, MetricError):
         return Mark(value="error", passed=False)
-    if isinstance(entry, Unscored):
+    if isinstance(entry, UnscoredMetric):
         return Mark(value="unscored")
     binary = facts is not None and facts.kind == "binary"
     return Mark(value="" if binary else figures.score(entry.value), passed=entry.passed)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.golden.idle_keys import KEY_RULES, Known, idle_keys
+from harness.golden.idle_keys import KEY_RULES, GateContext, idle_keys
 from harness.golden.load import load_golden_set
 
 CHECKED, GRADED = "{type: exact-match}", "{type: levenshtein}"
@@ -45,15 +45,15 @@ def test_a_key_that_does_nothing_is_told_from_one_that_acts(tmp_path, gate, idle
 
 def test_greedy_answers_vary_too_where_they_do_not_reproduce(tmp_path):
     golden_set = loaded(tmp_path, f"population: cases, {METRICS}")
-    (found,) = idle_keys(golden_set, Known(exact=False))
+    (found,) = idle_keys(golden_set, GateContext(exact=False))
     assert found.key == "gate.population: cases"
-    assert idle_keys(golden_set, Known(exact=True)) == []
+    assert idle_keys(golden_set, GateContext(exact=True)) == []
 
 
 def test_a_noise_record_lets_a_single_answer_show_a_regression(tmp_path):
     golden_set = loaded(tmp_path, "max_regressed: 0", checks=CHECKED)
-    assert idle_keys(golden_set, Known(recorded=["mine/one"])) == []
-    assert idle_keys(golden_set, Known(recorded=["mine/other"]))
+    assert idle_keys(golden_set, GateContext(recorded=["mine/one"])) == []
+    assert idle_keys(golden_set, GateContext(recorded=["mine/other"]))
 
 
 def test_every_rule_is_tested_above():

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import brentq
 
 from harness.statistics.prediction_powered import (
-    PartlyLabelled,
+    PartlyLabelledItems,
     prediction_powered_difference,
     prediction_powered_mean,
 )
@@ -41,7 +41,7 @@ def draw_items(draw, n, more, rate, flatter):
 
 
 def partly(labels, judged, judged_only=(), clusters=()):
-    return PartlyLabelled(
+    return PartlyLabelledItems(
         labels=tuple(labels), judged=tuple(judged), judged_only=tuple(judged_only), clusters=tuple(clusters)
     )
 
@@ -302,7 +302,7 @@ def test_rates_near_either_end_are_covered(n, more, accuracy, rate):
     for _ in range(runs):
         truth = random.random(n + more) < rate
         judged = np.where(random.random(n + more) < accuracy, truth, ~truth).astype(float)
-        items = PartlyLabelled(
+        items = PartlyLabelledItems(
             labels=tuple(truth[:n].astype(float)), judged=tuple(judged[:n]), judged_only=tuple(judged[n:])
         )
         found = prediction_powered_mean(items, least=0.0, most=1.0)
@@ -316,7 +316,7 @@ def test_a_worked_example_of_a_rate():
 
     0.9 x 0.1 / 9 + 0.5 / 100 = 0.015, as much as 0.8636 x 0.1364 / 0.015 = 7.85 cases tell.
     """
-    items = PartlyLabelled(labels=(1.0,) * 9 + (0.0,), judged=(1.0,) * 10)
+    items = PartlyLabelledItems(labels=(1.0,) * 9 + (0.0,), judged=(1.0,) * 10)
     found = prediction_powered_mean(items, least=0.0, most=1.0)
     variance, inside = 0.015, 9.5 / 11
     cases = inside * (1 - inside) / variance
@@ -341,7 +341,7 @@ def test_a_judge_that_errs_one_way_is_covered_on_both_sides(right, wrong):
             truth = random.random(n + 500) < 0.5
             says = np.where(truth, random.random(n + 500) < passes, random.random(n + 500) >= fails)
             labels, judged = truth.astype(float), says.astype(float)
-            items = PartlyLabelled(
+            items = PartlyLabelledItems(
                 labels=tuple(labels[:n]), judged=tuple(judged[:n]), judged_only=tuple(judged[n:])
             )
             found = prediction_powered_mean(items, least=0.0, most=1.0)

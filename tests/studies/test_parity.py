@@ -10,7 +10,7 @@ from harness.engines.open import describe_model
 from harness.engines.served.next_token import NextToken, largest_change
 from harness.errors import SettingsError
 from harness.golden.load import load_golden_set
-from harness.studies.parity import _Answered, _compared, check_plans, measure_parity, split_plans
+from harness.studies.parity import _compared, _PlanAnswers, check_plans, measure_parity, split_plans
 from harness.types import Outcome
 
 CASES = "\n".join(
@@ -135,5 +135,7 @@ def test_what_neither_plan_answered_is_no_equal_text(make_run, make_result):
     results = [make_result(f"s/{place}") for place in range(4)]
     broken = [replace(each, completion=None, outcome=Outcome.ERRORED) for each in results]
     runs = [make_run([*broken[:lost], *results[lost:]]) for lost in (1, 2)]
-    found = _compared("b", "a", *(_Answered(run=run, tokens=None) for run in runs), [r.key for r in results])
+    found = _compared(
+        "b", "a", *(_PlanAnswers(run=run, tokens=None) for run in runs), [r.key for r in results]
+    )
     assert found.same_text.estimate == pytest.approx(2 / 3)

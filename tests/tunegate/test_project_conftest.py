@@ -28,10 +28,10 @@ VOICE = """
 from typing import Literal
 
 from trainers.config import StrictModel
-from trainers.rewards.settings import Weighted
+from trainers.rewards.settings import WeightedReward
 
 
-class Loud(Weighted):
+class Loud(WeightedReward):
     type: Literal["loud"]
 
 

@@ -27,7 +27,7 @@ _OTHERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class TrainingGate:
     """The gate of a training.
 
     Attributes:
@@ -60,7 +60,7 @@ class Asking:
         return [case for case in self.cases if case.skip is None]
 
 
-def prepare_asking(given: Mapping[str, Any]) -> Asking:
+def prepare_asking(given: Mapping[str, Any]) -> TrainingGate:
     """Read the golden sets and check that everything they need is available.
 
     Args:
@@ -90,7 +90,7 @@ def prepare_asking(given: Mapping[str, Any]) -> Asking:
         directory,
         allowed=settings.permissions,
     )
-    return Asking(
+    return TrainingGate(
         settings=settings,
         given=given,
         root=root,

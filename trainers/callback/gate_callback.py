@@ -14,7 +14,7 @@ from harness.run.judging import against_itself
 from harness.statistics.spending import SpendingShape
 from harness.types import GateRecord, GateVerdict, ModelRef, Run
 from harness.types.golden import ALPHA
-from trainers.callback.asking import Asking, prepare_asking
+from trainers.callback.asking import TrainingGate, prepare_asking
 from trainers.callback.kept_checkpoint import DIRECTORY, keep_checkpoint
 from trainers.callback.live_answers import answer_live, has_finite_weights
 from trainers.callback.live_checks import check_model, check_room
@@ -82,7 +82,7 @@ class GateCallback(TrainerCallback):
         self.best: Path | None = None
         self._given, self._baseline_name = given, baseline
         self._every, self._stop, self._spending, self._where = every, stop, spending, where
-        self._asking: Asking | None = None
+        self._asking: TrainingGate | None = None
         self._baseline: Run | None = None
         self._base: ModelRef | None = None
         self._trainer: Any = None
@@ -217,7 +217,7 @@ class GateCallback(TrainerCallback):
         return record
 
     def _find_baseline(
-        self, asking: Asking, model: Any, tokenizer: Any, args: TrainingArguments, state: TrainerState
+        self, asking: TrainingGate, model: Any, tokenizer: Any, args: TrainingArguments, state: TrainerState
     ) -> Run:
         """The run to compare with: a stored one, or that of the model as it is before the first step."""
         name = self._baseline_name

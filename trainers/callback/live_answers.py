@@ -19,7 +19,7 @@ from harness.run.generation import answer_cases
 from harness.run.judging import texts_of
 from harness.run.session import score_sides
 from harness.types import ExecutionPlan, ModelRef, Placement, Run
-from trainers.callback.asking import Asking
+from trainers.callback.asking import TrainingGate
 from trainers.measure.sampling import side_of
 
 
@@ -33,7 +33,7 @@ def answer_live(
     tokenizer: Any,
     args: Any,
     reference: ModelRef,
-    asking: Asking,
+    asking: TrainingGate,
     *,
     adapter_on: bool = True,
     baseline: Run | None = None,
@@ -90,7 +90,7 @@ def answer_live(
     )
 
 
-def _plan_of(model: Any, args: Any, asking: Asking, side: Side) -> ExecutionPlan:
+def _plan_of(model: Any, args: Any, asking: TrainingGate, side: Side) -> ExecutionPlan:
     dtype = "bfloat16" if args.bf16 else "float16" if args.fp16 else str(model.dtype).removeprefix("torch.")
     return ExecutionPlan(
         engine="transformers",

@@ -6,7 +6,7 @@ from harness.errors import PromptError, SettingsError
 from harness.prompts.rendering import render_prompt, text_ids
 from harness.prompts.tokenizers import places
 from harness.run.workload import load_passages, with_kwargs
-from trainers.callback.asking import Asking
+from trainers.callback.asking import TrainingGate
 
 
 def check_model(model: Any, tokenizer: Any, args: Any) -> None:
@@ -33,7 +33,7 @@ def check_model(model: Any, tokenizer: Any, args: Any) -> None:
         )
 
 
-def check_room(model: Any, tokenizer: Any, asking: Asking) -> None:
+def check_room(model: Any, tokenizer: Any, asking: TrainingGate) -> None:
     """Check that each prompt can be rendered, and that the model has room for it and its answer.
 
     Args:

@@ -23,7 +23,7 @@ from harness.run.session import run_session
 from harness.settings import load_settings
 from harness.types import GateRecord, Run
 from harness.types.storage import decode, encode, write_whole
-from trainers.callback.asking import Asking, prepare_asking
+from trainers.callback.asking import TrainingGate, prepare_asking
 
 # A process of its own is none of the training's.
 _OF_LAUNCHER = (
@@ -37,7 +37,7 @@ _OF_LAUNCHER = (
 )
 
 
-def answer_checkpoint(checkpoint: Path, asking: Asking) -> tuple[Run, Run]:
+def answer_checkpoint(checkpoint: Path, asking: TrainingGate) -> tuple[Run, Run]:
     """Run a checkpoint and the baseline in a process of its own.
 
     Args:

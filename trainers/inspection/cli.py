@@ -29,7 +29,7 @@ from trainers.inspection.findings import (
     read_data,
     words_in,
 )
-from trainers.inspection.masked_example import Part, Rendered, plain_parts, rendered
+from trainers.inspection.masked_example import Part, RenderedRow, plain_parts, rendered
 from tunegate.exit_status import ExitStatus
 
 app = typer.Typer(help="Training data: check it before it is trained on.", no_args_is_help=True)
@@ -125,9 +125,9 @@ def _open_base(base: str | None, chat_template: str | None) -> _Base | None:
     return _Base(tokenizer=tokenizer, config=config, ends=stored_ends(directory, tokenizer))
 
 
-def _rendered(data: ReadData, base: _Base, learn: Learn) -> tuple[list[Rendered | None], list[_Refused]]:
+def _rendered(data: ReadData, base: _Base, learn: Learn) -> tuple[list[RenderedRow | None], list[_Refused]]:
     """Each row with the base's template, None for one that it refuses; and the refusals."""
-    made: list[Rendered | None] = []
+    made: list[RenderedRow | None] = []
     refused: list[_Refused] = []
     for one, place in zip(data.examples.rows, data.examples.places, strict=True):
         try:
@@ -157,7 +157,7 @@ def _print_rows(console: Console, data: ReadData) -> None:
 def _print_lengths(
     console: Console,
     data: ReadData,
-    made: Sequence[Rendered | None] | None,
+    made: Sequence[RenderedRow | None] | None,
     refused: Sequence[_Refused],
     limit: int,
 ) -> int:
@@ -222,7 +222,7 @@ def _print_leaks(console: Console, found: Leaks) -> bool:
 
 
 def _print_example(
-    console: Console, data: ReadData, made: Sequence[Rendered | None] | None, learn: Learn, row: int
+    console: Console, data: ReadData, made: Sequence[RenderedRow | None] | None, learn: Learn, row: int
 ) -> None:
     rows, places = data.examples.rows, data.examples.places
     one = None if made is None else made[row - 1]

@@ -27,7 +27,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
+class RenderedRow:
     """A row with a model's chat template.
 
     Attributes:
@@ -41,7 +41,7 @@ class Rendered:
     learnt: int
 
 
-def rendered(row: Row, kind: str, tokenizer: Any, config: TrainingConfig, learn: Learn) -> Rendered:
+def rendered(row: Row, kind: str, tokenizer: Any, config: TrainingConfig, learn: Learn) -> RenderedRow:
     """A row as a trainer renders it.
 
     Args:
@@ -57,13 +57,13 @@ def rendered(row: Row, kind: str, tokenizer: Any, config: TrainingConfig, learn:
     if kind == "texts":
         ids = list(tokenizer(row["text"])["input_ids"])
         parts = [[Part(text=tokenizer.decode(ids), mark="learnt")]]
-        return Rendered(samples=parts, tokens=len(ids), learnt=len(ids))
+        return RenderedRow(samples=parts, tokens=len(ids), learnt=len(ids))
     if kind == "prompts":
         prompt = render_prompt(tokenizer, messages_of(row), rendering_of(config))
-        return Rendered(samples=[[Part(text=prompt.shown, mark="prompt")]], tokens=prompt.tokens, learnt=0)
+        return RenderedRow(samples=[[Part(text=prompt.shown, mark="prompt")]], tokens=prompt.tokens, learnt=0)
     if kind == "answers":
         samples = learnt_tokens(tokenizer, row, config, learn)
-        return Rendered(
+        return RenderedRow(
             samples=[list(_parts(tokenizer, sample)) for sample in samples],
             tokens=max(len(sample["input_ids"]) for sample in samples),
             learnt=sum(label != NOT_LEARNT for sample in samples for label in sample["labels"]),
@@ -71,7 +71,7 @@ def rendered(row: Row, kind: str, tokenizer: Any, config: TrainingConfig, learn:
     return _judged(row, tokenizer, config)
 
 
-def _judged(row: Row, tokenizer: Any, config: TrainingConfig) -> Rendered:
+def _judged(row: Row, tokenizer: Any, config: TrainingConfig) -> RenderedRow:
     """A row of preferences: one prompt, and its answers."""
     settings = rendering_of(config, row.get("tools", ()))
     parts: list[Part] = []
@@ -84,7 +84,7 @@ def _judged(row: Row, tokenizer: Any, config: TrainingConfig) -> Rendered:
         parts.append(Part(text=answer, mark=_mark(row, key)))
         sizes.append(len(text_ids(tokenizer, prompt + answer)))
         learnt += sizes[-1] - len(text_ids(tokenizer, prompt))
-    return Rendered(samples=[parts], tokens=max(sizes), learnt=learnt)
+    return RenderedRow(samples=[parts], tokens=max(sizes), learnt=learnt)
 
 
 def _mark(row: Row, key: str) -> Mark:

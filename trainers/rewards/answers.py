@@ -8,12 +8,12 @@ from typing import Any
 from harness.metrics.json_checks import NotJsonError, parse_json
 from harness.metrics.text import PatternTime
 from trainers.rewards.definition import RewardFunction, one_each
-from trainers.rewards.settings import ExactAnswer, JsonValid, Length, RegexFormat
+from trainers.rewards.settings import ExactAnswer, Length, RegexFormat, ValidJson
 
 _CANDIDATES = 50  # opening brackets that are tried in one answer: limits the work on "[[[[[["
 
 
-def json_valid(settings: JsonValid) -> RewardFunction:
+def json_valid(settings: ValidJson) -> RewardFunction:
     """1 if the whole answer is JSON; with ``partial``, up to 0.5 for JSON inside other text."""
 
     def score(text: str) -> float:

@@ -8,15 +8,15 @@ from trainers.rewards.model import model_reward
 from trainers.rewards.settings import (
     ExactAnswer,
     GoldenCheck,
-    JsonValid,
     Length,
     PythonFunction,
     RegexFormat,
     RewardModel,
+    ValidJson,
 )
 
 
-def json_valid(settings: JsonValid, _place: str) -> BuiltReward:
+def json_valid(settings: ValidJson, _place: str) -> BuiltReward:
     """``json-valid``."""
     return BuiltReward(function=answers.json_valid(settings))
 

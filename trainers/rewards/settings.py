@@ -31,7 +31,7 @@ def _function_path(path: Path) -> Path:
     return path
 
 
-class Weighted(StrictModel):
+class WeightedReward(StrictModel):
     """Common keys of all rewards; a subclass has a ``type`` that is the literal of its name."""
 
     weight: Annotated[
@@ -40,7 +40,7 @@ class Weighted(StrictModel):
     ] = 1.0
 
 
-class JsonValid(Weighted):
+class ValidJson(WeightedReward):
     """1 where the whole answer is JSON, else 0."""
 
     type: Literal["json-valid"]
@@ -50,7 +50,7 @@ class JsonValid(Weighted):
     ] = False
 
 
-class ExactAnswer(Weighted):
+class ExactAnswer(WeightedReward):
     """1 where the answer equals the row's column, else 0."""
 
     type: Literal["exact-answer"]
@@ -63,7 +63,7 @@ class ExactAnswer(Weighted):
     ignore_case: Annotated[bool, Field(description="Take letters of either case for equal.")] = False
 
 
-class RegexFormat(Weighted):
+class RegexFormat(WeightedReward):
     """1 where the answer has the format, else 0."""
 
     type: Literal["regex"]
@@ -73,7 +73,7 @@ class RegexFormat(Weighted):
     )
 
 
-class Length(Weighted):
+class Length(WeightedReward):
     """1 within the limits, falling linearly to 0 outside."""
 
     type: Literal["length"]
@@ -90,7 +90,7 @@ class Length(Weighted):
         return self
 
 
-class GoldenCheck(Weighted):
+class GoldenCheck(WeightedReward):
     """The value of a golden set's check, or with a threshold 1 if it passes, else 0."""
 
     type: Literal["check"]
@@ -102,7 +102,7 @@ class GoldenCheck(Weighted):
     ] = None
 
 
-class PythonFunction(Weighted):
+class PythonFunction(WeightedReward):
     """The value of your own function."""
 
     type: Literal["python"]
@@ -113,7 +113,7 @@ class PythonFunction(Weighted):
     ]
 
 
-class RewardModel(Weighted):
+class RewardModel(WeightedReward):
     """The reward of a reward model's adapter, such as one that ``reward`` wrote."""
 
     type: Literal["reward-model"]

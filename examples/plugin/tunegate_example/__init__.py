@@ -30,7 +30,7 @@ def pytest_tunegate_register(registry: Registrar) -> None:
         ),
         RewardKind(
             name="polite",
-            settings="tunegate_example.reward:Polite",
+            settings="tunegate_example.reward:PoliteWords",
             build="tunegate_example.reward:build",
         ),
         TrainMethod(

@@ -12,7 +12,7 @@ from harness.engines.served.patience import Patience
 _MOST_TIMES_BUSY = 6
 
 
-class Dealt:
+class RequestDealer:
     """Which server takes which request: the next one that has room, so that a slow server gets fewer."""
 
     def __init__(self, jobs: int, clients: Sequence[ServerClient]) -> None:

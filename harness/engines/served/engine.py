@@ -9,7 +9,7 @@ from harness.engines.served.chat import chat_job, plain_job, refuse_unsupported
 from harness.engines.served.client import UNTRUSTED, RefusedError, ServerError
 from harness.engines.served.describe import CHAT, open_client, read_model
 from harness.engines.served.identity import fingerprint_of
-from harness.engines.served.losses import Scored, loss_job, tokenize_job
+from harness.engines.served.losses import ScoringText, loss_job, tokenize_job
 from harness.engines.served.next_token import NextToken, first_token_of_chat, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.reports import Reports, used
@@ -141,14 +141,14 @@ class ServedEngine:
 
     def _scored(
         self, places: Sequence[int], requests: Sequence[LossRequest]
-    ) -> tuple[dict[int, Scored], dict[int, ServerError]]:
+    ) -> tuple[dict[int, ScoringText], dict[int, ServerError]]:
         """What is sent for each text; those after a conversation need the tokens of both."""
-        scored: dict[int, Scored] = {}
+        scored: dict[int, ScoringText] = {}
         problems: dict[int, ServerError] = {}
         after = [place for place in places if requests[place].messages]
         for place in places:
             if place not in after:
-                scored[place] = Scored(prompt=requests[place].text, start=1)
+                scored[place] = ScoringText(prompt=requests[place].text, start=1)
         if not after:
             return scored, problems
         asked = [(place, of_text) for place in after for of_text in (False, True)]
@@ -170,7 +170,7 @@ class ServedEngine:
         for place in after:
             if place not in problems:
                 before_ids, text_ids = tokens[place, False], tokens[place, True]
-                scored[place] = Scored(prompt=[*before_ids, *text_ids], start=max(len(before_ids), 1))
+                scored[place] = ScoringText(prompt=[*before_ids, *text_ids], start=max(len(before_ids), 1))
         return scored, problems
 
     def next_tokens(self, requests: Sequence[GenerationRequest]) -> list[NextToken]:

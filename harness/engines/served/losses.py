@@ -24,7 +24,7 @@ class NoLossError(RefusedError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class ScoringText:
     """A text to score, as the server reads it.
 
     Attributes:
@@ -71,7 +71,7 @@ def tokenize_job(model: str, request: LossRequest, *, of_text: bool, chat: bool)
     return Job(body=body, send=send, read=read)
 
 
-def loss_job(model: str, key: str, scored: Scored, reports: Reports) -> Job:
+def loss_job(model: str, key: str, scored: ScoringText, reports: Reports) -> Job:
     """The request for a text's cross-entropy.
 
     Args:
@@ -109,7 +109,7 @@ def token_logprobs_job(model: str, ids: list[int], reports: Reports) -> Job:
         ids: The tokens.
         reports: Takes what the server says of itself.
     """
-    job = loss_job(model, "", Scored(prompt=ids, start=1), reports)
+    job = loss_job(model, "", ScoringText(prompt=ids, start=1), reports)
 
     def read(reply: Any, _sent: dict[str, Any]) -> list[float]:
         reports.take(reply)

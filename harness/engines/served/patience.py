@@ -8,7 +8,7 @@ from typing import Any, Protocol
 _FEWEST_REQUESTS = 4
 
 
-class Answering(Protocol):
+class AnsweringClient(Protocol):
     """What answers requests.
 
     Attributes:
@@ -25,7 +25,7 @@ class Patience:
         times: How often it did.
     """
 
-    def __init__(self, client: Answering) -> None:
+    def __init__(self, client: AnsweringClient) -> None:
         """Nothing failed yet.
 
         Args:

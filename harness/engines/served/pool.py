@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.served.client import BusyError, RefusedError, Send, ServerClient, ServerError
-from harness.engines.served.dealt import Dealt
+from harness.engines.served.dealt import RequestDealer
 from harness.errors import InputError
 
 # Longest wait for a result before the main thread looks whether it was interrupted.
@@ -68,7 +68,7 @@ class ServerPool:
         run_in_thread(self._ask_all(jobs, lambda place, result: found.put((place, result))), found, on_result)
 
     async def _ask_all(self, jobs: Sequence[Job], put: Callable[[int, Any], None]) -> None:
-        dealt = Dealt(len(jobs), self.clients)
+        dealt = RequestDealer(len(jobs), self.clients)
 
         async def work(client: ServerClient) -> None:
             while (place := await dealt.next_for(client)) is not None:

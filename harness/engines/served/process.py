@@ -32,7 +32,7 @@ _ERROR = re.compile(r"(?:\([\w ]+pid=\d+\) )?((?:\w+\.)*\w*(?:Error|Exception)(?
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Started:
+class _StartedServer:
     url: str
     process: "subprocess.Popen[bytes]"
     most_rank: int
@@ -40,7 +40,7 @@ class _Started:
 
 
 # One server for all engines of a process: two would not fit on one device.
-_STARTED: dict[tuple[str, str], _Started] = {}
+_STARTED: dict[tuple[str, str], _StartedServer] = {}
 
 
 def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) -> str:
@@ -90,7 +90,7 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
     atexit.register(_end, process)
     url = f"http://127.0.0.1:{port}/v1"
     _wait_for(port, process, log)
-    _STARTED[key] = _Started(url=url, process=process, most_rank=rank, places=places)
+    _STARTED[key] = _StartedServer(url=url, process=process, most_rank=rank, places=places)
     return url
 
 

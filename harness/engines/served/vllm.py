@@ -11,7 +11,7 @@ from harness.engines.served.adapters import LoadedAdapters
 from harness.engines.served.client import RefusedError, ServerError
 from harness.engines.served.describe import open_client
 from harness.engines.served.engine import NO_DIVERGENCE, delivery, raise_failures
-from harness.engines.served.losses import Scored, loss_job, token_logprobs_job
+from harness.engines.served.losses import ScoringText, loss_job, token_logprobs_job
 from harness.engines.served.next_token import NextToken, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.reports import Reports, used
@@ -204,7 +204,7 @@ class VllmEngine:
                 before, text = option_ids(tokenizer, prompt, before, request)
         else:
             before = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        scored = Scored(prompt=[*before, *text], start=max(len(before), 1))
+        scored = ScoringText(prompt=[*before, *text], start=max(len(before), 1))
         return loss_job(self._name(request.side), request.key, scored, self._reports[request.side])
 
     def _probed(self, side: str, name: str, rows: Sequence[Sequence[int]]) -> list[float]:

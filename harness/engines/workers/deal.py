@@ -17,7 +17,7 @@ _SMALL = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class FinishedBatch:
     """A worker has finished its batch.
 
     Attributes:
@@ -31,7 +31,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class LostWorker:
     """A worker has ended, or was ended because it did nothing.
 
     Attributes:
@@ -46,7 +46,7 @@ class Lost:
     of_batch: bool = True
 
 
-Event: TypeAlias = Done | Lost
+Event: TypeAlias = FinishedBatch | LostWorker
 
 
 class Transport(Protocol):
@@ -107,7 +107,7 @@ def deal(
                     idle.remove(event.worker)
                     continue
                 batch = given.pop(event.worker)
-                if isinstance(event, Done):
+                if isinstance(event, FinishedBatch):
                     idle.append(event.worker)
                     failures.update({row: EngineError(why) for row, why in event.failures.items()})
                     on_batch(event.found)
@@ -124,7 +124,7 @@ def deal(
 
 
 def _after_loss(
-    event: Lost, batch: list[int], keys: Sequence[str], again: set[int]
+    event: LostWorker, batch: list[int], keys: Sequence[str], again: set[int]
 ) -> tuple[dict[int, EngineError], list[list[int]]]:
     """The rows of a lost batch that get no answer, and those that are computed again, in parts."""
     if event.of_batch and not again.isdisjoint(batch):

@@ -18,7 +18,7 @@ from typing import Any
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.library_faults import raise_failures
 from harness.engines.transformers_engine import late_answers_apart
-from harness.engines.workers.deal import Done, Event, Lost, Transport, deal, evened
+from harness.engines.workers.deal import Event, FinishedBatch, LostWorker, Transport, deal, evened
 from harness.engines.workers.functions import FunctionKind
 from harness.errors import EngineError
 from harness.types import EXACT_DTYPES, Completion, ExecutionPlan, ModelRef, TextLoss
@@ -270,16 +270,16 @@ class LocalTransport:
         except (EOFError, OSError):
             return self._lost(worker)
         del self._busy[worker]
-        return Done(worker=worker, found=found, failures=failures)
+        return FinishedBatch(worker=worker, found=found, failures=failures)
 
-    def _lost(self, worker: int, *, hung: bool = False) -> Lost:
+    def _lost(self, worker: int, *, hung: bool = False) -> LostWorker:
         self._busy.pop(worker)
         self._connections.pop(worker).close()
         if hung:
             _kill(worker)
         status = self._template.call("ended", worker)
         happened = f"used no processor time for {HUNG_POLLS * _POLL_S:.0f} s and was ended" if hung else ""
-        return Lost(
+        return LostWorker(
             worker=worker,
             reason=f"worker {worker} {happened or _ending(status)}",
             memory=not hung and status == -signal.SIGKILL,

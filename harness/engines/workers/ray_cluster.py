@@ -16,10 +16,10 @@ from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
-from harness.engines.workers.deal import Event, Lost
+from harness.engines.workers.deal import Event, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import WorkersEngine
-from harness.engines.workers.ray_nodes import Loaded, Node, Work, absolute, versions
+from harness.engines.workers.ray_nodes import LoadedNode, Node, Work, absolute, versions
 from harness.errors import EngineError, SettingsError, TunegateError, first_line
 from harness.types import ExecutionPlan, ModelRef
 
@@ -160,7 +160,7 @@ class _Cluster:
             replies = ray.get([member.actor.load.remote(self.work) for member in self.members])
         except Exception as error:  # the boundary to other machines
             raise _cause(error) from error
-        self.loaded: Loaded = replies[0]
+        self.loaded: LoadedNode = replies[0]
         self.workers = sum(reply.workers for reply in replies)
 
     def _leave_busy_ones(self) -> None:
@@ -336,7 +336,7 @@ class _Transport:
         if worker is None:
             self._ready(member, *reply)
             return []
-        if isinstance(reply, Lost):
+        if isinstance(reply, LostWorker):
             self.end(worker)
             return [replace(reply, worker=worker, reason=f"node {member.name}: {reply.reason}")]
         return [replace(reply, worker=worker)]
@@ -361,7 +361,7 @@ class _Transport:
             self._preparing[new.actor.prepare.remote(*self._call)] = new
         # A processor's work is done by a fork, so that no batch can end the node; a GPU's may have.
         blamed = self._cluster.work.plan.device != "cpu"
-        return [Lost(worker=worker, reason=self._last, of_batch=blamed) for worker in gone]
+        return [LostWorker(worker=worker, reason=self._last, of_batch=blamed) for worker in gone]
 
 
 def _cause(error: Exception) -> TunegateError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.engines.open import describe_own
 from harness.engines.workers.choose import available_bytes, chosen_workers
-from harness.engines.workers.deal import Done, Lost
+from harness.engines.workers.deal import FinishedBatch, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import LocalTransport, Template
 from harness.engines.workers.models import Models
@@ -44,7 +44,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedNode:
     """A node that has the models.
 
     Attributes:
@@ -71,7 +71,7 @@ class Node:
         self._lock = threading.Lock()
         self._template: Template | None = None
         self._models: Models | None = None
-        self._loaded: Loaded | None = None
+        self._loaded: LoadedNode | None = None
         self._transports: dict[int, LocalTransport] = {}
         self._idle: dict[int, int] = {}
 
@@ -79,7 +79,7 @@ class Node:
         """Answered once the node has room for this actor."""
         return True
 
-    def load(self, work: Work) -> Loaded:
+    def load(self, work: Work) -> LoadedNode:
         """Load the models, unless they are.
 
         Raises:
@@ -91,7 +91,7 @@ class Node:
                 self._loaded = self._load(work)
             return self._loaded
 
-    def _load(self, work: Work) -> Loaded:
+    def _load(self, work: Work) -> LoadedNode:
         refuse_other_versions(work.versions, versions())
         for model in work.sides.values():
             refuse_other_files(model)
@@ -100,10 +100,10 @@ class Node:
             plan, changes = self._template.call("load", dict(work.sides), work.plan)
             free = available_bytes()
             most = work.wanted or chosen_workers(work.plan, self._cores, work.weight_bytes, free)
-            return Loaded(plan=plan, changes=changes, workers=most)
+            return LoadedNode(plan=plan, changes=changes, workers=most)
         self._models = Models()
         plan, changes = self._models.load(work.sides, work.plan)
-        return Loaded(plan=plan, changes=changes, workers=1)
+        return LoadedNode(plan=plan, changes=changes, workers=1)
 
     def prepare(
         self, work: Work, kind: str | FunctionKind, requests: Sequence[Any], workers: int
@@ -128,7 +128,7 @@ class Node:
             self._transports, self._idle = {}, {}
             return self._forking.call("prepare", kind, list(requests), workers), loaded.workers
 
-    def compute(self, slot: int, batch: Sequence[int]) -> Done | Lost:
+    def compute(self, slot: int, batch: Sequence[int]) -> FinishedBatch | LostWorker:
         """Answer a batch of what was prepared.
 
         Args:
@@ -137,7 +137,7 @@ class Node:
         """
         if self._models is not None:
             found, failures = self._models.answer(batch)
-            return Done(worker=slot, found=found, failures=failures)
+            return FinishedBatch(worker=slot, found=found, failures=failures)
         return replace(self._by_fork(slot, batch), worker=slot)
 
     @property
@@ -146,7 +146,7 @@ class Node:
             raise RuntimeError("a batch before its requests")
         return self._template
 
-    def _by_fork(self, slot: int, batch: Sequence[int]) -> Done | Lost:
+    def _by_fork(self, slot: int, batch: Sequence[int]) -> FinishedBatch | LostWorker:
         workers = self._loaded.workers if self._loaded else 1
         transport = self._transports.setdefault(
             slot, LocalTransport(self._forking, max(1, self._cores // workers))
@@ -156,7 +156,7 @@ class Node:
         while not (events := transport.wait()):
             pass
         (event,) = events
-        if isinstance(event, Done):
+        if isinstance(event, FinishedBatch):
             self._idle[slot] = worker
         return event
 

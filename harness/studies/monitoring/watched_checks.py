@@ -8,7 +8,7 @@ from harness.types import Check, GoldenCase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class WatchedChecks:
     """The checks that are watched.
 
     Attributes:
@@ -22,7 +22,7 @@ class Watched:
     left_out: tuple[str, ...] = ()
 
 
-def common_checks(cases: Sequence[GoldenCase], *, with_judge: bool = False) -> Watched:
+def common_checks(cases: Sequence[GoldenCase], *, with_judge: bool = False) -> WatchedChecks:
     """The checks that every case of a golden set has and that need no reference.
 
     Args:
@@ -38,7 +38,7 @@ def common_checks(cases: Sequence[GoldenCase], *, with_judge: bool = False) -> W
     deciding = [check for check in common if decides(check)]
     alone = tuple(check for check in deciding if all(map(_needs_nothing, check.single_checks)))
     judged = tuple(check for check in deciding if with_judge and _needs_a_judge_alone(check))
-    return Watched(
+    return WatchedChecks(
         checks=alone,
         judged=judged,
         left_out=tuple(check.type for check in common if check not in (*alone, *judged)),

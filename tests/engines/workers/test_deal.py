@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.workers.deal import Done, Lost, deal, evened
+from harness.engines.workers.deal import FinishedBatch, LostWorker, deal, evened
 
 KEYS = [f"case-{place}" for place in range(100)]
 
@@ -32,8 +32,8 @@ class Fakes:
         del self.busy[worker]
         if self.deadly & set(batch) and self.times:
             self.times -= 1
-            return [Lost(worker=worker, reason=f"worker {worker} fell over", memory=self.memory)]
-        return [Done(worker=worker, found={row: f"answer {row}" for row in batch}, failures={})]
+            return [LostWorker(worker=worker, reason=f"worker {worker} fell over", memory=self.memory)]
+        return [FinishedBatch(worker=worker, found={row: f"answer {row}" for row in batch}, failures={})]
 
     def end(self, worker):
         self.ended.append(worker)
@@ -138,7 +138,7 @@ class Clocked(Fakes):
 
     def wait(self):
         self.now, worker, batch = heapq.heappop(self.due)
-        return [Done(worker=worker, found=dict.fromkeys(batch, ""), failures={})]
+        return [FinishedBatch(worker=worker, found=dict.fromkeys(batch, ""), failures={})]
 
 
 def test_a_hundred_workers_are_kept_busy():
@@ -166,7 +166,7 @@ class Elsewhere(Fakes):
         if self.started == 2 and self.busy.keys() == {2}:
             self.busy.clear()
             gone = {"reason": "node n was lost", "of_batch": False}
-            return [Lost(worker=2, **gone), Lost(worker=1, **gone)]
+            return [LostWorker(worker=2, **gone), LostWorker(worker=1, **gone)]
         return super().wait()
 
 

@@ -1,6 +1,6 @@
 """The rows of a case's checks in the report."""
 
-from harness.types import CaseResult, Check, GoldenCase, Outcome, Score, Unscored
+from harness.types import CaseResult, Check, GoldenCase, Outcome, Score, UnscoredMetric
 from reports.html.case_checks import check_rows
 
 
@@ -11,7 +11,7 @@ def test_a_check_without_a_score_says_why() -> None:
         case=case,
         completion=None,
         scores=(Score(metric="contains", value=1.0, passed=True),),
-        unscored=(Unscored(metric="llm-reference", reason="the judge is unreliable: kappa 0.1"),),
+        unscored=(UnscoredMetric(metric="llm-reference", reason="the judge is unreliable: kappa 0.1"),),
         outcome=Outcome.PASSED,
     )
 

@@ -9,7 +9,7 @@ from trainers.data.rows import Examples
 from trainers.rewards.build import build_rewards
 from trainers.rewards.catalogue import BUILTIN_REWARDS, RewardSettings, settings_classes
 from trainers.rewards.score import RewardBatch, score_answers
-from trainers.rewards.settings import Weighted
+from trainers.rewards.settings import WeightedReward
 
 ANSWERS = ["one", "one two three four", '{"a": 1}', 'so {"a": 1}', "ONE", "a is 5"]
 COLUMNS = {"answer": "one", "other": "ONE", "number": "5"}
@@ -43,7 +43,7 @@ def test_every_key_is_in_the_table():
         if key != "type"
     }
     assert {name for name, _ in wanted} >= set(BUILTIN_REWARDS)
-    assert set(Weighted.model_fields) == {"weight"}
+    assert set(WeightedReward.model_fields) == {"weight"}
     assert {place for place in wanted if place[0] in BUILTIN_REWARDS} == set(KEYS) | ELSEWHERE
 
 

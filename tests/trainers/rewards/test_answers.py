@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainers.rewards.answers import exact_answer, json_share, json_valid, length, regex_format
-from trainers.rewards.settings import ExactAnswer, JsonValid, Length, RegexFormat
+from trainers.rewards.settings import ExactAnswer, Length, RegexFormat, ValidJson
 
 
 def turns(text):
@@ -17,7 +17,7 @@ def turns(text):
 @pytest.mark.parametrize("completion", ['{"a": 1}', turns('{"a": 1}')])
 def test_texts_and_turns_are_both_completions(completion):
     """TRL hands over texts for plain prompts and turns for conversations."""
-    assert json_valid(JsonValid(type="json-valid"))([completion]) == [1.0]
+    assert json_valid(ValidJson(type="json-valid"))([completion]) == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_texts_and_turns_are_both_completions(completion):
     ],
 )
 def test_json_valid(text, strict, partial):
-    assert json_valid(JsonValid(type="json-valid"))([text]) == [strict]
-    assert json_valid(JsonValid(type="json-valid", partial=True))([text]) == [pytest.approx(partial)]
+    assert json_valid(ValidJson(type="json-valid"))([text]) == [strict]
+    assert json_valid(ValidJson(type="json-valid", partial=True))([text]) == [pytest.approx(partial)]
 
 
 @given(st.text())
@@ -47,7 +47,7 @@ def test_json_share_is_a_share(text):
     st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 )
 def test_whatever_is_json_is_worth_one(value):
-    assert json_valid(JsonValid(type="json-valid"))([json.dumps(value)]) == [1.0]
+    assert json_valid(ValidJson(type="json-valid"))([json.dumps(value)]) == [1.0]
 
 
 def test_many_brackets_are_quick():
