@@ -1,4 +1,4 @@
-"""The reference can't rot: each option, variable, key, check type and YAML key stands on its page."""
+"""The reference can't rot: each option, variable, key, check type and YAML key is on its page."""
 
 import re
 from pathlib import Path

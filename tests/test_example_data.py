@@ -69,7 +69,7 @@ def test_each_reference_passes_its_own_case_and_silence_passes_none(path):
 
 @pytest.mark.parametrize("name", MADE)
 def test_the_files_are_what_their_script_writes(name):
-    """Mend them with ``python examples/NAME/make_data.py``."""
+    """Renew them with ``python examples/NAME/make_data.py``."""
     for file, content in made_by(name).files().items():
         assert (EXAMPLES / name / file).read_text(encoding="utf-8") == content, file
 
@@ -188,7 +188,7 @@ def test_thumbs_are_half_up_and_true_to_the_pairs():
 
 
 def test_every_bill_says_what_its_answer_holds():
-    """Vendor, number and total stand in the text; so does the date in one of its spellings."""
+    """Vendor, number and total are in the text; so does the date in one of its spellings."""
     module = made_by("extraction")
     asked = [(row["prompt"], row["completion"]) for row in rows("extraction/train.jsonl")]
     asked += [(case.messages[-1].content, case.references[0]) for case in cases("extraction")]

@@ -184,7 +184,7 @@ def test_a_plug_in_that_breaks_at_import_is_one_line(guesthouse, tmp_path):
 
 
 def test_the_page_shows_the_example_s_own_code():
-    """Each file of docs/extending.md stands there as it is."""
+    """Each file of docs/extending.md is shown there as it is."""
     page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     files = [*(EXAMPLE / "tunegate_example").glob("*.py"), EXAMPLE / "pyproject.toml"]
     files += [EXAMPLE / "project" / "pyproject.toml", EXAMPLE / "project" / "golden_sets" / "checks.py"]

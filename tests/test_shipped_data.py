@@ -84,12 +84,12 @@ def test_no_shipped_set_has_a_lint_finding(path):
 
 
 def test_the_training_file_is_what_its_script_writes(make_data):
-    """Mend it with ``python examples/orders/make_data.py``."""
+    """Renew it with ``python examples/orders/make_data.py``."""
     assert (ORDERS_DIR / "train.jsonl").read_text(encoding="utf-8") == make_data.training_text()
 
 
 def test_every_training_answer_names_what_its_sentence_says(make_data, rows):
-    """Name and city stand in the sentence, and the amount stands there beside the item's own plural."""
+    """Name and city are in the sentence, and the amount comes with the item's own plural."""
     assert len({row["prompt"] for row in rows}) == len(rows) == 400
     for row in rows:
         sentence, answer = sentence_of(row["prompt"]), json.loads(row["completion"])

@@ -1,6 +1,9 @@
 """The project's words: the field's terms, in plain English, everywhere that people read."""
 
+import ast
+import io
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -12,14 +15,22 @@ SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py
 PAGES = [
     *(ROOT / "golden_sets").rglob("*.md"),
     *(ROOT / "benchmarks").rglob("*.py"),
-    *(ROOT / "reports").rglob("*.jinja"),
+    *(path for path in (ROOT / "reports").rglob("*") if path.suffix in {".jinja", ".js", ".css", ".html"}),
     ROOT / "README.md",
-    *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "Makefile", "pyproject.toml")),
+    *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "Makefile", "pyproject.toml", "action.yml")),
     ROOT / "CHANGELOG.md",
     *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "docs").glob("*.py"),
     *(ROOT / "examples").rglob("*.md"),
-    *(ROOT / "examples").rglob("*.py"),
+    *ROOT.glob("*.py"),
+    *(path for folder in ("ci", ".ci", ".github") for path in (ROOT / folder).rglob("*") if path.is_file()),
+]
+# Read for what explains; the rest is data, such as cases and answers.
+EXPLAINED = [
+    path
+    for folder in ("examples", "tests", "golden_sets", "harness")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in {".py", ".yaml", ".yml"} and path not in SOURCES and path != Path(__file__)
 ]
 
 _PLACES = (
@@ -49,7 +60,7 @@ BANNED = {
     r"said to be": "called",
     r"(what|whatever) (is|was|are|can be|the \w+ says?|it says) (said )?of it": "the notes on it",
     r"what bec(omes|ame) of": "the outcome of",
-    r"passed? over": "ignore",
+    r"pass(ed|ing) over|(to|it|and|not) pass over|passes over(?! the data| all rows)": "ignore",
     r"for want of": "for lack of",
     r"can be told": "is known",
     r"all the same": "still, anyway",
@@ -81,11 +92,21 @@ VAGUE_FILES = {
 }
 
 
-def prose(path: Path) -> str:
-    """A file's text with wrapped lines joined; of the examples' scripts, whose lists are data, only what explains."""
+def explanations(path: Path) -> str:
+    """A file's comments and, of Python, its docstrings."""
     text = path.read_text(encoding="utf-8")
-    if path.is_relative_to(ROOT / "examples") and path.suffix == ".py":
-        text = "\n".join(re.findall(r'"{3}.*?"{3}|#[^\n]*', text, re.DOTALL))
+    if path.suffix != ".py":
+        return "\n".join(re.findall(r"(?:^|\s)#([^\n]*)", text))
+    tree = ast.parse(text)
+    owners = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    docstrings = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, owners)]
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return "\n".join(docstrings + [token.string[1:] for token in tokens if token.type == tokenize.COMMENT])
+
+
+def prose(path: Path) -> str:
+    """A file's text with wrapped lines joined; of data, only what explains it."""
+    text = explanations(path) if path in EXPLAINED else path.read_text(encoding="utf-8")
     text = re.sub(r"[\"']\s*\n\s*[fr]?[\"']", "", text)
     return re.sub(r"\s*\n\s*(#:? )?", " ", text)
 
@@ -93,7 +114,7 @@ def prose(path: Path) -> str:
 def test_no_banned_words():
     found = [
         f"{path.relative_to(ROOT)}: ...{text[max(0, hit.start() - 30) : hit.end() + 30]}...: write {better!r}"
-        for path in SOURCES + PAGES
+        for path in SOURCES + PAGES + EXPLAINED
         for text in [prose(path)]
         for banned, better in BANNED.items()
         for hit in regex.finditer(rf"\b({banned})\b", text, regex.IGNORECASE)
@@ -124,9 +145,10 @@ def is_noun(name: str) -> bool:
 
 
 def test_class_names_are_nouns():
-    classes = re.compile(r"^\s*class (\w+)[:(]", re.MULTILINE)
-    code = [path for path in SOURCES + PAGES + list(ROOT.glob("*.py")) if path.suffix == ".py"]
-    names = {name for path in code for name in classes.findall(path.read_text(encoding="utf-8"))}
+    code = [
+        ast.parse(path.read_text("utf-8")) for path in SOURCES + PAGES + EXPLAINED if path.suffix == ".py"
+    ]
+    names = {node.name for tree in code for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     assert len(names) > 500
     assert sorted(name for name in names if not is_noun(name)) == []
 
@@ -151,4 +173,8 @@ def test_participles_and_adjectives_are_no_nouns(name, expected):
 
 
 def test_file_names_say_what_is_inside():
-    assert [str(path.relative_to(ROOT)) for path in SOURCES if VAGUE_FILES & set(path.stem.split("_"))] == []
+    assert [
+        str(path.relative_to(ROOT))
+        for path in SOURCES + PAGES + EXPLAINED
+        if path.suffix == ".py" and VAGUE_FILES & set(path.stem.split("_"))
+    ] == []

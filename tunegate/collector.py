@@ -12,26 +12,26 @@ from contextlib import contextmanager
 
 @contextmanager
 def making_lasting() -> Iterator[None]:
-    """Stop the collector while objects are made, and let it pass over them afterwards."""
+    """Stop the collector while objects are made, and let it ignore them afterwards."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        pass_over()
+        freeze_objects()
         if was_on:
             gc.enable()
 
 
-def pass_over() -> None:
-    """Let the collector pass over all objects that there are now, and over all when the process ends."""
+def freeze_objects() -> None:
+    """Let the collector ignore all objects that there are now, and all when the process ends."""
     # At its end, memory goes back as a whole: to take all objects apart takes a tenth of a large gate.
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
     gc.freeze()
 
 
-def end_passing_over() -> None:
+def unfreeze_objects() -> None:
     """Let the collector go through all objects again, as long as the process does not end."""
-    # Not asked before: Python counts what it passes over one by one, beside a model's libraries for 0.1 s.
+    # Not asked before: Python counts what it ignores one by one, beside a model's libraries for 0.1 s.
     gc.unfreeze()

@@ -65,7 +65,7 @@ _OPEN = frozenset({"ON", "SET", "COMMA", "DOT"})
 
 
 def _unfinished_text(text: str, dialect: JsonValue) -> str:
-    """What the parser passes over: a comma without a column, an end in the middle of a clause."""
+    """What the parser ignores: a comma without a column, an end in the middle of a clause."""
     import sqlglot
 
     tokens = sqlglot.tokenize(text, read=dialect if isinstance(dialect, str) else None)

@@ -39,7 +39,7 @@ from harness.registry import Registrar, Registry, active, use_registry
 from harness.run.inputs import Inputs
 from harness.run.judging import describe_judging
 from harness.settings import SETTINGS, Settings, environment_variable, load_settings
-from tunegate.collector import end_passing_over, pass_over
+from tunegate.collector import freeze_objects, unfreeze_objects
 from tunegate.interrupts import interrupt_by_sigterm
 from tunegate.printable import printable_line, say
 from tunegate.project import name_of, session_project, user_path
@@ -216,7 +216,7 @@ def pytest_unconfigure(config: pytest.Config) -> Generator[None, None, None]:
         if gate is not None:
             gate.close()
         close_registry(config)
-        end_passing_over()
+        unfreeze_objects()
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
@@ -293,7 +293,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             raise pytest.UsageError(f"--model: no golden case is selected, {NOTHING_GATED}")
         gate.answer()
         gate.questions.be_ready(session.items)
-        pass_over()
+        freeze_objects()
     return (yield)
 
 
@@ -330,7 +330,7 @@ class GateEnd:
         if early_end(config).claims_verdict:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         try:
-            pass_over()
+            freeze_objects()
             gate.finish(session)
         except KeyboardInterrupt:
             session.exitstatus = pytest.ExitCode.INTERRUPTED

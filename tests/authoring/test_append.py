@@ -1,4 +1,4 @@
-"""A case is added without touching a byte of what stands there."""
+"""A case is added without touching a byte of what is there."""
 
 import os
 import stat

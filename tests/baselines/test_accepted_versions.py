@@ -78,7 +78,7 @@ def test_a_damaged_version_is_named_with_its_commit(project):
 
 
 def test_small_losses_that_were_all_accepted_are_noted(project, make_run, make_result, monkeypatch):
-    """Only gated metrics are followed: rouge-l stands in the files, but not under ``gate.metrics``."""
+    """Only gated metrics are followed: rouge-l is in the files, but not under ``gate.metrics``."""
     for number in range(1, 7):
         accept(project, make_run, make_result, number, 96 - number)
         commit(project)

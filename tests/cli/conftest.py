@@ -11,7 +11,7 @@ from harness.cli.main import main
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Result:
     """What a finished command leaves, named as subprocess does."""
 
     returncode: int
@@ -20,10 +20,10 @@ class Done:
 
 
 @pytest.fixture
-def tunegate(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+def tunegate(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Runs ``tunegate`` with arguments and an empty standard input, in another folder if one is given."""
 
-    def run(*arguments: object, cwd: object = None) -> Done:
+    def run(*arguments: object, cwd: object = None) -> Result:
         monkeypatch.setattr(sys, "argv", ["tunegate", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.StringIO())
         capfd.readouterr()
@@ -33,6 +33,6 @@ def tunegate(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
             with pytest.raises(SystemExit) as ended:
                 main()
         out, err = capfd.readouterr()
-        return Done(int(ended.value.code or 0), out, err)
+        return Result(int(ended.value.code or 0), out, err)
 
     return run

@@ -150,7 +150,7 @@ def test_one_sided_thumbs_are_said_to_be_so(answers):
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 2), (signal.SIGKILL, -signal.SIGKILL)])
 def test_ending_it_midway_loses_nothing(answers, tmp_path, how, status):
-    """Two labels are typed, the third question stands there: Ctrl-C, or a kill, and both labels are kept."""
+    """Two labels are typed, the third question is shown: Ctrl-C, or a kill, and both labels are kept."""
     # A process that runs in the background of a script inherits that Ctrl-C is ignored.
     heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     start = heeds + "from harness.cli.main import main; main()"

@@ -1,4 +1,4 @@
-"""The verdict: what regresses, what passes, what stays open, and what can never pass."""
+"""The verdict: what regresses, what passes, what stays inconclusive, and what can never pass."""
 
 import math
 from dataclasses import replace
@@ -84,7 +84,7 @@ def test_the_verdict_can_be_checked_from_the_table(run_with):
 
 
 def test_a_bound_at_the_margin_is_within_it(run_with):
-    """The margin is the largest drop that is tolerated; a little more than rounding below, the bound lies beyond it."""
+    """The margin is the largest drop that is tolerated; a little more than rounding below, the bound is above it."""
     now, then = run_with(100, 3), run_with(100, 0)
     bound = row_of(run_gate(now, then)[0]).drop.high
     for margin, expected in ((bound, PASS), (math.nextafter(bound, 0), PASS), (bound - 2e-9, OPEN)):

@@ -1,4 +1,4 @@
-"""Cases that broke, each shown on its own: what the gate makes of them."""
+"""Regressed cases, each shown on its own: what the gate makes of them."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def test_one_broken_case_in_a_large_set_is_a_regression(run_of):
 
 
 def test_a_set_may_tolerate_regressed_cases(run_of):
-    """Named all the same; two of a hundred are more than one per cent."""
+    """Named anyway; two of a hundred are more than one per cent."""
     tolerant = {"s": GateSettings(max_regressed=0.01)}
     _, verdict = run_gate(run_of([0] + [5] * 199, gates=tolerant), run_of([5] * 200))
     assert verdict.outcome is PASS

@@ -14,7 +14,7 @@ EQUAL, REFUSED, NOT_MADE, DIFFERENT = "equal", "refused", "not made", "different
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a combination.
+    """The outcome of a combination.
 
     Attributes:
         word: One of the words above; ``not made`` where PEFT can't put the adapter on the family.

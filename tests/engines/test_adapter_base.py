@@ -1,4 +1,4 @@
-"""Which base an adapter stands on: its revision, a path beside the adapter, or the one that is named for it."""
+"""Which base an adapter was trained on: its revision, a path beside the adapter, or the one that is named for it."""
 
 import json
 import shutil

@@ -8,7 +8,7 @@ from harness.engines.decode import Row, StreamRow, pad_rows
 from harness.engines.stream import Stream
 
 
-class Counted:
+class TokenCount:
     """Ends after a number of tokens."""
 
     def __init__(self, limit):
@@ -22,7 +22,7 @@ class Counted:
 def test_both_loops_write_the_same_tokens(tiny_model_dir):
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32).eval()
     prompts, limits = [[5, 6, 7, 8, 9], [5], [5, 6, 7], [9, 5]], [3, 12, 7, 1]
-    first = [Counted(limit) for limit in limits]
+    first = [TokenCount(limit) for limit in limits]
     kept = []
     with torch.inference_mode():
         decode_batch(
@@ -33,7 +33,7 @@ def test_both_loops_write_the_same_tokens(tiny_model_dir):
             select_rows=kept.append,
         )
     assert [len(each) for each in kept] == [3, 2, 1]  # ended rows leave the batch
-    second = [Counted(limit) for limit in limits]
+    second = [TokenCount(limit) for limit in limits]
     stream = Stream(
         model,
         [None],

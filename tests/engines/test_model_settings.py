@@ -1,4 +1,4 @@
-"""A model's own generation config is heeded where a golden set asks for it, and then all of it."""
+"""A model's own generation config is used where a golden set asks for it, and then all of it."""
 
 import copy
 import json

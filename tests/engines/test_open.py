@@ -1,4 +1,4 @@
-"""Several models out of what a user names, each told apart by as little as it takes."""
+"""Several models out of what a user names, each distinguished by as little as it takes."""
 
 import pytest
 

@@ -17,7 +17,7 @@ from harness.types import Completion, GenerationSettings, Message, ModelRef
 from harness.types.training import TrainingManifest
 
 
-class Upper:
+class UpperEngine:
     """Answers with the prompt in upper case."""
 
     def __init__(self, sides, plan):
@@ -43,7 +43,13 @@ def register(monkeypatch):
     before = use_registry(None)
 
     def register(**fields):
-        given = {"name": "upper", "summary": "Upper case.", "describe": describe, "open": Upper, **fields}
+        given = {
+            "name": "upper",
+            "summary": "Upper case.",
+            "describe": describe,
+            "open": UpperEngine,
+            **fields,
+        }
         registry = Registry()
         registry.register("test", lambda registrar: registrar.add(EngineKind(**given)))
         use_registry(registry)
@@ -157,11 +163,11 @@ def test_a_refusal_of_the_plug_in_is_passed_on(register):
 
 
 def test_an_answer_that_does_not_come_is_noticed(register):
-    class Half(Upper):
+    class HalfEngine(UpperEngine):
         def generate(self, requests, on_batch):
             super().generate(requests[:1], on_batch)
 
-    register(open=Half)
+    register(open=HalfEngine)
     with pytest.raises(EngineError, match="engine 'upper': gave 1 of 2 results"):
         answers_of(describe_model("upper:loud"))
 
@@ -191,11 +197,11 @@ ANSWER = Completion(text="YES", stop_reason="stop", prompt_tokens=1, completion_
     ],
 )
 def test_a_wrong_answer_is_refused_before_it_is_stored(register, batch, told):
-    class Wrong(Upper):
+    class WrongEngine(UpperEngine):
         def generate(self, requests, on_batch):
             on_batch(batch)
 
-    register(open=Wrong)
+    register(open=WrongEngine)
     stored = {}
     with pytest.raises(EngineError, match=f"^engine 'upper': {re.escape(told)}"):
         answers_of(describe_model("upper:loud"), given=stored)
@@ -203,11 +209,11 @@ def test_a_wrong_answer_is_refused_before_it_is_stored(register, batch, told):
 
 
 def test_an_engine_that_breaks_while_it_answers_is_one_line(register):
-    class Broken(Upper):
+    class BrokenEngine(UpperEngine):
         def generate(self, requests, on_batch):
             raise ConnectionError("the machine is gone\nand more")
 
-    register(open=Broken)
+    register(open=BrokenEngine)
     with pytest.raises(EngineError, match=r"^engine 'upper': ConnectionError: the machine is gone$"):
         answers_of(describe_model("upper:loud"))
 
@@ -215,22 +221,22 @@ def test_an_engine_that_breaks_while_it_answers_is_one_line(register):
 def test_two_answers_to_one_request_are_refused(register):
     """Which of them would be stored, and which one shown?"""
 
-    class Twice(Upper):
+    class TwiceEngine(UpperEngine):
         def generate(self, requests, on_batch):
             super().generate(requests, on_batch)
             on_batch({1: replace(ANSWER, text="another")})
 
-    register(open=Twice)
+    register(open=TwiceEngine)
     with pytest.raises(EngineError, match=r"^engine 'upper': gave a second result of request 1$"):
         answers_of(describe_model("upper:loud"))
 
 
 @pytest.mark.parametrize("error", [pytest.skip.Exception("no"), SystemExit(0), asyncio.CancelledError()])
 def test_whatever_it_raises_while_it_answers_is_one_line(register, error):
-    class Broken(Upper):
+    class BrokenEngine(UpperEngine):
         def generate(self, requests, on_batch):
             raise error
 
-    register(open=Broken)
+    register(open=BrokenEngine)
     with pytest.raises(EngineError, match=f"^engine 'upper': {type(error).__name__}"):
         answers_of(describe_model("upper:loud"))

@@ -1,4 +1,4 @@
-"""Every side answers as a bare script does, whatever its adapter does to the base that others stand on."""
+"""Every side answers as a bare script does, whatever its adapter does to the base that others use."""
 
 import json
 import shutil

@@ -191,13 +191,13 @@ def test_a_model_that_computes_all_logits_gives_the_same_ones(mixed_engine):
 
     side = mixed_engine._sides["candidate"]
 
-    class Whole(torch.nn.Module):
+    class WholeModel(torch.nn.Module):
         def forward(self, input_ids, attention_mask, past_key_values):
             return side.model(
                 input_ids=input_ids, attention_mask=attention_mask, past_key_values=past_key_values
             )
 
-    whole = replace(side, model=Whole())
+    whole = replace(side, model=WholeModel())
     whole.model.config = side.model.config
     ids = torch.tensor([[2, 5, 6, 7, 8]])
     with torch.inference_mode():
@@ -271,7 +271,7 @@ def test_the_time_of_an_answer_is_its_share_of_the_batch_until_it_ends():
     """With 4 rows and a token a second the limit of 2 s is beyond the 8th token; a longer row changes nothing."""
     now = iter(range(100))
 
-    class Never:
+    class NoDecoder:
         tokens: ClassVar[list[int]] = []
         end = None
 
@@ -279,7 +279,7 @@ def test_the_time_of_an_answer_is_its_share_of_the_batch_until_it_ends():
             self.tokens.append(token)
             return ""
 
-    watch = TimedWatch(Never(), 2.0, lambda: next(now) / 4)
+    watch = TimedWatch(NoDecoder(), 2.0, lambda: next(now) / 4)
     assert [watch.take(token) for token in range(9)] == [""] * 8 + ["late"]
     assert watch.seconds == 9 / 4
     assert len(watch.tokens) == 9

@@ -16,7 +16,7 @@ SHIPPED = sorted(p for p in (ROOT / "golden_sets").rglob("*.yaml") if p.parent.n
 
 
 def test_the_committed_schema_is_the_models_own():
-    """Mend it with ``tunegate golden schema --write golden_sets/schema.json``."""
+    """Renew it with ``tunegate golden schema --write golden_sets/schema.json``."""
     assert json.loads((ROOT / "golden_sets" / "schema.json").read_text()) == golden_schema()
 
 

@@ -57,7 +57,7 @@ def test_any_text_is_read_or_refused_in_one_line(text):
 
 @given(st.text(alphabet="a:-[]{}#&*!|>'\"%@`, \n\t\r\x85\u2028", max_size=40))
 def test_a_refusal_is_one_line(text):
-    """Whatever stands in the text, since continuous integration shows one line."""
+    """Whatever is in the text, since continuous integration shows one line."""
     messages = []
     try:
         parse_yaml_text(PATH, text)

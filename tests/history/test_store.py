@@ -247,7 +247,7 @@ def test_a_file_of_schema_1_is_still_read(tmp_path, make_record, make_run):
         record, expected = history.load_record("20260101-000000-aaaa"), make_record()
         assert replace(record, verdict=expected.verdict) == expected
         assert record.verdict.outcome is GateVerdict.INCONCLUSIVE
-        # Its only sentence was about the gated metric, whose figures stand in the comparison.
+        # Its only sentence was about the gated metric, whose figures are in the comparison.
         (finding,) = record.verdict.findings
         assert (finding.verdict, finding.set_name, finding.metric) == ("inconclusive", "set", "pass-rate")
         assert finding.data.n == record.comparison.metrics[0].n

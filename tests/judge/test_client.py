@@ -92,7 +92,7 @@ class OneAtATime:
         return JudgeReply(text='{"reason": "so", "pass": true}')
 
     async def close(self):
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def test_the_next_question_is_sent_before_the_last_reply_is_read(ask, monkeypatch):
@@ -200,7 +200,7 @@ print(len(judge.ask_all(requests)))
 
 @pytest.mark.processes
 def test_a_killed_run_goes_on_where_it_was(judge_server, tmp_path):
-    """Killed without warning in the middle, it asks again only what was under way."""
+    """Killed without warning in the middle, it repeats only what was under way."""
     import subprocess
     import sys
 

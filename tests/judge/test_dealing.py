@@ -47,13 +47,13 @@ def test_a_question_that_can_not_be_answered_is_an_error_of_its_own(spec):
 
 
 def test_where_no_worker_is_left_each_question_is_an_error(spec):
-    class Gone:
+    class LostWorkers:
         def compute(self, *_):
             from harness.errors import EngineError
 
             raise EngineError("no node of the Ray cluster is left")
 
-    replies = replies_of(spec, Dealer(Gone))
+    replies = replies_of(spec, Dealer(LostWorkers))
     assert all("no node of the Ray cluster is left" in str(each) for each in replies)
 
 

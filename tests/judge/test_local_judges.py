@@ -176,7 +176,7 @@ def test_a_reward_model_s_numbers_are_the_trainer_s(reward_dir, tiny_model_dir, 
 def test_an_answer_is_scored_once_whatever_its_place_and_however_often_it_is_asked(
     reward_dir, judge_of, monkeypatch
 ):
-    """Pairs come in both orders and calibration asks again: two answers are two rows."""
+    """Pairs come in both orders and calibration repeats them: two answers are two rows."""
     from harness.judge.reward_engine import RewardEngine
 
     rows = []
@@ -249,7 +249,7 @@ def random_judge(letters, shipped, save_tiny_llama, tmp_path):
     [("deepseek_r1_distill", "<think>\n</think>\n\n"), ("gemma", "<start_of_turn>model\n")],
 )
 def test_the_prompt_of_a_local_judge_suits_its_template(template, end, random_judge, judge_of, monkeypatch):
-    """A reasoning is closed, and a system message that the template refuses stands in the user's."""
+    """A reasoning is closed, and a system message that the template refuses is put into the user's."""
     from harness.engines.transformers_engine import TransformersEngine
 
     seen, losses = [], TransformersEngine.losses

@@ -55,7 +55,7 @@ def test_an_even_panel_is_refused(open_judge):
 
 
 def test_a_panel_asks_every_judge_and_notes_its_votes(judge_server, open_judge, ask):
-    """Three judges at one server are three askers: only the model's name tells them apart here."""
+    """Three judges at one server are three askers: only the model's name distinguishes them here."""
     judges = [open_judge(path=f"{number}.sqlite") for number in range(3)]
     panel = Panel(judges)
     (verdict,) = panel.judge_singles([ask()])

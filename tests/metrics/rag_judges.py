@@ -21,7 +21,7 @@ def sentences(text):
 
 
 def by_words(body):
-    """A judge that is right by the letter: a statement is supported if its last word stands in the context."""
+    """A judge that is right by the letter: a statement is supported if its last word is in the context."""
     given = asked(body)
     match kind(body):
         case "StatementGeneratorOutput":

@@ -1,4 +1,4 @@
-"""Each metric's record names a function that is there, and stands on the reference page."""
+"""Each metric's record names a function that is there, and is on the reference page."""
 
 import subprocess
 import sys

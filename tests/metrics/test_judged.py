@@ -176,7 +176,7 @@ def test_a_hundred_cases_and_two_metrics_through_a_third_of_faults(judge_server,
     assert errored <= 10
     assert sum(map(bool, judge_server.sent_faults)) > 40
     judge_server.fault_rate = 0.0
-    score(cases)  # those few that errored are asked again
+    score(cases)  # those few that errored are repeated
     judge_server.bodies.clear()
     again = score(cases)
     assert judge_server.bodies == []

@@ -312,7 +312,7 @@ def test_every_shipped_case_has_its_values_by_hand():
 
 @pytest.fixture
 def right_judge(judge_server, monkeypatch):
-    """Says what is right of each shipped case's answer; cosines are those that stand beside the case."""
+    """Says what is right of each shipped case's answer; cosines are those that are noted beside the case."""
     by_question = {
         check.value: case.id for case in HANDBOOK for check in case.checks if check.type == "faithfulness"
     }

@@ -45,7 +45,7 @@ def test_equals_names_the_closest_reference(score) -> None:
 @pytest.mark.parametrize("name", ["equals", "iequals", "contains", "icontains", "starts-with"])
 @pytest.mark.parametrize(("answer", "value"), [("cafe\u0301", "caf\u00e9"), ("caf\u00e9", "cafe\u0301")])
 def test_texts_are_compared_in_one_composition(score, name, answer, value) -> None:
-    """They look alike, and a word that shall not occur occurs in either."""
+    """They look alike, and a word that must not occur occurs in either."""
     assert score(name, answer, value=value).value == 1
     assert score(name, answer, value="cafe").value == 0
 

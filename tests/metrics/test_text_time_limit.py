@@ -55,14 +55,14 @@ def test_what_others_use_of_the_processor_is_not_counted(monkeypatch) -> None:
 
     timeouts = []
 
-    class Busy:
+    class BusyPattern:
         def search(self, text, timeout):
             timeouts.append(timeout)
             if len(timeouts) < 4:
                 raise TimeoutError
             return "a match"
 
-    monkeypatch.setattr(text, "compiled", lambda _pattern, **_rest: Busy())
+    monkeypatch.setattr(text, "compiled", lambda _pattern, **_rest: BusyPattern())
     assert PatternTime(what="this").search("a", "a") == "a match"
     assert timeouts == [1.0, 2.0, 4.0, 8.0]
 

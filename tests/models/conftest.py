@@ -79,7 +79,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def entry(home: Path, tmp_path: Path) -> CatalogueEntry:
-    """An entry whose wheel lies in the index, with more in it than the entry names."""
+    """An entry whose wheel is in the index, with more in it than the entry names."""
     unwanted = {"tiny_model/run.py": b"print('never run')", "tiny_model/../../escaped.txt": b"out"}
     wheel = write_wheel(
         tmp_path / "index", {f"tiny_model/{name}": content for name, content in MEMBERS.items()} | unwanted

@@ -73,7 +73,7 @@ def test_a_broken_golden_set(project, write_golden, old, new, line):
 
 
 def test_an_encoder_that_is_not_there(project, write_golden):
-    """A check whose encoder can't be had is refused before the model is loaded, not after."""
+    """A check whose encoder is unavailable is refused before the model is loaded, not after."""
     check = "{type: similar, threshold: 0.5, model: nowhere-to-be-found}"
     write_golden(
         project.pytester,

@@ -83,7 +83,7 @@ def kept_phases(config):
     return Counter(each.when for each in reports if isinstance(each, pytest.TestReport))
 
 
-class Kept:
+class KeptReports:
     """Notes at the end of a session what the terminal keeps."""
 
     def pytest_sessionfinish(self, session):
@@ -96,7 +96,7 @@ class Kept:
 )
 def test_reports_that_only_a_list_of_durations_shows_are_kept_for_it_alone(missing, flags, phases):
     """Those of setup and teardown take more memory than the cases and answers of a large set."""
-    kept = Kept()
+    kept = KeptReports()
     options = ["-p", "no:xdist", f"--model={missing.adapter}", "--gate-no-forgetting", *flags]
     missing.pytester.inline_run(*options, plugins=[kept])
     assert kept.phases == phases

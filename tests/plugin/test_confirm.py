@@ -37,7 +37,7 @@ def test_a_real_regression_is_confirmed(towns):
 
 
 def test_a_passing_flake_does_not_fail_the_build(towns, monkeypatch):
-    """What fails at the first answer only is open, not a regression."""
+    """What fails at the first answer only is inconclusive, not a regression."""
     generate = towns.engine.generate
 
     def flaky(self, requests, on_batch):

@@ -1,4 +1,4 @@
-"""A history that can't be written is found before a model is asked; if it breaks later, the verdict is said all the same."""
+"""A history that can't be written is found before a model is asked; if it breaks later, the verdict is said anyway."""
 
 import errno
 import os

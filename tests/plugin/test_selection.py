@@ -59,7 +59,7 @@ def test_a_skipped_case_is_not_answered(project, write_golden):
     result.assert_outcomes(passed=9, skipped=1)
     result.stdout.fnmatch_lines(["*no longer asked"])
     assert "candidate:peru" not in project.asked
-    # It stands in the run as skipped: leaving it out on purpose doesn't make the run a partial one.
+    # It is in the run as skipped: leaving it out on purpose doesn't make the run a partial one.
     assert "partial run" not in result.stdout.str()
 
 
@@ -157,7 +157,7 @@ cases:
 
 @pytest.mark.parametrize("when", ["tryfirst", "trylast"])
 def test_a_tag_that_is_another_plugin_s_marker_is_left_to_that_plugin(project, write_golden, when):
-    """The other plugin would act on it; -k finds it all the same, -m the tags that are ours or the project's."""
+    """The other plugin would act on it; -k finds it anyway, -m the tags that are ours or the project's."""
     project.pytester.makepyfile(other=OTHER_PLUGIN.format(when=when))
     project.pytester.syspathinsert()
     # Who uses --strict-markers may declare another plugin's markers too.

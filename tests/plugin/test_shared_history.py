@@ -75,7 +75,7 @@ def test_a_database_that_goes_while_a_model_answers_loses_nothing(project, postg
     result.stdout.fnmatch_lines(
         ["*INCONCLUSIVE*", 'ERROR: *database "gone" does not exist*: tunegate runs recover saves it']
     )
-    # The page is written all the same.
+    # The page is written anyway.
     assert list(project.pytester.path.glob(".tunegate/runs/*/report.html"))
     postgres.run("CREATE DATABASE gone", database="postgres")
     monkeypatch.chdir(project.pytester.path)

@@ -36,7 +36,7 @@ def record(project):
 
 
 def test_both_are_told(generations):
-    """Each step alone is small; the sum is beyond the tripwire, and stands there."""
+    """Each step alone is small; the sum is beyond the tripwire, and is noted there."""
     project, first = generations
     result = run(project, f"--gate-baseline={first}")
     comparison = record(project)["comparison"]
@@ -67,7 +67,7 @@ def test_against_the_base_itself_it_is_told_once(generations):
 
 
 def test_a_stored_run_of_another_adapter_is_no_obstacle(generations):
-    """The previous adapter's weights may be gone: its stored answers and the base, which is at hand, do."""
+    """The previous adapter's weights may be gone: its stored answers and the base, which is available, do."""
     project, first = generations
     project.wrong |= {"candidate": {f"a{n}" for n in range(4)}, "baseline": set()}
     run(project, f"--model={first}", model=False)

@@ -73,7 +73,7 @@ def test_a_pass_says_what_is_excluded():
 
 
 def test_a_pass_says_what_more_is_shown():
-    """Equal: no change of the margin either way. Better: the whole interval lies below zero."""
+    """Equal: no change of the margin either way. Better: the whole interval is below zero."""
     equal, better = judged(0, 0, 90, GateVerdict.PASS), judged(0, 12, 90, GateVerdict.PASS)
     assert standing(equal) is Standing.EQUAL
     assert describe_row(equal, 90).endswith("n=90: a change of more than 0.05 either way is excluded")
@@ -100,7 +100,7 @@ def test_an_inconclusive_metric_says_where_only_unseen_losses_prevent_a_pass():
 
 
 def test_clusters_are_said():
-    """48 cases that stand and fall in groups are fewer facts; how many more would do is then not foretold."""
+    """48 cases that stand and fall in groups are fewer facts; how many more would do is then not predicted."""
     sentence = describe_row(judged(0, 0, 48, GateVerdict.INCONCLUSIVE), 16)
     assert "n=48 in 16 clusters" in sentence
     assert "settle" not in sentence

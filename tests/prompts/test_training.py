@@ -1,4 +1,4 @@
-"""What is learnt stands behind what is asked, token by token, with every template that TRL ships."""
+"""What is learnt comes after what is asked, token by token, with every template that TRL ships."""
 
 from importlib.resources import files
 

@@ -294,7 +294,7 @@ def test_a_scale_may_have_no_end_and_a_margin_may_be_0(registry, changed):
 
 @pytest.mark.parametrize("name", [PASS_RATE, *SET_METRICS])
 def test_a_figure_of_a_whole_set_keeps_its_name(registry, name):
-    """A comparison's rows are told apart by set and metric."""
+    """A comparison's rows are distinguished by set and metric."""
     registry.register("voice", lambda registrar: registrar.add(replace(SHOUTS, name=name)))
     assert registry.warnings == [
         f"plug-in voice: metric {name!r} is left out: the built-in metric of that name stays"

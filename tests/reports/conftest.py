@@ -28,7 +28,7 @@ def invented() -> Callable[..., GateRecord]:
     return make_record
 
 
-# Closed after each file: while Playwright is open its event loop runs, and no other test of the process can run one.
+# Closed after each file: while Playwright runs its event loop runs, and no other test of the process can run one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium, the system's own or Playwright's; without one the test is skipped.

@@ -65,7 +65,7 @@ def invented_training() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class WrongAnswers:
     """What the invented candidate gets wrong, as counts of cases."""
 
     orders: int = 40
@@ -210,7 +210,7 @@ def scored(case: GoldenCase, text: str, stop: str = "stop", broken: bool = False
     )
 
 
-def make_run(model: ModelRef, results: list[CaseResult], told: Told, loss: float, run_id: str) -> Run:
+def make_run(model: ModelRef, results: list[CaseResult], told: WrongAnswers, loss: float, run_id: str) -> Run:
     names = dict.fromkeys(result.case.set_name for result in results)
     return Run(
         id=run_id,
@@ -250,9 +250,9 @@ def make_run(model: ModelRef, results: list[CaseResult], told: Told, loss: float
     )
 
 
-def make_record(told: Told | None = None, **counts: Any) -> GateRecord:
-    """A gate's record with so many lost, gained and broken cases, compared and judged."""
-    told = replace(told or Told(), **counts)
+def make_record(told: WrongAnswers | None = None, **counts: Any) -> GateRecord:
+    """A gate's record with so many lost, gained and regressed cases, compared and judged."""
+    told = replace(told or WrongAnswers(), **counts)
     pick = random.Random(told.seed)
     orders = [order_case(number) for number in range(1, told.orders + 1)]
     probes = [probe_case(number) for number in range(told.probes)]

@@ -11,7 +11,7 @@ import scipy.special  # noqa: F401 - loaded once: a session inside a test would 
 
 from harness.types import GateRecord
 
-# A plugin that stands in for the gate: it calls the hook at the end of the session.
+# A plugin in place of the gate: it calls the hook at the end of the session.
 CALLER = """
 import pickle, pathlib
 

@@ -14,7 +14,7 @@ from harness.types import (
 )
 
 
-class Kept(dict[str, Score]):
+class MemoryCache(dict[str, Score]):
     """A score cache in memory."""
 
     def put(self, key: str, score: Score, /) -> None:
@@ -37,7 +37,7 @@ def score_one(text: str, *checks: Check, references: tuple[str, ...] = ("referen
 
 
 def length_metric(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
-    """Stands in for an expensive metric: a tenth of the answer's length."""
+    """In place of an expensive metric: a tenth of the answer's length."""
     return [graded(request, len(request.text) / 10, "counted") for request in requests]
 
 

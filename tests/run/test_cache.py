@@ -113,7 +113,7 @@ def test_a_lazy_cache_keeps_in_memory_what_it_stores_when_it_is_opened(tmp_path)
         cache.put_all({"b": ANSWER})
         database = cache._database
         cache.open()
-        assert cache._database is database  # opened once, it stays open
+        assert cache._database is database  # opened once, it is kept
     with Cache(path) as cache:
         assert list(cache.get_completions("ab")) == [ANSWER, ANSWER]
 

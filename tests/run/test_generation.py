@@ -125,15 +125,15 @@ def test_progress_counts_the_stored_answers_too(answered, case_of, engine_class)
 def test_merged_weights_are_not_asked_whether_their_adapter_is_alive(answered, case_of, plan, engine_class):
     """They can't be separated from it; unmerged weights are asked once, and the finding is stored."""
 
-    class Dead(engine_class):
+    class DeadEngine(engine_class):
         def largest_logit_change(self, side):
             raise AssertionError("asked")
 
-    answered([case_of("a")], Dead(), ("candidate",), chosen=replace(plan, weights="merged"))
+    answered([case_of("a")], DeadEngine(), ("candidate",), chosen=replace(plan, weights="merged"))
     with pytest.raises(AssertionError, match="asked"):
-        answered([case_of("b")], Dead(), ("candidate",))
+        answered([case_of("b")], DeadEngine(), ("candidate",))
     answered([case_of("b")], engine_class(), ("candidate",))
-    answered([case_of("c")], Dead(), ("candidate",))
+    answered([case_of("c")], DeadEngine(), ("candidate",))
 
 
 def test_a_case_that_the_model_fails_on_alone_is_noted_and_the_others_answered(
@@ -141,7 +141,7 @@ def test_a_case_that_the_model_fails_on_alone_is_noted_and_the_others_answered(
 ):
     """One bad case is errored, not the run; nothing is stored of it."""
 
-    class Picky(engine_class):
+    class PickyEngine(engine_class):
         def generate(self, requests, on_batch):
             bad = [place for place, request in enumerate(requests) if request.key == "s/bad"]
             good = [request for request in requests if request.key != "s/bad"]
@@ -150,11 +150,11 @@ def test_a_case_that_the_model_fails_on_alone_is_noted_and_the_others_answered(
             if bad:
                 raise CasesFailedError({place: f"{requests[place].key}: too odd" for place in bad})
 
-    answers, _ = answered([case_of("a"), case_of("bad")], Picky())
+    answers, _ = answered([case_of("a"), case_of("bad")], PickyEngine())
     for side in ("candidate", "baseline"):
         assert list(answers[side].completions) == ["s/a"]
         assert answers[side].failures == {"s/bad": "s/bad: too odd"}
-    again = Picky()
+    again = PickyEngine()
     answered([case_of("a"), case_of("bad")], again)
     assert again.asked == []
 
@@ -177,7 +177,7 @@ def test_a_prompt_that_stands_in_two_cases_is_asked_once_a_side(answered, case_o
 
 
 def test_what_fails_for_one_of_two_equal_prompts_fails_for_both(answered, case_of, engine_class):
-    class Failing(engine_class):
+    class FailingEngine(engine_class):
         def generate(self, requests, on_batch):
             bad = {i: "no" for i, request in enumerate(requests) if request.key == "s/a"}
             good = [(i, request) for i, request in enumerate(requests) if i not in bad]
@@ -187,7 +187,7 @@ def test_what_fails_for_one_of_two_equal_prompts_fails_for_both(answered, case_o
             )
             raise CasesFailedError(bad)
 
-    answers, _ = answered([case_of("a"), case_of("b"), replace(case_of("a"), id="again")], Failing())
+    answers, _ = answered([case_of("a"), case_of("b"), replace(case_of("a"), id="again")], FailingEngine())
     assert dict(answers["candidate"].failures) == {"s/a": "no", "s/again": "no"}
     assert set(answers["candidate"].completions) == {"s/b"}
 

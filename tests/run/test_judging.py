@@ -69,7 +69,7 @@ def test_compared_with_its_own_answers_a_run_s_pairs_are_ties(make_run, make_res
         assert {score.metric: score.value for score in each.scores} == {"pairwise": 0.5, "contains": 1.0}
 
 
-class Overlapping:
+class OverlappingPanel:
     """A panel that replies when it is told to."""
 
     overlaps = True
@@ -94,7 +94,7 @@ def completion(text):
 def test_a_case_with_a_judge_is_lost_once_the_judge_has_replied(case_of):
     judged = (Check(type="llm-rubric", value="Good."), Check(type="contains", value="x"))
     cases = [case_of("a", checks=judged), case_of("b", checks=(Check(type="contains", value="x"),))]
-    panel, told = Overlapping(), []
+    panel, told = OverlappingPanel(), []
     count = count_lost(cases, None, told.append, Judging(panel=panel))
     count("baseline", {"s/a": completion("x good"), "s/b": completion("x")})
     count("candidate", {"s/a": completion("x bad")})
@@ -108,7 +108,7 @@ def test_a_case_with_a_judge_is_lost_once_the_judge_has_replied(case_of):
 
 def test_without_a_judge_that_answers_meanwhile_judged_cases_are_not_counted(case_of):
     told = []
-    panel = Overlapping()
+    panel = OverlappingPanel()
     panel.overlaps = False
     count = count_lost(
         [case_of("a", checks=(Check(type="llm-rubric", value="x"),))], None, told.append, Judging(panel=panel)
@@ -118,7 +118,7 @@ def test_without_a_judge_that_answers_meanwhile_judged_cases_are_not_counted(cas
     assert told == []
 
 
-class Prepared:
+class PreparedPanel:
     """A panel that notes when it is prepared."""
 
     def __init__(self, *, overlaps):
@@ -134,7 +134,7 @@ def judged(case_of):
 
 
 def test_judging_is_prepared_once_the_models_are_open(case_of):
-    panel = Prepared(overlaps=True)
+    panel = PreparedPanel(overlaps=True)
     opened = preparing(lambda sides, plan: "engine", Judging(panel=panel), judged(case_of))
     assert not panel.done.is_set()
     assert opened({}, None) == "engine"
@@ -143,7 +143,7 @@ def test_judging_is_prepared_once_the_models_are_open(case_of):
 
 @pytest.mark.parametrize("overlaps", [True, False])
 def test_nothing_is_prepared_for_a_judge_here_or_without_judged_checks(case_of, overlaps):
-    panel = Prepared(overlaps=overlaps)
+    panel = PreparedPanel(overlaps=overlaps)
     cases = [case_of("a", checks=(Check(type="contains", value="a"),))] if overlaps else judged(case_of)
 
     def opens(sides, plan):

@@ -20,7 +20,7 @@ from harness.types import (
     Score,
     TextLoss,
 )
-from tests.run.answers_to_score import EQUALS, Kept, answer, length_metric, make_case, score_one
+from tests.run.answers_to_score import EQUALS, MemoryCache, answer, length_metric, make_case, score_one
 
 Metric = Callable[[Sequence[ScoringRequest]], list[Score | MetricError]]
 
@@ -227,7 +227,7 @@ def test_an_expensive_score_is_computed_once_whatever_its_threshold(replace_metr
         return length_metric(requests)
 
     replace_metric("bleu", counting)
-    cache = Kept()
+    cache = MemoryCache()
     for threshold, expected in [(0.2, Outcome.PASSED), (0.9, Outcome.FAILED), (None, Outcome.UNSCORED)]:
         case = make_case("case", Check(type="bleu", threshold=threshold), references=("r",))
         (result,) = score_cases([case], {case.key: answer("four")}, cache=cache)
@@ -246,7 +246,7 @@ def test_only_what_the_cache_lacks_is_computed(replace_metric) -> None:
         return length_metric(requests)
 
     replace_metric("bleu", counting)
-    cache = Kept()
+    cache = MemoryCache()
     cases = [make_case(str(n), Check(type="bleu"), references=("r",)) for n in range(4)]
     score_cases(cases[::2], {case.key: answer("x" * n) for n, case in enumerate(cases)}, cache=cache)
     results = score_cases(cases, {case.key: answer("x" * n) for n, case in enumerate(cases)}, cache=cache)
@@ -257,7 +257,7 @@ def test_only_what_the_cache_lacks_is_computed(replace_metric) -> None:
 
 def test_errors_and_cheap_scores_are_not_kept(replace_metric) -> None:
     replace_metric("bleu", lambda requests: [MetricError(metric="bleu", error="broke") for _ in requests])
-    cache = Kept()
+    cache = MemoryCache()
     case = make_case("case", Check(type="bleu"), EQUALS, Check(type="f1"), references=("r",))
     score_cases([case], {case.key: answer("x")}, cache=cache)
 
@@ -273,7 +273,7 @@ from harness.metrics.libraries import missing_extras, require_encoders
 from harness.run.scoring import score_cases
 from harness.types import Check, Completion, GoldenCase, Score
 
-class Kept(dict):
+class MemoryCache(dict):
     put = dict.__setitem__
 
 encoder = Path(sys.argv[1])
@@ -287,7 +287,7 @@ checks = tuple(
 )
 case = GoldenCase(id="c", set_name="s", messages=(), references=("{}",), checks=checks)
 done = Completion(text="{}", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
-cache = Kept()
+cache = MemoryCache()
 for check in checks:
     key = cache_key(ScoringRequest(case=case, check=check, text="{}"))
     if key is not None:

@@ -8,7 +8,7 @@ from harness.metrics.definition import ScoringRequest, graded
 from harness.run import scoring
 from harness.types import Check, MetricError
 from tests.engines.workers.in_process import InProcess
-from tests.run.answers_to_score import Kept, make_case
+from tests.run.answers_to_score import MemoryCache, make_case
 
 CHECK = Check(type="similar")
 
@@ -46,7 +46,7 @@ def dealt(monkeypatch):
 
 @pytest.mark.usefixtures("dealt")
 def test_dealt_scores_come_in_order_and_are_stored_batch_by_batch():
-    workers, cache, told = InProcess(), Kept(), []
+    workers, cache, told = InProcess(), MemoryCache(), []
     asked = requests("a", "bb", "", "dddd", "bb")
     scored = scoring._score_metric(
         "similar", asked, cache, lambda *progress: told.append(progress), Dealer(lambda: workers)
@@ -63,14 +63,14 @@ def test_dealt_scores_come_in_order_and_are_stored_batch_by_batch():
 
 @pytest.mark.usefixtures("dealt")
 def test_what_a_worker_can_not_compute_is_the_answer_s_own_error():
-    class Failing(InProcess):
+    class FailingWorkers(InProcess):
         def compute(self, kind, asked, on_batch):
             super().compute(kind, asked[:1], on_batch)
             from harness.errors import CasesFailedError
 
             raise CasesFailedError({1: "worker 7 was killed, for the second time"})
 
-    scored = scoring._score_metric("similar", requests("a", "bb"), None, None, Dealer(Failing))
+    scored = scoring._score_metric("similar", requests("a", "bb"), None, None, Dealer(FailingWorkers))
     assert scored[0].value == 0.1
     assert scored[1].error == "worker 7 was killed, for the second time"
 

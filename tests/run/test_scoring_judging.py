@@ -8,7 +8,7 @@ from harness.registry.listeners import LISTENERS
 from harness.run import scoring
 from harness.run.scoring import Judging, score_cases
 from harness.types import Check, MetricError, TextLoss
-from tests.run.answers_to_score import EQUALS, Kept, answer, make_case
+from tests.run.answers_to_score import EQUALS, MemoryCache, answer, make_case
 
 
 class Panel:
@@ -103,7 +103,7 @@ def test_an_encoder_s_metric_goes_to_the_workers_that_there_are(monkeypatch, met
     case, workers, cache, told = (
         make_case("a", Check(type=metric), references=("r",)),
         Workers([]),
-        Kept(),
+        MemoryCache(),
         [],
     )
     (result,) = score_cases(

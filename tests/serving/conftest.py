@@ -25,7 +25,7 @@ def engine(models):
     return open_sides(models, choose_plan("float32", "cpu", 4096, list(models.values())))
 
 
-class Watched:
+class WatchedEngine:
     """The engine with a count of its calls, and a word that breaks it."""
 
     def __init__(self, engine):
@@ -67,7 +67,7 @@ def start_server():
     started = []
 
     def start(engine, models, *, key=None, client_key="none", **options):
-        watched = Watched(engine)
+        watched = WatchedEngine(engine)
         encoders = {"enc": lambda texts: [[float(len(text)), 0.5] for text in texts]}
         served = ServedModels(watched, models, PLAN, **options)
         app = create_app(served, encoders, key=key)

@@ -52,7 +52,7 @@ def test_the_exact_mcnemar_test(lost, gained):
 
 
 def test_all_cases_together_come_near_the_normal_approximation():
-    """Mantel and Haenszel's test over 60 cases of five answers: the exact mid-p lies near its normal value."""
+    """Mantel and Haenszel's test over 60 cases of five answers: the exact mid-p is near its normal value."""
     random = np.random.default_rng(3)
     rates = random.uniform(0.3, 0.9, 60)
     before, now = random.binomial(5, rates), random.binomial(5, rates - 0.08)

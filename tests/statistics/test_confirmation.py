@@ -112,7 +112,7 @@ def test_false_alarms_of_noisy_answers_become_rare(n, unstable):
 @pytest.mark.simulation
 @pytest.mark.parametrize("n", [50, 200])
 def test_other_cases_got_better_as_often_as_worse(n):
-    """The answers are sure and the cases were drawn: asking again can't help there, and the level holds."""
+    """The answers are sure and the cases were drawn: resampling can't help there, and the level holds."""
     random, found = np.random.default_rng(n), []
     for _ in range(RUNS):
         change = random.choice([-1, 0, 1], n, p=[0.05, 0.9, 0.05])

@@ -20,7 +20,7 @@ def covered(intervals, truth):
 
 
 def hold(found, *, most=0.97):
-    """The coverage lies between 93 % and the upper limit, give or take three standard deviations."""
+    """The coverage is between 93 % and the upper limit, give or take three standard deviations."""
     error = 3 * (NOMINAL * (1 - NOMINAL) / len(found)) ** 0.5
     assert 0.93 - error <= np.mean(found) <= most + error
 

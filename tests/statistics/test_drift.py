@@ -81,7 +81,7 @@ def test_the_first_of_equal_places_is_named():
 
 
 def test_a_change_may_come_at_once():
-    """The first value lies above all four others; so does it at the end, in 2 of 5 orders."""
+    """The first value is above all four others; so does it at the end, in 2 of 5 orders."""
     place, p_value = change_point([5, 1, 1, 1, 1])
     assert place == 1
     assert p_value == pytest.approx(2 / 5, abs=0.02)

@@ -67,7 +67,7 @@ def test_the_continuity_of_a_worked_example(n, high):
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 200))
 def test_tango_holds_its_estimate_and_mirrors(lost, gained, rest):
-    """The interval lies in [-1, 1] around the estimate; exchanging the sides turns its sign."""
+    """The interval is in [-1, 1] around the estimate; exchanging the sides turns its sign."""
     n = max(lost + gained + rest, 1)
     interval, mirrored = tango_interval(lost, gained, n, 0.9), tango_interval(gained, lost, n, 0.9)
     assert -1 <= interval.low <= interval.estimate <= interval.high <= 1
@@ -77,7 +77,7 @@ def test_tango_holds_its_estimate_and_mirrors(lost, gained, rest):
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 100), st.floats(0.01, 0.5))
 def test_the_bound_and_the_test_agree(lost, gained, rest, drop):
-    """A drop is refuted exactly if it lies beyond the upper bound, so the table shows what was decided."""
+    """A drop is refuted exactly if it is beyond the upper bound, so the table shows what was decided."""
     n = max(lost + gained + rest, 1)
     high = tango_interval(lost, gained, n, 0.9).high
     if abs(high - drop) > 1e-6 and n > 4:

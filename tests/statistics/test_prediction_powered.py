@@ -250,7 +250,7 @@ def test_cases_of_one_cluster_add_up_before_they_are_squared():
         ((1.0, 0.0, 0.0, 0.0), (0.0, 0.5), (), 0.0),  # it falls where labels rise
         ((1.0, 2.0, 1.1, 2.1), (1.0, 2.0, 1.0, 2.0), (), 1.0),  # it rises less than they do: no more than 1
         ((3.0, 3.0, 3.0, 3.0), (3.0, 3.0), (), 0.0),  # it always says the same
-        ((1.0, 2.0, 1.0, 2.0), (1.0, 2.0), "abcdee", 0.0),  # its other values lie in one cluster
+        ((1.0, 2.0, 1.0, 2.0), (1.0, 2.0), "abcdee", 0.0),  # its other values are of one cluster
     ],
 )
 def test_the_judges_weight_is_from_none_to_whole(judged, others, clusters, weight):

@@ -164,7 +164,7 @@ def test_each_case_is_asked_in_further_wordings_while_it_passes(tiny_model_dir):
 def test_a_probe_without_a_verdict_is_no_failed_one(tiny_model_dir):
     """Where an answer breaks in whatever wording, nobody knows if the model passes it."""
 
-    class Broken(Engine):
+    class BrokenEngine(Engine):
         def generate(self, requests, on_batch):
             lost = {place: each.key.partition("/")[2] for place, each in enumerate(requests)}
             lost = {place: name for place, name in lost.items() if name in {"half-1~0", "half-2~2"}}
@@ -174,7 +174,7 @@ def test_a_probe_without_a_verdict_is_no_failed_one(tiny_model_dir):
             if lost:
                 raise CasesFailedError(dict.fromkeys(lost, "the time limit ended it"))
 
-    made = Broken(lambda case_id, wording: case_id == "turns-name-1" and wording == 2)
+    made = BrokenEngine(lambda case_id, wording: case_id == "turns-name-1" and wording == 2)
     model = describe_model(str(tiny_model_dir))
     plan = choose_plan("float32", "cpu", 4096, [model])
     cases = [case for case in level_sets()[0].cases if case.id.startswith(("half", "turns-name-1", "spider"))]

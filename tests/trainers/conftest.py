@@ -68,7 +68,7 @@ class Project:
         (path / "held_out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in HELD_OUT))
         self.settings = {
             "base": str(base),
-            # What is learnt in so few steps shall not depend on what this machine's CPU can do.
+            # What is learnt in so few steps must not depend on what this machine's CPU can do.
             "dtype": "float32",
             "data": "rows.jsonl",
             "output": "out",

@@ -1,4 +1,4 @@
-"""The collector of circles is stopped while lasting objects are made, and passes over them until the end."""
+"""The collector of circles is stopped while lasting objects are made, and ignores them until the end."""
 
 import gc
 import subprocess
@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from tunegate.collector import end_passing_over, making_lasting, pass_over
+from tunegate.collector import freeze_objects, making_lasting, unfreeze_objects
 
 
 @pytest.fixture(autouse=True)
 def _thawed():
     yield
-    end_passing_over()
+    unfreeze_objects()
 
 
 def test_it_is_off_inside_and_on_again_afterwards():
@@ -39,15 +39,15 @@ def test_one_that_somebody_stopped_stays_off():
 
 
 def test_objects_are_passed_over_until_the_end():
-    pass_over()
+    freeze_objects()
     assert gc.get_freeze_count() > 1000
-    end_passing_over()
+    unfreeze_objects()
     assert gc.get_freeze_count() == 0
 
 
 _ENDING = """
 import gc
-from tunegate.collector import end_passing_over, pass_over
+from tunegate.collector import unfreeze_objects, freeze_objects
 class Circle:
     def __init__(self):
         self.itself = self
@@ -55,8 +55,8 @@ class Circle:
         print("taken apart")
 lasting = [Circle()]
 if {gates}:
-    pass_over()
-    end_passing_over()
+    freeze_objects()
+    unfreeze_objects()
 if {dropped}:
     lasting.clear()
     gc.collect()

@@ -9,7 +9,7 @@ import yaml
 from harness.errors import GoldenError
 from harness.golden import yaml_lines
 from harness.golden.yaml_lines import parse_yaml_text
-from tunegate.collector import end_passing_over, making_lasting
+from tunegate.collector import making_lasting, unfreeze_objects
 from tunegate.line_index import LineIndex
 
 PATH = Path("set.yaml")
@@ -136,4 +136,4 @@ def test_nothing_of_a_document_stays_in_memory_without_the_collector_of_circles(
     with making_lasting():
         alive = weakref.ref(parse_yaml_text(PATH, TEXT + f"long: [{', '.join('x' * 20)}]\n").lines)
     assert alive() is None
-    end_passing_over()
+    unfreeze_objects()

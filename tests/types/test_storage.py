@@ -10,7 +10,7 @@ from harness.types.storage import decode, encode, encode_by_parts, parse_json
 
 
 @dataclass
-class Empty:
+class EmptyRecord:
     """Has no fields."""
 
 
@@ -44,6 +44,6 @@ def test_a_long_record_is_written_in_parts_as_it_would_be_at_once():
     assert decode(GateRecord, "".join(parts)) == record
 
 
-@pytest.mark.parametrize("value", [None, "a", [], tuple(range(300)), {"a": [1] * 300}, Empty()])
+@pytest.mark.parametrize("value", [None, "a", [], tuple(range(300)), {"a": [1] * 300}, EmptyRecord()])
 def test_any_value_is_written_in_parts(value):
     assert "".join(encode_by_parts(value)) == encode(value)

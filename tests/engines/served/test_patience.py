@@ -137,7 +137,7 @@ def test_requests_that_are_too_long_for_a_server_do_not_make_it_down():
 
 
 def test_connections_that_break_together_are_no_dead_server():
-    """As where what stands before a server is started anew: all that are under way end at once."""
+    """As where what is in front of a server is started anew: all that are under way end at once."""
     broken = []
 
     async def reply(number):

@@ -77,7 +77,7 @@ def test_each_server_is_asked_before_a_request_fails_and_a_refusal_is_final():
 
 
 def test_requests_that_break_a_server_leave_it_to_the_others():
-    """As where memory runs out on the longest prompts: they are replied to, and repeated in vain."""
+    """As where memory runs out on the longest prompts: they are replied to, and repeated without effect."""
 
     async def reply(host, number):
         await asyncio.sleep(0)

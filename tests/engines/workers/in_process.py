@@ -1,4 +1,4 @@
-"""Functions for workers, and workers that are no processes: what is sent is pickled all the same."""
+"""Functions for workers, and workers that are no processes: what is sent is pickled anyway."""
 
 import pickle
 
@@ -6,7 +6,7 @@ from harness.engines.library_faults import answer_batch, raise_failures
 from harness.engines.workers.functions import function_batches, load_batch_function
 
 
-class Doubled:
+class DoublingEngine:
     """Twice each number; a word has none."""
 
     def __init__(self, argument):

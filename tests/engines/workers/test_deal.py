@@ -126,7 +126,7 @@ def test_one_batch_for_three_workers_is_split_in_thirds():
     assert evened([[0, 1, 2, 3, 4, 5, 6]], 3) == [[0, 1, 2], [3, 4], [5, 6]]
 
 
-class Clocked(Fakes):
+class ClockedWorkers(Fakes):
     """Workers on a clock of their own: a batch takes its latency."""
 
     def __init__(self, latencies):
@@ -145,7 +145,7 @@ def test_a_hundred_workers_are_kept_busy():
     """3000 batches of 0.5 to 1.5 s: at least nine tenths of the workers' time is spent on them."""
     draw = random.Random(1)
     latencies = sorted((0.5 + draw.random() for _ in range(3000)), reverse=True)
-    clocked = Clocked(latencies)
+    clocked = ClockedWorkers(latencies)
     keys = [str(place) for place in range(3000)]
     assert deal([[place] for place in range(3000)], clocked, 100, keys, {}.update) == {}
     assert sum(latencies) / (100 * clocked.now) >= 0.9
@@ -159,7 +159,7 @@ def test_where_there_is_no_room_yet_what_runs_is_waited_for():
     assert set(found) == {0, 1, 2}
 
 
-class Elsewhere(Fakes):
+class LostMachine(Fakes):
     """The first two workers are on a machine that is lost at once, a busy one and an idle one."""
 
     def wait(self):
@@ -171,7 +171,7 @@ class Elsewhere(Fakes):
 
 
 def test_a_lost_machine_s_idle_workers_get_nothing_and_its_batches_are_not_to_blame():
-    found, fakes = {}, Elsewhere(deadly=[1])
+    found, fakes = {}, LostMachine(deadly=[1])
     with pytest.warns(RuntimeWarning):
         failures = deal([[0], [1]], fakes, 2, KEYS, found.update)
     assert (failures, set(found)) == ({}, {0, 1})

@@ -12,7 +12,7 @@ from harness.engines.workers.functions import Dealer, FunctionKind, Item
 from harness.errors import SettingsError
 from tests.engines.workers.in_process import InProcess
 
-DOUBLED = FunctionKind(path="tests.engines.workers.in_process:Doubled", argument=2, together=3)
+DOUBLED = FunctionKind(path="tests.engines.workers.in_process:DoublingEngine", argument=2, together=3)
 
 
 def items(*values):

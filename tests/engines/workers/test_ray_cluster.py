@@ -41,7 +41,7 @@ def cluster():
     """Two nodes on this machine, of one processor each."""
     from ray.cluster_utils import Cluster
 
-    # What others on the machine use of its memory shall end no worker.
+    # What others on the machine use of its memory must end no worker.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")
         node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
@@ -123,7 +123,7 @@ def test_a_node_that_is_killed_is_replaced_and_its_batches_are_computed_again(en
     assert texts(again) == expected
 
 
-DOUBLED = FunctionKind(path="tests.engines.workers.in_process:Doubled", argument=2, together=3)
+DOUBLED = FunctionKind(path="tests.engines.workers.in_process:DoublingEngine", argument=2, together=3)
 NUMBERS = [Item(key=str(number), value=number) for number in range(40)]
 
 

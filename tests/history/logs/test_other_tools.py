@@ -151,7 +151,7 @@ def test_helm_s_values_alone_are_enough(helm_run):
     [({"perturbation": {"name": "typos"}}, "typos"), ({"train_trial_index": 1}, "trial 1")],
 )
 def test_an_instance_that_is_asked_in_two_ways_is_one_cluster(helm_run, further, name):
-    """Other examples stand before a second trial's question."""
+    """Other examples come before a second trial's question."""
     path = helm_run / "per_instance_stats.json"
     rows = json.loads(path.read_text())
     rows.append({**rows[0], **further})

@@ -211,7 +211,7 @@ def test_further_rows_need_no_script(open_report: Opener, invented: Invented) ->
 
 
 def test_a_rare_tag_is_chosen_by_the_address(open_report: Opener, invented: Invented) -> None:
-    """A filter offers what many cases have; a link to another value works all the same."""
+    """A filter offers what many cases have; a link to another value still works."""
     record = invented(orders=300, lost=5)
     results = tuple(
         replace(each, case=replace(each.case, tags=(f"only-{place:03}",)))

@@ -58,7 +58,7 @@ def base_of(letters, shipped, save_tiny_llama, tmp_path):
 
 
 def outcomes(model_dir, **settings):
-    """What becomes of each trained question at the gate, and what was asked and answered."""
+    """The outcome of each trained question at the gate, and what was asked and answered."""
     model = describe_model(str(model_dir))
     cases = [
         GoldenCase(

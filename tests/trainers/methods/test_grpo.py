@@ -55,7 +55,7 @@ def test_the_reward_rises_and_everything_is_noted(project, tmp_path):
 
 
 def test_a_reward_that_breaks_midway_is_one_line_and_can_be_resumed(project, tmp_path, capsys):
-    """The checkpoint before it stays, no adapter is written; mended, the run goes on where it was."""
+    """The checkpoint before it stays, no adapter is written; once fixed, the run goes on where it was."""
     mark = tmp_path / "answered"
     mark.write_text("")
     counting = (

@@ -1,4 +1,4 @@
-"""Targets stand at the right tokens, and the loss is the cross-entropy of what they say."""
+"""Targets are at the right tokens, and the loss is the cross-entropy of what they say."""
 
 import math
 

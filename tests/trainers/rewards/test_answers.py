@@ -1,4 +1,4 @@
-"""The shipped rewards on answers: what is worth 1, what 0, and what lies between."""
+"""The shipped rewards on answers: what is worth 1, what 0, and what is between."""
 
 import json
 

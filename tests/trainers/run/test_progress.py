@@ -53,13 +53,13 @@ def test_a_signal_while_a_line_is_written_stops_after_the_step_too(number):
     """Python refuses to write into a file that is being written."""
     reading, writing = os.pipe()
 
-    class Interrupted(io.FileIO):
+    class InterruptedFile(io.FileIO):
         def write(self, text):
             if not watch.interrupted:
                 os.kill(os.getpid(), number)
             return super().write(text)
 
-    with io.TextIOWrapper(io.BufferedWriter(Interrupted(writing, "w")), line_buffering=True) as file:
+    with io.TextIOWrapper(io.BufferedWriter(InterruptedFile(writing, "w")), line_buffering=True) as file:
         watch = Watch(Console(file=file))
         with watch.stop_on_interrupt():
             watch.show(step=1, total=1, loss=2.0)

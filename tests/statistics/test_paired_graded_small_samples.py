@@ -16,7 +16,7 @@ from tests.statistics.conftest import alone
 
 
 def test_the_largest_move_seen_is_not_taken_for_the_largest_there_is():
-    """One loss of 0.4 beside three of 0.1: the jump that is counted in lies above sum y^2 / sum |y| of the four."""
+    """One loss of 0.4 beside three of 0.1: the jump that is counted in is above sum y^2 / sum |y| of the four."""
     interval = paired_interval(alone([0.4, 0.1, 0.1, 0.1] + [0.0] * 96), 0.9, reach=0.1)
     jump = (0.19 + 0.16) / (0.7 + 0.4)
     counted = tango_interval(0.7 / jump, 0, 100, 0.9)
