@@ -6,8 +6,8 @@
 drawn, other seeds); each rerun is gated against the one before it. Nothing changed, so none may regress.
 
 *Strengths*: a harmful adapter's update is scaled down, and each strength gated against the base. Then the
-probes' paired outcomes are drawn again, n at a time, 1000 times: the drop is then known exactly, and so is
-how often the gate should find it. This is compared with how often it does.
+probes' paired outcomes are drawn again, n families at a time, 1000 times: the drop is then known exactly, and
+how often the gate should find it is compared with how often it does.
 
 Trains the demo's two adapters first, if they are not there (about five minutes on two cores).
 """
@@ -30,7 +30,7 @@ from simulated_sets import paired
 
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import judge_metrics
-from harness.comparison.pairing import PASS_RATE, pair_runs, paired_metrics
+from harness.comparison.pairing import PASS_RATE, PairedMetric, pair_runs, paired_metrics
 from harness.engines.base import CANDIDATE
 from harness.engines.open import base_of, choose_plan, describe_model
 from harness.golden.load import golden_files, load_golden_set
@@ -39,13 +39,23 @@ from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import answer_cases
 from harness.run.scoring import score_cases
-from harness.statistics.power import regression_power
-from harness.types import ExecutionPlan, GateVerdict, GoldenCase, GoldenSet, ModelRef, Run
+from harness.statistics.clusters import Units
+from harness.statistics.detectable_drops import Flips, alike_of, verdict_chances
+from harness.types import (
+    ExecutionPlan,
+    GateVerdict,
+    GoldenCase,
+    GoldenSet,
+    MetricComparison,
+    ModelRef,
+    Run,
+)
 from harness.types.golden import ALPHA, PROBE_MARGIN
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "demo_output" / "real_gate"
-SIZES = (20, 50, 100)
+# Of samples, in families of probes.
+SIZES = (20, 40, 80)
 DRAWS = 1000
 # How answers come about, their type of numbers, and the temperature.
 MODES = {
@@ -179,30 +189,37 @@ def strengths(sets: Sequence[GoldenSet]) -> None:
             ]
         )
         metric = next(each for each in paired_metrics(pair_runs(now, before)) if each.metric == PASS_RATE)
-        sampled += [sample(strength, np.array(metric.drops), n) for n in SIZES]
+        sampled += [sample(strength, metric, n) for n in SIZES]
     print_table(
         "A harmful adapter's update, scaled, against its base",
         ["strength", "probes", "drop", "detectable", "verdict"],
         whole,
     )
     print_table(
-        f"Its probes drawn n at a time, {DRAWS} times, margin {PROBE_MARGIN:.2f}",
-        ["strength", "true drop", "n", "detectable (median)", "regress, predicted", *GateVerdict],
+        f"The probes' families drawn n at a time, {DRAWS} times, margin {PROBE_MARGIN:.2f}",
+        ["strength", "true drop", "families", "detectable (median)", "regress, predicted", *GateVerdict],
         sampled,
     )
 
 
-def sample(strength: float, drops: "np.ndarray[tuple[int], np.dtype[np.float64]]", n: int) -> list[str]:
-    """Verdicts on samples of n probes: with replacement, so that each is an independent draw."""
-    random = np.random.default_rng(0)
-    rows = [
-        judge_metrics([paired(random.choice(drops, n))], {("s", PASS_RATE): PROBE_MARGIN})[0]
-        for _ in range(DRAWS)
+def sample(strength: float, metric: PairedMetric, n: int) -> list[str]:
+    """Verdicts on samples of n whole families: with replacement, so that each is an independent draw."""
+    families = [
+        [drop for drop, cluster in zip(metric.drops, metric.clusters, strict=True) if cluster == name]
+        for name in dict.fromkeys(metric.clusters)
     ]
+    random = np.random.default_rng(0)
+    drawn_families = [
+        [families[place] for place in random.integers(len(families), size=n)] for _ in range(DRAWS)
+    ]
+    rows = [judged_sample(drawn) for drawn in drawn_families]
     printed = [row.minimum_detectable_drop for row in rows if row.minimum_detectable_drop is not None]
     found = Counter(row.verdict for row in rows)
-    gained = float((drops < 0).mean())
-    power = regression_power(n, gained, ALPHA, margin=PROBE_MARGIN)(float(drops.mean()))
+    units = Units(sums=tuple(map(sum, families)), sizes=tuple(float(len(family)) for family in families))
+    drops = np.array(metric.drops)
+    flips = Flips(lose=float((drops > 0).mean()), gain=float((drops < 0).mean()), alike=alike_of(units))
+    sizes = [float(len(family)) for family in drawn_families[0]]
+    power = verdict_chances(sizes, flips, ALPHA, margin=PROBE_MARGIN, passing=False).regress
     return [
         f"{strength:g}",
         f"{drops.mean():.3f}",
@@ -211,6 +228,13 @@ def sample(strength: float, drops: "np.ndarray[tuple[int], np.dtype[np.float64]]
         f"{power:.0%}",
         *(f"{found[word] / DRAWS:.0%}" for word in GateVerdict),
     ]
+
+
+def judged_sample(families: Sequence[Sequence[float]]) -> MetricComparison:
+    """The gate's row for the drops of some families."""
+    clusters = [place for place, family in enumerate(families) for _ in family]
+    drops = np.array([drop for family in families for drop in family])
+    return judge_metrics([paired(drops, clusters)], {("s", PASS_RATE): PROBE_MARGIN})[0]
 
 
 def main() -> None:

@@ -15,7 +15,10 @@ from harness.authoring.lint import lint_golden_set
 from harness.golden.load import load_golden_set
 from harness.run.scoring import score_cases
 from harness.run.workload import load_passages
+from harness.statistics.power import POWER, USUAL_CHURN
+from harness.studies.set_power import pass_chance_of
 from harness.types import Completion, GoldenCase, GoldenSet, Outcome
+from harness.types.golden import PROBE_MARGIN
 
 ROOT = Path(__file__).parents[1]
 ORDERS_DIR = ROOT / "examples" / "orders"
@@ -204,6 +207,16 @@ def test_probes_are_marked_and_named_by_skill(probes):
     assert max(case.generation.max_new_tokens for case in probes.cases) <= 24
 
 
+def test_probes_of_one_kind_are_one_cluster_and_an_equal_model_passes_them(probes):
+    """A family that is lost whole counts once; a few large ones would leave too little evidence for a pass."""
+    families = Counter(case.cluster for case in probes.cases)
+    assert None not in families
+    assert max(families.values()) <= 4
+    assert pass_chance_of(probes.cases, PROBE_MARGIN, USUAL_CHURN) > POWER
+    for start in ("capital-", "opposite-", "plural-", "numbered-", "add-", "poem-"):
+        assert len({case.cluster for case in probes.cases if case.id.startswith(start)}) == 1
+
+
 def test_no_probe_passes_on_an_answer_that_shows_no_skill(probes):
     """Silence, the question said back, a shrug."""
     assert passing(probes, lambda case: "") == []
@@ -229,8 +242,8 @@ def test_no_probe_passes_on_an_order_even_with_the_right_word_in_it(probes):
     [
         ("capital-france", "The capital of France is Paris.", "The capital of France is Lyon."),
         ("gold-symbol", "Au", "Australia"),
-        ("add-8-2", "8 + 2 = 10", "8 + 2 = 100"),
-        ("divide-10-2", "It is five or 5.", "10 / 2 = 5.5"),
+        ("add-10-10", "10 + 10 = 20", "10 + 10 = 200"),
+        ("divide-15-3", "It is five or 5.", "15 / 3 = 5.5"),
         ("fingers", "It has five.", "It has ten."),
         ("repeat-sentence", "The cat sat on the mat.", "The dog sat on the mat."),
         ("opposite-hot", "The opposite of hot is cold.", "The opposite of hot is scolding."),
@@ -240,6 +253,12 @@ def test_no_probe_passes_on_an_order_even_with_the_right_word_in_it(probes):
         ("question-name", "What is your name?", "My name is Anna."),
         ("code-function", "def add(a, b):\n    return {a: b}[a]", "You add them with a plus sign."),
         ("no-pigs", "No, they can't.", "There is no doubt that they can."),
+        ("ice-cream", "It is a solid.", "Is it a solid or a liquid?"),
+        ("percent-10-100", "10% of 100 is 10.", "It is 10%."),
+        ("smallest-prime", "It is 2.", "It is 12."),
+        ("bigger", "It is bigger.", "It is biggest."),
+        ("slogan", '"Wake up here!"', "A slogan for a coffee shop."),
+        ("invitation", "Dear Anna, you are invited.", "An invitation to a birthday party."),
     ],
 )
 def test_a_probe_tells_right_from_wrong(probes, case_id, right, wrong):

@@ -31,6 +31,7 @@ from harness.types import (
     NothingGatedFinding,
     NothingToLoseFinding,
     NoVerdictFinding,
+    OtherTextFinding,
     Outcome,
     PartialRunFinding,
     RegressedCase,
@@ -92,6 +93,7 @@ def findings_of(
         for driver in comparison.drivers
     ]
     found += _traits_findings(comparison.traits)
+    found += _other_text_findings(comparison.forgetting)
     found += _stopped_findings(candidate, deciding)
     found += plans_findings(candidate, baseline)
     found += times_findings(candidate, baseline, comparison.metrics)
@@ -341,6 +343,13 @@ def _tripwire_findings(forgetting: Forgetting | None) -> list[Finding]:
     # It never makes a regression, but a model with such a rise can't pass.
     data = TripwireFinding(change=forgetting.loss_change, limit=LOSS_LIMIT)
     return [Finding(verdict=GateVerdict.INCONCLUSIVE, data=data)]
+
+
+def _other_text_findings(forgetting: Forgetting | None) -> list[Finding]:
+    """Other kinds of text than English prose whose cross-entropy surely rose beyond the limit."""
+    kinds = {} if forgetting is None else forgetting.loss_by_kind
+    lost = {kind: change for kind, change in kinds.items() if not change.low <= LOSS_LIMIT}
+    return [Finding(data=OtherTextFinding(texts=lost, limit=LOSS_LIMIT))] if lost else []
 
 
 def _stopped_findings(candidate: Run, deciding: Sequence[Finding]) -> list[Finding]:

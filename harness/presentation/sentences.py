@@ -23,6 +23,7 @@ from harness.types import (
     NothingGatedFinding,
     NothingToLoseFinding,
     NoVerdictFinding,
+    OtherTextFinding,
     Outcome,
     OwnSettingsFinding,
     PartialRunFinding,
@@ -317,11 +318,16 @@ def _elsewhere(trait: SharedTrait) -> str:
 
 
 def _tripwire(_: Finding, data: TripwireFinding) -> str:
-    change = data.change
-    return (
-        f"tripwire: cross-entropy on general text rose by {change.estimate:.2f} nats per token "
-        f"[{change.low:.2f}, {change.high:.2f}], limit {data.limit:.2f}"
-    )
+    return f"tripwire: cross-entropy on general text rose by {_rise(data.change)}, limit {data.limit:.2f}"
+
+
+def _other_text(_: Finding, data: OtherTextFinding) -> str:
+    rises = ", ".join(f"{kind} by {_rise(change)}" for kind, change in data.texts.items())
+    return f"cross-entropy on other text rose on {rises}: for information, it holds no pass back"
+
+
+def _rise(change: Interval) -> str:
+    return f"{change.estimate:.2f} nats per token [{change.low:.2f}, {change.high:.2f}]"
 
 
 def _plans(_: Finding, data: PlansFinding) -> str:
@@ -367,14 +373,6 @@ def _unpaired(_: Finding, data: UnpairedFinding) -> str:
     return f"{total} {'case is' if total == 1 else 'cases are'} not compared: {listed}"
 
 
-def _nothing_gated(_: Finding, __: NothingGatedFinding) -> str:
-    return "nothing is gated"
-
-
-def _note(_: Finding, data: NoteFinding) -> str:
-    return data.text
-
-
 # One writer per kind; a test checks that none is missing. Each gets the data of its own class.
 _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     MetricFinding: _metric,
@@ -389,12 +387,13 @@ _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     DriverFinding: _driver,
     TraitsFinding: _traits,
     TripwireFinding: _tripwire,
+    OtherTextFinding: _other_text,
     PlansFinding: _plans,
     TimesFinding: _times,
     OwnSettingsFinding: _own_settings,
     PartialRunFinding: _partial_run,
     StoppedFinding: _stopped,
     UnpairedFinding: _unpaired,
-    NothingGatedFinding: _nothing_gated,
-    NoteFinding: _note,
+    NothingGatedFinding: lambda *_: "nothing is gated",
+    NoteFinding: lambda _, data: str(data.text),
 }

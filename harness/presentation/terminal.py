@@ -277,7 +277,7 @@ def _forgetting_line(forgetting: Forgetting, title: str, before_it: str) -> Text
             line.append(f", KL {apart.estimate:.2f} [{apart.low:.2f}, {apart.high:.2f}]", style="default")
     if forgetting.loss_by_kind:
         kinds = (f"{kind} {change.estimate:+.2f}" for kind, change in forgetting.loss_by_kind.items())
-        line.append(f"\n            other text {', '.join(kinds)}", style="default")
+        line.append(f"\n            other text {', '.join(kinds)} (for information)", style="default")
     if forgetting.refusals is not None and forgetting.refusals[0] != forgetting.refusals[1]:
         before, now = forgetting.refusals
         line.append(f"\n            refused probes {before} → {now}", style="default")

@@ -212,6 +212,19 @@ class TripwireFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherTextFinding:
+    """The cross-entropy on code, dialogue or another language surely rose beyond the limit: for information.
+
+    Attributes:
+        texts: The change on each such kind of text, in nats per token.
+    """
+
+    kind: Literal["other-text"] = "other-text"
+    texts: Mapping[str, Interval]
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlansFinding:
     """The two sides have different plans, which can flip cases without a change of the model."""
 
@@ -311,6 +324,7 @@ FindingData: TypeAlias = (
     | DriverFinding
     | TraitsFinding
     | TripwireFinding
+    | OtherTextFinding
     | PlansFinding
     | TimesFinding
     | OwnSettingsFinding

@@ -2,7 +2,17 @@
 
 from collections.abc import Sequence
 
-from harness.types import CaseResult, Forgetting, GateRecord, GateVerdict, Outcome, Run, TripwireFinding
+from harness.types import (
+    CaseResult,
+    Finding,
+    Forgetting,
+    GateRecord,
+    GateVerdict,
+    OtherTextFinding,
+    Outcome,
+    Run,
+    TripwireFinding,
+)
 from reports.html import figures
 from reports.html.first_screen import Banner
 from reports.html.lead import lead_of
@@ -40,6 +50,9 @@ def banners(record: GateRecord, problems: Sequence[str] = (), unsaved: str | Non
         found.append(_unpaired(record, comparison.unpaired))
     if comparison is not None and comparison.forgetting is not None and comparison.forgetting.tripped:
         found.append(_tripped(record, comparison.forgetting))
+    found += [
+        _other_text(each.data) for each in _findings_of(record) if isinstance(each.data, OtherTextFinding)
+    ]
     if record.baseline is not None and record.baseline.plan.lasting != run.plan.lasting:
         found.append(_other_plan(run, record.baseline))
     if unsaved is not None:
@@ -49,10 +62,25 @@ def banners(record: GateRecord, problems: Sequence[str] = (), unsaved: str | Non
     return [banner for banner in found if banner is not None]
 
 
+def _findings_of(record: GateRecord) -> tuple[Finding, ...]:
+    """The verdict's findings; none without a verdict."""
+    return () if record.verdict is None else record.verdict.findings
+
+
+def _other_text(data: OtherTextFinding) -> Banner:
+    """The loss rose on code, dialogue or another language, whatever the verdict is."""
+    items = tuple(
+        f"{one_line(kind)}: by {change.estimate:.2f} nats per token [{change.low:.2f}, {change.high:.2f}]"
+        for kind, change in data.texts.items()
+    )
+    text = "It is for information and holds no pass back: each kind has a few passages only."
+    title = f"The loss on other text rose: {', '.join(map(one_line, data.texts))}"
+    return Banner(tone="inconclusive", title=title, text=text, items=items)
+
+
 def _tripped(record: GateRecord, forgetting: Forgetting) -> Banner:
     """The loss on general text rose beyond its limit; what that means is said only where it decides."""
-    findings = () if record.verdict is None else record.verdict.findings
-    known = [each.data for each in findings if isinstance(each.data, TripwireFinding)]
+    known = [each.data for each in _findings_of(record) if isinstance(each.data, TripwireFinding)]
     change = forgetting.loss_change
     rise = "" if change is None else f" by {change.estimate:.2f} nats per token"
     said = [f"The limit is {data.limit:.2f}." for data in known]

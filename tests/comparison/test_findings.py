@@ -16,6 +16,7 @@ from harness.comparison.findings import (
     retention_findings,
 )
 from harness.comparison.pairing import pair_runs
+from harness.presentation.sentences import sentence_of
 from harness.types import (
     Comparison,
     Confirmation,
@@ -33,6 +34,7 @@ from harness.types import (
     NotComparedFinding,
     NothingGatedFinding,
     NoVerdictFinding,
+    OtherTextFinding,
     Outcome,
     OwnSettingsFinding,
     PlansFinding,
@@ -273,6 +275,21 @@ def test_a_tripped_wire_prevents_a_pass_and_one_that_holds_is_not_told(make_run,
     assert (found.verdict, found.data.change, found.data.limit) == (OPEN, change, 0.10)
     held = compared(row(), forgetting=forgetting(loss_change=change, tripped=False))
     assert not any(isinstance(each.data, TripwireFinding) for each in whole(run, run, held))
+
+
+def test_a_language_that_is_lost_is_told_and_holds_no_pass_back(make_run, make_result):
+    """Only what surely rose beyond the limit: four passages that moved a little are no news."""
+    run, lost = make_run([make_result("orders/1")]), interval(3.1, 2.9, 3.3)
+    changes = {"german": lost, "french": interval(0.3, 0.05, 0.5), "code": interval(-3.1, -3.3, -2.9)}
+    told = whole(run, run, compared(row(), forgetting=forgetting(loss_by_kind=changes)))
+    (found,) = [each for each in told if isinstance(each.data, OtherTextFinding)]
+    assert (found.verdict, found.data.texts, found.data.limit) == (None, {"german": lost}, 0.10)
+    assert sentence_of(found) == (
+        "cross-entropy on other text rose on german by 3.10 nats per token [2.90, 3.30]: "
+        "for information, it holds no pass back"
+    )
+    still = compared(row(), forgetting=forgetting(loss_by_kind={"german": interval(0.3, 0.05, 0.5)}))
+    assert not any(isinstance(each.data, OtherTextFinding) for each in whole(run, run, still))
 
 
 def test_a_refused_metric_is_told_by_name(make_run, make_result):

@@ -112,6 +112,26 @@ def test_a_regression_shows_its_figures_and_first_cases():
     assert "now  '[b]no[/b]'" in text
 
 
+def test_a_language_that_is_lost_stands_beside_a_pass():
+    """An equal answer to each probe, and German three nats a token less likely."""
+
+    def with_german(run, loss):
+        german = tuple(
+            TextLoss(passage=f"german/{i}", nats_per_token=loss + i / 10, tokens=100) for i in range(4)
+        )
+        return replace(run, text_losses=(*run.text_losses, *german))
+
+    runs = with_german(make_run("mine", 60), 6.0), with_german(make_run("base", 60), 3.0)
+    comparison, verdict = run_gate(*runs)
+    text = shown(GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict), 120)
+    assert text.startswith(" PASS ")
+    assert (
+        "• cross-entropy on other text rose on german by 3.00 nats per token [1.42, 4.58]: for information"
+        in text
+    )
+    assert "other text german +3.00 (for information)" in text
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_no_line_is_longer_than_the_terminal(width):
     assert max(map(len, shown(gated(20), width).splitlines())) <= width

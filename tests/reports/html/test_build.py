@@ -11,8 +11,10 @@ from harness.types import (
     Finding,
     GateRecord,
     GateVerdict,
+    Interval,
     JsonValue,
     NoVerdictFinding,
+    OtherTextFinding,
     Outcome,
     RegressedCase,
     RegressedCasesFinding,
@@ -193,6 +195,18 @@ def test_banners_name_what_broke_was_left_out_or_differs(invented: Callable[...,
         "The loss on general text rose by 0.42 nats per token",
     ]
     assert banner_titles(invented()) == []
+
+
+def test_a_language_that_is_lost_has_a_banner_under_any_verdict(invented: Callable[..., GateRecord]) -> None:
+    record = invented()
+    assert record.verdict is not None
+    rise = Interval(estimate=3.1, low=2.9, high=3.3, confidence=0.9, method="t over 4")
+    lost = Finding(data=OtherTextFinding(texts={"german": rise}, limit=0.1))
+    verdict = replace(record.verdict, findings=(*record.verdict.findings, lost))
+    (banner,) = build_view(replace(record, verdict=verdict)).banners
+    assert banner.title == "The loss on other text rose: german"
+    assert banner.items == ("german: by 3.10 nats per token [2.90, 3.30]",)
+    assert "holds no pass back" in banner.text
 
 
 def test_a_failed_must_pass_case_comes_first(invented: Callable[..., GateRecord]) -> None:
