@@ -70,3 +70,41 @@ BatchTokensOption = Annotated[
     int | None, typer.Option(min=256, help="Token budget of a batch (default: a gate's).", show_default=False)
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+ServerArgsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server-args",
+        "--gate-server-args",
+        metavar="ARGS",
+        help="Further arguments of the server that the plan vllm starts.",
+        show_default="the project's setting",
+    ),
+]
+ServerConcurrencyOption = Annotated[
+    int | None,
+    typer.Option(
+        "--server-concurrency",
+        "--gate-server-concurrency",
+        min=1,
+        help="How many requests are sent to one server at a time.",
+        show_default="the project's setting, else 8",
+    ),
+]
+ServerTimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--server-timeout",
+        "--gate-server-timeout",
+        help="Longest time for one attempt at a request to a served model, in seconds.",
+        show_default="the project's setting, else 120",
+    ),
+]
+ModelIdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model-id",
+        "--gate-model-id",
+        help="Your word for what a served model's weights are.",
+        show_default="the project's setting",
+    ),
+]

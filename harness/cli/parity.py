@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from harness.cli.options import BaseOption, ForgettingOption, GoldenOption, TemplateValuesOption
+from harness.cli.options import (
+    BaseOption,
+    ForgettingOption,
+    GoldenOption,
+    ModelIdOption,
+    ServerArgsOption,
+    ServerConcurrencyOption,
+    ServerTimeoutOption,
+    TemplateValuesOption,
+)
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asking_settings
@@ -15,11 +24,10 @@ from harness.golden.load import load_gate_sets
 from harness.presentation.console import open_console
 from harness.presentation.sentences import sentence_of
 from harness.types import GateVerdict, Interval
+from tunegate.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from harness.studies.parity import Parity
-
-_REGRESSED = 1
 
 
 def parity(
@@ -38,10 +46,13 @@ def parity(
     noise: Annotated[
         bool,
         typer.Option(
-            "--noise",
-            help="Ask plans in low precision and servers twice, in other batches, to show what that changes.",
+            "--noise", help="Ask low precision and servers again, in other batches: what that changes."
         ),
     ] = False,
+    server_args: ServerArgsOption = None,
+    server_concurrency: ServerConcurrencyOption = None,
+    server_timeout_s: ServerTimeoutOption = None,
+    model_id: ModelIdOption = None,
 ) -> None:
     """Run one model with several plans and compare every two; exit status 1 if one is worse than the first.
 
@@ -49,10 +60,13 @@ def parity(
     shows how much, on your cases: which verdicts flip, how many answers stay the same, and whether the gate
     would pass.
     """
-    from harness.studies.parity import check_plans, measure_parity, split_plans
+    from harness.studies.parity import SERVER_SETTINGS, check_plans, measure_parity, refuse_idle, split_plans
 
     names = check_plans(split_plans(plans))
-    asking = asking_settings(chat_template_kwargs, base)
+    given = (server_args, server_concurrency, server_timeout_s, model_id)
+    serving = dict(zip(SERVER_SETTINGS, given, strict=True))
+    refuse_idle(serving, names)
+    asking = asking_settings(chat_template_kwargs, base, **serving)
     found = describe_model(model, asking.base)
     sets = load_gate_sets(golden or None, forgetting=forgetting)
     allowed = check_permissions([case for each in sets for case in each.cases])
@@ -65,12 +79,13 @@ def parity(
             allowed=allowed,
             chat_template_kwargs=asking.chat_template_kwargs,
             with_noise=noise,
+            serving=asking,
         )
     _show(found.label, results)
     # The first is the tested one; differences between two others are for information.
     tested = [result for result in results if result.against == names[0] and not result.is_noise]
     if any(result.verdict.outcome is GateVerdict.REGRESS for result in tested):
-        raise typer.Exit(_REGRESSED)
+        raise typer.Exit(ExitStatus.FAILED)
 
 
 def _show(title: str, results: "Sequence[Parity]") -> None:

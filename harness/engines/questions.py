@@ -26,8 +26,11 @@ from harness.engines.decode import (
 from harness.engines.library_decoder import decode_alone
 from harness.engines.model_settings import chooser
 from harness.engines.side import Side, adapted, empty_cache, open_stream
-from harness.prompts.reasoning import AnswerWatch, answer_so_far, read_answer
+from harness.golden.decided import FindsJson, is_decided, looks_for_json
+from harness.prompts.reasoning import AnswerWatch, read_answer
 from harness.prompts.rendering import RenderedPrompt
+from harness.prompts.running import AnswerSoFar
+from harness.registry import load_function
 from harness.types import Completion
 
 
@@ -111,6 +114,9 @@ class LateAnswer:
         return f"the answer was stopped after {tokens}: the case's timeout is {self.timeout_s:g} s"
 
 
+_FINDS_JSON = "harness.metrics.json_search:contains_for_good"
+
+
 class DecidedWatch:
     """Follows an answer as another watch does, and ends it once the checks of its case are decided."""
 
@@ -122,19 +128,20 @@ class DecidedWatch:
             question: Has the conditions.
         """
         self.tokens, self.end = watch.tokens, watch.end
-        self._watch, self._question = watch, question
+        self._watch, self._settings = watch, question.request.settings
+        self._so_far = AnswerSoFar(question.side.tokenizer, question.prompt.shown, self._settings)
+        self._finds_json: FindsJson = lambda _answer, _schema: False
+        if looks_for_json(self._settings.decided_by):
+            self._finds_json = load_function(_FINDS_JSON, "stop_when_decided")
 
     def take(self, token: int) -> Ending | Literal[""]:
         """Add the next token; returns why the answer ended with it, or nothing while it goes on."""
-        from harness.golden.decided import is_decided
-
-        reason, asked = self._watch.take(token), self._question
+        reason = self._watch.take(token)
         self.end = self._watch.end
         if reason:
             return reason
-        settings = asked.request.settings
-        begun = answer_so_far(asked.side.tokenizer, self.tokens, asked.prompt.shown, settings)
-        return "stop" if is_decided(settings.decided_by, begun) else ""
+        begun = self._so_far.of(self.tokens)
+        return "stop" if is_decided(self._settings.decided_by, begun, self._finds_json) else ""
 
 
 class TimedWatch:
@@ -259,12 +266,14 @@ def answer_questions(
     Returns:
         One completion per question, in order; with its own duration where there is a timeout.
     """
+    begun: dict[int, AnswerSoFar] = {}
 
     def on_tokens(place: int, tokens: list[int]) -> None:
         if on_text is not None:
-            asked = questions[place]
-            settings, tokenizer = asked.request.settings, asked.side.tokenizer
-            on_text(place, answer_so_far(tokenizer, tokens, asked.prompt.shown, settings))
+            if place not in begun:
+                asked = questions[place]
+                begun[place] = AnswerSoFar(asked.side.tokenizer, asked.prompt.shown, asked.request.settings)
+            on_text(place, begun[place].of(tokens))
 
     return [
         _finished(question, answer)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import LossRequest
 from harness.engines.decode import behind_cached, pad_rows
+from harness.engines.option_tokens import shared_tokens
 from harness.engines.side import Side, accepts, adapted, empty_cache, whole_model
 from harness.errors import EngineError
 from harness.prompts.rendering import RenderedPrompt, text_ids
@@ -19,17 +20,10 @@ if TYPE_CHECKING:
     import torch
 
 
-# A prompt's last tokens may change with what follows them; if more do, the prompt was not made of its text.
-_MOST_CHANGED = 8
-
-
 def option_ids(
     tokenizer: Any, rendered: RenderedPrompt, prompt: Sequence[int], request: LossRequest
 ) -> tuple[list[int], list[int]]:
-    """The tokens of an option and those before it, split together as EleutherAI's harness does.
-
-    On its own a text may be split otherwise: ``▁Paris`` has another space in front then. Where the prompt's
-    end and an option share a token (a space, then a word), that token counts as a part of every option.
+    """The tokens of an option and those before it, split together.
 
     Args:
         tokenizer: The model's.
@@ -43,16 +37,10 @@ def option_ids(
     own = text_ids(tokenizer, rendered.text)
     begin = list(prompt[: len(prompt) - len(own)])
     wholes = {text: text_ids(tokenizer, rendered.text + text) for text in {*request.options, request.text}}
-    shared = min(_alike(own, whole) for whole in wholes.values())
-    if list(prompt) != begin + own or shared < len(own) - _MOST_CHANGED:
+    shared = shared_tokens(own, wholes.values())
+    if list(prompt) != begin + own or shared is None:
         return list(prompt), text_ids(tokenizer, request.text)
     return begin + own[:shared], wholes[request.text][shared:]
-
-
-def _alike(tokens: Sequence[int], others: Sequence[int]) -> int:
-    """The number of first tokens that both have."""
-    pairs = enumerate(zip(tokens, others, strict=False))
-    return next((place for place, (one, other) in pairs if one != other), min(len(tokens), len(others)))
 
 
 def logits_behind(

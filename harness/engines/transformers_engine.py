@@ -68,6 +68,7 @@ class TransformersEngine:
 
     Attributes:
         plan: How it computes, with each side's placement.
+        sides: The loaded sides by name.
     """
 
     def __init__(self, loaded: LoadedSides, plan: ExecutionPlan) -> None:
@@ -80,7 +81,7 @@ class TransformersEngine:
         import torch
 
         self._torch = torch
-        self._sides = loaded.sides
+        self.sides = loaded.sides
         mixed = any(placement.batches == "mixed" for placement in loaded.placements)
         self.plan = replace(plan, mixed=mixed, placements=loaded.placements)
 
@@ -165,7 +166,7 @@ class TransformersEngine:
         for place, request in enumerate(requests):
             if request.options:
                 prompts[place], texts[place] = option_ids(
-                    self._sides[request.side].tokenizer, self._rendered(request), prompts[place], request
+                    self.sides[request.side].tokenizer, self._rendered(request), prompts[place], request
                 )
         for request, text in zip(requests, texts, strict=True):
             if not text:
@@ -200,13 +201,13 @@ class TransformersEngine:
 
     def largest_logit_change(self, side: str) -> float:
         """Largest absolute change of the base's logits or embeddings by a side's adapter."""
-        return self._sides[side].change
+        return self.sides[side].change
 
     def next_token_logits(self, requests: Sequence[GenerationRequest]) -> list[torch.Tensor]:
         """Logits of the next token after each request's prompt, (vocabulary,) each, one at a time."""
         found = []
         for request in requests:
-            entry = self._sides[request.side]
+            entry = self.sides[request.side]
             tokens = prompt_ids(entry.tokenizer, self._rendered(request))
             ids = self._torch.tensor([tokens], device=entry.model.device)
             with self._torch.inference_mode(), whole_model(entry) as model:
@@ -258,7 +259,7 @@ class TransformersEngine:
         return [found[row] for row in range(len(requests))]
 
     def _question(self, request: GenerationRequest) -> Question:
-        prompt, side = self._rendered(request), self._sides[request.side]
+        prompt, side = self._rendered(request), self.sides[request.side]
         tokens = prompt_ids(side.tokenizer, prompt)
         refuse_unknown_tokens(side, tokens, request.key)
         if request.settings.use_model_settings:
@@ -275,23 +276,23 @@ class TransformersEngine:
         Raises:
             PromptError: They can't.
         """
-        following_schema(None, schema, self._sides[side])
+        following_schema(None, schema, self.sides[side])
 
     def stop_ids(self, side: str) -> frozenset[int]:
         """The tokens that end a side's answers."""
-        return self._sides[side].stop_ids
+        return self.sides[side].stop_ids
 
     def tokenizer(self, side: str) -> Any:
         """The tokenizer of a side's model."""
-        return self._sides[side].tokenizer
+        return self.sides[side].tokenizer
 
     def _scored(self, request: LossRequest, prompt: Sequence[int], text: Sequence[int]) -> ScoredText:
         return ScoredText(
             key=request.key,
-            side=self._sides[request.side],
+            side=self.sides[request.side],
             prompt=prompt,
             text=text,
-            against=None if request.against is None else self._sides[request.against],
+            against=None if request.against is None else self.sides[request.against],
         )
 
     def _batches(
@@ -310,13 +311,13 @@ class TransformersEngine:
         """
         groups: dict[tuple[str, str], list[int]] = {}
         for index, side in enumerate(sides):
-            groups.setdefault((self._sides[side].group, kinds[index] if kinds else ""), []).append(index)
+            groups.setdefault((self.sides[side].group, kinds[index] if kinds else ""), []).append(index)
         for rows in groups.values():
-            if refilled and self._sides[sides[rows[0]]].refills:
+            if refilled and self.sides[sides[rows[0]]].refills:
                 yield rows
                 continue
             # A model that can't be batched gets one row at a time.
-            alone = self._sides[sides[rows[0]]].decoder == "library"
+            alone = self.sides[sides[rows[0]]].decoder == "library"
             packed = pack_batches(
                 [prompt_tokens[row] for row in rows],
                 [answer_tokens[row] for row in rows],
@@ -346,24 +347,24 @@ class TransformersEngine:
             PromptError: Its chat template refuses the conversation.
         """
         render = render_direct if direct else render_prompt
-        return render(self._sides[side].tokenizer, messages, settings)
+        return render(self.sides[side].tokenizer, messages, settings)
 
     def context(self, side: str) -> int | None:
         """Largest number of tokens of prompt and answer together for a side's model; None for no limit."""
-        return places(self._sides[side].model.config)
+        return places(self.sides[side].model.config)
 
     def _rendered(self, request: GenerationRequest | LossRequest) -> RenderedPrompt:
         return request.prompt or self.render(request.side, request.messages, request.settings)
 
     def _context_ids(self, request: LossRequest) -> list[int]:
-        tokenizer = self._sides[request.side].tokenizer
+        tokenizer = self.sides[request.side].tokenizer
         if request.messages:
             return prompt_ids(tokenizer, self._rendered(request))
         # A text on its own has no prompt before it: even a BOS that prompts don't have helps its first token.
         return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
     def _ids(self, side: str, text: str) -> list[int]:
-        return text_ids(self._sides[side].tokenizer, text)
+        return text_ids(self.sides[side].tokenizer, text)
 
 
 @contextmanager

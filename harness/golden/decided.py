@@ -15,7 +15,10 @@ from harness.golden.patterns import compiled
 from harness.types import Check, JsonValue
 
 _TEXTS = {"contains": "any", "icontains": "any", "contains-any": "any", "contains-all": "all"}
-DECIDED = (*_TEXTS, "regex")
+_JSON = "contains-json"
+DECIDED = (*_TEXTS, "regex", _JSON)
+# Whether an answer that begins with a text contains JSON that is valid under a schema, or None for any.
+FindsJson = Callable[[str, JsonValue], bool]
 # One pattern on the answer so far; a slower one is left to the end.
 _SECONDS = 0.1
 # What may still join the character before it.
@@ -37,6 +40,8 @@ def condition_of(check: Check, references: Sequence[str]) -> JsonValue:
         pattern = str(check.value)
         ignore_case = bool(check.options.get("ignore_case"))
         return {"pattern": pattern, "ignore_case": ignore_case} if _stays(pattern) else None
+    if name == _JSON:
+        return {"json": check.value}
     given = list(references) if check.value is None else check.value
     texts: list[JsonValue] = list(given) if isinstance(given, list) else [given]
     if not texts or not all(isinstance(each, str) for each in texts):
@@ -44,18 +49,28 @@ def condition_of(check: Check, references: Sequence[str]) -> JsonValue:
     return {_TEXTS[name]: texts, "fold": name == "icontains"}
 
 
-def is_decided(conditions: Sequence[JsonValue], answer: str) -> bool:
+def looks_for_json(conditions: Sequence[JsonValue]) -> bool:
+    """Whether one of the conditions is of JSON."""
+    return any(isinstance(each, Mapping) and "json" in each for each in conditions)
+
+
+def is_decided(
+    conditions: Sequence[JsonValue], answer: str, finds_json: FindsJson = lambda _answer, _schema: False
+) -> bool:
     """Whether all conditions are met by the beginning of an answer, and so by the whole one.
 
     Args:
         conditions: Those of a case's checks.
         answer: The answer so far.
+        finds_json: Looks for JSON, where ``looks_for_json``.
     """
     begun = answer.rstrip(_UNFINISHED)
-    return all(isinstance(each, Mapping) and _met(each, begun) for each in conditions)
+    return all(isinstance(each, Mapping) and _met(each, begun, finds_json) for each in conditions)
 
 
-def _met(condition: Mapping[str, Any], answer: str) -> bool:
+def _met(condition: Mapping[str, Any], answer: str, finds_json: FindsJson) -> bool:
+    if "json" in condition:
+        return finds_json(answer, condition["json"])
     if "pattern" in condition:
         pattern = compiled(condition["pattern"], ignore_case=condition["ignore_case"])
         try:

@@ -18,6 +18,8 @@ _START = re.compile(r"[{\[]")
 _MOST_READ = 50_000_000
 # Python nests its reader about a thousand levels deep, and more than a hundred are refused.
 _SKIPPED = 200
+# A word, a number's sign or an escape that is cut has no more characters.
+_LONGEST_PART = 16
 
 
 def _json_path(request: ScoringRequest) -> Score:
@@ -66,7 +68,33 @@ def json_inside(text: str) -> Iterator[JsonValue]:
     Raises:
         ValueError: There are too many brackets to look at.
     """
-    decoder, place, read = json.JSONDecoder(), 0, 0
+    return (value for value, _ in _search(text))
+
+
+def contains_for_good(text: str, schema: JsonValue) -> bool:
+    """Whether ``contains-json`` passes on a text and on every longer one that begins with it.
+
+    A bracket before it that may still be closed leaves this open: the JSON would then be inside another
+    value, where it doesn't count.
+
+    Args:
+        text: The beginning of an answer.
+        schema: The check's value.
+    """
+    try:
+        for value, settled in _search(text):
+            if not settled:
+                return False
+            if schema is None or schema_violation(value, schema) is None:
+                return True
+    except Exception:  # whatever it is: the check itself tells it of the whole answer
+        return False
+    return False
+
+
+def _search(text: str) -> Iterator[tuple[JsonValue, bool]]:
+    """As ``json_inside``, and whether what precedes each value is the same in every longer text."""
+    decoder, place, read, settled = json.JSONDecoder(), 0, 0, True
     while (match := _START.search(text, place)) is not None:
         if read > _MOST_READ:
             raise ValueError("too many brackets of it are not JSON: the search was stopped")
@@ -76,13 +104,23 @@ def json_inside(text: str) -> Iterator[JsonValue]:
             value = parse_json(text[match.start() : end])
         except ValueError as error:
             read += max(end, getattr(error, "pos", 0)) - match.start()
+            settled = settled and _fails_for_good(text, error)
             continue
         except RecursionError:
             # What begins at the next brackets is nested too deeply as well.
-            place = _behind_brackets(text, place, _SKIPPED)
+            place, settled = _behind_brackets(text, place, _SKIPPED), False
             continue
         place = end
-        yield value
+        yield value, settled
+
+
+def _fails_for_good(text: str, error: ValueError) -> bool:
+    """Whether what begins at a bracket is no JSON however the text goes on."""
+    if isinstance(error, NotJsonError):
+        return True  # it has its closing bracket
+    if not isinstance(error, json.JSONDecodeError) or error.msg.startswith("Unterminated"):
+        return False
+    return len(text.rstrip()) - error.pos >= _LONGEST_PART
 
 
 def _behind_brackets(text: str, place: int, count: int) -> int:

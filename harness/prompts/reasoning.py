@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.prompts.tokenizers import special_texts
+from harness.prompts.tokenizers import before_stop, ends_in_stop, special_texts
 from harness.types import GenerationSettings
 
 _MESSAGE = re.compile(
@@ -264,10 +264,25 @@ def read_answer(
         prompt: The rendered prompt, which may have opened the reasoning.
         settings: With ``score_reasoning`` the answer is the whole text.
     """
-    if tokens and str(tokenizer.decode(tokens[-1:], skip_special_tokens=False)).strip() in settings.stop:
+    if ends_in_stop(tokenizer, tokens, settings):
         tokens = tokens[:-1]
     plain = str(tokenizer.decode(tokens, skip_special_tokens=True))
     marked = str(tokenizer.decode(tokens, skip_special_tokens=False))
+    return read_decoded(tokenizer, marked, plain, prompt, settings)
+
+
+def read_decoded(
+    tokenizer: Any, marked: str, plain: str, prompt: str, settings: GenerationSettings
+) -> SplitAnswer:
+    """As ``read_answer``, of texts.
+
+    Args:
+        tokenizer: The model's.
+        marked: The text with its special tokens.
+        plain: The text without them.
+        prompt: As for ``read_answer``.
+        settings: As for ``read_answer``.
+    """
     parts = split_reasoning(marked, prompt)
     if settings.score_reasoning:
         parts = SplitAnswer(reasoning=None, answer=marked)
@@ -277,21 +292,6 @@ def read_answer(
     special = special_texts(tokenizer)
     answer = _without(before_stop(parts.answer, settings.stop), special)
     return SplitAnswer(reasoning=parts.reasoning and _without(parts.reasoning, special), answer=answer)
-
-
-def answer_so_far(tokenizer: Any, tokens: Sequence[int], prompt: str, settings: GenerationSettings) -> str:
-    """The visible part of an unfinished answer: nothing while it may still be reasoning.
-
-    Args:
-        tokenizer: The model's.
-        tokens: The tokens so far.
-        prompt: The rendered prompt.
-        settings: As for ``read_answer``.
-    """
-    marked = str(tokenizer.decode(tokens, skip_special_tokens=False))
-    if not settings.score_reasoning and begins_answer(marked, prompt) is None:
-        return ""
-    return read_answer(tokenizer, tokens, prompt, settings).answer
 
 
 class AnswerWatch:
@@ -381,17 +381,6 @@ def _behind(closing: str, token: str, text: str) -> str:
         if (place := token.find(closing[begin:])) >= 0:
             return text[place + len(closing) - begin :]
     return text
-
-
-def before_stop(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first of its stop texts.
-
-    Args:
-        text: The text.
-        stops: The stop texts.
-    """
-    ends = [text.find(stop) for stop in stops if stop in text]
-    return text[: min(ends)] if ends else text
 
 
 def _without(text: str, special: Sequence[str]) -> str:

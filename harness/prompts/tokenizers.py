@@ -1,9 +1,11 @@
-"""A model's tokenizer with its chat template, and its context; a model's own program code is never run."""
+"""A model's tokenizer with its chat template, its context and stop texts; its own code is never run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import AdapterError, ModelError, first_line
+from harness.types import GenerationSettings
 from harness.types.storage import parse_json
 
 
@@ -210,3 +212,27 @@ def _written_template(directory: Path, kind: type[ModelError | AdapterError]) ->
             f"{directory}: its chat template can't be read: {error}; save it as chat_template.jinja"
         ) from error
     return found["default"] if list(found) == ["default"] else found or None
+
+
+def before_stop(text: str, stops: Sequence[str]) -> str:
+    """The text up to the first of its stop texts.
+
+    Args:
+        text: The text.
+        stops: The stop texts.
+    """
+    ends = [text.find(stop) for stop in stops if stop in text]
+    return text[: min(ends)] if ends else text
+
+
+def ends_in_stop(tokenizer: Any, tokens: Sequence[int], settings: GenerationSettings) -> bool:
+    """Whether the last token is a stop text.
+
+    Args:
+        tokenizer: The model's.
+        tokens: An answer's.
+        settings: Has the stop texts.
+    """
+    if not tokens or not settings.stop:
+        return False
+    return str(tokenizer.decode(tokens[-1:], skip_special_tokens=False)).strip() in settings.stop

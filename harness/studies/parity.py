@@ -23,8 +23,10 @@ from harness.provenance import describe_environment
 from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import Progress, answer_cases
+from harness.run.inputs import asked_by
 from harness.run.scoring import Judging, score_cases
 from harness.run.workload import plan_workload
+from harness.settings import SETTINGS, Settings
 from harness.statistics.clusters import wilson
 from harness.types import (
     EXACT_DTYPES,
@@ -37,7 +39,6 @@ from harness.types import (
     ModelRef,
     Permissions,
     Run,
-    ServerUse,
     Verdict,
 )
 
@@ -106,6 +107,32 @@ def check_plans(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+# Settings that say how servers are asked, each with the plans that it acts on.
+SERVER_SETTINGS = ("server_args", "server_concurrency", "server_timeout_s", "model_id")
+
+
+def refuse_idle(given: Mapping[str, object], names: Sequence[str]) -> None:
+    """Refuse options that act on none of the plans.
+
+    Args:
+        given: The values of ``SERVER_SETTINGS`` that were given as options; None for those that were not.
+        names: The plans.
+
+    Raises:
+        SettingsError: There are such.
+    """
+    named = [name for name in names if _is_served(name) and name.partition(":")[0] != VLLM]
+    acts_on = {
+        "server_args": ("vllm, which starts a server", VLLM in names),
+        "model_id": ("openai:MODEL@URL", bool(named)),
+    }
+    for setting, value in given.items():
+        what, is_there = acts_on.get(setting, ("one that asks a server", any(map(_is_served, names))))
+        flag = SETTINGS[setting].flag or setting
+        if value is not None and not is_there:
+            raise SettingsError(f"{flag.replace('gate-', '')}: acts on no plan but {what}")
+
+
 def _is_served(name: str) -> bool:
     named = split_reference(name)
     return name == VLLM or (named is not None and named[0].name in SERVED)
@@ -120,6 +147,7 @@ def measure_parity(
     allowed: Permissions = NOTHING_ALLOWED,
     chat_template_kwargs: Mapping[str, JsonValue] | None = None,
     with_noise: bool = False,
+    serving: Settings | None = None,
 ) -> list[Parity]:
     """Answer all cases with each plan and compare every two plans: those with the first plan come first.
 
@@ -131,6 +159,7 @@ def measure_parity(
         allowed: What checks may run.
         chat_template_kwargs: Values for the chat template, used where a case has no value of that name.
         with_noise: Whether plans whose answers may depend on batches answer in other ones too.
+        serving: Has the ``SERVER_SETTINGS``; None for their defaults.
 
     Returns:
         The pairs, then each such plan against itself.
@@ -144,7 +173,7 @@ def measure_parity(
     answered: dict[str, _PlanAnswers] = {}
     again: dict[str, _PlanAnswers] = {}
     for name in names:
-        named, plan = _planned(name, model)
+        named, plan = _planned(name, model, serving or Settings.model_construct())
         plan = replace(plan, chat_template_kwargs=chat_template_kwargs or {})
 
         def tell(stage: str, done: int, total: int, name: str = name) -> None:
@@ -165,18 +194,20 @@ def measure_parity(
     return [*pairs, *(replace(each, is_noise=True, largest_logprob_change=None) for each in noise)]
 
 
-def _planned(name: str, model: ModelRef) -> tuple[ModelRef, ExecutionPlan]:
+def _planned(name: str, model: ModelRef, serving: Settings) -> tuple[ModelRef, ExecutionPlan]:
     """The model and the plan of a name."""
     if name in PLANS:
         weights, dtype = PLANS[name]
         return model, replace(choose_plan(dtype or "auto", "auto", None, [model]), weights=weights)
     kind, _, url = name.partition(":")
     if kind == VLLM:
-        plan = replace(choose_plan("auto", "auto", None, [model]), engine=VLLM, dtype="unknown", mixed=False)
         address = checked_url(url, "--plans vllm", (MODEL_KEY, OPENAI_KEY)) if url else None
-        return model, replace(plan, device="server", server=ServerUse(url=address))
-    served = describe_model(name)
-    return served, choose_plan("auto", "auto", None, [served])
+        # Arguments are for the server that is started.
+        changed = {"engine": VLLM, "server": address, **({"server_args": ""} if address else {})}
+        return model, asked_by(serving.model_copy(update=changed), choose_plan("auto", "auto", None, [model]))
+    served = describe_model(name, model_id=serving.model_id)
+    changed = {"engine": "transformers", "server": None, "server_args": ""}
+    return served, asked_by(serving.model_copy(update=changed), choose_plan("auto", "auto", None, [served]))
 
 
 def _compared(name: str, first: str, found: _PlanAnswers, other: _PlanAnswers, keys: Sequence[str]) -> Parity:

@@ -30,7 +30,7 @@ def test_it_is_the_mean_kl_of_the_next_token(tiny_adapter_dir, mixed):
         ],
         found.update,
     )
-    entries = engine._sides
+    entries = engine.sides
     ids = torch.tensor([[2, *engine._ids(CANDIDATE, text)]])
     with torch.inference_mode():
         mask = torch.ones_like(ids)

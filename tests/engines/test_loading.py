@@ -44,7 +44,7 @@ def test_threads_that_load_at_once_get_whole_models(tied_model_dir):
         left, PreTrainedModel.tie_weights = PreTrainedModel.tie_weights, tie
     assert left is tie
     for engine in loaded:
-        weights = engine._sides["candidate"].model
+        weights = engine.sides["candidate"].model
         assert weights.get_output_embeddings().weight is weights.get_input_embeddings().weight
 
 

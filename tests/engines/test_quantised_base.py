@@ -54,7 +54,7 @@ def test_copies_of_a_base_in_4_bits_store_its_weights_once(
     engine = open_sides(sides, choose_plan("float32", "cpu", 4096, list(sides.values())))
     places = {}
     for side in sides:
-        for name, parameter in engine._sides[side].model.named_parameters():
+        for name, parameter in engine.sides[side].model.named_parameters():
             if type(parameter).__name__ == "Params4bit":
                 layer = name.replace("base_layer.", "").removeprefix("base_model.model.")
                 places.setdefault(layer, set()).add(parameter.data_ptr())

@@ -127,7 +127,7 @@ def test_copies_of_a_base_store_equal_weights_once(make_adapter, lora, biased_mo
     assert {placement.weights for placement in engine.plan.placements} == {"own"}
     places = {}
     for side in sides:
-        for name, parameter in engine._sides[side].model.named_parameters():
+        for name, parameter in engine.sides[side].model.named_parameters():
             if name.endswith(
                 ("q_proj.base_layer.weight", "q_proj.weight", "q_proj.base_layer.bias", "q_proj.bias")
             ):

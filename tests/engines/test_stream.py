@@ -57,13 +57,13 @@ def opened(sides):
 
 def one_at_a_time(engine, asked):
     """By the loop that doesn't refill."""
-    batched, found = engine._sides, []
-    engine._sides = {name: replace(side, refills=False) for name, side in batched.items()}
+    batched, found = engine.sides, []
+    engine.sides = {name: replace(side, refills=False) for name, side in batched.items()}
     for request in asked:
         answered = {}
         engine.generate([request], answered.update)
         found.append(answered[0])
-    engine._sides = batched
+    engine.sides = batched
     return [(one.text, one.stop_reason, one.completion_tokens) for one in found]
 
 
@@ -81,7 +81,7 @@ def answers(engine, asked):
 @pytest.mark.parametrize("budget", [1, 60, 150, 400, 4096])
 def test_texts_are_those_of_one_at_a_time_whatever_the_room(opened, asked, alone, budget):
     engine = opened(budget)
-    assert all(side.refills for side in engine._sides.values())
+    assert all(side.refills for side in engine.sides.values())
     assert {placement.batches for placement in engine.plan.placements} == {"mixed"}
     assert answers(engine, asked) == alone
 
@@ -197,8 +197,8 @@ def test_first_tokens_are_kept_for_the_model_that_read_them(tiny_model_dir, aske
         )
     described = {CANDIDATE: describe_model(str(sides[0])), BASELINE: describe_model(str(sides[1]))}
     engine = open_sides(described, choose_plan("float32", "cpu", 4096, list(described.values())))
-    assert all(side.refills for side in engine._sides.values())
-    assert len({side.group for side in engine._sides.values()}) == 2
+    assert all(side.refills for side in engine.sides.values())
+    assert len({side.group for side in engine.sides.values()}) == 2
     assert answers(engine, asked) == one_at_a_time(engine, asked)
 
 
@@ -226,7 +226,7 @@ def test_models_that_attend_by_columns_see_no_gap(asked, tmp_path, config, value
     family = Family(config, config, {**sizes, **values, "initializer_range": 0.5})
     described = {CANDIDATE: describe_model(str(save_base(family, tmp_path)))}
     engine = open_sides(described, choose_plan("float32", "cpu", 4096, list(described.values())))
-    assert engine._sides[CANDIDATE].refills
+    assert engine.sides[CANDIDATE].refills
     asked = [request for request in asked if request.side == CANDIDATE]
     assert answers(engine, asked) == one_at_a_time(engine, asked)
 

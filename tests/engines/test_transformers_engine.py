@@ -189,7 +189,7 @@ def test_a_model_that_computes_all_logits_gives_the_same_ones(mixed_engine):
     """Not every architecture can leave some out."""
     import torch
 
-    side = mixed_engine._sides["candidate"]
+    side = mixed_engine.sides["candidate"]
 
     class WholeModel(torch.nn.Module):
         def forward(self, input_ids, attention_mask, past_key_values):
@@ -223,12 +223,12 @@ def test_a_live_adapter_passes_the_liveness_check(sides, mixed_engine):
 @pytest.mark.parametrize("decoder", ["own", "library"])
 def test_a_timeout_stops_its_answer_and_no_other(sides, mixed_engine, decoder, monkeypatch):
     usual = answers(mixed_engine, requests("candidate"))
-    side = mixed_engine._sides["candidate"]
+    side = mixed_engine.sides["candidate"]
     changed = {
-        **mixed_engine._sides,
+        **mixed_engine.sides,
         "candidate": replace(side, decoder="library" if decoder == "library" else side.decoder),
     }
-    monkeypatch.setattr(mixed_engine, "_sides", changed)
+    monkeypatch.setattr(mixed_engine, "sides", changed)
     asked = requests("candidate")
     asked[1] = replace(asked[1], timeout_s=1e-9)
     asked[2] = replace(asked[2], timeout_s=1000.0)
@@ -248,9 +248,9 @@ def test_logits_that_are_no_numbers_end_their_answer_and_no_other(sides, decoder
     import torch
 
     engine = open_sides(sides, choose_plan("float32", "cpu", 4096, list(sides.values())))
-    side = engine._sides["candidate"]
+    side = engine.sides["candidate"]
     if decoder == "library":
-        engine._sides = {**engine._sides, "candidate": replace(side, decoder="library")}
+        engine.sides = {**engine.sides, "candidate": replace(side, decoder="library")}
     usual = answers(engine, requests("candidate"))
     token = side.tokenizer.convert_tokens_to_ids("w9")  # of the last prompt alone
     embeddings = side.model.get_input_embeddings()

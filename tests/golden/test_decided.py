@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import GoldenError, SettingsError
-from harness.golden.decided import condition_of, is_decided
+from harness.golden.decided import condition_of, is_decided, looks_for_json
 from harness.golden.load import generation_settings, load_golden_set
 from harness.metrics.definition import ScoringRequest
 from harness.metrics.text import contains, contains_all, contains_any, icontains, regex
@@ -65,6 +65,19 @@ def test_what_decides_a_beginning_is_the_score_of_the_whole(check, beginning, re
 )
 def test_a_check_is_decided_once_it_has_found_what_it_looks_for(check, begun, decided):
     assert is_decided([condition_of(check, ())], begun) is decided
+
+
+def test_json_is_looked_for_by_whoever_knows_it():
+    """Each check its own schema; without that nothing is decided."""
+    conditions = [
+        condition_of(Check(type=name, value=7), ()) for name in ("contains-json", "not-contains-json")
+    ]
+    assert looks_for_json(conditions)
+    assert not looks_for_json([condition_of(Check(type="contains", value="json"), ())])
+    asked = []
+    assert is_decided(conditions, "{}\ufffd", lambda answer, schema: not asked.append((answer, schema)))
+    assert asked == [("{}", 7), ("{}", 7)]
+    assert not is_decided(conditions, "{}")
 
 
 def test_references_are_what_a_check_without_a_value_looks_for():

@@ -1,9 +1,12 @@
 """JSON inside answers, and parts of JSON answers."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.golden.json_paths import JsonPathError, compiled_path
-from harness.metrics.json_search import json_inside
+from harness.metrics.json_checks import schema_violation
+from harness.metrics.json_search import contains_for_good, json_inside
 
 ORDER = '{"items": [{"name": "tea", "price": 1.02}, {"name": "cup", "price": 2}], "note": null}'
 
@@ -90,3 +93,63 @@ def test_deep_nesting_is_left_out_at_once():
     assert list(json_inside("[" * 50_000)) == []
     (found,) = json_inside("[" * 9_000 + "1" + "]" * 50)
     assert str(found) == "[" * 50 + "1" + "]" * 50
+
+
+PARTS = (
+    "{",
+    "}",
+    "[",
+    "]",
+    '"a"',
+    ": 1",
+    ", ",
+    '"',
+    "\\",
+    "\\u12",
+    "tru",
+    "e",
+    "-",
+    "1e",
+    "NaN",
+    " x ",
+    "\n",
+    '{"a": 1}',
+)
+SCHEMAS = (None, {"type": "object"}, {"type": "array", "minItems": 2}, {"required": ["a"]})
+written = st.lists(st.sampled_from([*PARTS, " and so on, it goes on and on "]), max_size=14).map("".join)
+
+
+@given(written, written, st.sampled_from(SCHEMAS))
+def test_what_contains_json_for_good_does_so_whatever_follows(begun, rest, schema):
+    if contains_for_good(begun, schema):
+        counts = [
+            any(schema is None or schema_violation(value, schema) is None for value in json_inside(text))
+            for text in (begun, begun + rest)
+        ]
+        assert counts == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("begun", "for_good"),
+    [
+        ('Here: {"a": 1}', True),
+        ('{"a": 1', False),
+        ('[{"a": 1}', False),  # it may be part of an array
+        ('[see below] {"a": 1}', True),
+        ('[12 {"a": 1}', False),  # a little more text shows that this is no array
+        ('[12 {"a": 1} is the answer', True),
+        ('say "[" and {"a": 1}', False),
+        ('say "[" and {"a": 1}, as you asked', True),
+        ('["quoted {"a": 1}', False),
+        ('["unfinished {1} [2]', False),
+        ('{"b": 1, "b": 2} {"a": 1}', True),
+        ("[1, 2]", False),  # it is valid under no schema of objects
+        ("[" * 50_000 + '{"a": 1}', False),
+    ],
+)
+def test_json_that_counts_in_every_longer_text(begun, for_good):
+    assert contains_for_good(begun, {"type": "object"}) is for_good
+
+
+def test_a_schema_that_cannot_be_followed_is_left_to_the_end():
+    assert not contains_for_good('{"a": 1}', {"$ref": "https://example.org/none"})

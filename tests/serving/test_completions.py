@@ -130,7 +130,7 @@ def test_a_token_that_ends_an_answer_is_listed(serve, models, engine, monkeypatc
     name = next(iter(models))
     asked = {"model": name, "prompt": PLAIN, "max_tokens": 1, "logprobs": 1}
     reply = client.completions.create(**asked, extra_body={"return_token_ids": True}).choices[0]
-    monkeypatch.setattr(type(engine._sides[name]), "stop_ids", property(lambda _: set(reply.token_ids)))
+    monkeypatch.setattr(type(engine.sides[name]), "stop_ids", property(lambda _: set(reply.token_ids)))
     ended = client.completions.create(**asked, echo=True).choices[0]
     assert (ended.finish_reason, ended.text) == ("stop", PLAIN)
     assert len(ended.logprobs.token_logprobs) == len(PLAIN.split()) + 1
@@ -151,7 +151,7 @@ def test_tokens_are_traced_alike_alone_and_in_a_batch(models):
         for text in ("one", "w1 w2 w3 w4")
     ]
     together = engine.trace(requests, 2, with_prompts=True)
-    engine._sides = {name: replace(side, decoder="library") for name, side in engine._sides.items()}
+    engine.sides = {name: replace(side, decoder="library") for name, side in engine.sides.items()}
     alone = engine.trace(requests, 2, with_prompts=True)
     for one, other in zip(together, alone, strict=True):
         assert one.completion.text == other.completion.text

@@ -1,5 +1,6 @@
 """One adapter computed in several ways: what changes is told with its size."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -76,6 +77,53 @@ def test_servers_without_log_probabilities_are_compared_by_answers(tiny_adapter_
     (pair,) = measure_parity(model, names, sets, lambda *_: None)
     assert pair.largest_logprob_change is None
     assert pair.same_text.estimate < 1.0
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("options", ["--server-concurrency", "1", "--server-timeout", "0.3", "--model-id", "release 3"]),
+        ("project", []),
+    ],
+)
+def test_servers_are_asked_as_the_settings_say(
+    tiny_adapter_dir, golden, judge_server, monkeypatch, tmp_path, source, told
+):
+    """One request at a time, each given up after its time limit, and no list of models without need."""
+    monkeypatch.chdir(tmp_path)
+    if source == "project":
+        written = "server_concurrency = 1\nserver_timeout_s = 0.3\nmodel_id = 'release 3'\n"
+        (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\n{written}")
+    judge_server.answer = lambda body: "w1"
+    judge_server.faults, judge_server.slow_s = ["", "slow"], 5.0
+    arguments = ["parity", "--model", str(tiny_adapter_dir), "--golden", str(golden), "--no-forgetting"]
+    plans = ["--plans", f"peft,openai:m@{judge_server.url}"]
+    started = time.perf_counter()
+    result = CliRunner().invoke(app, [*arguments, *plans, *told])
+    assert not isinstance(result.exception, TypeError | KeyError), result.output
+    assert "openai:m@" in result.output
+    assert judge_server.most_at_once <= 2  # one that was given up may still be under way there
+    assert len(judge_server.bodies) > 8  # the slow one was repeated
+    assert time.perf_counter() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("plans", "option", "line"),
+    [
+        ("peft,merged", ["--server-timeout", "3"], "--server-timeout: acts on no plan but one that asks"),
+        ("peft,merged", ["--server-concurrency", "3"], "--server-concurrency: acts on no plan but one that"),
+        (
+            "peft,vllm:http://127.0.0.1:9/v1",
+            ["--server-args", "-x"],
+            "--server-args: acts on no plan but vllm",
+        ),
+        ("peft,vllm", ["--model-id", "x"], "--model-id: acts on no plan but openai:MODEL@URL"),
+    ],
+)
+def test_a_setting_of_servers_that_acts_on_no_plan_is_refused(tiny_adapter_dir, golden, plans, option, line):
+    arguments = ["parity", "--model", str(tiny_adapter_dir), "--golden", str(golden), "--plans", plans]
+    result = CliRunner().invoke(app, [*arguments, *option])
+    assert line in str(result.exception)
 
 
 def test_a_listed_token_is_compared_with_the_most_that_it_can_be():

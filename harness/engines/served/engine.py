@@ -9,10 +9,11 @@ from harness.engines.served.chat import chat_job, plain_job, refuse_unsupported
 from harness.engines.served.client import UNTRUSTED, RefusedError, ServerError
 from harness.engines.served.describe import CHAT, open_client, read_model
 from harness.engines.served.identity import fingerprint_of
-from harness.engines.served.losses import ScoringText, loss_job, tokenize_job
+from harness.engines.served.losses import loss_job
 from harness.engines.served.next_token import NextToken, first_token_of_chat, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.reports import Reports, used
+from harness.engines.served.splitting import ServedTokens
 from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
 from harness.types import UNKNOWN_WEIGHTS, Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
 
@@ -22,8 +23,8 @@ _ATTEMPTS_OF_POOL, _ATTEMPTS = 3, 6
 _NOT_OURS = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
 _NO_OPTIONS = (
-    "choice-likelihood splits each option into tokens together with the prompt, which an OpenAI-compatible "
-    "server doesn't allow: use --gate-engine vllm or transformers"
+    "choice-likelihood splits each option into tokens together with the prompt, which a server of chat "
+    "doesn't allow: use --gate-engine vllm or transformers, or plain completions (openai-completions:)"
 )
 
 
@@ -106,13 +107,13 @@ class ServedEngine:
             EngineError: No text was measured, for another reason.
         """
         unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
-        # A server splits conversation and option apart, and gives each other tokens than both have together.
-        if together := {place: _NO_OPTIONS for place, one in enumerate(requests) if one.options}:
-            unmeasured |= together
+        # A server that renders conversations splits them and options apart, into other tokens than together.
+        if self._chat and (options := [place for place, one in enumerate(requests) if one.options]):
+            unmeasured |= dict.fromkeys(options, _NO_OPTIONS)
             self._unmeasured = _NO_OPTIONS
-        scored, problems = self._scored(
-            [place for place in range(len(requests)) if place not in unmeasured], requests
-        )
+        tokens = ServedTokens(self._models, self._ask, chat=self._chat)
+        measured = [place for place in range(len(requests)) if place not in unmeasured]
+        scored, problems = tokens.scored(measured, requests)
         places = list(scored)
         jobs = [
             loss_job(
@@ -138,40 +139,6 @@ class ServedEngine:
         unmeasured |= {place: str(error) for place, error in refused.items()}
         if unmeasured:
             raise TextsUnmeasuredError(unmeasured)
-
-    def _scored(
-        self, places: Sequence[int], requests: Sequence[LossRequest]
-    ) -> tuple[dict[int, ScoringText], dict[int, ServerError]]:
-        """What is sent for each text; those after a conversation need the tokens of both."""
-        scored: dict[int, ScoringText] = {}
-        problems: dict[int, ServerError] = {}
-        after = [place for place in places if requests[place].messages]
-        for place in places:
-            if place not in after:
-                scored[place] = ScoringText(prompt=requests[place].text, start=1)
-        if not after:
-            return scored, problems
-        asked = [(place, of_text) for place in after for of_text in (False, True)]
-        jobs = [
-            tokenize_job(
-                self._models[requests[place].side], requests[place], of_text=of_text, chat=self._chat
-            )
-            for place, of_text in asked
-        ]
-        tokens: dict[tuple[int, bool], list[int]] = {}
-
-        def take(row: int, found: list[int] | ServerError) -> None:
-            if isinstance(found, ServerError):
-                problems[asked[row][0]] = found
-            else:
-                tokens[asked[row]] = found
-
-        self._ask([requests[place].side for place, _ in asked], jobs, take)
-        for place in after:
-            if place not in problems:
-                before_ids, text_ids = tokens[place, False], tokens[place, True]
-                scored[place] = ScoringText(prompt=[*before_ids, *text_ids], start=max(len(before_ids), 1))
-        return scored, problems
 
     def next_tokens(self, requests: Sequence[GenerationRequest]) -> list[NextToken]:
         """The likeliest first tokens of each answer.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import LossRequest
-from harness.engines.served.chat import plain_text, send_text
+from harness.engines.served.chat import send_text
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import tokens_used
@@ -37,26 +37,48 @@ class ScoringText:
     start: int
 
 
-def tokenize_job(model: str, request: LossRequest, *, of_text: bool, chat: bool) -> Job:
-    """The request for the tokens of a text, or of the conversation before it (vLLM's ``/tokenize``).
+def asking_text(model: str, text: str, *, begins: bool) -> dict[str, Any]:
+    """What asks for the tokens of a text (vLLM's ``/tokenize``).
 
     Args:
         model: The server's name of the model.
-        request: The text and the conversation.
-        of_text: Whether the text's tokens are wanted.
-        chat: Whether the server renders conversations; else their messages are one text.
+        text: The text.
+        begins: Whether nothing is before it, so that it gets the tokenizer's beginning.
+
+    Returns:
+        The body of a request.
     """
-    body: dict[str, Any] = {"model": model}
-    if of_text:
-        body |= {"prompt": request.text, "add_special_tokens": False}
-    elif not chat:
-        body |= {"prompt": plain_text(request.messages), "add_special_tokens": True}
-    else:
-        body |= {"messages": chat_turns(request.messages), "add_generation_prompt": True}
-        if request.settings.chat_template_kwargs:
-            body["chat_template_kwargs"] = dict(request.settings.chat_template_kwargs)
-        if request.settings.tools:
-            body["tools"] = list(request.settings.tools)
+    return {"model": model, "prompt": text, "add_special_tokens": begins}
+
+
+def asking_conversation(model: str, request: LossRequest) -> dict[str, Any]:
+    """What asks for the tokens of a conversation, which the server renders.
+
+    Args:
+        model: The server's name of the model.
+        request: Has the conversation.
+
+    Returns:
+        The body of a request.
+    """
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": chat_turns(request.messages),
+        "add_generation_prompt": True,
+    }
+    if request.settings.chat_template_kwargs:
+        body["chat_template_kwargs"] = dict(request.settings.chat_template_kwargs)
+    if request.settings.tools:
+        body["tools"] = list(request.settings.tools)
+    return body
+
+
+def tokenize_job(body: dict[str, Any]) -> Job:
+    """The request for tokens.
+
+    Args:
+        body: Whose.
+    """
 
     async def send(client: Any, sent: dict[str, Any]) -> Any:
         root = str(client.base_url).rstrip("/").removesuffix("/v1")

@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """The models of a process, and the batches of requests that it divided last."""
+    """The models of a process, and the batches of requests that it divided last.
+
+    Attributes:
+        steps: How often a model has begun to read tokens since ``count_steps``.
+    """
 
     def __init__(self) -> None:
         """Nothing is loaded yet."""
         self._engine: Any = None
         self._batches: Batches[Any] | None = None
         self._functions: list[tuple[FunctionKind, BatchFunction]] = []
+        self.steps = 0
 
     def load(self, sides: Any, plan: Any) -> tuple[Any, dict[str, float]]:
         """Load models.
@@ -41,6 +46,16 @@ class Models:
 
         self._engine = open_own(sides, plan)
         return self._engine.plan, {side: self._engine.largest_logit_change(side) for side in sides}
+
+    def count_steps(self) -> None:
+        """Count in ``steps`` from now on, however the models are called."""
+
+        def count(*_: Any) -> None:
+            self.steps += 1
+
+        sides = getattr(self._engine, "sides", {}).values()
+        for model in {id(side.model): side.model for side in sides}.values():
+            model.get_input_embeddings().register_forward_pre_hook(count)
 
     def prepare(
         self, kind: str | FunctionKind, requests: Sequence[Any], workers: int

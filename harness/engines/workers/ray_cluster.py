@@ -20,6 +20,7 @@ from harness.engines.workers.deal import Event, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import WorkersEngine
 from harness.engines.workers.ray_nodes import LoadedNode, Node, Work, absolute, versions
+from harness.engines.workers.ray_watch import NodeWatch
 from harness.errors import EngineError, SettingsError, TunegateError, first_line
 from harness.types import ExecutionPlan, ModelRef
 
@@ -141,6 +142,7 @@ class _Cluster:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.members: list[_Member] = []
+        self.watch = NodeWatch()
         self._replacements = 0
 
     def start(self) -> None:
@@ -157,11 +159,33 @@ class _Cluster:
             raise SettingsError(f"--gate-engine ray: no node of the cluster has {what}")
         self._leave_busy_ones()
         try:
-            replies = ray.get([member.actor.load.remote(self.work) for member in self.members])
-        except Exception as error:  # the boundary to other machines
+            replies = self._replies({member.actor.load.remote(self.work): member for member in self.members})
+        except ray.exceptions.RayError as error:
             raise _cause(error) from error
         self.loaded: LoadedNode = replies[0]
         self.workers = sum(reply.workers for reply in replies)
+
+    def _replies(self, loading: dict[Any, _Member]) -> list[LoadedNode]:
+        """What the nodes have loaded; one that does nothing is left out.
+
+        Raises:
+            EngineError: None is left.
+        """
+        import ray
+
+        found: list[LoadedNode] = []
+        while loading:
+            ready, _ = ray.wait(list(loading), num_returns=1, timeout=_POLL_S)
+            found += ray.get(ready)
+            loading = {call: member for call, member in loading.items() if call not in ready}
+            for member, reason in self.watch.standing(loading.values()).items():
+                ray.kill(member.actor)
+                self.members.remove(member)
+                loading = {call: each for call, each in loading.items() if each is not member}
+                warnings.warn(f"node {member.name} {reason}", RuntimeWarning, stacklevel=3)
+        if not found:
+            raise EngineError("--gate-engine ray: no node of the cluster could load the models in time")
+        return found
 
     def _leave_busy_ones(self) -> None:
         """Go on without the nodes that others use.
@@ -176,6 +200,8 @@ class _Cluster:
         for reference in busy:
             ray.kill(pings[reference].actor)
         self.members = [pings[reference] for reference in there]
+        for member in self.members:
+            self.watch.is_there(member)
         if not there:
             raise SettingsError("--gate-engine ray: all nodes of the cluster are busy with other work")
         if busy:
@@ -209,7 +235,7 @@ class _Cluster:
         if node is not None:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
         actor = ray.remote(Node).options(**options).remote(cores)
-        return _Member(actor=actor, name=(node or "a replacement")[:8], resources=resources)
+        return _Member(actor=actor, name=node[:8] if node else "(a replacement)", resources=resources)
 
     def replace(self, member: _Member) -> _Member | None:
         """An actor in place of a lost one, wherever there is room; None after too many.
@@ -307,11 +333,15 @@ class _Transport:
         if not waiting:
             time.sleep(_POLL_S)
             return []
-        ready, _ = ray.wait(waiting, num_returns=1, timeout=_POLL_S)
-        more, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        ready = ray.wait(waiting, num_returns=1, timeout=_POLL_S)[0]
+        more = ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
         events: list[Event] = []
         for reference in dict.fromkeys([*ready, *more]):
             events += self._taken(reference)
+        busy = {*self._preparing.values(), *(self._workers[worker][0] for worker in self._running.values())}
+        for member, reason in self._cluster.watch.standing(busy).items():
+            ray.kill(member.actor)
+            events += self._node_lost(member, reason)
         return events
 
     def _taken(self, reference: Any) -> list[Event]:

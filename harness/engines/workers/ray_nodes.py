@@ -74,10 +74,22 @@ class Node:
         self._loaded: LoadedNode | None = None
         self._transports: dict[int, LocalTransport] = {}
         self._idle: dict[int, int] = {}
+        self._counts_steps = self._in_step = False
+        self._pulses = 0
 
     def is_there(self) -> bool:
         """Answered once the node has room for this actor."""
         return True
+
+    def pulse(self) -> int:
+        """A number that stays while a GPU computes one step, and else changes from call to call.
+
+        Forked workers that hang are ended here, so that they are no affair of those who ask.
+        """
+        if self._in_step and self._models is not None:
+            return -self._models.steps
+        self._pulses += 1
+        return self._pulses
 
     def load(self, work: Work) -> LoadedNode:
         """Load the models, unless they are.
@@ -103,6 +115,7 @@ class Node:
             return LoadedNode(plan=plan, changes=changes, workers=most)
         self._models = Models()
         plan, changes = self._models.load(work.sides, work.plan)
+        self._models.count_steps()
         return LoadedNode(plan=plan, changes=changes, workers=1)
 
     def prepare(
@@ -123,6 +136,7 @@ class Node:
         if isinstance(kind, FunctionKind):
             refuse_other_versions(kind.versions, versions(kind.versions))
         with self._lock:
+            self._counts_steps = kind in ("answers", "losses")
             if self._models is not None:
                 return self._models.prepare(kind, requests, workers), loaded.workers
             self._transports, self._idle = {}, {}
@@ -136,7 +150,11 @@ class Node:
             batch: The indices of its requests.
         """
         if self._models is not None:
-            found, failures = self._models.answer(batch)
+            self._in_step = self._counts_steps
+            try:
+                found, failures = self._models.answer(batch)
+            finally:
+                self._in_step = False
             return FinishedBatch(worker=slot, found=found, failures=failures)
         return replace(self._by_fork(slot, batch), worker=slot)
 

@@ -1,7 +1,6 @@
 """Models behind real servers: what is sent, what comes back, and what happens when a server fails."""
 
 import json
-import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -86,26 +85,6 @@ def test_plain_completions_continue_texts(start_app, tiny_model_dir):
     assert answers(engine, requests) != as_chat
     with pytest.raises(SettingsError, match="s/0: tools or values for a template"):
         answers(engine, asked("x", chat_template_kwargs={"a": 1}))
-
-
-def test_of_plain_completions_a_text_is_scored_without_its_conversation(start_app, tiny_model_dir, tmp_path):
-    """As here: the conversation's own tokens would hide what the text's tokens lose."""
-    base = tmp_path / "plain"
-    shutil.copytree(tiny_model_dir, base)
-    (base / "chat_template.jinja").unlink(missing_ok=True)
-    config = json.loads((base / "tokenizer_config.json").read_text())
-    config.pop("chat_template", None)
-    (base / "tokenizer_config.json").write_text(json.dumps(config))
-    served = describe_model(f"openai-completions:{base.name}@{start_app(base)}")
-    here = describe_model(str(base))
-    messages = (Message(role="user", content="what is one w1 w2 w3 w4 w5 w6 w7"),)
-    texts = [LossRequest(key="t", side=CANDIDATE, text="the cat sat on the mat w1", messages=messages)]
-    found, expected = {}, {}
-    open_sides({CANDIDATE: served}, plan_for(served)).losses(texts, found.update)
-    plan = choose_plan("float32", "cpu", 4096, [here])
-    open_sides({CANDIDATE: here}, plan).losses(texts, expected.update)
-    assert found[0].tokens == expected[0].tokens
-    assert found[0].nats_per_token == pytest.approx(expected[0].nats_per_token, abs=1e-4)
 
 
 def test_all_of_a_request_is_sent(judge_server):

@@ -12,7 +12,7 @@ ray = pytest.importorskip("ray", reason="pip install 'tunegate[ray]'")
 
 from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest, LossRequest  # noqa: E402
 from harness.engines.open import choose_plan, describe_model, open_sides  # noqa: E402
-from harness.engines.workers import ray_cluster, ray_nodes  # noqa: E402
+from harness.engines.workers import local, ray_cluster, ray_nodes, ray_watch  # noqa: E402
 from harness.engines.workers.functions import Dealer, FunctionKind, Item  # noqa: E402
 from harness.engines.workers.ray_cluster import open_ray  # noqa: E402
 from harness.errors import EngineError, ModelError, SettingsError  # noqa: E402
@@ -34,26 +34,6 @@ ASKED = [
     for number, prompt in enumerate(PROMPTS * 8)
 ]
 TEXTS = [LossRequest(key=prompt, side=CANDIDATE, text=prompt) for prompt in PROMPTS[:3]]
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Two nodes on this machine, of one processor each."""
-    from ray.cluster_utils import Cluster
-
-    # What others on the machine use of its memory must end no worker.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_memory_monitor_refresh_ms", "0")
-        node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-        try:
-            started = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-            started.add_node(**node)
-            started.wait_for_nodes()
-        except Exception as error:
-            pytest.skip(f"no Ray cluster can be started here: {error!r}")
-    yield started
-    ray.shutdown()
-    started.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +127,32 @@ def test_a_node_that_is_killed_costs_a_function_its_batches_alone(engine):
     with pytest.warns(RuntimeWarning, match="are computed again"):
         engine.compute(DOUBLED, NUMBERS, kill_one)
     assert found == {number: 2 * number for number in range(40)}
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(local, "HUNG_POLLS", 2)
+    monkeypatch.setattr(ray_watch, "_POLL_S", 0.2)
+    monkeypatch.setattr(ray_cluster, "_POLL_S", 0.1)
+
+
+def test_a_node_that_does_nothing_is_ended_and_its_batches_are_computed_again(
+    engine, expected, impatient, monkeypatch
+):
+    """A stopped process neither answers nor ends; Ray says nothing of it."""
+    give, victims, found = ray_cluster._Transport.give, [], {}
+
+    def stop_and_give(transport, worker, batch):
+        if not victims:
+            node, _ = transport._workers[worker]
+            victims.append(ray.get(node.actor.__ray_call__.remote(lambda _: os.getpid())))
+            os.kill(victims[0], signal.SIGSTOP)
+        give(transport, worker, batch)
+
+    monkeypatch.setattr(ray_cluster._Transport, "give", stop_and_give)
+    with pytest.warns(RuntimeWarning, match=r"node .*: answered nothing for 0 s and was ended; its"):
+        engine.generate(ASKED, found.update)
+    assert texts(found) == expected
 
 
 def test_a_function_s_libraries_are_compared_too(engine):
