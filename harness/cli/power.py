@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from harness.authoring.passable import notes_of_never
+from harness.authoring.templated import why_not_independent
 from harness.cli.options import JsonOption
 from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
@@ -85,11 +86,13 @@ def power(
 
 
 def _nevers(golden_set: GoldenSet, margin: float | None) -> Iterator[str]:
-    """Verdicts that a set can't have, why, and what helps."""
+    """Verdicts that a set can't have, why, and what helps; and what makes its figures too good."""
     if margin is not None:
         golden_set = replace(golden_set, gate=replace(golden_set.gate, margin=margin))
     for notes in notes_of_never(golden_set):
         yield from (f"{golden_set.name}: {note}" for note in notes)
+    if (alike := why_not_independent(golden_set)) is not None:
+        yield f"{golden_set.name}: {alike}"
 
 
 def _print(

@@ -281,6 +281,23 @@ def test_lint_notes_gated_metrics_that_seldom_pass_together(tmp_path):
     assert "together" not in RUNNER.invoke(app, ["golden", "lint", str(path)]).output
 
 
+@pytest.mark.parametrize("command", [["golden", "lint"], ["power", "--golden"]])
+def test_lint_and_power_note_prompts_of_one_template(tmp_path, command):
+    """They are no fault of a case, so the exit status is 0."""
+    path = tmp_path / "mine.yaml"
+    cases = "".join(
+        f"  - {{id: a{n}, prompt: How much is {n} plus {n + 3} apples?, checks: [{{type: equals, value: v{n}}}]}}\n"
+        for n in range(70)
+    )
+    path.write_text(f"name: mine\ncases:\n{cases}", encoding="utf-8")
+    result = RUNNER.invoke(app, [*command, str(path)])
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.output.split())
+    assert "70 prompts are alike but for names, numbers or one word (such as a0, a1, a2)" in told
+    path.write_text(f"name: mine\ncases:\n{cases}gate: {{population: cases}}\n", encoding="utf-8")
+    assert "alike but for" not in RUNNER.invoke(app, [*command, str(path)]).output
+
+
 def test_lint_takes_the_number_of_looks_and_notes_keys_without_effect(tmp_path):
     cases = "".join(
         f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{{type: exact-match}}]}}\n"
