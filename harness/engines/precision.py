@@ -16,8 +16,7 @@ _MOST_BATCH_TOKENS = 65_536
 # Keys and values of a batch on a GPU take so many bytes at most.
 _CACHE_BYTES = 2 * 1024**3
 _BYTES = {"float32": 4}  # of a number; others have 2
-# Ampere is NVIDIA's first architecture that computes in bfloat16.
-_FIRST_WITH_BFLOAT16 = (8, 0)
+_FIRST_WITH_BFLOAT16 = (8, 0)  # Ampere
 
 
 def dtype_of_capability(capability: tuple[int, int]) -> Literal["bfloat16", "float32"]:
@@ -48,8 +47,7 @@ def gpu_dtype(device: str = "cuda") -> Literal["bfloat16", "float32"]:
 def batch_budget(dtype: str, sides: Sequence[ModelRef]) -> int:
     """Tokens of a GPU's batch, where nobody says how many: a step takes as long for few rows as for many.
 
-    The models decide alone, not the memory that is free: in low precision answers depend on their batch, and
-    another day's run should have the same.
+    The models alone decide: in low precision answers depend on their batch, and another day has other room.
 
     Args:
         dtype: The weights' type.
@@ -59,14 +57,24 @@ def batch_budget(dtype: str, sides: Sequence[ModelRef]) -> int:
         A power of two: the keys and values of so many tokens fit into 2 GiB; 4096 for models whose
         configuration doesn't tell their size.
     """
-    budgets = [_CACHE_BYTES // size if (size := _token_bytes(side, dtype)) else 0 for side in sides]
-    fitting = min(max(min(budgets, default=0), BATCH_TOKENS), _MOST_BATCH_TOKENS)
+    return budget_of([_config(side) for side in sides], dtype)
+
+
+def budget_of(configs: Sequence[Mapping[str, Any]], dtype: str, room: float = _CACHE_BYTES) -> int:
+    """As ``batch_budget``, of models that are loaded.
+
+    Args:
+        configs: The models' configurations.
+        dtype: The type of keys and values.
+        room: Bytes for them, of which 2 GiB are used at most.
+    """
+    largest = max((_token_bytes(config, dtype) or _CACHE_BYTES for config in configs), default=_CACHE_BYTES)
+    fitting = min(max(int(min(room, _CACHE_BYTES)) // largest, BATCH_TOKENS), _MOST_BATCH_TOKENS)
     return 1 << (fitting.bit_length() - 1)
 
 
-def _token_bytes(side: ModelRef, dtype: str) -> int:
+def _token_bytes(config: Mapping[str, Any], dtype: str) -> int:
     """Bytes of a token's keys and values in all layers; 0 if unknown."""
-    config = _config(side)
     text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
     layers = _number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
     heads = _number(text, "num_attention_heads", "n_head", "n_heads", "num_heads")

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from harness.engines.base import BATCH_TOKENS, CANDIDATE
 from harness.engines.decode import varies_with_length
+from harness.engines.precision import budget_of
 from harness.engines.side import Side
 from harness.engines.sides import LoadedSides
 from harness.engines.transformers_engine import TransformersEngine
@@ -96,7 +98,7 @@ def _plan_of(model: Any, args: Any, asking: TrainingGate, side: Side) -> Executi
         engine="transformers",
         dtype=dtype,
         device=str(model.device),
-        batch_tokens=asking.settings.batch_tokens or BATCH_TOKENS,
+        batch_tokens=asking.settings.batch_tokens or _batch_tokens(model, dtype),
         weights="nf4" if getattr(model, "is_loaded_in_4bit", False) else "peft",
         chat_template_kwargs=asking.settings.chat_template_kwargs,
         placements=(
@@ -108,6 +110,30 @@ def _plan_of(model: Any, args: Any, asking: TrainingGate, side: Side) -> Executi
             ),
         ),
     )
+
+
+# Of the GPU's memory that training leaves free, the part of keys and values; activations need the rest.
+_SHARE = 0.5
+# What was decided at a model's first answers: the base answers before the optimiser has its memory, and the
+# sides must be asked in the same batches. Where memory runs out later, a batch is halved.
+_decided: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+
+def _batch_tokens(model: Any, dtype: str) -> int:
+    """Tokens of a batch: a gate's, as far as training leaves room on the GPU."""
+    if model.device.type != "cuda":
+        return BATCH_TOKENS
+    if model not in _decided:
+        _decided[model] = budget_of([model.config.to_dict()], dtype, _SHARE * _free_bytes(model.device))
+    return _decided[model]
+
+
+def _free_bytes(device: Any) -> int:
+    """Memory of a GPU that nothing holds, also of what torch has reserved for itself."""
+    import torch
+
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 @contextmanager
