@@ -31,6 +31,10 @@ class SleepingNode:
         """As a Node's."""
         return True
 
+    def pulse(self) -> int:
+        """As a Node's: it changes from call to call."""
+        return time.monotonic_ns()
+
     def load(self, work: Work) -> LoadedNode:
         """As a Node's; nothing is loaded."""
         return LoadedNode(plan=work.plan, changes={}, workers=self._workers)

@@ -5,11 +5,15 @@ import socket
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from trainers.run.processes import training_device
 
-ROWS = [{"prompt": f"what is w{i}", "completion": f"one two w{i}"} for i in range(16)]
-
+# Of different lengths: a step's mean is of its tokens, not of each process's mean.
+UNEVEN = [
+    {"prompt": f"what is w{i}", "completion": "one two three " * (1 + i % 5) + f"w{i}"} for i in range(32)
+]
+WEIGHTS = "adapter_model.safetensors"
 
 RAY_TRAIN = Path(__file__).parents[3] / "examples" / "ray_train.py"
 
@@ -34,8 +38,11 @@ def of_ray_train(config):
 @pytest.mark.processes
 @pytest.mark.parametrize("lines", [of_two_machines, of_ray_train])
 def test_two_processes_train_one_adapter(make_project, start, lines):
-    """Two CPU processes: one result, written once, from twice as many rows a step."""
-    project = make_project("sft", ROWS, max_steps=2)
+    """Two CPU processes: one result, written once, from twice as many rows a step.
+
+    One process with twice the rows trains the same adapter, but for rounding: sums are added in another order.
+    """
+    project = make_project("sft", UNEVEN, max_steps=3)
     config = project.path / "config.yaml"
     config.write_text(json.dumps(project.settings))
     # A cluster of its own: beside it other tests have theirs.
@@ -44,8 +51,17 @@ def test_two_processes_train_one_adapter(make_project, start, lines):
     said = [program.output.read() for program in started]
     assert [program.wait() for program in started] == [0] * len(started), said
     assert project.manifest["processes"] == 2
-    assert project.manifest["steps"] == 2
+    assert project.manifest["steps"] == 3
     assert "".join(said).count("wrote ") == 1, said
+    assert project.train(batch_size=2 * project.settings["batch_size"], output="alone") == 0
+    together, alone = (load_file(project.path / each / WEIGHTS) for each in ("out", "alone"))
+    assert together.keys() == alone.keys()
+    for name, weights in alone.items():
+        assert (weights - together[name]).abs().max() < 1e-4, name
+    # Training moved each of them much further than that, and half the rows would have moved them elsewhere.
+    assert project.train(output="half") == 0
+    half = load_file(project.path / "half" / WEIGHTS)
+    assert all((weights - half[name]).abs().max() > 1e-3 for name, weights in alone.items())
 
 
 @pytest.mark.parametrize(("rank", "device"), [(None, "cuda:0"), ("0", "cuda:0"), ("1", "cuda:1")])
@@ -104,7 +120,7 @@ def test_divided_weights_are_refused_before_anything_is_read(
     make_project, monkeypatch, capsys, variable, name
 ):
     monkeypatch.setenv(variable, "true")
-    project = make_project("sft", ROWS, data="not-there.jsonl")
+    project = make_project("sft", UNEVEN, data="not-there.jsonl")
     assert project.train() == 4
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert f"accelerate launch: {name} divides the weights among devices" in line
@@ -118,5 +134,5 @@ def test_divided_weights_are_refused_before_anything_is_read(
     ],
 )
 def test_so_are_trls_keys_for_it(make_project, capsys, trl, message):
-    assert make_project("sft", ROWS, trl=trl).train() == 4
+    assert make_project("sft", UNEVEN, trl=trl).train() == 4
     assert message in capsys.readouterr().err
