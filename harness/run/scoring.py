@@ -134,7 +134,9 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
     results: dict[int, dict[Path, Result]] = defaultdict(dict)
     for (row, path), fault in faults.items():
         results[row][path] = fault
-    for metric, places in by_metric.items():
+    # Judged checks last: while their replies are on the way, the others are computed here.
+    for metric in sorted(by_metric, key=lambda name: CHECK_TYPES[name].judged):
+        places = by_metric[metric]
         asked = [requests[place] for place in places]
         scored = _score_metric(metric, asked, cache, on_progress, judging.dealer)
         for (row, path), request, result in zip(places, asked, scored, strict=True):

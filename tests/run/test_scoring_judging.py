@@ -42,6 +42,21 @@ def test_all_questions_are_sent_before_the_first_metric_scores(replace_metric):
     assert order == [("asked", "set/a"), ("asked", "set/b"), "scored", "scored"]
 
 
+def test_other_metrics_are_scored_while_the_judge_replies(replace_metric):
+    """Whatever stands first in a case; results stay in the order of its checks."""
+    order = []
+    for name in ("f1", "llm-rubric"):
+        replace_metric(
+            name,
+            lambda requests, name=name: order.append(name) or [graded(each, 1.0, "") for each in requests],
+        )
+    checks = (Check(type="llm-rubric", value="Polite."), Check(type="f1"), EQUALS)
+    case = make_case("a", *checks, references=("yes",))
+    (result,) = score_cases([case], {case.key: answer("yes")}, judging=Judging(panel=Panel(order)))
+    assert order == [("asked", "set/a"), "f1", "llm-rubric"]
+    assert [score.metric for score in result.scores] == ["llm-rubric", "f1", "equals"]
+
+
 def test_judges_and_workers_are_closed_where_there_are_any():
     order = []
     Judging(panel=Panel(order), dealer=Workers(order)).close()
