@@ -39,12 +39,12 @@ class Watch:
     """Looks at this process and all below it while they work.
 
     Attributes:
-        pss: The largest sum of their proportional set sizes, in MB.
-        own: The largest of one worker alone, of pages that no other process shares, in MB.
+        pss: The sums of their proportional set sizes, in MB, once there are workers.
+        own: Of each worker the pages that no other process shares, in MB.
     """
 
-    pss: float = 0.0
-    own: float = 0.0
+    pss: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
     _ticks: dict[int, int] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -57,9 +57,11 @@ class Watch:
         """Look once."""
         below = descendants(os.getpid())
         sizes = {process: memory(process) for process in [os.getpid(), *below]}
-        self.pss = max(self.pss, sum(size.get("Pss", 0.0) for size in sizes.values()))
-        # The workers are the children of the process with the models.
-        self.own = max([self.own, *(sizes[each].get("Private_Dirty", 0.0) for each in below[1:])])
+        # The workers are the children of the process with the models, which without them loads or tidies up.
+        workers = [each for each in below[1:] if sizes[each]]
+        if workers or not below:
+            self.pss.append(sum(size.get("Pss", 0.0) for size in sizes.values()))
+        self.own += [sizes[each].get("Private_Dirty", 0.0) for each in workers]
         self._ticks |= {each: found for each in below if (found := ticks(each))}
 
     def stop(self) -> float:
@@ -128,7 +130,8 @@ def measure(base: str, length: str, workers: int, cases: int) -> dict[str, float
     cpu = watch.stop() - before
     thread.join()
     tokens = sum(each.completion_tokens for each in found.values())
-    return {"seconds": seconds, "cpu": cpu, "pss": watch.pss, "own": watch.own, "tokens": tokens}
+    pss, own = (statistics.median(sizes or [0.0]) for sizes in (watch.pss, watch.own))
+    return {"seconds": seconds, "cpu": cpu, "pss": pss, "own": own, "tokens": tokens}
 
 
 def prompt(case: int, words: int) -> list[str]:

@@ -134,9 +134,7 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
     results: dict[int, dict[Path, Result]] = defaultdict(dict)
     for (row, path), fault in faults.items():
         results[row][path] = fault
-    # Judged checks last: while their replies are on the way, the others are computed here.
-    for metric in sorted(by_metric, key=lambda name: CHECK_TYPES[name].judged):
-        places = by_metric[metric]
+    for metric, places in sorted(by_metric.items(), key=_waits):
         asked = [requests[place] for place in places]
         scored = _score_metric(metric, asked, cache, on_progress, judging.dealer)
         for (row, path), request, result in zip(places, asked, scored, strict=True):
@@ -152,6 +150,11 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
     ]
     folded = fold_repeats(single)
     return folded if judging.distrust is NOTHING else with_unscored(folded, judging.distrust)
+
+
+def _waits(of_metric: tuple[str, object]) -> bool:
+    """Whether a metric's replies are waited for: it is scored last, and all others until they come."""
+    return CHECK_TYPES[of_metric[0]].judged
 
 
 def _decided_groups(

@@ -200,8 +200,7 @@ class _Cluster:
         for reference in busy:
             ray.kill(pings[reference].actor)
         self.members = [pings[reference] for reference in there]
-        for member in self.members:
-            self.watch.is_there(member)
+        self.watch.are_there(self.members)
         if not there:
             raise SettingsError("--gate-engine ray: all nodes of the cluster are busy with other work")
         if busy:
@@ -231,7 +230,8 @@ class _Cluster:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         cores = max(1, int(resources["num_cpus"]))
-        options = {**resources, "max_concurrency": cores + 1, "max_restarts": 0}
+        # One more than its workers, so that it has a pulse while all of them compute.
+        options = {**resources, "max_concurrency": max(cores, self.work.wanted or 0) + 1, "max_restarts": 0}
         if node is not None:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
         actor = ray.remote(Node).options(**options).remote(cores)

@@ -43,13 +43,13 @@ class NodeWatch:
         self._seen: dict[NodeWithActor, _PulseRecord] = {}
         self._polled = 0.0
 
-    def is_there(self, node: NodeWithActor) -> None:
-        """Count from now on: the node has answered.
+    def are_there(self, nodes: Iterable[NodeWithActor]) -> None:
+        """Count from now on: the nodes have answered.
 
         Args:
-            node: The node.
+            nodes: The nodes.
         """
-        self._seen[node] = _PulseRecord(pulse=0)
+        self._seen |= {node: _PulseRecord(pulse=0) for node in nodes}
 
     def standing(self, nodes: Iterable[NodeWithActor]) -> dict[Any, str]:
         """The nodes that stand still, and what each did not do. One poll a second at most.

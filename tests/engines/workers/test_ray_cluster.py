@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -211,6 +212,16 @@ def test_a_cluster_that_is_not_there_is_one_line(monkeypatch):
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(SettingsError, match=r"^--gate-engine ray: no cluster answers: .*ran out of time$"):
         open_ray({}, None, "", None, 0)
+
+
+def test_a_node_has_a_pulse_while_all_its_workers_compute(engine, monkeypatch):
+    """Also where more of them are asked for than it has processors."""
+    monkeypatch.setattr(engine._cluster, "work", replace(engine._cluster.work, wanted=3))
+    actor = engine._cluster._member(None, {"num_cpus": 0}).actor
+    busy = [actor.__ray_call__.remote(lambda _: time.sleep(20)) for _ in range(3)]
+    assert ray.get(actor.pulse.remote(), timeout=15) == 1
+    assert ray.wait(busy, timeout=0)[0] == []
+    ray.kill(actor)
 
 
 def test_where_nodes_are_lost_again_and_again_the_run_ends_with_one_line(engine):
