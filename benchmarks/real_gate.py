@@ -6,7 +6,7 @@
 drawn, other seeds); each rerun is gated against the one before it. Nothing changed, so none may regress.
 
 *Strengths*: a harmful adapter's update is scaled down, and each strength gated against the base. Then the
-probes' paired outcomes are drawn again, n families at a time, 1000 times: the drop is then known exactly, and
+probes' paired outcomes are drawn again, n families at a time, 100 times: the drop is then known exactly, and
 how often the gate should find it is compared with how often it does.
 
 Trains the demo's two adapters first, if they are not there (about five minutes on two cores).
@@ -55,8 +55,8 @@ from harness.types.golden import ALPHA, PROBE_MARGIN
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "demo_output" / "real_gate"
 # Of samples, in families of probes.
-SIZES = (20, 40, 80)
-DRAWS = 1000
+SIZES = (40, 80)
+DRAWS = 100
 # How answers come about, their type of numbers, and the temperature.
 MODES = {
     "float32": ("greedy, float32", "float32", 0.0),
