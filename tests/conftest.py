@@ -12,7 +12,16 @@ from hypothesis import Phase, settings
 
 pytest_plugins = [
     f"tests.fixtures.{name}"
-    for name in ("tiny_models", "made_runs", "servers", "databases", "clusters", "forked", "copies")
+    for name in (
+        "tiny_models",
+        "made_runs",
+        "servers",
+        "databases",
+        "clusters",
+        "forked",
+        "copies",
+        "spare_devices",
+    )
 ]
 
 # A process that a test starts elsewhere imports what the test itself imports, whatever tree the caller's path names.

@@ -69,7 +69,7 @@ DtypeOption = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16
 BatchTokensOption = Annotated[
     int | None, typer.Option(min=256, help="Token budget of a batch (default: a gate's).", show_default=False)
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, split.")]
 ServerArgsOption = Annotated[
     str | None,
     typer.Option(

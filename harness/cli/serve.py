@@ -29,7 +29,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
     dtype: Annotated[str, typer.Option(help="Precision of the weights.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, ..., split or auto.")] = "auto",
     base: BaseOption = None,
     runtime_adapters: Annotated[
         bool,

@@ -65,7 +65,8 @@ def decode_batch(  # one call per batch; a type for its arguments would only be 
         if not alive:
             return [reason for reason in reasons if reason]
         if len(here) - len(alive) >= max(1, _COMPACT_AT * len(here)) and _can_lose_rows(cache):
-            keep = torch.tensor(alive, device=input_ids.device)
+            # On the processor, where the layers of a split model find it, whatever device they are on.
+            keep = torch.tensor(alive)
             cache.batch_select_indices(keep)
             select_rows(alive)
             here = [here[place] for place in alive]

@@ -10,6 +10,8 @@ from harness.engines.adapter import NO_ADAPTER, VIRTUAL_TOKENS, AdapterTraits, r
 from harness.engines.library_faults import loading_failures, refuse_not_finite
 from harness.engines.loading import attach, load_base
 from harness.engines.side import adapted
+from harness.engines.split import SPREAD
+from harness.engines.split_adapters import refuse_other_vocabulary, refuse_unsplittable
 from harness.engines.weights import (
     bare_name,
     changed_weights,
@@ -182,6 +184,8 @@ def open_host(
         with loading_failures(str(directory), ModelError, verb="run"):
             bare_logits = row_logits(model, rows, model.device)
     if wanted not in (None, found):
+        if hasattr(model, SPREAD):
+            refuse_other_vocabulary(str(adapter_dir))
         resize(model, wanted)
     sums = weight_sums(model)
     refuse_not_finite(str(directory), not_finite(model, sums), ModelError)
@@ -242,6 +246,8 @@ def put_adapter(host: Host, side: str, adapter_dir: str, traits: AdapterTraits) 
     Raises:
         AdapterError: It can't be loaded, or doesn't load completely.
     """
+    if hasattr(host.model, SPREAD):
+        refuse_unsplittable(host.model, adapter_dir, traits)
     wrapped = attach(host.model, side, adapter_dir)
     with loading_failures(adapter_dir, AdapterError, verb="run"):
         if traits.kind == VIRTUAL_TOKENS:

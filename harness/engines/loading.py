@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from inspect import isfunction
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from harness.engines.library_faults import (
     refuse_wrong_types,
     unexpected_values,
 )
+from harness.engines.precision import SPLIT
+from harness.engines.split import SPREAD, load_split
+from harness.engines.split_adapters import add_to_split
 from harness.engines.weights import refuse_damaged_files
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.resolve import resolve_model
@@ -54,7 +57,10 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
     with loading_failures(str(directory), ModelError):
         import torch
 
-        model, report = _auto_class(directory).from_pretrained(
+        load = _auto_class(directory).from_pretrained
+        if SPLIT in plan.device:
+            load = partial(load_split, load, plan.device)
+        model, report = load(
             directory,
             dtype=getattr(torch, plan.dtype),
             trust_remote_code=False,
@@ -72,8 +78,9 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
                 f"decoder continue no text; give a causal language model"
             )
         _refuse_unclear_cache(directory, model.generation_config.use_cache)
-        # A model in 4 bits stays on the device where it was loaded.
-        return (model if getattr(model, "is_quantized", False) else model.to(plan.device)).eval()
+        # A model in 4 bits stays on the device where it was loaded, and a split one on several.
+        stays = getattr(model, "is_quantized", False) or SPLIT in plan.device
+        return (model if stays else model.to(plan.device)).eval()
 
 
 def _refuse_unclear_cache(directory: Path, use_cache: object) -> None:
@@ -185,14 +192,16 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
                 f"they are computed from; train them anew"
             )
         renamed = None if virtual else getattr(base, "_checkpoint_conversion_mapping", None) or {}
-        if not isinstance(base, PeftModel):
+        if hasattr(base, SPREAD):
+            base = add_to_split(base, name, read)
+        elif not isinstance(base, PeftModel):
             base = PeftModelForCausalLM(base, read, adapter_name=name, autocast_adapter_dtype=trainable)
         report = base.load_adapter(
             adapter_dir,
             name,
             is_trainable=trainable,
             autocast_adapter_dtype=trainable,
-            torch_device=str(base.device),
+            torch_device="cpu" if hasattr(base, SPREAD) else str(base.device),
             key_mapping=renamed,
         )
         # PEFT takes any part of a weight's name for the adapter's: `a` is in all names.

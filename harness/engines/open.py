@@ -23,7 +23,7 @@ from harness.engines.adapter import (
 from harness.engines.base import BATCH_TOKENS, CANDIDATE, SERVED, Engine, StreamingEngine
 from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
-from harness.engines.precision import batch_budget, gpu_dtype
+from harness.engines.precision import batch_budget, gpu_dtype, split_device
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError, first_line
 from harness.models.resolve import (
     adapter_sha256,
@@ -40,7 +40,6 @@ from tunegate.project import user_path
 
 # These two are chosen by the kind of a model, and open each other's models; their names are still reserved.
 _DESCRIBE, _OPEN = "harness.engines.open:describe_own", "harness.engines.open:open_own"
-
 
 BUILTIN_ENGINES: dict[str, EngineKind] = {
     kind.name: kind
@@ -266,15 +265,17 @@ def choose_plan(
 
     Args:
         dtype: A dtype's name, or ``auto``.
-        device: ``cpu``, ``cuda`` or ``auto``.
+        device: ``cpu``, ``cuda``, ``auto``, or ``split`` with the memory of each device.
         batch_tokens: Token budget of a batch; None for what suits the device and the models.
         sides: The models that will answer.
 
     Raises:
-        ModelError: One side is a multi-task model and another one isn't.
+        InputError: One side is a multi-task model and another one isn't; or the models can't be split so.
     """
     if device == "auto":
         device = "cuda" if _has_cuda() else "cpu"
+    elif device.partition(":")[0] == "split":
+        device = split_device(device, cuda=_has_cuda())
     engines = {side.engine: side.label for side in sides}
     if len(engines) > 1:
         raise ModelError(
@@ -301,13 +302,12 @@ def choose_plan(
         )
     if any(heads):
         return ExecutionPlan(engine="multitask", dtype=dtype, device=device, batch_tokens=tokens, mixed=False)
-    can_mix = sum(mixes(side.adapter_dir) for side in sides) > 1
     return ExecutionPlan(
         engine="transformers",
         dtype=dtype,
         device=device,
         batch_tokens=batch_tokens or (batch_budget(dtype, sides) if device.startswith("cuda") else tokens),
-        mixed=can_mix and dtype == "float32",
+        mixed=dtype == "float32" and sum(mixes(side.adapter_dir) for side in sides) > 1,
     )
 
 

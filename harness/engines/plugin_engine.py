@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.precision import refuse_split
 from harness.errors import EngineError, ModelError, faults_of
 from harness.registry import EngineKind, load_function
 from harness.registry.field_types import wrong_field
@@ -50,8 +51,10 @@ def open_plugin_engine(
 
     Raises:
         EngineError: Loading failed.
+        SettingsError: The models are to be split among devices.
     """
     place = f"engine {kind.name!r}"
+    refuse_split(plan.device, f"the {place}")
     opened = load_function(kind.open, place)
     with faults_of(place, EngineError):
         return PluginEngine(place=place, engine=opened(sides, plan), planned=plan)

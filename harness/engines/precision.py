@@ -1,5 +1,11 @@
-"""What suits a device: the type of numbers, by one rule for gate and trainers, and the size of batches."""
+"""The device, and what suits it: the type of numbers, by one rule for gate and trainers, and batches' size.
 
+A model that is too large for one device is split: its layers are on all GPUs, and what has no room there in
+the machine's memory or on its disk. Such a device is called ``cuda:split``, or ``cpu:split`` without a GPU,
+with the memory that each may use if the user limits it: ``cuda:split:0=20GiB,cpu=60GiB``.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -17,6 +23,63 @@ _MOST_BATCH_TOKENS = 65_536
 _CACHE_BYTES = 2 * 1024**3
 _BYTES = {"float32": 4}  # of a number; others have 2
 _FIRST_WITH_BFLOAT16 = (8, 0)  # Ampere
+# In the name of a plan's device.
+SPLIT = ":split"
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def split_device(device: str, *, cuda: bool) -> str:
+    """The device of a plan that splits models.
+
+    Args:
+        device: ``split`` with or without the memory of each device.
+        cuda: Whether this machine has GPUs.
+
+    Raises:
+        SettingsError: The memory is no such text.
+    """
+    memory = device.partition(":")[2]
+    memory_limits(memory)
+    return f"{'cuda' if cuda else 'cpu'}{SPLIT}{':' if memory else ''}{memory}"
+
+
+def memory_limits(memory: str) -> dict[int | str, int]:
+    """The bytes that a split model may use of each device; empty for what transformers finds.
+
+    Args:
+        memory: Such as ``0=20GiB,1=20GiB,cpu=60GiB``; GPUs are numbered, and those without a limit not used.
+
+    Raises:
+        SettingsError: It is no such text.
+    """
+    limits: dict[int | str, int] = {}
+    for part in memory.split(",") if memory else ():
+        found = re.fullmatch(r"(\d+|cpu)=(\d+(?:\.\d+)?)([KMG]i?B)", part)
+        if found is None:
+            raise SettingsError(
+                f"--gate-device split:{memory}: found {part!r} (allowed: a GPU's number or cpu, = and its "
+                f"memory, such as split:0=20GiB,1=20GiB,cpu=60GiB)"
+            )
+        name, size, unit = found.groups()
+        limits[int(name) if name.isdecimal() else name] = int(float(size) * _UNITS[unit])
+    return limits
+
+
+def refuse_split(device: str, runner: str) -> None:
+    """Refuse to split a model that isn't run by one process with transformers.
+
+    Args:
+        device: A plan's device.
+        runner: Who runs the model.
+
+    Raises:
+        SettingsError: It would be split.
+    """
+    if SPLIT in device:
+        raise SettingsError(
+            f"--gate-device split: splits a base among the devices of one process, which "
+            f"{runner} can't do; name another device"
+        )
 
 
 def dtype_of_capability(capability: tuple[int, int]) -> Literal["bfloat16", "float32"]:
@@ -41,7 +104,8 @@ def gpu_dtype(device: str = "cuda") -> Literal["bfloat16", "float32"]:
 
     if not torch.cuda.is_available():
         return "bfloat16"
-    return dtype_of_capability(torch.cuda.get_device_capability(device))
+    one = device.partition(SPLIT)[0]
+    return dtype_of_capability(torch.cuda.get_device_capability(one))
 
 
 def batch_budget(dtype: str, sides: Sequence[ModelRef]) -> int:

@@ -79,7 +79,8 @@ def logits_behind(
         use_cache=True,
         logits_to_keep=1,
     ).logits[:, -1:]  # (prompts, 1, vocabulary)
-    rows = torch.tensor(owners, device=text_ids.device)
+    # On the processor, where the layers of a split model find it, whatever device they are on.
+    rows = torch.tensor(owners)
     cache.batch_select_indices(rows)
     # The prediction after the last token of a text is not needed.
     behind = read_texts(
@@ -226,7 +227,7 @@ def text_logits(sides: Sequence[Side], ids: torch.Tensor, mask: torch.Tensor, sk
     inputs = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache}
     with adapted(model, [side.adapter for side in sides]) as forward:
         if accepts(model, "logits_to_keep"):
-            kept = torch.arange(skipped, ids.shape[1] - 1, device=ids.device)
+            kept = torch.arange(skipped, ids.shape[1] - 1)  # for a layer on any device
             return forward(**inputs, logits_to_keep=kept).logits.float()  # type: ignore[no-any-return] # untyped
         return forward(**inputs).logits[:, skipped:-1].float()  # type: ignore[no-any-return] # as above
 

@@ -14,6 +14,7 @@ from harness.engines.decode import pack_batches
 from harness.engines.library_faults import Batches, answer_or_split
 from harness.engines.loading import leave_busy_cores, quiet_load
 from harness.engines.model_settings import refuse_unfollowed
+from harness.engines.precision import SPLIT
 from harness.engines.questions import (
     LateAnswer,
     Question,
@@ -26,20 +27,14 @@ from harness.engines.questions import (
 )
 from harness.engines.side import refuse_unknown_tokens, whole_model
 from harness.engines.sides import LoadedSides, load_sides
+from harness.engines.split import warn_of_weights_away
 from harness.engines.text_losses import ScoredText, nats_of, option_ids
 from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
 from harness.errors import CasesFailedError, EngineError
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
 from harness.prompts.tokenizers import places
 from harness.prompts.training import render_direct
-from harness.types import (
-    Completion,
-    ExecutionPlan,
-    GenerationSettings,
-    Message,
-    ModelRef,
-    TextLoss,
-)
+from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +52,8 @@ def load_engine(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Transform
     """
     with leave_busy_cores(plan), quiet_load():
         loaded = load_sides(sides, plan)
+    if SPLIT in plan.device:
+        warn_of_weights_away(side.model for side in loaded.sides.values())
     return TransformersEngine(loaded, plan)
 
 

@@ -42,11 +42,12 @@ _INDISTINCT = 1e-6
 
 
 def weight_sums(model: Any) -> dict[str, float]:
-    """The sum of each floating-point parameter and buffer, by its name in the bare base."""
+    """The sum of each floating-point parameter and buffer in memory, by its name in the bare base."""
     import torch
 
     tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]
     held = [(bare_name(name), tensor) for name, tensor in tensors if tensor.is_floating_point()]
+    held = [(name, tensor) for name, tensor in held if tensor.device.type != "meta"]
     if not held:
         return {}
     sums = torch.stack([tensor.detach().sum(dtype=torch.float64).cpu() for _, tensor in held])
@@ -199,6 +200,8 @@ def share_equal_weights(base_sha256: str, model: Any, known: Known) -> None:
     for name, parameter in model.named_parameters():
         # Packing of 4 bits replaces the data, and doesn't write into it; each weight's state stays its own.
         if type(parameter) is not torch.nn.Parameter and type(parameter).__name__ != "Params4bit":
+            continue
+        if parameter.device.type == "meta":  # it is on the disk
             continue
         others = known.setdefault((base_sha256, bare_name(name)), [])
         for other in others:

@@ -22,7 +22,7 @@ from harness.engines.open import (
     short_names,
     split_reference,
 )
-from harness.engines.precision import in_four_bits
+from harness.engines.precision import in_four_bits, refuse_split
 from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url, refuse_secrets
 from harness.errors import InputError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type
@@ -78,6 +78,8 @@ def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
         raise SettingsError(
             f"--gate-engine {settings.engine}: runs a base model and its adapters, and no other model"
         )
+    if ray_address(settings) is not None:
+        refuse_split(plan.device, "Ray")
     if plan.server is None:
         return plan
     refuse_secrets(settings.server_args)

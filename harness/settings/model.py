@@ -59,7 +59,7 @@ class Settings(BaseModel):
         forgetting: Whether the forgetting probes and the general text are run.
         dtype: Precision of the weights; ``auto`` is bfloat16 on a GPU that has it, else float32.
         weights: Whether bases are loaded as they are stored, or in 4 bits.
-        device: A torch device, or ``auto``.
+        device: A torch device, ``auto``, or ``split`` among several.
         batch_tokens: Token budget of a batch; None for what suits device and models.
         workers: Processes that answer on this machine's processor; None chooses it.
         engine: Who runs a base model and its adapters.
@@ -160,7 +160,7 @@ class Settings(BaseModel):
         ),
     ] = "stored"
     device: Annotated[
-        Text, Option(flag="--gate-device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: auto)")
+        Text, Option(flag="--gate-device", metavar="DEVICE", help="cpu, cuda:1, mps, split (default: auto)")
     ] = "auto"
     batch_tokens: Annotated[
         Tokens,

@@ -119,3 +119,15 @@ def lora():
         )
 
     return build
+
+
+@pytest.fixture
+def tied_model_dir(tmp_path, tiny_model_dir):
+    """A tiny model whose output head is its input embeddings, as SmolLM2's is."""
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig.from_pretrained(tiny_model_dir)
+    config.tie_word_embeddings = True
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "tied")
+    AutoTokenizer.from_pretrained(tiny_model_dir).save_pretrained(tmp_path / "tied")
+    return tmp_path / "tied"

@@ -15,18 +15,6 @@ from harness.errors import AdapterError, ModelError
 from harness.types import ExecutionPlan
 
 
-@pytest.fixture
-def tied_model_dir(tmp_path, tiny_model_dir):
-    """A tiny model whose output head is its input embeddings, as SmolLM2's is."""
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig.from_pretrained(tiny_model_dir)
-    config.tie_word_embeddings = True
-    LlamaForCausalLM(config).save_pretrained(tmp_path / "tied")
-    AutoTokenizer.from_pretrained(tiny_model_dir).save_pretrained(tmp_path / "tied")
-    return tmp_path / "tied"
-
-
 def test_threads_that_load_at_once_get_whole_models(tied_model_dir):
     """Transformers switches the tying of weights off for the whole class while it loads one model."""
     from transformers import PreTrainedModel

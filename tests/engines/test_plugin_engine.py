@@ -11,9 +11,10 @@ import pytest
 
 from harness.engines.base import CANDIDATE, GenerationRequest
 from harness.engines.open import base_of, choose_plan, describe_model, named_models, open_sides, short_names
+from harness.engines.plugin_engine import open_plugin_engine
 from harness.errors import EngineError, InputError, ModelError, SettingsError
 from harness.registry import EngineKind, Registry, use_registry
-from harness.types import Completion, GenerationSettings, Message, ModelRef
+from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef
 from harness.types.training import TrainingManifest
 
 
@@ -240,3 +241,10 @@ def test_whatever_it_raises_while_it_answers_is_one_line(register, error):
     register(open=BrokenEngine)
     with pytest.raises(EngineError, match=f"^engine 'upper': {type(error).__name__}"):
         answers_of(describe_model("upper:loud"))
+
+
+def test_a_plug_ins_models_are_not_split():
+    kind = EngineKind(name="own", summary="", describe="m:describe", open="m:open")
+    plan = ExecutionPlan(engine="own", dtype="float32", device="cpu:split", batch_tokens=1)
+    with pytest.raises(SettingsError, match="which the engine 'own' can't do"):
+        open_plugin_engine(kind, {}, plan)

@@ -8,7 +8,12 @@ import torch
 
 from harness.engines import precision
 from harness.engines.open import choose_plan
-from harness.engines.precision import batch_budget, dtype_of_capability, in_four_bits
+from harness.engines.precision import (
+    batch_budget,
+    dtype_of_capability,
+    in_four_bits,
+    memory_limits,
+)
 from harness.errors import SettingsError
 from harness.types import ModelRef
 from trainers.run.base_model import compute_dtype
@@ -111,3 +116,35 @@ def test_bases_in_four_bits(monkeypatch, tmp_path):
     monkeypatch.setattr(precision, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match="bitsandbytes is not installed"):
         in_four_bits(model, [plain])
+
+
+@pytest.mark.parametrize(
+    ("given", "on_gpus", "without"),
+    [
+        ("auto", "cuda", "cpu"),
+        ("cuda:1", "cuda:1", "cuda:1"),
+        ("split", "cuda:split", "cpu:split"),
+        ("split:0=1.5GiB,cpu=2MB", "cuda:split:0=1.5GiB,cpu=2MB", "cpu:split:0=1.5GiB,cpu=2MB"),
+    ],
+)
+def test_the_device_of_a_plan(monkeypatch, given, on_gpus, without):
+    for has_gpu, expected in ((True, on_gpus), (False, without)):
+        monkeypatch.setattr("harness.engines.open._has_cuda", lambda answer=has_gpu: answer)
+        assert choose_plan("float32", given, 512, []).device == expected
+
+
+def test_a_split_models_numbers_are_those_of_the_first_gpu(monkeypatch):
+    monkeypatch.setattr("harness.engines.open._has_cuda", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", {"cuda": (7, 5)}.__getitem__)
+    assert choose_plan("auto", "split", 512, []).dtype == "float32"
+
+
+def test_limits_of_memory():
+    assert memory_limits("") == {}
+    assert memory_limits("0=1.5GiB,1=2GB,cpu=3MB") == {0: 1610612736, 1: 2 * 10**9, "cpu": 3 * 10**6}
+    for wrong in ("1", "0=", "0=5", "0=5TB", "disk=5GB", "0=5GB,", "=5GB"):
+        with pytest.raises(
+            SettingsError, match=f"--gate-device split:{wrong}: found .*allowed: a GPU's number"
+        ):
+            memory_limits(wrong)

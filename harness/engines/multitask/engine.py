@@ -8,6 +8,7 @@ from harness.engines.decode import pack_batches
 from harness.engines.multitask.description import MultitaskModel, Task
 from harness.engines.multitask.directory import read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
+from harness.engines.precision import refuse_split
 from harness.errors import AdapterError, EngineError
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 from tunegate.project import user_path
@@ -133,8 +134,9 @@ def open_multitask(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Multit
         plan: How to compute.
 
     Raises:
-        InputError: A directory is not usable.
+        InputError: A directory is not usable, or the models are to be split among devices.
     """
+    refuse_split(plan.device, "a multi-task model")
     return MultitaskEngine(
         {side: read_multitask(user_path(model.base_model)) for side, model in sides.items()}, plan
     )
