@@ -1,70 +1,137 @@
-"""How long the gate's arithmetic takes for a large set: processor time and memory, no model involved.
+"""How long the whole gate takes for two large runs: processor time and memory, no model involved.
 
     python benchmarks/gate_speed.py [--cases 10000] [--clusters 4000]
 
-One pass rate and four graded metrics, all gated, with random answers; once with independent cases, once with
-clusters, and once as the last of five looks. The aim is 5 s and 500 MB for 10 000 cases, also at a look.
+Two runs of one set with a pass rate and four graded metrics, all gated, with random answers: of single
+cases, of cases in clusters, and both as the last of five looks. Each is measured in its own process, from
+the two runs to the verdict (`harness.comparison.gate.run_gate`): pairing, judging, slices and findings.
+The aim is 5 s and 500 MB for 10 000 cases, also at a look.
 """
 
 import argparse
+import platform
 import resource
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
-from harness.comparison.metric_verdicts import judge
-from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.comparison.gate import run_gate
+from harness.comparison.pairing import scored_metrics
+from harness.golden.schema import CHECK_TYPES
 from harness.statistics.spending import even_looks
+from harness.types import (
+    CaseResult,
+    Completion,
+    Environment,
+    ExecutionPlan,
+    GateSettings,
+    GoldenCase,
+    GoldenSet,
+    Message,
+    ModelRef,
+    Outcome,
+    Run,
+    Score,
+    SetLooks,
+)
+
+SCORES = ("rouge-l", "f1", "bleu", "chrf")
+LOOKS = 5
 
 
-def metrics(cases: int, clusters: int | None) -> list[PairedMetric]:
-    """A pass rate and four scores of random answers.
+def results(cases: int, clusters: int, random: np.random.Generator, moved: float) -> tuple[CaseResult, ...]:
+    """Answers of one model: nine of ten pass, and scores are those of a fixed draw, moved at random.
 
     Args:
         cases: Number of cases.
-        clusters: Number of clusters; None: independent cases.
+        clusters: Number of clusters; 0: independent cases.
+        random: Draws the answers.
+        moved: Standard deviation of a score's move.
     """
-    random = np.random.default_rng(0)
-    groups = np.arange(cases) if clusters is None else random.integers(0, clusters, cases)
-    passed = [(random.random(cases) < 0.9).astype(float) for _ in range(2)]
-    before = [random.random(cases) for _ in range(4)]
-    after = [np.clip(score + random.normal(0, 0.1, cases), 0, 1) for score in before]
-    values = [
-        (PASS_RATE, *passed),
-        *((f"score-{n}", *pair) for n, pair in enumerate(zip(before, after, strict=True))),
-    ]
-    return [
-        PairedMetric(
-            set_name="s",
-            metric=name,
-            kind="binary" if name == PASS_RATE else "graded",
-            keys=tuple(f"s/{case}" for case in range(cases)),
-            baseline=tuple(old.tolist()),
-            candidate=tuple(new.tolist()),
-            clusters=tuple(groups.tolist()),
+    fixed = np.random.default_rng(0)
+    groups = fixed.integers(0, max(clusters, 1), cases)
+    scores = np.clip(
+        fixed.random((cases, len(SCORES))) + moved * random.normal(0, 1, (cases, len(SCORES))), 0, 1
+    )
+    passed = random.random(cases) < 0.9
+    return tuple(
+        CaseResult(
+            case=GoldenCase(
+                id=f"case-{place}",
+                set_name="s",
+                messages=(Message(role="user", content=f"Question {place}?"),),
+                tags=(f"tag-{place % 7}",),
+                cluster=f"cluster-{groups[place]}" if clusters else None,
+            ),
+            completion=Completion(
+                text="yes", stop_reason="stop", prompt_tokens=3, completion_tokens=1, latency_s=0.1
+            ),
+            scores=tuple(
+                Score(metric=name, value=float(value))
+                for name, value in zip(SCORES, scores[place], strict=True)
+            ),
+            outcome=Outcome.PASSED if passed[place] else Outcome.FAILED,
         )
-        for name, old, new in values
-    ]
+        for place in range(cases)
+    )
+
+
+def run_of(name: str, made: tuple[CaseResult, ...], looks: tuple[SetLooks, ...]) -> Run:
+    """A run of these results, whose set gates all metrics."""
+    gates = GateSettings(margin=0.05, metric_margins=dict.fromkeys(SCORES, 0.05))
+    return Run(
+        id=name,
+        started_at="2026-01-31T12:00:00+00:00",
+        duration_s=1.0,
+        model=ModelRef(label=name, base_model="tiny", base_sha256="0" * 64),
+        plan=ExecutionPlan(engine="transformers", dtype="bfloat16", device="cpu", batch_tokens=2048),
+        environment=Environment(python="3.11", platform="Linux", packages={}),
+        golden_sets=(GoldenSet(name="s", path="s.yaml", gate=gates),),
+        collected=len(made),
+        results=made,
+        looks=looks,
+        metrics={metric: CHECK_TYPES[metric].facts for metric in scored_metrics(made)},
+    )
+
+
+def measure(cases: int, clusters: int, looks: int) -> None:
+    """Judge two runs and print seconds and the peak memory."""
+    random = np.random.default_rng(1)
+    before, now = results(cases, clusters, random, 0.0), results(cases, clusters, random, 0.1)
+    at = SetLooks(
+        set_name="s", look=looks, planned=looks, fractions=even_looks(looks), cases=cases, answered=cases
+    )
+    runs = run_of("now", now, (at,) if looks > 1 else ()), run_of("before", before, ())
+    started = time.process_time()
+    comparison, _ = run_gate(*runs)
+    took_s = time.process_time() - started
+    assert sum(row.verdict is not None for row in comparison.metrics) == 1 + len(SCORES)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    of = f"in {clusters} clusters" if clusters else "independent"
+    of += f", the last of {looks} looks," if looks > 1 else ""
+    print(f"| {cases} cases {of} × 5 metrics | {took_s:.1f} | {peak_mb:.0f} |", flush=True)
 
 
 def main() -> None:
-    """Print seconds and the peak memory."""
+    """Measure each kind in a process of its own."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--clusters", type=int, default=4_000)
+    parser.add_argument("--measure", nargs=2, type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    for clusters, looks in ((None, 1), (chosen.clusters, 1), (None, 5)):
-        gated = metrics(chosen.cases, clusters)
-        started = time.process_time()
-        fractions = {"s": even_looks(looks)} if looks > 1 else {}
-        judge(gated, {("s", metric.metric): 0.05 for metric in gated}, fractions=fractions)
-        took_s = time.process_time() - started
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        of = "independent" if clusters is None else f"in {clusters} clusters"
-        of += f", the last of {looks} looks," if looks > 1 else ""
-        print(f"{chosen.cases} cases {of} × 5 metrics: {took_s:.1f} s of processor time, {peak_mb:.0f} MB")
+    if chosen.measure:
+        measure(chosen.cases, *chosen.measure)
+        return
+    print(f"One core of {platform.processor() or platform.machine()}, Python {platform.python_version()}\n")
+    print("| two runs | processor time, s | peak memory, MB |\n|---|---|---|", flush=True)
+    for clusters, looks in ((0, 1), (chosen.clusters, 1), (0, LOOKS), (chosen.clusters, LOOKS)):
+        asked = ["--cases", str(chosen.cases), "--measure", str(clusters), str(looks)]
+        subprocess.run([sys.executable, str(Path(__file__)), *asked], check=True)
 
 
 if __name__ == "__main__":

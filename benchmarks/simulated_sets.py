@@ -1,5 +1,6 @@
 """Golden sets of known drops, and how a session judges them: for the simulations here and in the tests."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -62,20 +63,43 @@ def first(metric: PairedMetric, cases: int) -> PairedMetric:
         candidate=metric.candidate[:cases],
         baseline=metric.baseline[:cases],
         clusters=metric.clusters[:cases],
+        trials=metric.trials[:cases],
+        parts=metric.parts[:cases],
+        reruns=metric.reruns[:cases],
     )
 
 
 def judged_by_looks(metrics: Sequence[PairedMetric], margin: float, looks: int) -> tuple[GateVerdict, float]:
-    """The verdict, and the share of the cases that were answered for it."""
-    sizes = np.unique(metrics[0].clusters, return_counts=True)[1].astype(float)  # the clusters are in order
-    ends = np.cumsum(sizes)[[end - 1 for end in sorted({*look_sizes(tuple(sizes), looks)} - {0})]].astype(int)
-    margins = {(metric.set_name, metric.metric): margin for metric in metrics}
-    for number, cases in enumerate(ends, 1):
-        shares = [end / ends[-1] for end in ends[:number]]
-        found = judge([first(each, cases) for each in metrics], margins, fractions={"s": shares})[0]
-        verdicts = {row.verdict for row in found}
-        if REGRESS in verdicts:
-            return REGRESS, shares[-1]
-        if verdicts == {PASS}:
-            return PASS, shares[-1]
+    """The verdict, and the share of the answered cases; a set that passed is asked no further."""
+    sets = {each.set_name: each for each in metrics}
+    ends = {name: _ends(each, looks) for name, each in sets.items()}
+    margins = {(each.set_name, each.metric): margin for each in metrics}
+    cases = {name: len(each.keys) for name, each in sets.items()}
+    fractions: dict[str, list[float]] = {}
+    reached: dict[str, int] = {}
+    going = set(sets)
+    for number in range(looks):
+        for name in going:
+            if ends[name][number] > reached.get(name, 0):
+                reached[name] = ends[name][number]
+                fractions.setdefault(name, []).append(reached[name] / cases[name])
+        so_far = [first(each, reached[each.set_name]) for each in metrics if each.set_name in reached]
+        if not so_far:
+            continue
+        # A set with several answers, which no look has reached, has a test of its single cases to come.
+        later = [(name, "") for name, each in sets.items() if each.repeated and name not in reached]
+        rows, lost = judge(so_far, margins, fractions=fractions, expected=[*margins, *later])
+        share = sum(reached.values()) / sum(cases.values())
+        if lost or any(row.verdict is REGRESS for row in rows):
+            return REGRESS, share
+        going -= set(reached) - {row.set_name for row in rows if row.verdict is not PASS}
+        if not going:
+            return PASS, share
     return GateVerdict.INCONCLUSIVE, 1.0
+
+
+def _ends(metric: PairedMetric, looks: int) -> list[int]:
+    """How many of a set's cases each look has reached; none at a look that is left out."""
+    sizes = Counter(metric.clusters)  # in the order in which they are answered
+    reached = np.cumsum([0, *sizes.values()])
+    return [int(reached[end]) for end in look_sizes([float(size) for size in sizes.values()], looks)]

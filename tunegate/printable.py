@@ -16,6 +16,7 @@ _HIDDEN = re.compile(
 )
 # Below, two or three decimals show too little: an answer that costs 0.000002 would cost 0.00.
 _SMALL = 0.01
+_SMALLEST_P = 1e-15
 _HALF = re.compile("[\ud800-\udfff]")
 _NAMES = {"\0": "NUL", "\a": "BEL", "\b": "BS", "\n": "LF", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
 # GitHub reads ``::name::`` after the spaces at a line's start, and ``##[name]`` anywhere, Azure ``##vso[``.
@@ -51,6 +52,15 @@ def form_of(figures: Iterable[float], decimals: int) -> str:
         decimals: Digits after the point.
     """
     return ".3g" if 0 < max(map(abs, figures)) < _SMALL else f".{decimals}f"
+
+
+def p_of(value: float) -> str:
+    """A p-value with its sign: ``p=0.019``, and ``p<1e-15`` where nothing is that sure.
+
+    Args:
+        value: The p-value.
+    """
+    return f"p={value:.2g}" if value >= _SMALLEST_P else f"p<{_SMALLEST_P:.0e}"
 
 
 def say(text: object, *, err: bool = False, end: str = "\n") -> None:

@@ -42,7 +42,7 @@ from harness.types import (
     Verdict,
     id_of,
 )
-from tunegate.printable import form_of
+from tunegate.printable import form_of, p_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
@@ -79,7 +79,7 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     bounds, name = f"{drop} {_span(data.drop, form)}, {count}", f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
         verb, flips = "rose" if data.candidate > data.baseline else "fell", f"; {_flips(data)}"
-        return f"{name} {verb}: {change}, {bounds}, p={data.p_value:.2g}{flips * (data.scale == 'binary')}"
+        return f"{name} {verb}: {change}, {bounds}, {p_of(data.p_value)}{flips * (data.scale == 'binary')}"
     if finding.verdict is GateVerdict.PASS:
         hidden = "" if not data.missing else f", also if {_one_sided(data)} lost"
         return f"{name} passes: {change}, {bounds}: {_standing(data)}{hidden}"
@@ -163,7 +163,7 @@ def _regressed_cases(finding: Finding, data: RegressedCasesFinding) -> str:
 def _regressed_case(case: RegressedCase) -> str:
     name = id_of(case.key)
     was, now = (f"{side.passed}/{side.answers}" for side in (case.was, case.now))
-    return f"{name} {was} → {now} (p={case.p_value:.2g})"
+    return f"{name} {was} → {now} ({p_of(case.p_value)})"
 
 
 def _must_pass(finding: Finding, data: MustPassFinding) -> str:
@@ -193,7 +193,7 @@ def _confirmation(finding: Finding, data: ConfirmationFinding) -> str:
     cost = f"{2 * found.times * len(found.cases)} fresh answers{judged} in {found.duration_s:.0f} s"
     shown = (
         f"baseline {found.was.passed}/{found.was.answers}, candidate {found.now.passed}/{found.now.answers}, "
-        f"p={found.p_value:.2g}; {cost}"
+        f"{p_of(found.p_value or 0.0)}; {cost}"
     )
     if found.problem:
         return f"{what} resampled, {shown}: {found.problem}, so the regression stands"

@@ -30,6 +30,8 @@ BOOTSTRAP_FROM = 15
 # The same for units that differ, if most others moved by the same amount.
 ALIKE_BELOW = 8
 _ROUNDING = 1e-9
+# Of n normal moves the skewness varies by about 6/n.
+_SKEWNESS_VARIANCE = 6
 _CELLS = 2_000_000  # random numbers drawn at a time: limits the memory, not the quality of the result
 
 
@@ -91,14 +93,13 @@ def mean_drop(
         confidence: Two-sided.
         reach: Drop of a unit that is lost completely, on the score's scale.
         span: Length of the score's scale: no bound is beyond it.
-        light_tails: The moves are known to include no rare huge ones, such as those of a log-probability: no
-            allowance for unseen units, but for fewer of them than can show anything.
+        light_tails: The moves include no rare huge ones, as those of a log-probability: no allowance for
+            unseen units, unless they are too few to show anything; one more large move where skewed.
         rise: How far the mean would rise if every unit gained what it can, which leaves open that further
             units gain where those that were seen fell a little; None for no such limit, as with light tails.
         resamples: Bootstrap resamples.
     """
-    reference = few_moved_from(units)
-    level = (1 - confidence) / 2
+    reference, level, skewed = few_moved_from(units), (1 - confidence) / 2, -math.inf
     # Units that all gained can lose that much more than the baseline could.
     exposed = 0.0 if light_tails else reach if reference is None else max(reach, reach - reference)
     if reference is None:
@@ -107,13 +108,12 @@ def mean_drop(
     else:
         low, high, p_value = _counted_jumps(units, confidence, exposed, reference)
         method = "score of counted jumps"
-    # Resampled clusters of uneven sizes show their spread as badly.
-    if light_tails and (reference is not None or len(set(units.sizes)) > 1):
-        low, high, p_value = _no_sharper_than_t(units, confidence, low, high, p_value)
-    if light_tails and 0.5**units.count > level:
-        exposed = reach
+    if light_tails:
+        found = low, high, p_value
+        low, high, p_value, skewed = _of_light_tails(units, confidence, found, counted=reference is not None)
+        exposed = reach if 0.5**units.count > level else 0.0
     mean = units.mean
-    high_unseen = max(high, mean + unseen_share(units.effective, level) * exposed)
+    high_unseen = max(high, skewed, mean + unseen_share(units.effective, level) * exposed)
     if not light_tails:
         limits = [] if rise is None else [_unseen_gains(mean, rise, units.effective, level)]
         if reference is not None:
@@ -132,6 +132,27 @@ def mean_drop(
     )
 
 
+def _of_light_tails(
+    units: Units, confidence: float, found: tuple[float, float, float], *, counted: bool
+) -> tuple[float, float, float, float]:
+    """Both ends and p of moves with light tails, and a limit of the end that a pass needs.
+
+    Args:
+        units: The drops.
+        confidence: Two-sided.
+        found: Both ends and p, by the bootstrap or by counted jumps.
+        counted: Whether jumps were counted, which knows nothing of skewness.
+    """
+    low, high, p_value = found
+    # Resampled clusters of uneven sizes show their spread as badly.
+    if counted or len(set(units.sizes)) > 1:
+        low, high, p_value = _no_sharper_than_t(units, confidence, low, high, p_value)
+    least, most, chance = _with_one_more(units, confidence)
+    if counted:
+        low, p_value = min(low, least), max(p_value, chance)
+    return low, high, p_value, max(high, most)
+
+
 def _no_sharper_than_t(
     units: Units, confidence: float, low: float, high: float, p_value: float
 ) -> tuple[float, float, float]:
@@ -148,18 +169,45 @@ def _no_sharper_than_t(
         high: The upper end.
         p_value: One-sided, of "no drop".
     """
+    if units.count < 2 or squared_error(units) == 0:
+        return low, high, p_value
+    least, most, chance = _by_t(units, confidence)
+    return min(low, least), max(high, most), max(p_value, chance)
+
+
+def _by_t(units: Units, confidence: float) -> tuple[float, float, float]:
+    """Both ends and p by Student's t, of units that differ."""
     from scipy.special import stdtr, stdtrit
 
-    error = math.sqrt(squared_error(units)) if units.count > 1 else 0.0
-    if error == 0:
-        return low, high, p_value
-    freedom, mean = degrees_of_freedom(units), units.mean
+    error, freedom, mean = math.sqrt(squared_error(units)), degrees_of_freedom(units), units.mean
     half = float(stdtrit(freedom, (1 + confidence) / 2)) * error
-    return (
-        min(low, mean - half),
-        max(high, mean + half),
-        max(p_value, float(stdtr(freedom, -mean / error))),
-    )
+    return mean - half, mean + half, float(stdtr(freedom, -mean / error))
+
+
+def _with_one_more(units: Units, confidence: float) -> tuple[float, float, float]:
+    """Limits of both ends and of p by Student's t with one more unit, that moved as far as the furthest one.
+
+    Few large moves beside many small ones are seen too seldom, and t is then too sure. So a skewness beyond
+    its standard error of normal moves adds a further fall, for the upper end, or a further gain, for lower
+    end and p. Sums of uneven clusters are skewed by their sizes, for which t has few degrees of freedom.
+
+    Args:
+        units: The drops.
+        confidence: Two-sided.
+    """
+    mean, size = units.mean, math.fsum(units.sizes) / units.count
+    moves = [total - mean * of for total, of in zip(units.sums, units.sizes, strict=True)]
+    spread = math.sqrt(math.fsum(move * move for move in moves) / units.count)
+    none = math.inf, -math.inf, 0.0
+    if spread < _ROUNDING or len(set(units.sizes)) > 1:
+        return none
+    skewness = math.fsum((move / spread) ** 3 for move in moves) / units.count
+    if abs(skewness) <= math.sqrt(_SKEWNESS_VARIANCE / units.count):
+        return none
+    furthest = max(moves) if skewness > 0 else min(moves)
+    more = Units(sums=(*units.sums, mean * size + furthest), sizes=(*units.sizes, size))
+    low, high, p_value = _by_t(more, confidence)
+    return (math.inf, high, 0.0) if skewness > 0 else (low, -math.inf, p_value)
 
 
 def _unseen_gains(mean: float, rise: float, count: float, level: float) -> tuple[float, float]:
@@ -294,6 +342,8 @@ def _counted_jumps(
         return reference, reference, 0.5**units.count if reference > 0 else 1.0
     counted = tango_interval(down / jump, up / jump, units.count, confidence)
     p_value = 1.0 if units.mean <= 0 else drop_p(down / jump, up / jump, units.count, -reference / jump)
+    # Where moves from the reference can't reach 0, the number of units still says how sure it can be.
+    p_value = max(p_value, 0.5**units.count)
     return reference + counted.low * jump, reference + counted.high * jump, p_value
 
 
@@ -313,7 +363,9 @@ def _studentised(units: Units, confidence: float, resamples: int) -> tuple[float
     quotients = []
     for rows in _portions(resamples, units.count):
         drawn = random.integers(0, units.count, size=(rows, units.count))
-        means, errors = _mean_and_error(sums[drawn], sizes[drawn])
+        # Units of one size have it in every resample.
+        of_drawn = sizes[None, :] if len(set(units.sizes)) == 1 else sizes[drawn]
+        means, errors = _mean_and_error(sums[drawn], of_drawn)
         # A resample of one repeated unit has no spread; it must not count as infinitely certain.
         quotients.append((means - mean) / np.maximum(errors, 1e-3 * spread))
     found = np.concatenate(quotients)

@@ -108,6 +108,8 @@ def boundary_levels(fractions: tuple[float, ...], alpha: float, shape: SpendingS
             low, high = (boundary, high) if crossed > part else (low, boundary)
         # The first look's test is exactly its part.
         levels.append(float(ndtr(-high / scale)) if levels else part)
+        if len(levels) == len(fractions):
+            break
         half = (high + _REACH * scale) / 2
         reached = half * nodes + high - half
         density = np.exp(-(((reached[:, None] - places) / step) ** 2) / 2) / (step * math.sqrt(2 * math.pi))

@@ -12,7 +12,8 @@ from harness.statistics.clustered_drop import (
     unseen_bound,
 )
 from harness.statistics.clusters import Units, degrees_of_freedom, group
-from harness.statistics.paired_binary import drop_p, tango_interval
+from harness.statistics.paired_binary import tango_interval
+from harness.statistics.paired_graded import mean_drop
 
 # Sizes of clusters: a usual set, one huge cluster, two thirds of it, a handful, equal ones, and uneven ones.
 SHAPES = {
@@ -82,10 +83,19 @@ def test_clusters_of_which_nearly_all_moved_alike_are_counted():
     assert (found.estimate, found.low, found.high) == pytest.approx(
         (0.3, (1 + counted.low) / 3, (1 + counted.high) / 3)
     )
-    assert found.p_value == pytest.approx(drop_p(0, 2, 20, -1.0))
+    # No drop would need gains beyond all cases; twenty clusters say no more than this.
+    assert found.p_value == pytest.approx(0.5**20)
     whole = clustered_drop(Units(sums=alike, sizes=(1.0,) * 20), 0.9)
     assert whole.low == pytest.approx(1 + counted.low)
     assert 1 + counted.high > 1 == whole.high
+
+
+@pytest.mark.parametrize(("lost", "clusters"), [(38, 40), (40, 40), (18, 20), (5, 5)])
+def test_no_p_value_is_below_what_the_number_of_clusters_can_show(lost, clusters):
+    """38 of 40 clusters lost whole was p = 0: if signs are random, all fall with 0.5^40."""
+    units = Units(sums=(3.0,) * lost + (0.0,) * (clusters - lost), sizes=(3.0,) * clusters)
+    assert clustered_drop(units, 0.9).p_value >= 0.5**clusters
+    assert mean_drop(units, 0.9).p_value >= 0.5**clusters
 
 
 def test_the_variance_is_unbiased_for_independent_cases():

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.errors import DataError, GoldenError, ModelError
 from harness.presentation.console import open_console
-from tunegate.printable import encodable, form_of, printable, printable_line
+from tunegate.printable import encodable, form_of, p_of, printable, printable_line
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
@@ -128,3 +128,10 @@ def test_nothing_prints_past_the_escape(package):
 )
 def test_figures_that_decimals_would_hide_have_three_digits(figures, form):
     assert form_of(figures, 2) == form
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0193, "p=0.019"), (2e-9, "p=2e-09"), (0.0, "p<1e-15"), (1e-300, "p<1e-15")]
+)
+def test_no_p_value_is_nothing(value, text):
+    assert p_of(value) == text
