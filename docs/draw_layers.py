@@ -45,7 +45,20 @@ def drawing() -> str:
             f"| `{container}/{room}` | {purpose(container, room)} |" for floor in floors for room in floor
         ]
         parts.append("\n".join(table))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, _counted()]) + "\n"
+
+
+def _counted() -> str:
+    """How many rooms there are; ``reports`` has no layers of its own, only folders."""
+    harness, trainers = (sum(map(len, layers(package))) for package in ("harness", "trainers"))
+    pages = sorted(path.parent.name for path in (ROOT / "reports").glob("*/__init__.py"))
+    return (
+        f"The harness has {harness} rooms; with `trainers` and `reports` as one room each, whoever follows "
+        f"a gate meets {harness + 2}, and a test keeps that at 25 at most.\nThe rooms of the other two are "
+        f"not in that number: {trainers} in `trainers`, {len(pages)} folders in `reports` "
+        f"({', '.join(pages)}). All "
+        f"together there are {harness + trainers + len(pages)}, without the folders inside a room."
+    )
 
 
 def renewed(page: str) -> str:

@@ -20,6 +20,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from tunegate.printable import printable, printable_line
 
@@ -42,6 +43,10 @@ class InputError(TunegateError):
 
 class SettingsError(InputError):
     """An option, environment variable or ``[tool.tunegate]`` key is unknown or out of range."""
+
+
+class OverdueError(SettingsError):
+    """A function of the project does not end."""
 
 
 class GoldenError(InputError):
@@ -180,19 +185,36 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
+def handled_faults(handle: Callable[[BaseException], object]) -> Iterator[None]:
+    """Hand on whatever others' code raises: sys.exit, pytest's skips and cancelled tasks too.
+
+    Args:
+        handle: Called with it; it may raise another error. Ctrl-C and an overdue function stay what they are.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, OverdueError):
+        raise
+    except BaseException as error:
+        handle(error)
+
+
+@contextmanager
 def faults_of(place: str, kind: Callable[[str], TunegateError]) -> Iterator[None]:
-    """Make one line of whatever others' code raises: sys.exit, pytest's skips and cancelled tasks too.
+    """Make one line of whatever others' code raises.
 
     Args:
         place: Whose code it is.
-        kind: The error to raise with the line. Our own errors and Ctrl-C stay as they are.
+        kind: The error to raise with the line. Our own errors stay as they are.
 
     Raises:
         TunegateError: Of that kind.
     """
-    try:
-        yield
-    except (TunegateError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
+
+    def refuse(error: BaseException) -> NoReturn:
+        if isinstance(error, TunegateError):
+            raise error
         raise kind(f"{place}: {first_line(error)}") from error
+
+    with handled_faults(refuse):
+        yield

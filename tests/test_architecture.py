@@ -70,3 +70,32 @@ def test_functions_stay_small():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: count for name, count in lines.items() if count > _MOST_LINES_OF_A_FUNCTION} == {}
+
+
+# Where a process or a thread ends: there, Ctrl-C is a case of its own, or the language's rules are another's.
+_BOUNDARIES = {
+    "harness/engines/workers/template.py",
+    "harness/errors.py",
+    "harness/metrics/call_limit.py",
+    "harness/metrics/code_remote.py",
+    "harness/metrics/code_runner.py",
+    "harness/metrics/definition.py",
+    "harness/plugin/delivery.py",
+    "harness/plugin/hooks.py",
+    "harness/presentation/boundary.py",
+    "harness/registry/plugins.py",
+    "harness/registry/process_guard.py",
+}
+
+
+def test_faults_of_others_code_are_handled_in_one_way():
+    """``handled_faults`` and ``faults_of``: elsewhere whatever is caught is raised again after a clean-up."""
+    found = {
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and ast.unparse(node.type or ast.Name("")) == "BaseException"
+        and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
+    }
+    assert found - _BOUNDARIES == set()

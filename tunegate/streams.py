@@ -89,22 +89,39 @@ def output_to_errors() -> Iterator[None]:
 
     Both are as before at the end, whatever that code closes or replaces.
     """
-    lent = None if sys.stderr is None else cast("TextIO", _LentStream(sys.stderr))
-    with redirect_stdout(lent), redirect_stderr(lent):
+    lent = _lent(sys.stderr)
+    with redirect_stdout(lent), redirect_stderr(lent), _kept_descriptors() as kept:
+        if len(kept) > 1:
+            os.dup2(2, 1)
+        yield
+
+
+@contextmanager
+def own_streams() -> Iterator[None]:
+    """Lend others' code the output streams: they are as before at the end, whatever it closes or replaces."""
+    with redirect_stdout(_lent(sys.stdout)), redirect_stderr(_lent(sys.stderr)), _kept_descriptors():
+        yield
+
+
+def _lent(stream: TextIO | None) -> TextIO | None:
+    return None if stream is None else cast("TextIO", _LentStream(stream))
+
+
+@contextmanager
+def _kept_descriptors() -> Iterator[dict[int, int]]:
+    """Copies of the descriptors of both output streams, put back at the end; a closed one has none."""
+    _flush_outputs()
+    kept: dict[int, int] = {}
+    for number in (1, 2):
+        with suppress(OSError):  # it is closed
+            kept[number] = os.dup(number)
+    try:
+        yield kept
+    finally:
         _flush_outputs()
-        kept: dict[int, int] = {}
-        for number in (1, 2):
-            with suppress(OSError):  # it is closed
-                kept[number] = os.dup(number)
-        try:
-            if len(kept) > 1:
-                os.dup2(2, 1)
-            yield
-        finally:
-            _flush_outputs()
-            for number, copy in kept.items():
-                os.dup2(copy, number)
-                os.close(copy)
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def prints_aside(as_json: bool) -> AbstractContextManager[None]:

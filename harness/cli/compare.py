@@ -130,20 +130,26 @@ def _save(record: "GateRecord", given: str | None, *, quiet: bool) -> None:
 
     location = find_history(given, to_write=True)
     make_directory(location.directory)
-    if not record.run.model.is_logged and _has_verdict(record.run.id, location.place):
-        say(f"not stored: run {record.run.id} keeps the verdict that is stored with it", err=True)
+    kept = None if record.run.model.is_logged else _stored_verdict(record.run.id, location.place)
+    if kept is not None:
+        say(f"not stored: run {record.run.id} keeps the verdict that is stored with it: {kept}", err=True)
         return
     save(record, location.directory, location.place)
     if not quiet:
         say(f"stored as run {record.run.id}: tunegate report {record.run.id} writes its page")
 
 
-def _has_verdict(run: str, place: "HistoryPlace") -> bool:
+def _stored_verdict(run: str, place: "HistoryPlace") -> str | None:
+    """A run's stored verdict and what it was compared with; None without one."""
     from harness.errors import BaselineError
     from harness.history.store import open_history
 
     with open_history(place) as history:
         try:
-            return history.load_record(run, with_baseline=False).verdict is not None
+            record = history.load_record(run, with_baseline=False)
         except BaselineError:
-            return False
+            return None
+    if record.verdict is None:
+        return None
+    before = "" if record.comparison is None else f" against run {record.comparison.baseline_run}"
+    return f"{record.verdict.outcome}{before}"

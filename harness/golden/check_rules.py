@@ -287,7 +287,7 @@ def _python_check(check: Check, place: _Place) -> Check:
         file, sha256 = find_python_file(path, place.directory)
     except PythonFileError as error:
         raise CheckProblem(("path",), str(error), error.allowed) from error
-    options: dict[str, JsonValue] = {"path": path, "sha256": sha256}
+    options: dict[str, JsonValue] = {**check.options, "sha256": sha256}
     return replace(check, type=f"{PYTHON}:{path}", options=options, file=str(file))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from harness.errors import TunegateError
+from harness.errors import OverdueError, TunegateError
 from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.registry import load_function
 from harness.registry.builtin_metrics import BUILTIN_METRICS
@@ -25,6 +25,7 @@ from harness.types import (
     TextLoss,
 )
 from tunegate.printable import encodable
+from tunegate.streams import own_streams
 
 if TYPE_CHECKING:
     from harness.judge.panel import Panel
@@ -348,9 +349,10 @@ def computed(function: ScoreFunction, requests: Sequence[ScoringRequest]) -> lis
     if not requests:
         return []
     try:
-        # A tuple, so that a function can't sort it: results are matched with answers by their order.
-        return sound_results(requests, function(tuple(requests)))
-    except KeyboardInterrupt:
+        with own_streams():
+            # A tuple, so that a function can't sort it: results are matched with answers by their order.
+            return sound_results(requests, function(tuple(requests)))
+    except (KeyboardInterrupt, OverdueError):
         raise
     except BaseException as error:  # a metric's fault is the case's error: sys.exit and pytest.skip, too
         # A missing library is missing for all of them.

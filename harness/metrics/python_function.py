@@ -4,10 +4,11 @@ import inspect
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 from harness.errors import SettingsError
 from harness.golden.schema import base_type, is_binary
+from harness.metrics.call_limit import LIMIT_S, limited_call
 from harness.metrics.definition import ScoringRequest, binary, graded, one_by_one
 from harness.metrics.python_source import load_check, load_steps_of
 from harness.registry.builtin_metrics import PYTHON
@@ -56,7 +57,9 @@ def _run(request: ScoringRequest) -> Score:
         raise PermissionError(f"{check.type}: {NOT_ALLOWED}")
     function, name = load_check_of(check), str(check.options["path"]).rpartition(":")[2]
     try:
-        value = _called(function, request)
+        place = f"{request.case.key}: {check.options['path']}"
+        with limited_call(place, cast("float", check.options.get("timeout", LIMIT_S))):
+            value = _called(function, request)
     except SystemExit as error:
         raise RuntimeError(f"{name} called sys.exit({error})") from error
     if is_binary(check):

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.errors import SettingsError
+from harness.errors import SettingsError, faults_of
 from harness.golden.transforms import python_path
 from harness.types import Check
-from tunegate.printable import printable_line
+from tunegate.streams import own_streams
 
 
 @cache
@@ -52,13 +52,9 @@ def _module_of(file: str, sha256: str) -> ModuleType:
     assert spec is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    try:
+    with faults_of(shown, SettingsError), own_streams():
         # The content with that hash: Python's own cache of a file is of its time and size.
         exec(compile(content, file, "exec", dont_inherit=True), module.__dict__)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # any exception of the file, pytest's skips too, is an error of its author
-        raise SettingsError(f"{shown}: {type(error).__name__}: {printable_line(str(error))}") from error
     return module
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from harness.errors import TunegateError
+from harness.errors import TunegateError, faults_of
 from harness.golden.json_paths import compiled_path
 from harness.golden.transforms import python_path, python_steps
 from harness.metrics.definition import quote
@@ -14,6 +14,7 @@ from harness.metrics.python_function import NOT_ALLOWED
 from harness.metrics.python_source import load_steps_of
 from harness.metrics.text import PatternTime, composed
 from harness.types import Check, Permissions
+from tunegate.streams import own_streams
 
 _FENCE = r"^ {0,3}(```+|~~~+)[^\n]*\n((?s:.*?)\n)?? {0,3}\1[ \t]*$"
 
@@ -140,12 +141,11 @@ def _functions(check: Check, allowed: Permissions) -> list[Callable[..., object]
 
 
 def _python(text: str, path: str, function: Callable[..., object]) -> str:
-    try:
+    from harness.metrics.call_limit import limited_call
+
+    place = f"transform by {path}"
+    with faults_of(place, StepFailedError), own_streams(), limited_call(place):
         part = function(text)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # any exception of the file, pytest's skips too, is an error of its author
-        raise StepFailedError(f"transform by {path}: {type(error).__name__}: {error}") from error
     if part is None:
         raise MissingPartError(f"{path} finds its part nowhere in the answer")
     if not isinstance(part, str):

@@ -34,6 +34,7 @@ class PythonOptions(Options):
         str,
         Field(min_length=1, description="File beside the golden set and function, such as checks.py:polite."),
     ]
+    timeout: Annotated[float, Field(gt=0, description="Most seconds for one answer.")] = 600.0
 
 
 class RegexOptions(Options):

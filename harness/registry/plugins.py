@@ -7,11 +7,12 @@ never change their meaning.
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
-from harness.errors import SettingsError, first_line
+from harness.errors import SettingsError, first_line, handled_faults
 from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
 from harness.registry.field_types import wrong_field, wrong_meaning
 from harness.registry.metric import Metric
@@ -127,15 +128,10 @@ class Registry:
         if identity in self._registered:
             return
         self._registered.add(identity)
-        registrar = Registrar()
-        try:
+        registrar, records = Registrar(), list[Record]()
+        with handled_faults(partial(self._note_fault, f"plug-in {source} is left out")):
             self._guarded(source, lambda: _call(function, registrar))
             records = list(registrar.records)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # pytest's skips are no Exceptions; all of them leave it out
-            self.note(f"plug-in {source} is left out: {first_line(error)}")
-            return
         for record in records:
             try:
                 self._add(record, source)
@@ -147,6 +143,9 @@ class Registry:
         if warning not in self.warnings:
             self.warnings.append(warning)
             self._warn(warning)
+
+    def _note_fault(self, what: str, error: BaseException) -> None:
+        self.note(f"{what}: {first_line(error)}")
 
     def _guarded(self, source: str, call: Callable[[], Any]) -> Any:
         """Call a plug-in's code; what it prints is not of the command's output, which other programs read."""
@@ -164,14 +163,9 @@ class Registry:
         if (path := self._conftest) is not None:
             self.register(str(path), lambda registrar: hook_of(path)(registry=registrar))
         for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
-            try:
+            with handled_faults(partial(self._note_fault, f"plug-in {entry.name} is left out")):
                 loaded = self._guarded(entry.name, entry.load)
                 function = loaded if callable(loaded) else getattr(loaded, HOOK)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # as above
-                self.note(f"plug-in {entry.name} is left out: {first_line(error)}")
-            else:
                 self.register(entry.name, function)
 
     def _add(self, record: Record, source: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.comparison.pairing import fold_repeats
-from harness.errors import TunegateError
+from harness.errors import OverdueError, TunegateError
 from harness.golden.schema import CHECK_TYPES, base_type, decides, is_binary
 from harness.golden.value_rules import choices_key, likelihood_texts
 from harness.metrics.definition import (
@@ -215,6 +215,8 @@ def _requests(
             )
             try:
                 requests[row, place] = _transformed(request)
+            except OverdueError as error:
+                raise OverdueError(f"{case.key}: {error}") from error
             except TunegateError as error:
                 faults[row, place] = error_of(request, error)
     return requests, faults

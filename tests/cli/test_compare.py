@@ -139,6 +139,22 @@ def test_a_gated_run_keeps_the_verdict_of_its_gate(tunegate, tmp_path, make_run,
     for sides in (("latest", "latest"), ("latest", tmp_path / "gate.json")):
         done = tunegate("compare", *sides, "--directory", tmp_path)
         assert done.returncode == 0
-        assert "not stored: run 20260101-000000-aaaa keeps the verdict" in done.stderr
+        line = "not stored: run 20260101-000000-aaaa keeps the verdict that is stored with it: regress against run before"
+        assert line in done.stderr
         (line,) = json.loads(tunegate("runs", "list", "--json", "--directory", tmp_path).stdout)
         assert (line["verdict"], line["id"]) == ("regress", now.id)
+
+
+def test_a_second_comparison_names_the_first_whose_verdict_stays(tunegate, tmp_path, make_run, make_result):
+    """A run without a baseline of its own has the verdict of its first comparison, which may be another one."""
+    ids = {"20260101-000000-aaaa": 0, "20260102-000000-aaaa": 0, "20260103-000000-aaaa": 12}
+    with open_history(tmp_path / "history.sqlite") as history:
+        for run_id, lost in ids.items():
+            run = make_run([make_result(f"s/{n}", n >= lost) for n in range(20)], run_id=run_id)
+            history.save(GateRecord(run=run))
+    worse, same = "20260103-000000-aaaa", "20260101-000000-aaaa"
+    first = tunegate("compare", same, worse, "--directory", tmp_path)
+    assert (first.returncode, "not stored" in first.stderr) == (1, False)
+    second = tunegate("compare", worse, worse, "--directory", tmp_path)
+    assert second.returncode == 0
+    assert f"keeps the verdict that is stored with it: regress against run {same}" in second.stderr

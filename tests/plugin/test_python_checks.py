@@ -16,7 +16,7 @@ CASE = """\
   - id: {id}
     prompt: What is the capital of {id}?
     checks:
-      - {{type: python, path: "checks.py:polite"}}
+      - {{type: python, path: "checks.py:polite"{timeout}}}
       - {{type: python, path: "checks.py:brief", threshold: 0.5}}
 """
 CHECKS = """\
@@ -34,8 +34,8 @@ def brief(answer, case):
 def manners(project, write_golden):
     """Two cases, answered ``Paris`` and ``Rome``, or ``I do not know``."""
 
-    def build(checks=CHECKS):
-        cases = "".join(CASE.format(id=name) for name in ("france", "italy"))
+    def build(checks=CHECKS, timeout=""):
+        cases = "".join(CASE.format(id=name, timeout=timeout) for name in ("france", "italy"))
         write_golden(project.pytester, "capitals", GOLDEN.replace("manners", "manners") + cases)
         (project.pytester.path / "golden_sets" / "checks.py").write_text(checks)
         return project
@@ -266,3 +266,35 @@ def test_what_a_check_prints_is_no_part_of_a_command_s_json(manners):
     done = CliRunner().invoke(app, ["verify", "record.json", "--json", "--allow-python"])
     assert json.loads(done.stdout)["verification"]["scores"] == 8
     assert done.stderr.splitlines() == ["aside"] * 8
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import sys; sys.stdout.close(); sys.stderr.close()",
+        "import os; os.close(1); os.close(2)",
+        "import sys; sys.stdout = sys.stderr = None",
+    ],
+)
+def test_a_function_that_closes_the_output_leaves_it_as_it_was(manners, body):
+    """Also of the process, and also where pytest captures it."""
+    for capture in ("fd", "sys", "no"):
+        result = manners(CHECKS.replace("    return", f"    {body}\n    return")).run(
+            "--gate-allow-python", f"--capture={capture}", "--gate-json=record.json"
+        )
+        assert result.ret == 0
+        assert "2 passed" in result.stdout.str()
+
+
+@pytest.mark.parametrize("body", ["while True: pass", "import time; time.sleep(1000)"])
+def test_a_function_that_does_not_end_ends_the_session_with_its_name(manners, body):
+    """The answers are in the cache."""
+    project = manners(CHECKS.replace('return "know"', f'{body}\n    return "know"'), timeout=", timeout: 1")
+    result = project.run("--gate-allow-python")
+    assert result.ret == 4
+    line = "ERROR: manners/france: checks.py:polite did not end within 1 s for one answer"
+    assert line in result.stderr.str().splitlines()
+    opened = len(project.opened)
+    manners(timeout=", timeout: 1")
+    assert project.run("--gate-allow-python").ret == 0
+    assert len(project.opened) == opened

@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
-from harness.errors import InputError
+from harness.errors import InputError, handled_faults
 from trainers.rewards.definition import Reward, RewardError
+from tunegate.streams import own_streams
 
 _MOST_SHOWN = 60
 _REMEDY = "fix it, then continue with --resume if a checkpoint was written"
@@ -66,12 +68,8 @@ def score_answers(rewards: Sequence[Reward], asked: RewardBatch) -> RewardTotals
 
 def _values(reward: Reward, asked: RewardBatch) -> list[float | None]:
     everyone = range(len(asked.completions))
-    try:
+    with handled_faults(partial(_refuse, reward, asked)), own_streams():
         given = _call(reward, asked, everyone)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # sys.exit and pytest.skip, too, end training with the reward's name
-        raise RewardError(_broken(reward, asked, error)) from error
     if not isinstance(given, Sequence) and hasattr(given, "tolist"):
         given = given.tolist()  # an array or a tensor
     if isinstance(given, str) or not isinstance(given, Sequence):
@@ -97,20 +95,23 @@ def _call(reward: Reward, asked: RewardBatch, which: Sequence[int]) -> Any:
     )
 
 
-def _broken(reward: Reward, asked: RewardBatch, error: BaseException) -> str:
-    """Name the first answer on which the reward breaks alone; else only the batch."""
-    where, blamed = f"the batch from {_row(asked, 0)} on", error
+def _refuse(reward: Reward, asked: RewardBatch, error: BaseException) -> NoReturn:
+    """Name the first answer on which the reward breaks alone; else only the batch.
+
+    Raises:
+        RewardError: That line.
+    """
+    where, faults = f"the batch from {_row(asked, 0)} on", list[BaseException]()
     for number in range(len(asked.completions)):
-        try:
+        with handled_faults(faults.append):
             _call(reward, asked, [number])
-        except KeyboardInterrupt:
-            raise
-        except BaseException as again:  # the fault to describe
-            where, blamed = _row(asked, number), again
+        if faults:
+            where = _row(asked, number)
             break
+    blamed = faults[0] if faults else error
     line = str(blamed).strip().partition("\n")[0]
     told = line if isinstance(blamed, InputError) else f"{type(blamed).__name__}: {line}"
-    return f"{reward.place}: broke on {where}: {told}; {_REMEDY}"
+    raise RewardError(f"{reward.place}: broke on {where}: {told}; {_REMEDY}") from error
 
 
 def _number(reward: Reward, asked: RewardBatch, number: int, value: Any) -> float | None:

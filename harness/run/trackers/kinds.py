@@ -2,10 +2,11 @@
 
 import importlib.util
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from harness.errors import SettingsError, first_line
-from harness.registry import Sink, active, load_function
+from harness.errors import SettingsError, first_line, handled_faults
+from harness.registry import Registry, Sink, active, load_function
 from harness.types import GateRecord
 
 _ROOM = "harness.run.trackers"
@@ -58,24 +59,19 @@ def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()
     for sink in registry.merged(Sink, BUILTIN_SINKS).values():
         if sink.chosen:
             continue
-        try:
+        with handled_faults(partial(_note, registry, f"sink {sink.name!r} broke on run {record.run.id}", "")):
             path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
             written += [Path(path)] if path is not None else []
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a fault of a plug-in, pytest's skips too, only causes a warning
-            registry.note(f"sink {sink.name!r} broke on run {record.run.id}: {first_line(error)}")
     for spec in track:
-        try:
+        what = f"{spec}: run {record.run.id} was not sent"
+        remedy = f"; tunegate runs push {record.run.id} --track {spec} sends it again"
+        with handled_faults(partial(_note, registry, what, remedy)):
             push(record, directory, spec)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # as above
-            registry.note(
-                f"{spec}: run {record.run.id} was not sent: {first_line(error)}; "
-                f"tunegate runs push {record.run.id} --track {spec} sends it again"
-            )
     return written
+
+
+def _note(registry: Registry, what: str, remedy: str, error: BaseException) -> None:
+    registry.note(f"{what}: {first_line(error)}{remedy}")
 
 
 def push(record: GateRecord, directory: Path, spec: str) -> str:
