@@ -11,13 +11,17 @@ from typer.testing import CliRunner
 from harness.cli.main import app
 from harness.cli.noise import _print, _told
 from harness.comparison.gate import run_gate
+from harness.engines.base import CANDIDATE
 from harness.engines.open import choose_plan, describe_model
 from harness.errors import EngineError, SettingsError
 from harness.golden.load import load_golden_set
 from harness.history.store import noted_stability, open_history
 from harness.presentation.terminal import render_gate
 from harness.run import open_telemetry
-from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
+from harness.run.cache import Cache
+from harness.run.generation import answer_cases
+from harness.run.workload import plan_workload
+from harness.studies.noise import Noise, _reseeded, measure_noise, plan_reruns, unstable_interval
 from harness.types import ExecutionPlan, GateRecord, Stability
 
 PLAN = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=4096)
@@ -48,6 +52,34 @@ def test_greedy_answers_in_float32_never_flip_and_samples_do(tiny_model_dir, gol
     assert noise.texts["small/sampled"] > 1
     assert noise.stability["small/greedy"].answers == 8
     assert set(noise.unstable) <= {"small/sampled"}
+
+
+def test_no_rerun_has_a_seed_of_the_run_or_of_another_rerun(golden):
+    """An answer that was counted before is no further evidence: of a server, the seed alone decides it."""
+    case = replace(load_golden_set(golden).cases[1], repeat=100)
+    reruns = plan_reruns(PLAN, 50, ["float32"])
+    asked = [case, *(_reseeded(case, rerun.seed) for rerun in reruns)]
+    seeds = [
+        request.settings.seed
+        for each in asked
+        for request in plan_workload({CANDIDATE: None}, [each]).answers
+    ]
+    assert len(seeds) == 51 * 100
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_the_first_rerun_of_a_sampled_case_is_not_the_runs_answer(tiny_model_dir, golden):
+    model = describe_model(str(tiny_model_dir))
+    plan = choose_plan("float32", "cpu", 4096, [model])
+    case = load_golden_set(golden).cases[1]
+    (rerun, *_) = plan_reruns(plan, 2, ["float32"])
+    texts = {
+        answer_cases({CANDIDATE: model}, plan, [each], Cache(None), lambda *_: None)[CANDIDATE]
+        .completions[case.key]
+        .text
+        for each in (case, _reseeded(case, rerun.seed))
+    }
+    assert len(texts) == 2
 
 
 def test_the_flip_rate_is_unbiased():
