@@ -218,7 +218,8 @@ class CaseReading:
         turns: Sequence[Turn],
         fill_text: Callable[[str], str],
     ) -> tuple[Check, ...]:
-        own = {_name(check) for check in self.case.checks}
+        # No set: what stands as a function's path is refused later, and may be a list.
+        own = [_name(check) for check in self.case.checks]
         written: list[tuple[KeyPath, CheckYaml]] = [
             (("defaults", "checks", number), check)
             for number, check in enumerate(self.raw.defaults.checks)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,40 @@ from pydantic_settings import (
 )
 
 from harness.errors import SettingsError
+from harness.registry.builtin_names import BUILTIN_NAMES, PREFIXES
+from harness.registry.records import EngineKind
 from harness.settings.model import SETTINGS, Settings, describe, environment_variable
 
 
 def _from(project: Path, value: object) -> object:
-    """A path of an existing directory of the project, as it is reached from the working directory."""
+    """A path that exists in the project, as it is reached from the working directory; others as written.
+
+    A plug-in's engine may have the path: ``NAME:PATH``.
+    """
     if isinstance(value, list):
         return [_from(project, each) for each in value]
-    is_here = project.resolve() == Path.cwd()
-    # A word without a slash may be a name: of the catalogue, of a baseline, of a run.
-    if is_here or not isinstance(value, str) or "/" not in value or not (project / value).is_dir():
+    if not isinstance(value, str) or project.resolve() == Path.cwd():
         return value
-    return str(project / value)
+    if _is_path(project, value):
+        return str(project / value)
+    name, colon, path = value.partition(":")
+    if colon and _is_path(project, path) and name not in BUILTIN_NAMES[EngineKind] | PREFIXES:
+        return f"{name}:{project / path}"
+    return value
 
 
-# The start of a judge that is a directory: what is before it, the directory, what is behind it.
-_JUDGE = re.compile(r"(?P<kind>(?:local|reward):)(?P<path>[^@]*)(?P<rest>@.*)?")
+def _is_path(project: Path, text: str) -> bool:
+    # A word without slash and ending may be a name: of the catalogue, of a baseline, of a run.
+    # Unlike pathlib's, this answers False to a name that is too long.
+    return ("/" in text or "." in text) and exists(project / text)  # noqa: PTH110
+
+
+# The start of a judge that may be a path: what is before it, the path, what is behind it.
+_JUDGE = re.compile(r"(?P<kind>(?!openai:)[a-z][a-z0-9-]+:)(?P<path>[^@]*)(?P<rest>@.*)?")
 
 
 def _judge_from(project: Path, value: object) -> object:
-    """The specs of judges, whose directories are relative to the project too."""
+    """The specs of judges, whose paths are relative to the project too."""
     specs = value if isinstance(value, list) else re.split(r"\s+(?=\w{2,}:)", str(value).strip())
     made: list[object] = []
     for spec in specs:

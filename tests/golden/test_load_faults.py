@@ -88,6 +88,10 @@ def test_a_fault_is_named_with_its_place(tmp_path, old, new, message):
         ("", "the file is empty"),
         ("- a", "found a list"),
         ("name: x\ncases: []", "cases: found"),
+        (
+            "name: x\ndefaults: {checks: [{type: python, path: [a]}]}\ncases: [{id: a, prompt: b}]",
+            r"set.yaml:2: defaults.checks\[0\].path: found \[\"a\"\] .*allowed: a text",
+        ),
         ("name: x\ncases:\n  - {id: a, prompt: b}", "a: no check"),
         (
             "name: x\ncases:\n  - {id: a, prompt: b, checks: [{type: contains}]}",
