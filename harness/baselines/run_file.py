@@ -16,7 +16,7 @@ from harness.history.logs.values import read_json
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.types import GateRecord, Run
-from harness.types.storage import DamagedFactsError, decode
+from harness.types.storage import DamagedFactsError, LaterFactsError, decode
 from tunegate.project import user_path
 
 # The record's schema of --gate-json that this version reads.
@@ -174,14 +174,16 @@ def _facts_of(path: Path) -> dict[str, Any] | None:
         return None
     if (version := facts.get("schema_version")) not in _SCHEMA_VERSIONS:
         read = ", ".join(map(str, _SCHEMA_VERSIONS))
-        raise DataError(
-            path, None, f"written in format {version}, this tunegate reads {read}: write it again"
-        )
+        is_later = isinstance(version, int) and version > max(_SCHEMA_VERSIONS)
+        remedy = "upgrade tunegate" if is_later else "write it again"
+        raise DataError(path, None, f"written in format {version}, this tunegate reads {read}: {remedy}")
     return facts
 
 
 def _decoded(kind: type[_T], facts: Any, path: Path) -> _T:
     try:
         return decode(kind, json.dumps(facts))
+    except LaterFactsError as error:
+        raise DataError(path, None, f"{error}; upgrade tunegate") from error
     except DamagedFactsError as error:
         raise DataError(path, None, f"not a {kind.__name__}: {error}; write it again") from error

@@ -218,8 +218,7 @@ class CaseReading:
         turns: Sequence[Turn],
         fill_text: Callable[[str], str],
     ) -> tuple[Check, ...]:
-        # No set: what stands as a function's path is refused later, and may be a list.
-        own = [_name(check) for check in self.case.checks]
+        own = [_name(check) for check in self.case.checks]  # no set: a wrong path may be a list
         written: list[tuple[KeyPath, CheckYaml]] = [
             (("defaults", "checks", number), check)
             for number, check in enumerate(self.raw.defaults.checks)

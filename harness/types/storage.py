@@ -303,9 +303,12 @@ def decode_value(kind: type[_T], found: object) -> _T:
         # For mypy a class of unknown type is not hashable, as the cache's arguments must be.
         value: _T = _adapter(cast("Any", kind)).validate_python(found)
     except ValidationError as error:
-        if tags := [each["ctx"]["tag"] for each in error.errors() if each["type"] == "union_tag_invalid"]:
+        faults = error.errors(include_url=False)
+        if tags := [each["ctx"]["tag"] for each in faults if each["type"] == "union_tag_invalid"]:
             raise LaterFactsError(f"{tags[0]!r} is unknown to this version of tunegate") from error
-        raise DamagedFactsError(str(error).splitlines()[0]) from error
+        place = ".".join(map(str, faults[0]["loc"]))
+        told = f"{place}: {faults[0]['msg']}" if place else faults[0]["msg"]
+        raise DamagedFactsError(told.splitlines()[0]) from error
     except (ValueError, RecursionError) as error:
         raise DamagedFactsError(str(error).splitlines()[0]) from error
     return value

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from harness.baselines.paired_runs import aligned, answers_to, require_pairs
-from harness.baselines.run_file import open_pair, read_run_file
+from harness.baselines.run_file import open_pair, read_record_file, read_run_file
 from harness.baselines.target import file_target, stored_run
 from harness.errors import BaselineError, DataError
 from harness.history.store import open_history
-from harness.types import GateRecord
+from harness.types import GateRecord, GateVerdict
+from harness.types.findings import Finding, NoteFinding, Verdict
 from reports.json_file import render_json
 
 
@@ -28,8 +29,9 @@ def test_a_file_of_ours_is_the_run_that_was_stored(tmp_path, make_run, make_resu
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"schema_version": 1, "run": {}}', "written in format 1, this tunegate reads 2"),
-        ('{"schema_version": 2, "run": {"id": 3}}', "not a Run"),
+        ('{"schema_version": 1, "run": {}}', "written in format 1, this tunegate reads 2: write it again"),
+        ('{"schema_version": 9, "run": {}}', "written in format 9, this tunegate reads 2: upgrade tunegate"),
+        ('{"schema_version": 2, "run": {"id": 3}}', "not a Run: id: Input should be a valid string"),
         ('{"schema_version": 2, "run": {"id"', ":1: "),
     ],
 )
@@ -39,6 +41,21 @@ def test_a_damaged_file_of_ours_is_refused(tmp_path, text, message):
     with pytest.raises(DataError) as error:
         read_run_file(path)
     assert message in str(error.value)
+
+
+def test_a_finding_of_a_later_version_is_no_damage(tmp_path, make_run, make_result):
+    note = Finding(verdict=None, set_name=None, metric=None, data=NoteFinding(text="so it is"))
+    verdict = Verdict(outcome=GateVerdict.PASS, findings=(note,))
+    run = make_run([make_result("s/a")])
+    facts = json.loads(render_json(GateRecord(run=run, verdict=verdict)))
+    facts["verdict"]["findings"][0]["data"] = {"kind": "not-yet"}
+    path = tmp_path / "gate.json"
+    path.write_text(json.dumps(facts))
+    with pytest.raises(
+        DataError, match=r"'not-yet' is unknown to this version of tunegate; upgrade tunegate$"
+    ):
+        read_record_file(path)
+    assert read_run_file(path) == run
 
 
 def test_what_is_nowhere_is_named(tmp_path):

@@ -79,3 +79,10 @@ def test_a_damaged_text_is_one_error(text):
     with pytest.raises(DamagedFactsError) as caught:
         decode(Inner, text)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_in_a_text_is_told_with_its_place():
+    with pytest.raises(DamagedFactsError, match=r"^value: Input should be a valid number"):
+        decode(Inner, '{"value": "x"}')
+    with pytest.raises(DamagedFactsError, match=r"^names\.1: Input should be a valid string$"):
+        decode(Inner, '{"value": 1, "names": ["a", 3]}')
