@@ -185,7 +185,9 @@ class History:
         row = _run_row(run, int(newest) + 1)
         stored = self.database.execute("SELECT facts FROM runs WHERE id = ?", row[:1]).fetchone()
         if stored is not None:
-            if encode(_decoded(Run, stored[0], run.id)) != row[7]:
+            # Both as they are read: what a plug-in gave as 0 comes back as 0.0.
+            before, now = (encode(_decoded(Run, facts, run.id)) for facts in (stored[0], row[7]))
+            if before != now:
                 raise HistoryError(f"another run is stored under the id {run.id}: run again for a new id")
             return
         keys = Counter(result.key for result in run.results)

@@ -17,7 +17,7 @@ from harness.errors import BaselineError, HistoryError
 from harness.history.migrations import MIGRATIONS
 from harness.history.store import check_history, open_history
 from harness.presentation.sentences import sentence_of
-from harness.types import GateRecord, GateVerdict
+from harness.types import GateRecord, GateVerdict, MetricFacts
 
 
 def test_a_record_comes_back_equal(tmp_path, make_record):
@@ -35,6 +35,23 @@ def test_a_run_without_a_gate_comes_back_equal(tmp_path, make_run):
     with open_history(tmp_path / "h.sqlite") as history:
         history.save(record)
         assert history.load_record("latest") == record
+
+
+@pytest.mark.parametrize("least", [0, 0.0, True])
+def test_a_baseline_of_several_models_is_stored_once_whatever_number_a_plug_in_gave(
+    tmp_path, make_record, least
+):
+    """What it gave as 0 comes back as 0.0: still the same run. One with other facts isn't."""
+    record = make_record()
+    facts = MetricFacts(kind="graded", higher_is_better=False, least=least, most=None)
+    baseline = replace(record.baseline, metrics={"wordiness": facts})
+    other = replace(baseline, metrics={"wordiness": replace(facts, least=-1.0)})
+    with open_history(tmp_path / "h.sqlite") as history:
+        for name in ("first", "second"):
+            history.save(replace(record, run=replace(record.run, id=name), baseline=baseline))
+        assert history.load_run(baseline.id) == baseline
+        with pytest.raises(HistoryError, match=f"another run is stored under the id {baseline.id}"):
+            history.save(replace(record, run=replace(record.run, id="third"), baseline=other))
 
 
 @settings(max_examples=40, deadline=None)
