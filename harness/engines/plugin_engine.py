@@ -36,7 +36,9 @@ def describe_plugin_model(kind: EngineKind, reference: str, model_id: str | None
         raise ModelError(f"{label}: the engine gave no ModelRef with a base_sha256")
     if model.training is not None and not isinstance(model.training, TrainingManifest):
         raise ModelError(f"{label}: the engine's ModelRef has a training that is not a TrainingManifest")
-    return replace(model, label=label, engine=kind.name)
+    if wrong := wrong_field(named := replace(model, label=label, engine=kind.name)):
+        raise ModelError(f"{label}: the engine's ModelRef: {wrong}")
+    return named
 
 
 def open_plugin_engine(

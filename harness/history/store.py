@@ -186,7 +186,7 @@ class History:
         stored = self.database.execute("SELECT facts FROM runs WHERE id = ?", row[:1]).fetchone()
         if stored is not None:
             # Both as they are read: what a plug-in gave as 0 comes back as 0.0.
-            before, now = (encode(_decoded(Run, facts, run.id)) for facts in (stored[0], row[7]))
+            before, now = (encode(_decoded(Run, str(facts), run.id)) for facts in (stored[0], row[7]))
             if before != now:
                 raise HistoryError(f"another run is stored under the id {run.id}: run again for a new id")
             return

@@ -5,6 +5,7 @@ import math
 import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 from importlib import metadata
 
 import pytest
@@ -130,6 +131,16 @@ def test_two_engines_do_not_answer_side_by_side(register, tiny_model_dir):
             {"describe": lambda reference: replace(describe(reference), training={"base": "upper:base"})},
             ModelError,
             "upper:loud: the engine's ModelRef has a training that is not a TrainingManifest",
+        ),
+        (
+            {"describe": lambda reference: replace(describe(reference), base_model=Path(reference))},
+            ModelError,
+            "upper:loud: the engine's ModelRef: base_model: found ",
+        ),
+        (
+            {"describe": lambda reference: replace(describe(reference), base_sha256=b"ab")},
+            ModelError,
+            "upper:loud: the engine's ModelRef: base_sha256: found b'ab': Input should be a valid string",
         ),
         (
             {"describe": lambda reference: 1 / 0},
