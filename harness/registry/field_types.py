@@ -18,9 +18,12 @@ def wrong_field(record: Any) -> str:
     for name, adapter in _adapters(cast("Any", type(record))).items():
         value = getattr(record, name)
         try:
-            adapter.validate_python(value)
+            found = adapter.validate_python(value)
         except ValidationError as error:
             return f"{name}: found {value!r}: {error.errors()[0]['msg']}"
+        if isinstance(found, float) and not isinstance(value, int | float):
+            # pydantic takes whatever has __float__, such as float32 of numpy, which no JSON text can hold.
+            return f"{name}: found {value!r}: Input should be a valid number"
     return ""
 
 

@@ -5,9 +5,10 @@ import math
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
 from importlib import metadata
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.engines.base import CANDIDATE, GenerationRequest
@@ -203,6 +204,10 @@ ANSWER = Completion(text="YES", stop_reason="stop", prompt_tokens=1, completion_
         (
             {0: replace(ANSWER, prompt_tokens=-4)},
             "gave a Completion with prompt_tokens: found -4 (allowed: a",
+        ),
+        (
+            {0: replace(ANSWER, latency_s=np.float32(0.5))},
+            "gave a Completion with latency_s: found np.float32(0.5): Input should be a valid number",
         ),
         ({0: replace(ANSWER, latency_s=math.nan)}, "gave a Completion with latency_s: found nan (allowed: a"),
         ({0: replace(ANSWER, latency_s=math.inf)}, "gave a Completion with latency_s: found inf (allowed: a"),
