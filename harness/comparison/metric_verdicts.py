@@ -1,5 +1,6 @@
 """The decision about each gated metric and each case: one level of error, shared over all tests of a run."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,8 @@ from harness.comparison.metric_drop import (
 from harness.comparison.missing_cases import Extremes
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, regressed_cases
-from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_of_width
+from harness.registry.content_metrics import SET_METRICS
+from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_of_width, majority
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import weighted_holm
 from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability, Standing
@@ -121,7 +123,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         other = _other_question(metric, row, level, extremes or {}, compared) if whole else None
         rows[place] = _judged(metric, row, level, churn, rejected=p <= regress_alpha, other=other)
     for place, p, level in zip(set_gated, adjusted[len(gated) :], levels[len(gated) :], strict=False):
-        set_rows[place] = _judged_set(set_rows[place], margins, p, regress_alpha, level)
+        set_rows[place] = _judged_set(set_rows[place], margins, p, regress_alpha, level, metrics)
     found = zip(tests, adjusted[len(tested) :], strict=True)
     return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
 
@@ -241,8 +243,21 @@ def _judged(
     )
 
 
+def _units_of_set(row: MetricComparison, metrics: Sequence[PairedMetric]) -> int:
+    """How many clusters can show a drop of a whole set's metric: one with most cases can't by itself."""
+    check = SET_METRICS[row.metric]
+    clusters = [each.clusters for each in metrics if (each.set_name, each.metric) == (row.set_name, check)]
+    sizes = list(Counter(clusters[0]).values()) if clusters else [1] * row.n
+    return len(sizes) - (majority(sizes) is not None)
+
+
 def _judged_set(
-    row: MetricComparison, margins: Mapping[_Name, float], p_adjusted: float, alpha: float, level: float
+    row: MetricComparison,
+    margins: Mapping[_Name, float],
+    p_adjusted: float,
+    alpha: float,
+    level: float,
+    metrics: Sequence[PairedMetric],
 ) -> MetricComparison:
     """The row of a whole set's metric with its verdict and the drop it could have detected."""
     margin = margins[row.set_name, row.metric]
@@ -251,6 +266,8 @@ def _judged_set(
     able = detectable_of_width(half, row.drop.confidence, level, margin, lost_of=row.n, seen=seen)
     if row.population == "cases":
         able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=False)
+    elif 0.5 ** _units_of_set(row, metrics) > level:
+        able = 1.0  # no drop is shown by so few
     return replace(
         row,
         margin=margin,

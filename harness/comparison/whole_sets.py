@@ -11,7 +11,7 @@ from harness.comparison.pairing import Pair, Pairing, answers_of
 from harness.metrics.manner import refusal_words
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.classification import costliest_labels, label_counts, macro_f1_of
-from harness.statistics.clustered_drop import clustered_drop, counted_drop
+from harness.statistics.clustered_drop import counted_drop, drop_beyond_majority
 from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
 from harness.statistics.jackknife import added_by_cluster, error_of_left_out
 from harness.types import (
@@ -371,7 +371,7 @@ def _drop_between(
         return _reach(left, confidence, least=-1.0), 1.0, 1.0
     sizes = [float(size) for size in counts[:, 0, :].sum(axis=1)]
     unseen = _unseen_loss(counts, (1 - confidence) / 2)
-    found = clustered_drop(added_by_cluster(left.whole, left.without, sizes), confidence)
+    found = drop_beyond_majority(added_by_cluster(left.whole, left.without, sizes), confidence)
     interval = replace(found.interval, method="jackknife")
     return interval, min(max(found.high_unseen, left.whole + unseen), 1.0), found.p_value
 

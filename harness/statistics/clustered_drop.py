@@ -9,6 +9,7 @@ known without error.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.statistics.clusters import (
     MeanDrop,
@@ -218,6 +219,34 @@ def clustered_drop(units: Units, confidence: float) -> MeanDrop:
     if least > (1 - confidence) / 2:
         bounds = (min(bounds[0], 0.0), bounds[1])
     return _result(units, confidence, bounds, max(bounds[1], unseen), p_value=p_value)
+
+
+def drop_beyond_majority(units: Units, confidence: float) -> MeanDrop:
+    """As :func:`clustered_drop`, where a drop has to show without a unit that has most cases, too.
+
+    The luck of such a unit moves the whole figure, and what others show beside it says too little of its
+    spread. Without a true drop the others alone are called one at the level, whatever the large one does.
+
+    Args:
+        units: The drops.
+        confidence: Two-sided.
+    """
+    found, largest = clustered_drop(units, confidence), majority(units.sizes)
+    if largest is None or units.count < 2:
+        return found
+    others = [place for place in range(units.count) if place != largest]
+    rest = Units(
+        sums=tuple(units.sums[place] for place in others), sizes=tuple(units.sizes[place] for place in others)
+    )
+    p_value = max(found.p_value, clustered_drop(rest, confidence).p_value)
+    low = found.low if p_value <= (1 - confidence) / 2 else min(found.low, 0.0)
+    return replace(found, low=low, p_value=p_value)
+
+
+def majority(sizes: Sequence[float]) -> int | None:
+    """The place of the unit that has more than half of all cases; None if none has."""
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    return largest if 2 * sizes[largest] > math.fsum(sizes) else None
 
 
 def _all_alike(units: Units, confidence: float, unseen: float) -> MeanDrop:
