@@ -53,7 +53,8 @@ def trend(
     console = open_console()
     if not trends:
         console.print(
-            "no complete judged run is stored yet: pytest --model=DIR makes one, if it does not stop early"
+            "no complete run is stored yet of which a gated metric was compared with its baseline: "
+            "pytest --model=DIR makes one, if it does not stop early"
         )
     for found in trends:
         console.print(_table(found))

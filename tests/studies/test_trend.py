@@ -101,6 +101,17 @@ def test_a_steady_metric_and_a_short_history_have_no_note(make_run, make_result)
     assert trends_of(record(make_run, make_result, n + 1, 95 - 5 * n) for n in range(4))[0].note == ""
 
 
+def test_runs_of_which_nothing_was_compared_are_not_said_to_be_missing(make_run, make_result, tmp_path):
+    judged = record(make_run, make_result, 1, 95)
+    comparison = dataclasses.replace(judged.comparison, metrics=())
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.save(dataclasses.replace(judged, comparison=comparison))
+    result = CliRunner().invoke(app, ["runs", "trend", "--history", str(tmp_path / "h.sqlite")])
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.output.split())
+    assert "no complete run is stored yet of which a gated metric was compared with its baseline" in told
+
+
 def test_the_command_shows_runs_with_intervals(make_run, make_result, tmp_path):
     with open_history(tmp_path / "h.sqlite") as history:
         for n in range(3):
