@@ -371,6 +371,11 @@ def _mean_way_to(end: float, paired: PairedMetric, scale: float) -> float:
     return (math.fsum(abs(value - end) for value in paired.baseline) + scale) / (len(paired.baseline) + 1)
 
 
+def end_of_pass(row: MetricComparison) -> float:
+    """The upper end that a pass needs within the margin."""
+    return row.drop.high if row.high_unseen is None else row.high_unseen
+
+
 def _moved(paired: PairedMetric, direction: int) -> tuple[str, ...]:
     """Cases that fell (1) or rose (-1): all of a pass-or-fail metric, otherwise those that changed most."""
     moves = sorted(

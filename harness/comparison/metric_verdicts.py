@@ -1,5 +1,6 @@
 """The decision about each gated metric and each case: one level of error, shared over all tests of a run."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -10,17 +11,27 @@ from harness.comparison.metric_drop import (
     Population,
     cases_to_settle,
     compare_metric,
+    end_of_pass,
     smallest_detectable,
     smallest_detectable_of_clusters,
+    unit_of_scale,
 )
-from harness.comparison.missing_cases import Extremes
+from harness.comparison.missing_cases import Extremes, with_missing
 from harness.comparison.pairing import PASS_RATE, PairedMetric
-from harness.comparison.regressed_cases import CaseTest, case_tests, flip_rate, regressed_cases
+from harness.comparison.regressed_cases import CaseTest, measured_churn, regressed_cases, shared_case_tests
 from harness.registry.content_metrics import SET_METRICS
 from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_of_width, majority
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import weighted_holm
-from harness.types import GateVerdict, GoldenSet, MetricComparison, RegressedCase, Stability, Standing
+from harness.types import (
+    GateVerdict,
+    GoldenSet,
+    Interval,
+    MetricComparison,
+    RegressedCase,
+    Stability,
+    Standing,
+)
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
 # A golden set's name and a metric's.
@@ -92,8 +103,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         limits: Largest tolerated share of regressed cases by golden set; 0 by default.
         populations: The question for each golden set; by default about further cases like these.
         stability: The noise record of the baseline's model, by case key.
-        fractions: For sets that are answered look by look, the share of their cases at each look so far. Both
-            levels are then those of the latest look, with which all looks together have the whole level.
+        fractions: Of sets answered look by look, the share of cases at each look; levels are the latest's.
         of_sets: The rows of metrics of whole sets, given the confidence of each set's intervals.
         extremes: What cases with a value on one side only could have been: a verdict has to hold for all.
         expected: All tests that later looks may make: each has its part of the level from the first look on.
@@ -102,30 +112,107 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         A comparison for each metric, then those of whole sets; and the regressed cases.
     """
     regress_alpha = alpha if regress_alpha is None else regress_alpha
+    units = {(each.set_name, each.metric): _unit(each) for each in metrics}
+    metrics, margins, extremes = _in_units(units, metrics, margins, extremes or {})
     looked = {name: tuple(shares) for name, shares in (fractions or {}).items()}
     gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
     chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
     confidence = {each.set_name: 1 - 2 * _level(looked.get(each.set_name, WHOLE), alpha) for each in metrics}
     compared = partial(_compared, confidence=confidence, limits=chosen, populations=populations or {})
-    rows = [compared(metric, detectable=place not in gated) for place, metric in enumerate(metrics)]
-    rows = [_with_missing(row, (extremes or {}).get((row.set_name, row.metric)), compared) for row in rows]
+    rows = _compared_rows(metrics, gated, extremes, compared)
     set_rows = of_sets(confidence)
     set_gated = [place for place, row in enumerate(set_rows) if (row.set_name, row.metric) in margins]
     own = [metrics[place] for place in gated]
     waiting = len(set(expected) - {(row.set_name, row.metric) for row in [*rows, *set_rows]})
-    tests = _case_tests(own, chosen, stability or {}, regress_alpha, others=len(set_gated) + waiting)
+    tests = shared_case_tests(own, chosen, stability or {}, regress_alpha, others=len(set_gated) + waiting)
     tested = [*(rows[place] for place in gated), *(set_rows[place] for place in set_gated)]
     levels, adjusted = _corrected(tested, tests, looked, regress_alpha, waiting)
-    for place, level, p in zip(gated, levels, adjusted, strict=False):
-        metric = metrics[place]
+    for place, metric, level, p in zip(gated, own, levels, adjusted, strict=False):
         row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p)
-        churn, whole = _measured_churn(metric, stability or {}), looked.get(row.set_name, WHOLE)[-1] >= 1
-        other = _other_question(metric, row, level, extremes or {}, compared) if whole else None
+        churn, whole = measured_churn(metric, stability or {}), looked.get(row.set_name, WHOLE)[-1] >= 1
+        other = _other_question(metric, row, level, extremes, compared) if whole else None
         rows[place] = _judged(metric, row, level, churn, rejected=p <= regress_alpha, other=other)
     for place, p, level in zip(set_gated, adjusted[len(gated) :], levels[len(gated) :], strict=False):
         set_rows[place] = _judged_set(set_rows[place], margins, p, regress_alpha, level, metrics)
     found = zip(tests, adjusted[len(tested) :], strict=True)
+    rows = [_in_own_units(row, units[row.set_name, row.metric]) for row in rows]
     return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
+
+
+def _unit(metric: PairedMetric) -> float:
+    """About the length of a score's scale, as a power of 2, so that nothing is rounded by a division.
+
+    What is a move and what is only rounding depends on it: a cost of 1e-10 that doubles is no rounding.
+    """
+    if metric.kind == "binary" or metric.logarithmic:
+        return 1.0
+    length = metric.most - metric.least
+    if not math.isfinite(length):
+        length = unit_of_scale(metric)
+    return math.ldexp(1.0, math.frexp(length)[1] - 1)
+
+
+def _in_units(
+    units: Mapping[_Name, float],
+    metrics: Sequence[PairedMetric],
+    margins: Mapping[_Name, float],
+    extremes: Mapping[_Name, Extremes],
+) -> tuple[list[PairedMetric], dict[_Name, float], dict[_Name, Extremes]]:
+    """Metrics, margins and what is missing, in units of each metric's scale."""
+
+    def scaled(metric: PairedMetric) -> PairedMetric:
+        unit = units[metric.set_name, metric.metric]
+        return replace(
+            metric,
+            candidate=tuple(value / unit for value in metric.candidate),
+            baseline=tuple(value / unit for value in metric.baseline),
+            least=metric.least / unit,
+            most=metric.most / unit,
+        )
+
+    return (
+        [scaled(each) for each in metrics],
+        {name: margin / units.get(name, 1.0) for name, margin in margins.items()},
+        {
+            name: replace(each, worst=scaled(each.worst), best=scaled(each.best))
+            for name, each in extremes.items()
+        },
+    )
+
+
+def _in_own_units(row: MetricComparison, unit: float) -> MetricComparison:
+    """A row on its metric's own scale again."""
+
+    def own(interval: Interval) -> Interval:
+        ends = {name: getattr(interval, name) * unit for name in ("estimate", "low", "high")}
+        return replace(interval, **ends)
+
+    able, high, margin = row.minimum_detectable_drop, row.high_unseen, row.margin
+    return replace(
+        row,
+        candidate=replace(row.candidate, mean=own(row.candidate.mean)),
+        baseline=replace(row.baseline, mean=own(row.baseline.mean)),
+        drop=own(row.drop),
+        high_unseen=None if high is None else high * unit,
+        margin=None if margin is None else margin * unit,
+        minimum_detectable_drop=None if able is None else able * unit,
+    )
+
+
+def _compared_rows(
+    metrics: Sequence[PairedMetric],
+    gated: Collection[int],
+    extremes: Mapping[_Name, Extremes],
+    compared: Callable[..., MetricComparison],
+) -> list[MetricComparison]:
+    """Each metric's row without a verdict, with what is missing."""
+    rows = [compared(metric, detectable=place not in gated) for place, metric in enumerate(metrics)]
+    return [
+        with_missing(row, extremes[name], compared)
+        if (name := (row.set_name, row.metric)) in extremes
+        else row
+        for row in rows
+    ]
 
 
 def _compared(
@@ -143,29 +230,6 @@ def _compared(
         any_case_counts=limits.get(metric.set_name, 0.0) == 0,
         population=populations.get(metric.set_name, "sample"),
         detectable=detectable,
-    )
-
-
-def _with_missing(
-    row: MetricComparison, extreme: Extremes | None, compared: Callable[..., MetricComparison]
-) -> MetricComparison:
-    """A row that allows for what is missing: a pass at its worst, a regression at its best.
-
-    Args:
-        row: The comparison of the cases with a value on both sides.
-        extreme: What is missing, if anything is.
-        compared: Compares a metric's values as the row does.
-    """
-    if extreme is None:
-        return row
-    worst, best = (compared(each, detectable=False) for each in (extreme.worst, extreme.best))
-    return replace(
-        row,
-        missing=extreme.missing,
-        missing_unlimited=not extreme.bounded,
-        high_unseen=max(_high(row), _high(worst)),
-        p_value=max(row.p_value, best.p_value),
-        drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),
     )
 
 
@@ -287,34 +351,6 @@ def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn
     return smallest_detectable(metric, level, margin, row.drop.confidence, least_churn=churn)
 
 
-def _measured_churn(metric: PairedMetric, stability: Mapping[str, Stability]) -> float:
-    """Probability that a case flips one way, measured by reruns of the baseline; 0 without reruns."""
-    if metric.metric != PASS_RATE:
-        return 0.0
-    rate = flip_rate(stability[key] for key in metric.keys if key in stability)
-    # If two reruns disagree, a loss is as probable as a gain.
-    return 0.0 if rate is None else rate / 2
-
-
-def _case_tests(
-    gated: Sequence[PairedMetric],
-    limits: Mapping[str, float],
-    stability: Mapping[str, Stability],
-    alpha: float,
-    *,
-    others: int,
-) -> list[CaseTest]:
-    """The sets in which a regressed case can be shown at the level that the metrics' tests leave."""
-    metrics = len(gated) + others
-    found = case_tests(gated, limits, stability, alpha / (metrics + 1))
-    # Each further test leaves a smaller level for the others.
-    while found and len(fewer := case_tests(gated, limits, stability, alpha / (metrics + len(found)))) < len(
-        found
-    ):
-        found = fewer
-    return found
-
-
 def _other_question(
     metric: PairedMetric,
     row: MetricComparison,
@@ -333,18 +369,14 @@ def _other_question(
     other = ask(metric, detectable=False)
     if other.population != asked:
         return None
-    other = _with_missing(other, extremes.get((row.set_name, row.metric)), ask)
+    if (name := (row.set_name, row.metric)) in extremes:
+        other = with_missing(other, extremes[name], ask)
     return _decide(other, row.margin or 0.0, rejected=other.p_value <= level)
-
-
-def _high(row: MetricComparison) -> float:
-    """The upper end that a pass needs within the margin."""
-    return row.drop.high if row.high_unseen is None else row.high_unseen
 
 
 def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
     """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone."""
-    if is_within(_high(row), margin) and not row.missing_unlimited:
+    if is_within(end_of_pass(row), margin) and not row.missing_unlimited:
         return GateVerdict.PASS
     beyond = rejected and not is_within(row.drop.high, margin)
     return GateVerdict.REGRESS if beyond else GateVerdict.INCONCLUSIVE

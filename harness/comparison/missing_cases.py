@@ -6,10 +6,10 @@ favours neither.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.comparison.metric_drop import unit_of_scale
+from harness.comparison.metric_drop import end_of_pass, unit_of_scale
 from harness.comparison.pairing import (
     PASS_RATE,
     Pair,
@@ -21,7 +21,7 @@ from harness.comparison.pairing import (
     stability_of,
 )
 from harness.statistics.paired_binary import Trials
-from harness.types import CaseResult, GoldenSet, MetricFacts, Outcome, Run, Stability
+from harness.types import CaseResult, GoldenSet, MetricComparison, MetricFacts, Outcome, Run, Stability
 from harness.types.golden import is_within
 
 
@@ -150,6 +150,27 @@ def _added(
 
 # Numbers of cases without a cluster that no compared case has.
 _AFTER = 10**9
+
+
+def with_missing(
+    row: MetricComparison, extreme: Extremes, compared: Callable[..., MetricComparison]
+) -> MetricComparison:
+    """A row that allows for what is missing: a pass at its worst, a regression at its best.
+
+    Args:
+        row: The comparison of the cases with a value on both sides.
+        extreme: What is missing.
+        compared: Compares a metric's values as the row does.
+    """
+    worst, best = (compared(each, detectable=False) for each in (extreme.worst, extreme.best))
+    return replace(
+        row,
+        missing=extreme.missing,
+        missing_unlimited=not extreme.bounded,
+        high_unseen=max(end_of_pass(row), end_of_pass(worst)),
+        p_value=max(row.p_value, best.p_value),
+        drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

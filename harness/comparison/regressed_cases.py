@@ -271,6 +271,47 @@ def case_tests(
     return found
 
 
+def measured_churn(metric: PairedMetric, stability: Mapping[str, Stability]) -> float:
+    """Probability that a case flips one way, measured by reruns of the baseline; 0 without reruns.
+
+    Args:
+        metric: A metric's values.
+        stability: The noise record of the baseline's model, by case key.
+    """
+    if metric.metric != PASS_RATE:
+        return 0.0
+    rate = flip_rate(stability[key] for key in metric.keys if key in stability)
+    # If two reruns disagree, a loss is as probable as a gain.
+    return 0.0 if rate is None else rate / 2
+
+
+def shared_case_tests(
+    gated: Sequence[PairedMetric],
+    limits: Mapping[str, float],
+    stability: Mapping[str, Stability],
+    alpha: float,
+    *,
+    others: int,
+) -> list[CaseTest]:
+    """The sets in which a regressed case can be shown at the level that the metrics' tests leave.
+
+    Args:
+        gated: The gated metrics.
+        limits: Largest tolerated share of regressed cases by golden set.
+        stability: The noise record of the baseline's model, by case key.
+        alpha: The level of all tests together.
+        others: Number of further tests.
+    """
+    metrics = len(gated) + others
+    found = case_tests(gated, limits, stability, alpha / (metrics + 1))
+    # Each further test leaves a smaller level for the others.
+    while found and len(fewer := case_tests(gated, limits, stability, alpha / (metrics + len(found)))) < len(
+        found
+    ):
+        found = fewer
+    return found
+
+
 def _with_record(trials: Trials, record: Stability | None) -> Trials:
     if record is None:
         return trials

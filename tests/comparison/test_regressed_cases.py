@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from harness.comparison.gate import run_gate
-from harness.comparison.metric_verdicts import _case_tests, _measured_churn, judge
+from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
 from harness.comparison.regressed_cases import (
     ResampledAnswers,
     case_tests,
     confirm,
     flip_rate,
+    measured_churn,
     regressions_of,
+    shared_case_tests,
 )
 from harness.presentation.sentences import sentences_of
 from harness.statistics.paired_binary import Trials
@@ -162,8 +164,8 @@ def test_a_set_that_could_show_nothing_at_the_level_left_costs_the_others_nothin
     limits = {each.set_name: 0.0 for each in sets}
     assert [each.set_name for each in case_tests(sets, limits, {}, 0.05 / 3)] == ["of 5", "of 4"]
     assert [each.set_name for each in case_tests(sets, limits, {}, 0.05 / 4)] == ["of 5"]
-    assert [each.set_name for each in _case_tests(sets, limits, {}, 0.05, others=0)] == ["of 5"]
-    assert [each.set_name for each in _case_tests(sets[1:], limits, {}, 0.05, others=0)] == ["of 4"]
+    assert [each.set_name for each in shared_case_tests(sets, limits, {}, 0.05, others=0)] == ["of 5"]
+    assert [each.set_name for each in shared_case_tests(sets[1:], limits, {}, 0.05, others=0)] == ["of 4"]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +218,8 @@ def test_only_a_pass_rate_that_regressed_is_confirmed_by_its_flips(run_of):
     assert regressions_of([other], [], {}) == []
     assert regressions_of([replace(row, verdict=PASS)], [], {}) == []
     # One of two answers changes a noise record's rate, which is of pass rates alone.
-    assert _measured_churn(_metric("pass-rate"), {"s/0": Stability(passed=1, answers=2)}) == 0.5
-    assert _measured_churn(_metric("is-json"), {"s/0": Stability(passed=1, answers=2)}) == 0.0
+    assert measured_churn(_metric("pass-rate"), {"s/0": Stability(passed=1, answers=2)}) == 0.5
+    assert measured_churn(_metric("is-json"), {"s/0": Stability(passed=1, answers=2)}) == 0.0
 
 
 def test_a_regression_against_reruns_stands_where_no_case_flipped(run_of):
