@@ -10,6 +10,7 @@ from harness.judge.panel import Panel, Vote
 from harness.judge.prompts import Prompt, own_prompt
 from harness.judge.questions import pair_requests, question_name, single_request
 from harness.types import Interval, JudgeRequest, JudgeVerdict, Message
+from tunegate.printable import printable_line
 
 AGREEMENT = "agreement kappa"
 _ERRORED = "errored"
@@ -209,7 +210,7 @@ def _reason(measure: Measure, judged: Sequence[JudgedItem]) -> str:
     if measure.name == AGREEMENT:
         figure += f" [{measure.interval.low:.2f}, {measure.interval.high:.2f}]"
     first = next((one.error for one in judged if one.error), "")
-    why = f"; the first error: {first}" if measure.name == _ERRORED and first else ""
+    why = f"; the first error: {printable_line(first.strip())}" if measure.name == _ERRORED and first else ""
     return f"{figure} (needs {measure.needs}){why}"
 
 

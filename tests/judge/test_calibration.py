@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from harness.errors import GoldenError, SettingsError
+from harness.errors import GoldenError, JudgeError, SettingsError
 from harness.judge.calibration import calibrate
 from harness.judge.client import Judge
 from harness.judge.labelled import LabelledItem, load_labelled_set
@@ -169,6 +169,18 @@ def test_a_broken_judge_is_unreliable_and_the_reason_is_told(measure):
 
     found = measure(silent)
     assert any("errored 0.4" in reason and "no comment" in reason for reason in found.reasons)
+
+
+def test_a_reason_is_one_line(judge_of, measure):
+    judge, engine = judge_of(honest)
+
+    async def ask(request):
+        raise JudgeError("no answer\nand why")
+
+    engine.ask = ask
+    found = measure(honest, judge, repeats=0)
+    assert any("no answer⟨LF⟩and why" in reason for reason in found.reasons)
+    assert not any("\n" in reason for reason in found.reasons)
 
 
 def test_a_judge_without_any_verdict_is_unreliable(measure):
