@@ -2,7 +2,8 @@
 
     python benchmarks/gates.py --peers ~/.cache/tunegate-peers [--runs 400] [--scores]
 
-With ``--scores`` the cases have scores from 0 to 1 instead of verdicts, and answer once.
+With ``--scores`` the cases have scores from 0 to 1 instead of verdicts, and answer once. Clusters and
+runs that may stop early are in gate_modes.py.
 
 The others are installed into an environment of their own at the given place, made if it isn't there.
 """
@@ -221,7 +222,16 @@ def any_drop(before: Counts, now: Counts, answers: int) -> int:
 def peer_verdicts(
     peers: Path, found: Sequence[tuple[str, str, int, Counts | Rates]]
 ) -> dict[str, NDArray[np.int_]]:
-    """The other gates' verdicts by gate, change and suite; their environment is made where it is missing."""
+    """The other gates' verdicts by gate, change and suite."""
+    arrays: dict[str, Any] = {f"{change}|{name}": counts for change, name, _, counts in found}
+    answers: dict[str, Any] = {
+        f"{change}|{name} answers": np.array(count) for change, name, count, _ in found
+    }
+    return asked_peers(peers, arrays | answers)
+
+
+def asked_peers(peers: Path, arrays: dict[str, Any]) -> dict[str, NDArray[np.int_]]:
+    """The other gates' verdicts on runs as peer_gates.py reads them; their environment is made if missing."""
     python = peers / "bin" / "python"
     if not python.exists():
         venv.create(peers, with_pip=True)
@@ -229,11 +239,7 @@ def peer_verdicts(
             subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
     with tempfile.TemporaryDirectory() as directory:
         runs, verdicts = Path(directory) / "runs.npz", Path(directory) / "verdicts.npz"
-        arrays: dict[str, Any] = {f"{change}|{name}": counts for change, name, _, counts in found}
-        answers: dict[str, Any] = {
-            f"{change}|{name} answers": np.array(count) for change, name, count, _ in found
-        }
-        np.savez(runs, **arrays, **answers)
+        np.savez(runs, **arrays)
         script = Path(__file__).with_name("peer_gates.py")
         subprocess.run([str(python), str(script), str(runs), str(verdicts)], check=True, stdout=sys.stderr)
         with np.load(verdicts) as loaded:

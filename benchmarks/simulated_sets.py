@@ -36,11 +36,18 @@ def flips(random: np.random.Generator, n: int, lose: float, gain: float) -> Move
     return random.choice([1.0, -1.0, 0.0], n, p=[lose, gain, 1 - lose - gain])
 
 
-def clustered(random: np.random.Generator, groups: int, lose: float, gain: float, together: float) -> Moves:
-    """Clusters of three that flip alike with the probability ``together``; else each case on its own."""
-    shared = np.repeat(random.random(groups) < together, 3)
-    whole = np.repeat(flips(random, groups, lose, gain), 3)
-    return np.where(shared, whole, flips(random, groups * 3, lose, gain))
+def clustered(
+    random: np.random.Generator,
+    groups: int,
+    lose: float,
+    gain: float,
+    together: float,
+    sizes: int | Sequence[int] = 3,
+) -> Moves:
+    """Clusters, of three cases each, that flip alike with the probability ``together``; else case by case."""
+    shared = np.repeat(random.random(groups) < together, sizes)
+    whole = np.repeat(flips(random, groups, lose, gain), sizes)
+    return np.where(shared, whole, flips(random, whole.size, lose, gain))
 
 
 def small_moves(random: np.random.Generator, n: int, drop: float) -> Moves:
