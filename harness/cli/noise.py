@@ -87,7 +87,8 @@ def noise(
     console = open_console()
     with open_history(history_place) as history:
         for plan, result in measured:
-            history.save_noise(result.model, plan.dtype, cases, result.stability)
+            asked = [case.asked_with(plan.chat_template_kwargs) for case in cases]
+            history.save_noise(result.model, plan.dtype, asked, result.stability)
             _print(console, plan.dtype, result)
 
 

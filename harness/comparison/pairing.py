@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.comparison.times import SHARED_TIMES, batch_clusters, computed_alike, in_batches, share_times
+from harness.comparison.times import asked_otherwise, batch_clusters, computed_alike, in_batches, shared_times
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.registry.metric import compared_scale, facts_difference
 from harness.statistics.paired_binary import Trials
@@ -196,7 +196,8 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     refused = _refused_metrics(candidate, baseline)
     changed = {name for name in refused if name in candidate.metrics and name in baseline.metrics}
     of_baseline = {result.key: result for result in baseline.results}
-    out_of_turn = {key for each in candidate.looks for key in each.out_of_turn}
+    otherwise = {key: "answered before its turn" for each in candidate.looks for key in each.out_of_turn}
+    otherwise |= asked_otherwise(candidate, baseline)
     pairs: list[Pair] = []
     undecided: list[Pair] = []
     batched = in_batches(candidate, baseline)
@@ -204,8 +205,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     for result in candidate.results:
         other = of_baseline.pop(result.key, None)
         reason = "only in the candidate" if other is None else _obstacle(result, other, changed)
-        if result.key in out_of_turn:
-            reason = reason or "answered before its turn"
+        reason = reason or otherwise.get(result.key, "")
         if other is None and (not batched[1] or baseline.lacks_cases):
             undecided.append((result, _absent(result)))
         elif other is not None and reason in {"errored", "unscored"}:
@@ -219,8 +219,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
         unpaired |= dict.fromkeys(of_baseline, "only in the baseline")
     if not batched[0]:
         undecided += [(_absent(other), other) for other in of_baseline.values()]
-    if share_times(candidate, baseline, pairs):
-        refused |= dict.fromkeys(TIME_METRICS & candidate.metrics.keys(), SHARED_TIMES)
+    refused |= shared_times(candidate, baseline, pairs)
     return Pairing(
         pairs=tuple(pairs),
         unpaired=unpaired,

@@ -36,6 +36,22 @@ def share_times(candidate: Run, baseline: Run, pairs: Sequence[_Pair]) -> bool:
     return bool(measured) and sum(now == then for now, then in measured) > len(measured) / 2
 
 
+def shared_times(candidate: Run, baseline: Run, pairs: Sequence[_Pair]) -> dict[str, str]:
+    """The metrics of times that can't be compared, since both sides share them.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+        pairs: Their cases.
+
+    Returns:
+        The reason, by metric.
+    """
+    if not share_times(candidate, baseline, pairs):
+        return {}
+    return dict.fromkeys(TIME_METRICS & candidate.metrics.keys(), SHARED_TIMES)
+
+
 def _in_batches(run: Run) -> bool:
     """Whether it is of an engine of ours; other tools' logs measure each answer, and round its time."""
     return run.plan.batch_tokens > 0
@@ -131,6 +147,30 @@ def computed_alike(candidate: Run, baseline: Run) -> bool:
     plans = candidate.plan, baseline.plan
     ways = {(plan.engine, plan.dtype, plan.device.partition(":")[0], plan.weights) for plan in plans}
     return len(ways) == 1 and candidate.plan.dtype in EXACT_DTYPES
+
+
+def asked_otherwise(candidate: Run, baseline: Run) -> dict[str, str]:
+    """The candidate's cases whose chat template got other values than in the baseline's run.
+
+    That is another prompt, as if the case itself had changed. Another tool's log doesn't say its values.
+
+    Args:
+        candidate: The judged run.
+        baseline: The run that it is compared with.
+
+    Returns:
+        Why they can't be compared, by key.
+    """
+    now, then = candidate.plan.chat_template_kwargs, baseline.plan.chat_template_kwargs
+    if now == then or not all(in_batches(candidate, baseline)):
+        return {}
+    return {
+        result.key: "asked with other values of the chat template"
+        for result in candidate.results
+        # A case's own values win in both runs.
+        if {**now, **result.case.generation.chat_template_kwargs}
+        != {**then, **result.case.generation.chat_template_kwargs}
+    }
 
 
 def plans_findings(candidate: Run, baseline: Run) -> "list[Finding]":

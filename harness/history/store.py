@@ -93,7 +93,8 @@ def noted_stability(
         How often a case passed, by case key; only for cases in the record.
     """
     start = (model.base_sha256, model.adapter_sha256 or "", plan.dtype if plan.weights == "peft" else "")
-    names = {case.key: (*start, case.set_name, case.id, case.content_sha256) for case in cases}
+    asked = [case.asked_with(plan.chat_template_kwargs) for case in cases]
+    names = {case.key: (*start, case.set_name, case.id, case.content_sha256) for case in asked}
     return {key: noted[name] for key, name in names.items() if name in noted}
 
 

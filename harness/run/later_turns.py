@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from harness.engines.base import GenerationRequest
 from harness.run.cache import Cache
 from harness.run.prompting import render_turn
-from harness.run.workload import Answers, PartialAnswers, Workload, look_up, with_kwargs, with_prompt
+from harness.run.workload import Answers, PartialAnswers, Workload, look_up, with_prompt
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef
 from harness.types.run import conversation
 
@@ -90,7 +90,7 @@ def _answer_turn(
 
 
 def _request(dialogue: _Dialogue, plan: ExecutionPlan) -> GenerationRequest:
-    case = with_kwargs(dialogue.case, plan.chat_template_kwargs)
+    case = dialogue.case.asked_with(plan.chat_template_kwargs)
     return GenerationRequest(
         key=dialogue.key,
         side=dialogue.side,

@@ -83,7 +83,7 @@ def plan_workload(
         The requests, side by side, each side's in the order of the cases.
     """
     if chat_template_kwargs:
-        cases = [with_kwargs(case, chat_template_kwargs) for case in cases]
+        cases = [case.asked_with(chat_template_kwargs) for case in cases]
     cases_of = {side: _limited(cases, (only or {}).get(side)) for side in sides}
     return Workload(
         answers=_joined(_answers_of(side, cases_of[side]) for side in sides),
@@ -99,17 +99,6 @@ def _limited(cases: Sequence[GoldenCase], keys: Collection[str] | None) -> list[
 
 def _joined(lists: Iterable[Sequence[_Request]]) -> tuple[_Request, ...]:
     return tuple(chain.from_iterable(lists))
-
-
-def with_kwargs(case: GoldenCase, usual: Mapping[str, JsonValue]) -> GoldenCase:
-    """A case whose chat template gets these values too, where it has none of that name.
-
-    Args:
-        case: The case.
-        usual: Values by name.
-    """
-    kwargs = {**usual, **case.generation.chat_template_kwargs}
-    return replace(case, generation=replace(case.generation, chat_template_kwargs=kwargs))
 
 
 def _answers_of(side: str, cases: Sequence[GoldenCase]) -> list[GenerationRequest]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from typing_extensions import TypeAliasType
@@ -281,6 +281,17 @@ class GoldenCase(_HashedRecord):
         if self.repeat == 1:
             return (self.key,)
         return (self.key, *(f"{self.key}#{number}" for number in range(2, self.repeat + 1)))
+
+    def asked_with(self, usual: Mapping[str, JsonValue]) -> "GoldenCase":
+        """The case whose chat template gets these values too, where it has none of that name.
+
+        Args:
+            usual: Values by name.
+        """
+        if not usual:
+            return self
+        kwargs = {**usual, **self.generation.chat_template_kwargs}
+        return replace(self, generation=replace(self.generation, chat_template_kwargs=kwargs))
 
     @property
     def content_sha256(self) -> str:

@@ -238,3 +238,19 @@ def test_ends_of_a_logarithmic_scale_are_its_logarithms():
     assert compared_scale(replace(facts, least=2.0, most=None)) == (pytest.approx(math.log(2)), math.inf)
     assert compared_scale(replace(facts, least=0.0)) == (-math.inf, pytest.approx(math.log(8)))
     assert compared_scale(replace(facts, least=0.0, logarithmic=False)) == (0.0, 8.0)
+
+
+def test_a_run_that_was_asked_with_other_values_of_the_template_is_not_compared(make_run, make_result):
+    """A base whose reasoning was switched off fell by 83 points against itself. A case's own values win."""
+    results = [make_result(f"s/{name}") for name in "ab"]
+    own = replace(results[0].case.generation, chat_template_kwargs={"enable_thinking": True})
+    results[0] = replace(results[0], case=replace(results[0].case, generation=own))
+    before, now = make_run(results, run_id="before"), make_run(results)
+    off = replace(now, plan=replace(now.plan, chat_template_kwargs={"enable_thinking": False}))
+    assert pair_runs(now, before).unpaired == {}
+    assert pair_runs(off, off).unpaired == {}
+    asked = {"s/b": "asked with other values of the chat template"}
+    assert pair_runs(off, before).unpaired == asked
+    assert pair_runs(before, off).unpaired == asked
+    log = replace(before, plan=replace(before.plan, batch_tokens=0))
+    assert pair_runs(off, log).unpaired == {}

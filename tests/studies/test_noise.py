@@ -123,6 +123,14 @@ def test_the_note_holds_for_cases_that_are_asked_alike(tiny_model_dir, golden, t
     assert noted_stability(noted, model, PLAN, cases) == {"small/greedy": Stability(passed=2, answers=5)}
     assert noted_stability(noted, model, replace(PLAN, dtype="bfloat16"), cases) == {}
     assert noted_stability(noted, model, replace(PLAN, weights="nf4"), cases) == {}
+    thinking = replace(PLAN, chat_template_kwargs={"enable_thinking": True})
+    assert noted_stability(noted, model, thinking, cases) == {}
+    asked = [case.asked_with(thinking.chat_template_kwargs) for case in cases]
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.save_noise(model, "float32", asked, {"small/greedy": Stability(passed=3, answers=5)})
+        noted_thinking = history.load_noise()
+    assert noted_stability(noted_thinking, model, thinking, cases)["small/greedy"].passed == 3
+    assert noted_stability(noted_thinking, model, PLAN, cases) == {}
     golden.write_text(GOLDEN.replace("what is w1", "what is w3"))
     assert noted_stability(noted, model, PLAN, load_golden_set(golden).cases) == {}
 

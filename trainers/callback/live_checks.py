@@ -5,7 +5,7 @@ from typing import Any
 from harness.errors import PromptError, SettingsError
 from harness.prompts.rendering import render_prompt, text_ids
 from harness.prompts.tokenizers import places
-from harness.run.workload import load_passages, with_kwargs
+from harness.run.workload import load_passages
 from trainers.callback.asking import TrainingGate
 
 
@@ -46,7 +46,7 @@ def check_room(model: Any, tokenizer: Any, asking: TrainingGate) -> None:
     """
     room, kwargs = places(model.config), asking.settings.chat_template_kwargs
     for case in asking.asked:
-        settings = with_kwargs(case, kwargs).generation
+        settings = case.asked_with(kwargs).generation
         try:
             tokens = render_prompt(tokenizer, case.messages, settings).tokens
         except PromptError as error:
