@@ -16,6 +16,8 @@ _HIDDEN = re.compile(
 )
 # Below, two or three decimals show too little: an answer that costs 0.000002 would cost 0.00.
 _SMALL = 0.01
+# What is smaller comes from rounding.
+_ROUNDING = 1e-15
 _SMALLEST_P = 1e-15
 _HALF = re.compile("[\ud800-\udfff]")
 _NAMES = {"\0": "NUL", "\a": "BEL", "\b": "BS", "\n": "LF", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
@@ -51,7 +53,17 @@ def form_of(figures: Iterable[float], decimals: int) -> str:
         figures: The figures.
         decimals: Digits after the point.
     """
-    return ".3g" if 0 < max(map(abs, figures)) < _SMALL else f".{decimals}f"
+    return ".3g" if _ROUNDING < max(map(abs, figures)) < _SMALL else f".{decimals}f"
+
+
+def figure_of(value: float, decimals: int) -> str:
+    """One figure, in the form of :func:`form_of`.
+
+    Args:
+        value: The figure.
+        decimals: Digits after the point.
+    """
+    return f"{value:{form_of((value,), decimals)}}"
 
 
 def p_of(value: float) -> str:
