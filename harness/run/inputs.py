@@ -47,6 +47,7 @@ from harness.run.judging import describe_trust, judged_checks, refuse_distrusted
 from harness.run.scoring import Judging
 from harness.run.trackers.kinds import check_trackers
 from harness.settings import Settings
+from harness.settings.values import ray_address, runs_vllm
 from harness.types import (
     NOTHING_ALLOWED,
     ExecutionPlan,
@@ -70,19 +71,22 @@ def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
     Raises:
         SettingsError: The engine can't run these models.
     """
-    if settings.engine == "vllm":
-        if plan.engine != "transformers":
-            raise SettingsError("--gate-engine vllm: runs a base model and its adapters, and no other model")
-        plan = replace(plan, engine="vllm", dtype="unknown", device="server", mixed=False, server=ServerUse())
-    if ray_address(settings) is not None and plan.engine != "transformers":
+    if settings.engine != "transformers" and plan.engine != "transformers":
         raise SettingsError(
             f"--gate-engine {settings.engine}: runs a base model and its adapters, and no other model"
         )
-    if ray_address(settings) is not None:
+    if runs_vllm(settings.engine):
+        plan = replace(plan, engine="vllm", dtype="unknown", device="server", mixed=False, server=ServerUse())
+    elif ray_address(settings.engine) is not None:
         refuse_split(plan.device, "Ray")
     if plan.server is None:
         return plan
     refuse_secrets(settings.server_args)
+    if ray_address(settings.engine) is not None:
+        from harness.engines.served.process import devices_of
+
+        # Read before anything starts: how many GPUs a server takes depends on them.
+        devices_of(settings.server_args)
     identity, url = settings.model_id or "", settings.server
     if url is not None:
         url = checked_url(url, "--gate-server", VARIABLES)
@@ -101,12 +105,6 @@ def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
     return replace(plan, server=server)
 
 
-def ray_address(settings: Settings) -> str | None:
-    """The address of the Ray cluster that answers, empty for the usual one; None where none does."""
-    kind, _, address = settings.engine.partition(":")
-    return address if kind == "ray" else None
-
-
 def refuse_without_server(settings: Settings, references: Sequence[str]) -> None:
     """Refuse settings of servers that would have no effect.
 
@@ -117,7 +115,9 @@ def refuse_without_server(settings: Settings, references: Sequence[str]) -> None
     Raises:
         SettingsError: There are such.
     """
-    if settings.engine == "vllm":
+    if runs_vllm(settings.engine):
+        if settings.server is not None and ray_address(settings.engine) is not None:
+            raise SettingsError("--gate-server: each node of the Ray cluster starts its own: leave it out")
         return
     for flag, value in (("--gate-server", settings.server), ("--gate-server-args", settings.server_args)):
         if value:

@@ -12,11 +12,12 @@ from harness.engines.workers.functions import Dealer, Workers
 from harness.errors import SettingsError
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener, ray_opener
-from harness.run.inputs import Inputs, ray_address
+from harness.run.inputs import Inputs
 from harness.run.judging import ask_ahead, both, count_lost, preparing, texts_of
 from harness.run.scoring import Judging, score_cases
 from harness.run.workload import Answers
 from harness.settings import Settings
+from harness.settings.values import ray_address, runs_vllm
 from harness.types import CaseResult, ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Run, SetLooks
 from harness.types.golden import TIME_METRICS
 
@@ -135,7 +136,7 @@ def session_opener(
     Raises:
         SettingsError: A time is gated, and the nodes of a cluster are to answer.
     """
-    address, timed = ray_address(inputs.settings), gates_time(golden_sets)
+    address, timed = ray_address(inputs.settings.engine), gates_time(golden_sets)
     if address is None:
         return engine_opener(cases, 1 if timed else inputs.settings.workers)
     if timed:
@@ -152,8 +153,9 @@ def session_dealer(settings: Settings) -> Dealer | None:
     Args:
         settings: The session's settings.
     """
-    address = ray_address(settings)
-    if address is None:
+    address = ray_address(settings.engine)
+    # Servers have the memory of their nodes for themselves.
+    if address is None or runs_vllm(settings.engine):
         return None
     # The device is chosen as for models.
     plan = choose_plan("float32", settings.device, 1, ())

@@ -19,6 +19,7 @@ from harness.run.inputs import Inputs
 from harness.run.judging import judged_checks
 from harness.run.session import gates_time
 from harness.settings import SETTINGS, environment_variable, given_settings, misspelt_variables
+from harness.settings.values import ray_address
 from harness.types import EXACT_DTYPES, Check, GoldenSet
 from harness.types.golden import VARYING_METRICS
 
@@ -151,6 +152,14 @@ RULES = (
     Rule(("confirm",), "no case passes or fails", lambda use: not use.has_pass_rate),
     Rule(("confirm",), "greedy answers in float32 come out the same again", _reproduces),
     Rule(("looks",), "each set is answered at once", _answers_at_once),
+    Rule(
+        ("workers",),
+        "each node of the Ray cluster asks the one server that it starts",
+        lambda use: (
+            use.inputs.plan.server is not None and ray_address(use.inputs.settings.engine) is not None
+        ),
+        True,
+    ),
     Rule(
         ("dtype", "device", "workers", "batch_tokens"),
         "the server decides",

@@ -175,7 +175,7 @@ class Settings(BaseModel):
         Option(
             flag="--gate-engine",
             metavar="|".join(ENGINES),
-            help="who runs a base and its adapters: transformers (default), a vLLM server, a Ray cluster",
+            help="who runs a base and its adapters: transformers (default), vLLM, a Ray cluster's nodes",
         ),
     ] = "transformers"
     server: Annotated[

@@ -142,13 +142,13 @@ def _template_values(value: object) -> object:
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 WEIGHTS = ("stored", "nf4")
-ENGINES = ("transformers", "vllm", "ray[:ADDRESS]")
+ENGINES = ("transformers", "vllm", "ray[+vllm][:ADDRESS]")
 FAIL_ON = ("regress", "inconclusive", "case")
 Dtype: TypeAlias = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"], AllowedValues(" | ".join(DTYPES))
 ]
 EngineName: TypeAlias = Annotated[
-    str, Field(pattern=r"^(transformers|vllm|ray|ray:\S+)$"), AllowedValues(" | ".join(ENGINES))
+    str, Field(pattern=r"^(transformers|vllm|ray(\+vllm)?(:\S+)?)$"), AllowedValues(" | ".join(ENGINES))
 ]
 StoredWeights: TypeAlias = Annotated[Literal["stored", "nf4"], AllowedValues(" | ".join(WEIGHTS))]
 FailOn: TypeAlias = Annotated[Literal["regress", "inconclusive", "case"], AllowedValues(" | ".join(FAIL_ON))]
@@ -229,3 +229,26 @@ KeptRuns: TypeAlias = Annotated[
     BeforeValidator(_kept_runs),
     AllowedValues("a number of runs such as 200, of days such as 90d, or both: 200,90d"),
 ]
+
+
+# Nodes of a Ray cluster with a server on each.
+_RAY_VLLM = "ray+vllm"
+
+
+def ray_address(engine: str) -> str | None:
+    """The address of the Ray cluster that answers, empty for the usual one; None where none does.
+
+    Args:
+        engine: The engine's name.
+    """
+    kind, _, address = engine.partition(":")
+    return address if kind in {"ray", _RAY_VLLM} else None
+
+
+def runs_vllm(engine: str) -> bool:
+    """Whether servers with vLLM's API run the models: one, or one on each node of a Ray cluster.
+
+    Args:
+        engine: The engine's name.
+    """
+    return engine.partition(":")[0] in {"vllm", _RAY_VLLM}

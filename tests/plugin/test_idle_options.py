@@ -111,6 +111,10 @@ def test_what_does_nothing_is_said(sets, chosen, arguments, said):
             ["--gate-engine=vllm", "--gate-server=http://127.0.0.1:9/v1", "--gate-server-args=--seed 1"],
             "--gate-server-args: has no effect: the server of --gate-server is running*",
         ),
+        (
+            ["--gate-engine=ray+vllm", "--gate-workers=2"],
+            "--gate-workers: has no effect: each node of the Ray cluster asks the one server that it starts*",
+        ),
     ],
     ids=str,
 )

@@ -4,6 +4,8 @@ import json
 import re
 import socket
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -44,7 +46,69 @@ def pytest_terminal_summary(terminalreporter):
 
 ray_cluster._Transport.give = give_and_kill
 """
+# Of nodes with servers, first one's server is killed, and then a node.
+KILLING_SERVED = """\
+import os
+import pathlib
+import shutil
+import signal
+import sys
+
+import ray.cloudpickle
+
+from harness.engines.workers import ray_cluster
+
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+give, killed = ray_cluster._Transport.give, []
+
+
+def server(node):
+    port = node._models._engine.engine._loaded.url.rpartition(":")[2].partition("/")[0]
+    return int((pathlib.Path(shutil.which("vllm")).parent / port).read_text())
+
+
+def process(node):
+    return os.getpid()
+
+
+def give_and_kill(transport, worker, batch):
+    if len(killed) < 2:
+        node, _ = transport._workers[worker]
+        killed.append(ray.get(node.actor.__ray_call__.remote(process if killed else server)))
+        os.kill(killed[-1], signal.SIGKILL)
+    give(transport, worker, batch)
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"killed: {len(killed)}")
+
+
+ray_cluster._Transport.give = give_and_kill
+"""
+# Writes down who it is, under its port; serves what vLLM would.
+VLLM = """\
+#!{python}
+import os, pathlib, sys
+arguments = sys.argv[1:]
+port = arguments[arguments.index("--port") + 1]
+(pathlib.Path(__file__).parent / port).write_text(str(os.getpid()))
+from harness.cli.main import main
+sys.argv = ["tunegate", "serve", "--model", arguments[1], "--port", port, "--runtime-adapters"]
+main()
+"""
 WITHOUT_RAY = "import sys\n\nsys.modules['ray'] = None\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started_servers(tmp_path_factory):
+    """Gives the processes of the servers that nodes have started by their command ``vllm``."""
+    directory = tmp_path_factory.mktemp("vllm")
+    command = directory / "vllm"
+    command.write_text(VLLM.format(python=sys.executable))
+    command.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(directory), prepend=":")
+        yield lambda: [int(each.read_text()) for each in directory.glob("[0-9]*")]
 
 
 @pytest.fixture
@@ -98,6 +162,44 @@ def test_a_session_with_a_killed_node_ends_as_in_one_process(gate, cluster, pyte
     warm = gate(engine)
     warm[0].stdout.fnmatch_lines(["killed: 0"])
     assert outcome(*warm) == outcome(*alone)
+
+
+def lives(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_a_session_with_servers_on_nodes_that_are_killed_ends_as_in_one_process(
+    gate, cluster, pytester, started_servers
+):
+    """Once the server alone, once its node with it; no server is left."""
+    alone = gate("--gate-no-cache", "--gate-workers=1")
+    pytester.makeconftest(KILLING_SERVED)
+    served = gate(f"--gate-engine=ray+vllm:{cluster.address}")
+    served[0].stdout.fnmatch_lines(["killed: 2", "server: * requests, *"])
+    served[0].stderr.fnmatch_lines(["*RuntimeWarning: node *vllm serve ended with status 137*computed again"])
+    ended, ended_alone = outcome(*served), outcome(*alone)
+    # What a server computes in is unknown, so its findings can't say that these very answers come out again.
+    assert ended[1]["outcome"] == ended_alone[1]["outcome"]
+    assert (ended[0], *ended[2:]) == (ended_alone[0], *ended_alone[2:])
+    assert len(started_servers()) >= 3
+    end = time.monotonic() + 40
+    while any(map(lives, started_servers())) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(map(lives, started_servers()))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--gate-server=http://127.0.0.1:9/v1", "--gate-server: each node of the Ray cluster starts its own"),
+        ("--gate-server-args=-tp two", "--gate-server-args: -tp: found 'two'"),
+    ],
+)
+def test_what_nodes_with_servers_have_no_use_for_is_refused(gate, given, said):
+    refused(gate("--gate-engine=ray+vllm", given)[0], said)
 
 
 def test_a_cluster_that_is_not_there_is_refused_in_one_line(gate):

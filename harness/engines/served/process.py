@@ -1,6 +1,7 @@
 """Starts ``vllm serve`` for a session; it ends with the process, also where that is killed."""
 
 import atexit
+import math
 import os
 import re
 import shlex
@@ -26,7 +27,16 @@ _START_S = 1800.0
 _END_S = 40.0
 # The ranks that it can be started with.
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-_COMMAND = "vllm"
+COMMAND = "vllm"
+# Arguments that divide a model, or requests, among devices; their numbers multiply.
+_DIVIDING = {
+    "--tensor-parallel-size": "tensor",
+    "-tp": "tensor",
+    "--pipeline-parallel-size": "pipeline",
+    "-pp": "pipeline",
+    "--data-parallel-size": "data",
+    "-dp": "data",
+}
 # The last line of a traceback, as one of the server's processes writes it.
 _ERROR = re.compile(r"(?:\([\w ]+pid=\d+\) )?((?:\w+\.)*\w*(?:Error|Exception)(?:: .*)?)$")
 
@@ -35,6 +45,7 @@ _ERROR = re.compile(r"(?:\([\w ]+pid=\d+\) )?((?:\w+\.)*\w*(?:Error|Exception)(?
 class _StartedServer:
     url: str
     process: "subprocess.Popen[bytes]"
+    log: Path
     most_rank: int
     places: int
 
@@ -63,7 +74,7 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
         if known.process.poll() is None and known.most_rank >= rank and known.places >= places:
             return known.url
         _end(known.process)
-    command = shutil.which(_COMMAND)
+    command = shutil.which(COMMAND)
     if command is None:
         raise SettingsError(
             "--gate-engine vllm: vllm is not installed: pip install vllm, or name a server: --gate-server URL"
@@ -90,7 +101,7 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
     atexit.register(_end, process)
     url = f"http://127.0.0.1:{port}/v1"
     _wait_for(port, process, log)
-    _STARTED[key] = _StartedServer(url=url, process=process, most_rank=rank, places=places)
+    _STARTED[key] = _StartedServer(url=url, process=process, log=log, most_rank=rank, places=places)
     return url
 
 
@@ -123,8 +134,7 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     end = time.monotonic() + _START_S
     while time.monotonic() < end:
         if process.poll() is not None:
-            why = _cause(log.read_text("utf-8", "replace"))
-            raise EngineError(f"vllm serve ended with status {process.returncode}: {why} (see {log})")
+            raise EngineError(_ending(process, log))
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
@@ -133,6 +143,47 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
             return
     _end(process)
     raise EngineError(f"vllm serve does not listen after {_START_S / 60:.0f} minutes (see {log})")
+
+
+def _ending(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    why = _cause(log.read_text("utf-8", "replace"))
+    return f"vllm serve ended with status {process.returncode}: {why} (see {log})"
+
+
+def ending_of(url: str) -> str:
+    """How a server ended that was started here; empty while it goes on, and for other servers.
+
+    Args:
+        url: Its address.
+    """
+    ended = [each for each in _STARTED.values() if each.url == url and each.process.poll() is not None]
+    return _ending(ended[0].process, ended[0].log) if ended else ""
+
+
+def devices_of(arguments: str) -> int:
+    """How many devices a server takes.
+
+    Args:
+        arguments: As of ``start_server``.
+
+    Raises:
+        SettingsError: They can't be read.
+    """
+    sizes: dict[str, int] = {}
+    words = _split(arguments)
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        name, has_value, value = word.partition("=")
+        # vLLM takes both signs in a name.
+        kind = _DIVIDING.get(name.replace("_", "-"))
+        if kind is None:
+            continue
+        size = value if has_value else following
+        if not size.isdecimal() or int(size) < 1:
+            raise SettingsError(
+                f"--gate-server-args: {name}: found {size!r} (allowed: a whole number from 1)"
+            )
+        sizes[kind] = int(size)
+    return math.prod(sizes.values())
 
 
 def _cause(log: str) -> str:

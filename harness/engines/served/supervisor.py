@@ -3,6 +3,8 @@
 Runs as a program of its own: ``python supervisor.py COMMAND...`` with a pipe as its standard input, which the
 operating system closes when the process at the other end is gone. Handlers of that process would not do: they
 do not run when it is killed. The server has a session of its own, so that all its processes can be ended.
+What supervises it is no child of the process that wants it: some systems, Ray among them, kill a process's
+children together with it, and the server would be left.
 """
 
 import contextlib
@@ -44,6 +46,24 @@ def supervise(command: list[str], grace_s: float = _GRACE_S) -> int:
     return status if status >= 0 else 128 - status
 
 
+def supervise_from_a_child(command: list[str]) -> int:
+    """As ``supervise``, in a child of this process, which goes on when this one is killed.
+
+    Args:
+        command: The server's words.
+
+    Returns:
+        The server's exit status.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        sys.exit(supervise(command))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda asked, _: os.kill(child, asked))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def _wait_for_end(gone: threading.Event) -> None:
     while os.read(0, 4096):
         pass
@@ -56,4 +76,4 @@ def _signal(group: int, number: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(supervise(sys.argv[1:]))
+    sys.exit(supervise_from_a_child(sys.argv[1:]))

@@ -14,6 +14,7 @@ from harness.engines.served.engine import NO_DIVERGENCE, delivery, raise_failure
 from harness.engines.served.losses import ScoringText, loss_job, token_logprobs_job
 from harness.engines.served.next_token import NextToken, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
+from harness.engines.served.process import ending_of
 from harness.engines.served.reports import Reports, used
 from harness.engines.served.tokens import Reader, tokens_job
 from harness.engines.text_losses import option_ids
@@ -84,7 +85,7 @@ class VllmEngine:
             CasesFailedError: Some got no answer; all others were answered.
             EngineError: None got an answer.
         """
-        order = list(_turns([request.side for request in requests]))
+        order = list(turns([request.side for request in requests]))
         failures: dict[int, ServerError] = {}
         self._ask(order, lambda place: self._answer_job(requests[place]), on_batch, failures)
         if failures:
@@ -104,7 +105,7 @@ class VllmEngine:
             EngineError: No text was measured, for another reason.
         """
         unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
-        order = [place for place in _turns([request.side for request in requests]) if place not in unmeasured]
+        order = [place for place in turns([request.side for request in requests]) if place not in unmeasured]
         problems: dict[int, ServerError] = {}
         self._ask(order, lambda place: self._loss_job(requests[place]), on_batch, problems)
         for place, error in problems.items():
@@ -156,6 +157,11 @@ class VllmEngine:
             ServerError: The server gives no log-probabilities.
         """
         return [self._pool.ask(first_token_of_text(self._answer_job(request).body)) for request in requests]
+
+    @property
+    def ending(self) -> str:
+        """How the server ended that this process started; empty while it goes on."""
+        return ending_of(self._loaded.url)
 
     def close(self) -> None:
         """Unload the adapters that this engine loaded; they are loaded again when they are needed."""
@@ -238,8 +244,12 @@ def _directory(model: ModelRef) -> Path:
     return resolve_model(model.base_model, recorded=True)
 
 
-def _turns(sides: Sequence[str]) -> Iterator[int]:
-    """Indices of requests so that the sides take turns."""
+def turns(sides: Sequence[str]) -> Iterator[int]:
+    """Indices of requests so that the sides take turns.
+
+    Args:
+        sides: Each request's.
+    """
     by_side = [[place for place, other in enumerate(sides) if other == side] for side in dict.fromkeys(sides)]
     for places in zip_longest(*by_side):
         yield from (place for place in places if place is not None)

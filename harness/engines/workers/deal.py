@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from harness.errors import EngineError
+from harness.types import ServerUse
 
 # Most rows that are computed again together after their worker was lost.
 _SMALL = 8
@@ -23,11 +24,13 @@ class FinishedBatch:
     Attributes:
         found: Answers by index.
         failures: Why rows have no answer, by index.
+        use: How its server was used so far; None where it has none.
     """
 
     worker: int
     found: Mapping[int, Any]
     failures: Mapping[int, str]
+    use: ServerUse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

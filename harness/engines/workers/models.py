@@ -14,6 +14,7 @@ from harness.engines.workers.functions import (
 
 if TYPE_CHECKING:
     from harness.engines.library_faults import Batches
+    from harness.types import ServerUse
 
 
 class Models:
@@ -29,6 +30,11 @@ class Models:
         self._batches: Batches[Any] | None = None
         self._functions: list[tuple[FunctionKind, BatchFunction]] = []
         self.steps = 0
+
+    @property
+    def use(self) -> ServerUse | None:
+        """How their server was used so far; None where they have none."""
+        return None
 
     def load(self, sides: Any, plan: Any) -> tuple[Any, dict[str, float]]:
         """Load models.

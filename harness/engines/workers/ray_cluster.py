@@ -4,7 +4,6 @@ An actor on each GPU, or on each node without one, holds the weights once. What 
 comes, so that a preempted node costs its batches alone.
 """
 
-import socket
 import threading
 import time
 import warnings
@@ -16,20 +15,24 @@ from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
+from harness.engines.base import LossRequest
 from harness.engines.workers.deal import Event, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import WorkersEngine
-from harness.engines.workers.ray_nodes import LoadedNode, Node, Work, absolute, versions
-from harness.engines.workers.ray_watch import NodeWatch
-from harness.errors import EngineError, SettingsError, TunegateError, first_line
-from harness.types import ExecutionPlan, ModelRef
+from harness.engines.workers.ray_nodes import LoadedNode, Node, Work, absolute, libraries_of, versions
+from harness.engines.workers.ray_reservations import connect, reservations
+from harness.engines.workers.ray_watch import PULSE, NodeWatch
+from harness.engines.workers.served_models import unmeasured_apart, with_uses
+from harness.errors import EngineError, InputError, SettingsError, TunegateError, first_line
+from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 _POLL_S = 1.0
-_CONNECTED_WITHIN_S = 10.0
 # A node whose processors or GPU others have reserved for so long is left out.
 _FREE_WITHIN_S = 60.0
 # How long a lost node's replacement may take while no other node is left.
 _REPLACED_WITHIN_S = 300.0
+# The same where it starts a server.
+_SERVED_WITHIN_S = 1800.0
 _REPLACEMENTS_PER_NODE = 3
 
 
@@ -42,6 +45,7 @@ class _Member:
         resources: What it reserves.
         workers: How many batches at a time; 0 until it is ready for the job.
         used: Its workers that have a number in this job.
+        replaces: Whether it is in place of a lost one.
     """
 
     actor: Any
@@ -49,6 +53,7 @@ class _Member:
     resources: Mapping[str, Any]
     workers: int = 0
     used: set[int] = field(default_factory=set)
+    replaces: bool = False
 
 
 def open_ray(
@@ -69,13 +74,13 @@ def open_ray(
     """
     if find_spec("ray") is None:
         raise SettingsError("--gate-engine ray: ray is not installed: pip install 'tunegate[ray]'")
-    started = _connect(address)
+    started = connect(address)
     work = Work(
         sides={side: absolute(model) for side, model in sides.items()},
         plan=plan,
         wanted=wanted,
         weight_bytes=weight_bytes,
-        versions=versions(),
+        versions=versions(libraries_of(plan)),
     )
     cluster = _Cluster(work)
     try:
@@ -84,30 +89,6 @@ def open_ray(
         cluster.end(started=started)
         raise
     return RayEngine(cluster, started=started)
-
-
-def _connect(address: str) -> bool:
-    """Join a cluster, or start one on this machine; whether this call did."""
-    import ray
-
-    if ray.is_initialized():
-        return False
-    named = f"ray:{address}" if address else "ray"
-    try:
-        host, _, port = address.rpartition(":")
-        if host and port.isdecimal() and "/" not in host:
-            # Ray tries for minutes.
-            socket.create_connection((host, int(port)), _CONNECTED_WITHIN_S).close()
-        ray.init(
-            address=address or None,
-            configure_logging=False,
-            log_to_driver=False,
-            include_dashboard=None if address else False,
-            namespace="tunegate",
-        )
-    except Exception as error:  # Ray raises many kinds
-        raise SettingsError(f"--gate-engine {named}: no cluster answers: {first_line(error)}") from error
-    return True
 
 
 class RayEngine(WorkersEngine):
@@ -132,8 +113,18 @@ class RayEngine(WorkersEngine):
         on_batch: Callable[[Mapping[int, Any]], None],
     ) -> None:
         transport = _Transport(self._cluster, kind, list(requests))
-        batches, most = transport.prepare()
-        self._deal(batches, most, requests, on_batch, lambda _: transport)
+        try:
+            batches, most = transport.prepare()
+            self._deal(batches, most, requests, on_batch, lambda _: transport)
+        finally:
+            self.plan = with_uses(self.plan, self._cluster.uses.values())
+
+    def losses(
+        self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
+    ) -> None:
+        """As an Engine's; a node with a server may give none of some texts."""
+        with unmeasured_apart(on_batch) as measured:
+            self.compute("losses", requests, measured)
 
 
 class _Cluster:
@@ -143,6 +134,7 @@ class _Cluster:
         self.work = work
         self.members: list[_Member] = []
         self.watch = NodeWatch()
+        self.uses: dict[_Member, ServerUse] = {}
         self._replacements = 0
 
     def start(self) -> None:
@@ -153,10 +145,7 @@ class _Cluster:
         """
         import ray
 
-        self.members = [self._member(node, resources) for node, resources in self._places()]
-        if not self.members:
-            what = "processors" if self.work.plan.device == "cpu" else "GPUs"
-            raise SettingsError(f"--gate-engine ray: no node of the cluster has {what}")
+        self.members = [self._member(node, resources) for node, resources in reservations(self.work.plan)]
         self._leave_busy_ones()
         try:
             replies = self._replies({member.actor.load.remote(self.work): member for member in self.members})
@@ -210,21 +199,6 @@ class _Cluster:
                 stacklevel=2,
             )
 
-    def _places(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Nodes by their identity, once for each GPU, and what an actor there reserves."""
-        import ray
-
-        found: list[tuple[str, Mapping[str, Any]]] = []
-        for node in ray.nodes():
-            if not node["Alive"]:
-                continue
-            cores, gpus = int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0))
-            if self.work.plan.device == "cpu":
-                found += [(node["NodeID"], {"num_cpus": cores})] if cores else []
-            else:
-                found += [(node["NodeID"], {"num_cpus": min(1, cores), "num_gpus": 1})] * gpus
-        return found
-
     def _member(self, node: str | None, resources: Mapping[str, Any]) -> _Member:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -234,8 +208,9 @@ class _Cluster:
         options = {**resources, "max_concurrency": max(cores, self.work.wanted or 0) + 1, "max_restarts": 0}
         if node is not None:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
-        actor = ray.remote(Node).options(**options).remote(cores)
-        return _Member(actor=actor, name=node[:8] if node else "(a replacement)", resources=resources)
+        actor = ray.remote(concurrency_groups={PULSE: 1})(Node).options(**options).remote(cores)
+        name = node[:8] if node else "(a replacement)"
+        return _Member(actor=actor, name=name, resources=resources, replaces=node is None)
 
     def replace(self, member: _Member) -> _Member | None:
         """An actor in place of a lost one, wherever there is room; None after too many.
@@ -322,7 +297,8 @@ class _Transport:
         ready = any(member.workers for member in self._cluster.members)
         if ready or (self._preparing and not self._last):
             return
-        if not self._preparing or time.monotonic() - self._lost_at > _REPLACED_WITHIN_S:
+        within_s = _REPLACED_WITHIN_S if self._cluster.work.plan.server is None else _SERVED_WITHIN_S
+        if not self._preparing or time.monotonic() - self._lost_at > within_s:
             raise EngineError(f"no node of the Ray cluster is left: {self._last}")
 
     def wait(self) -> list[Event]:
@@ -340,7 +316,6 @@ class _Transport:
             events += self._taken(reference)
         busy = {*self._preparing.values(), *(self._workers[worker][0] for worker in self._running.values())}
         for member, reason in self._cluster.watch.standing(busy).items():
-            ray.kill(member.actor)
             events += self._node_lost(member, reason)
         return events
 
@@ -358,9 +333,10 @@ class _Transport:
             reply = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             cause = _cause(error)
-            if worker is None:
+            # What a lost one leaves behind, such as memory of a GPU, may be in a replacement's way.
+            if isinstance(cause, InputError) or (worker is None and not member.replaces):
                 raise cause from error
-            return self._node_lost(member, first_line(cause))
+            return self._node_lost(member, str(cause))
         except ray.exceptions.RayError as error:
             return self._node_lost(member, first_line(error))
         if worker is None:
@@ -369,16 +345,28 @@ class _Transport:
         if isinstance(reply, LostWorker):
             self.end(worker)
             return [replace(reply, worker=worker, reason=f"node {member.name}: {reply.reason}")]
+        self._note_use(member, reply.use)
         return [replace(reply, worker=worker)]
 
-    def _ready(self, member: _Member, rows: Sequence[Sequence[int]], workers: int) -> None:
+    def _ready(
+        self, member: _Member, rows: Sequence[Sequence[int]], workers: int, use: ServerUse | None
+    ) -> None:
         if self._rows and list(map(list, rows)) != list(map(list, self._rows)):
             raise EngineError(f"node {member.name} of the Ray cluster divides the requests differently")
         self._rows = rows
         member.workers = workers
+        self._note_use(member, use)
+
+    def _note_use(self, member: _Member, use: ServerUse | None) -> None:
+        if use is not None:
+            self._cluster.uses[member] = use
 
     def _node_lost(self, member: _Member, reason: str) -> list[Event]:
         """All workers of a node are lost; another one is asked for in its place."""
+        import ray
+
+        # One whose call failed is still there, and holds what its replacement needs.
+        ray.kill(member.actor)
         self._last, self._lost_at = f"node {member.name}: {reason}", time.monotonic()
         gone = [worker for worker, (of, _) in self._workers.items() if of is member]
         for calls in (self._running, self._preparing):

@@ -1,24 +1,28 @@
 """What runs on a node of a Ray cluster: the models, loaded once, and the workers that share them.
 
 A node with a GPU computes in the actor's own process, one with processors alone by forked workers, as on this
-machine. Batches, keys and texts are those of one process.
+machine. Batches, keys and texts are those of one process. Or it starts a server, and asks that.
 """
 
 import platform
+import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
+from harness.engines.base import SERVED
 from harness.engines.open import describe_own
+from harness.engines.served.process import COMMAND
 from harness.engines.workers.choose import available_bytes, chosen_workers
 from harness.engines.workers.deal import FinishedBatch, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import LocalTransport, Template
 from harness.engines.workers.models import Models
-from harness.errors import ModelError, SettingsError
-from harness.types import ExecutionPlan, ModelRef
+from harness.engines.workers.served_models import ServedModels
+from harness.errors import EngineError, ModelError, SettingsError
+from harness.types import ExecutionPlan, ModelRef, ServerUse
 from tunegate.project import user_path
 
 # Texts depend on these; a node with others would answer differently from this machine.
@@ -104,9 +108,11 @@ class Node:
             return self._loaded
 
     def _load(self, work: Work) -> LoadedNode:
-        refuse_other_versions(work.versions, versions())
+        refuse_other_versions(work.versions, versions(work.versions))
         for model in work.sides.values():
             refuse_other_files(model)
+        if work.plan.engine in SERVED:
+            return self._start_server(work)
         if work.plan.device == "cpu":
             self._template = Template()
             plan, changes = self._template.call("load", dict(work.sides), work.plan)
@@ -118,9 +124,22 @@ class Node:
         self._models.count_steps()
         return LoadedNode(plan=plan, changes=changes, workers=1)
 
+    def _start_server(self, work: Work) -> LoadedNode:
+        if shutil.which(COMMAND) is None:
+            raise SettingsError(
+                f"node {platform.node()} of the Ray cluster has no command {COMMAND}: pip install {COMMAND}"
+            )
+        models = ServedModels()
+        try:
+            plan, changes = models.load(work.sides, work.plan)
+        except EngineError as error:
+            raise EngineError(f"node {platform.node()} of the Ray cluster: {error}") from error
+        self._models = models
+        return LoadedNode(plan=plan, changes=changes, workers=1)
+
     def prepare(
         self, work: Work, kind: str | FunctionKind, requests: Sequence[Any], workers: int
-    ) -> tuple[Sequence[Sequence[int]], int]:
+    ) -> tuple[Sequence[Sequence[int]], int, ServerUse | None]:
         """Load the models, unless they are, and divide requests into batches.
 
         Args:
@@ -130,7 +149,7 @@ class Node:
             workers: Number of all nodes' workers.
 
         Returns:
-            The indices of each batch's requests, and the number of workers here.
+            The indices of each batch's requests, the number of workers here, and how the server was used.
         """
         loaded = self.load(work)
         if isinstance(kind, FunctionKind):
@@ -138,9 +157,9 @@ class Node:
         with self._lock:
             self._counts_steps = kind in ("answers", "losses")
             if self._models is not None:
-                return self._models.prepare(kind, requests, workers), loaded.workers
+                return self._models.prepare(kind, requests, workers), loaded.workers, self._models.use
             self._transports, self._idle = {}, {}
-            return self._forking.call("prepare", kind, list(requests), workers), loaded.workers
+            return self._forking.call("prepare", kind, list(requests), workers), loaded.workers, None
 
     def compute(self, slot: int, batch: Sequence[int]) -> FinishedBatch | LostWorker:
         """Answer a batch of what was prepared.
@@ -155,7 +174,7 @@ class Node:
                 found, failures = self._models.answer(batch)
             finally:
                 self._in_step = False
-            return FinishedBatch(worker=slot, found=found, failures=failures)
+            return FinishedBatch(worker=slot, found=found, failures=failures, use=self._models.use)
         return replace(self._by_fork(slot, batch), worker=slot)
 
     @property
@@ -177,6 +196,15 @@ class Node:
         if isinstance(event, FinishedBatch):
             self._idle[slot] = worker
         return event
+
+
+def libraries_of(plan: ExecutionPlan) -> tuple[str, ...]:
+    """The libraries that decide texts, and Python.
+
+    Args:
+        plan: How texts are computed.
+    """
+    return ("python", *_LIBRARIES, *([COMMAND] if plan.engine in SERVED else []))
 
 
 def versions(libraries: Iterable[str] = ("python", *_LIBRARIES)) -> dict[str, str]:

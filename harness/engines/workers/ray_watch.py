@@ -8,7 +8,10 @@ from typing import Any, Protocol
 from harness.engines.workers import local
 
 _POLL_S = 1.0
-# So many polls may pass while a GPU computes one step: it may read the prompts of a whole batch.
+# The group of an actor's calls that asks for its pulse.
+PULSE = "pulse"
+# So many polls may pass while a GPU computes one step: it may read the prompts of a whole batch. Or until the
+# next reply of a server.
 STEP_POLLS = 600
 
 
@@ -69,7 +72,7 @@ def _poll(node: NodeWithActor, seen: _PulseRecord) -> str:
     import ray
 
     if seen.asked is None:
-        seen.asked = node.actor.pulse.remote()
+        seen.asked = _asked(node)
     elif not ray.wait([seen.asked], timeout=0)[0]:
         seen.silent += seen.pulse is not None
     else:
@@ -78,9 +81,14 @@ def _poll(node: NodeWithActor, seen: _PulseRecord) -> str:
         except ray.exceptions.RayError:
             pulse = None  # it has ended: its calls tell
         seen.same = seen.same + 1 if pulse == seen.pulse else 0
-        seen.asked, seen.pulse, seen.silent = node.actor.pulse.remote(), pulse, 0
+        seen.asked, seen.pulse, seen.silent = _asked(node), pulse, 0
     if seen.silent >= local.HUNG_POLLS:
         return f"answered nothing for {local.HUNG_POLLS * _POLL_S:.0f} s and was ended"
     if seen.same >= STEP_POLLS:
-        return f"computed one step for {STEP_POLLS * _POLL_S:.0f} s and was ended"
+        return f"made no progress for {STEP_POLLS * _POLL_S:.0f} s and was ended"
     return ""
+
+
+def _asked(node: NodeWithActor) -> Any:
+    """Ask a node in a thread that its other calls, such as some of several jobs that wait, don't take."""
+    return node.actor.pulse.options(concurrency_group=PULSE).remote()

@@ -85,6 +85,19 @@ def test_it_ends_with_the_process_that_wants_it(place, number):
     assert all_ended(found)
 
 
+def test_it_ends_also_where_the_children_of_the_process_are_killed_with_it(place):
+    """As Ray does with an actor's."""
+    line = [sys.executable, "-c", WANTS, *supervised(place)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE) as wants:
+        assert wants.stdout.readline() == b"started\n"
+        found = processes(place)
+        children = Path(f"/proc/{wants.pid}/task/{wants.pid}/children").read_text().split()
+        assert len(children) == 1
+        for process in (*map(int, children), wants.pid):
+            os.kill(process, signal.SIGKILL)
+    assert all_ended(found)
+
+
 @pytest.mark.parametrize("ask", ["its input ends", "a signal"])
 def test_it_ends_when_it_is_asked_to(place, ask):
     with subprocess.Popen(supervised(place), stdin=subprocess.PIPE) as running:

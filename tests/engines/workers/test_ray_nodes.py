@@ -14,7 +14,7 @@ from tests.engines.workers.test_local import ASKED
 def test_the_pulse_of_a_node_stands_only_while_its_gpu_computes_one_step():
     """A number that stays for minutes is a step that never ends."""
     entered, go_on = threading.Event(), threading.Event()
-    models = SimpleNamespace(steps=1, prepare=lambda *_: [[0]])
+    models = SimpleNamespace(steps=1, use=None, prepare=lambda *_: [[0]])
 
     def answer(batch):
         entered.set()

@@ -1,0 +1,99 @@
+"""Where a Ray cluster is, and what the actors on its nodes reserve."""
+
+import socket
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from harness.engines.served.process import devices_of
+from harness.errors import SettingsError, first_line
+from harness.types import ExecutionPlan, ServerUse
+
+_CONNECTED_WITHIN_S = 10.0
+# A node by its identity, and what an actor there reserves.
+Reservation: TypeAlias = tuple[str, Mapping[str, Any]]
+
+
+def connect(address: str) -> bool:
+    """Join a cluster, or start one on this machine; whether this call did.
+
+    Args:
+        address: The cluster's; empty joins the one of RAY_ADDRESS, or starts one on this machine.
+
+    Raises:
+        SettingsError: None answers.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return False
+    named = f"ray:{address}" if address else "ray"
+    try:
+        host, _, port = address.rpartition(":")
+        if host and port.isdecimal() and "/" not in host:
+            # Ray tries for minutes.
+            socket.create_connection((host, int(port)), _CONNECTED_WITHIN_S).close()
+        ray.init(
+            address=address or None,
+            configure_logging=False,
+            log_to_driver=False,
+            include_dashboard=None if address else False,
+            namespace="tunegate",
+        )
+    except Exception as error:  # Ray raises many kinds
+        raise SettingsError(f"--gate-engine {named}: no cluster answers: {first_line(error)}") from error
+    return True
+
+
+def reservations(plan: ExecutionPlan) -> list[Reservation]:
+    """Where actors compute: on each node with processors, on each GPU, or on each group of GPUs for a server.
+
+    Args:
+        plan: How they compute.
+
+    Raises:
+        SettingsError: The cluster has no node that can compute so.
+    """
+    import ray
+
+    nodes = [
+        (
+            str(node["NodeID"]),
+            int(node["Resources"].get("CPU", 0)),
+            int(node["Resources"].get("GPU", 0)),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    most = max((gpus for *_, gpus in nodes), default=0)
+    group = 1
+    if plan.server is not None:
+        group = _group(plan.server, most)
+    if group and (plan.server is not None or plan.device != "cpu"):
+        found: list[Reservation] = []
+        for node, cores, gpus in nodes:
+            found += [(node, {"num_cpus": min(1, cores), "num_gpus": group})] * (gpus // group)
+    else:
+        found = [(node, {"num_cpus": cores}) for node, cores, _ in nodes if cores]
+    if not found:
+        what = "GPUs" if group and plan.device != "cpu" else "processors"
+        raise SettingsError(f"--gate-engine ray: no node of the cluster has {what}")
+    return found
+
+
+def _group(use: ServerUse, most: int) -> int:
+    """How many GPUs a server takes; 0 in a cluster without GPUs, where it computes on a node's processors.
+
+    Args:
+        use: How it is started.
+        most: The largest number of GPUs of one node.
+
+    Raises:
+        SettingsError: No node has so many.
+    """
+    group = devices_of(use.arguments)
+    if most and group > most:
+        raise SettingsError(
+            f"--gate-engine ray+vllm: --gate-server-args ask for {group} GPUs of one node, and no node of "
+            f"the cluster has more than {most}"
+        )
+    return group if most else 0

@@ -1,0 +1,176 @@
+"""The models of a node of a cluster that runs a server with vLLM's API, and the batches that it asks for.
+
+The server shares its device among requests as they come, so that a batch is only what is lost with the node.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.engines.workers.functions import FunctionKind
+from harness.engines.workers.models import Models
+from harness.errors import CasesFailedError, EngineError, InputError, TextsUnmeasuredError
+from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
+
+# Most requests of a batch: some rounds of those that a server is sent at a time.
+_BATCH = 64
+_TICK_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class UnmeasuredText:
+    """A text that a server gives no losses for.
+
+    Attributes:
+        reason: Why.
+    """
+
+    reason: str
+
+
+class ServedModels(Models):
+    """The models behind a server that this process starts; ``steps`` counts its replies."""
+
+    def __init__(self) -> None:
+        """Nothing is started yet."""
+        super().__init__()
+        self._kind: str | FunctionKind = ""
+        self._requests: Sequence[Any] = ()
+        # Asks while this thread watches the server.
+        self._asking = ThreadPoolExecutor(1)
+
+    def load(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> tuple[Any, dict[str, float]]:
+        """Start the server, and check that it applies the adapters.
+
+        Args:
+            sides: The models by side.
+            plan: How they are asked.
+
+        Returns:
+            The plan as it is followed, and each adapter's change of its base.
+        """
+        from harness.engines.open import open_sides
+
+        self._engine = open_sides(sides, plan)
+        adapters = [side for side, model in sides.items() if model.adapter_dir is not None]
+        changes = {side: self._engine.largest_logit_change(side) for side in adapters}
+        return self._engine.plan, changes
+
+    @property
+    def use(self) -> ServerUse | None:
+        """How the server was used so far."""
+        plan: ExecutionPlan = self._engine.plan
+        return plan.server
+
+    def prepare(
+        self, kind: str | FunctionKind, requests: Sequence[Any], workers: int
+    ) -> Sequence[Sequence[int]]:
+        """As of all models: batches in which the sides take turns, one or more for each server.
+
+        Args:
+            kind: As of all models.
+            requests: The requests.
+            workers: Number of all nodes' servers.
+        """
+        from harness.engines.served.vllm import turns
+
+        self._kind, self._requests = kind, requests
+        if isinstance(kind, FunctionKind):
+            return super().prepare(kind, requests, workers)
+        order = list(turns([request.side for request in requests]))
+        size = max(1, min(_BATCH, -(-len(order) // workers)))
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def answer(self, batch: Sequence[int]) -> tuple[dict[int, Any], dict[int, str]]:
+        """As of all models.
+
+        Raises:
+            InputError: No request of this session can be answered.
+            EngineError: The server has ended.
+        """
+        if isinstance(self._kind, FunctionKind):
+            return super().answer(batch)
+        asking = self._asking.submit(self._ask, batch)
+        while not wait([asking], timeout=_TICK_S).done:
+            self._require_server()
+        if asking.exception() is not None:
+            self._require_server()
+        return asking.result()
+
+    def _require_server(self) -> None:
+        ending = self._engine.engine.ending
+        if ending:
+            raise EngineError(ending)
+
+    def _ask(self, batch: Sequence[int]) -> tuple[dict[int, Any], dict[int, str]]:
+        found: dict[int, Any] = {}
+        requests = [self._requests[row] for row in batch]
+
+        def keep(answers: Mapping[int, Any]) -> None:
+            self.steps += len(answers)
+            found.update({batch[place]: answer for place, answer in answers.items()})
+
+        ask = self._engine.generate if self._kind == "answers" else self._engine.losses
+        failures: dict[int, str] = {}
+        try:
+            ask(requests, keep)
+        except TextsUnmeasuredError as error:
+            found.update({batch[place]: UnmeasuredText(why) for place, why in error.reasons.items()})
+        except CasesFailedError as error:
+            failures = {batch[place]: why for place, why in error.failures.items()}
+        except InputError:
+            raise
+        except EngineError as error:
+            # It names the first of them.
+            failures = {row: str(error) for row in batch if row not in found}
+        return found, failures
+
+
+@contextmanager
+def unmeasured_apart(
+    on_batch: Callable[[Mapping[int, TextLoss]], None],
+) -> Iterator[Callable[[Mapping[int, TextLoss | UnmeasuredText]], None]]:
+    """Pass on the losses of texts that were measured, and raise for the others at the end.
+
+    Args:
+        on_batch: Called with the losses.
+
+    Raises:
+        TextsUnmeasuredError: Texts were not measured.
+    """
+    unmeasured: dict[int, str] = {}
+
+    def split(batch: Mapping[int, TextLoss | UnmeasuredText]) -> None:
+        unmeasured.update({row: one.reason for row, one in batch.items() if isinstance(one, UnmeasuredText)})
+        on_batch({row: one for row, one in batch.items() if not isinstance(one, UnmeasuredText)})
+
+    yield split
+    if unmeasured:
+        raise TextsUnmeasuredError(unmeasured)
+
+
+def with_uses(plan: ExecutionPlan, uses: Iterable[ServerUse]) -> ExecutionPlan:
+    """The plan, with what all servers together were asked and reported.
+
+    Args:
+        plan: As one node follows it.
+        uses: How each server was used.
+    """
+    all_uses = list(uses)
+    if plan.server is None or not all_uses:
+        return plan
+    total = replace(
+        plan.server,
+        requests=sum(use.requests for use in all_uses),
+        retried=sum(use.retried for use in all_uses),
+        prompt_tokens=sum(use.prompt_tokens for use in all_uses),
+        completion_tokens=sum(use.completion_tokens for use in all_uses),
+        cost=None if plan.server.prices is None else sum(use.cost or 0.0 for use in all_uses),
+        reported=tuple(sorted({name for use in all_uses for name in use.reported})),
+        fingerprints=tuple(sorted({found for use in all_uses for found in use.fingerprints})),
+        unmeasured=next((use.unmeasured for use in all_uses if use.unmeasured), ""),
+        notes=tuple(dict.fromkeys(note for use in all_uses for note in use.notes)),
+    )
+    return replace(plan, server=total)

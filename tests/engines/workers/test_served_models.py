@@ -1,0 +1,105 @@
+"""What a node with a server answers, and what it tells of it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from harness.engines.workers.served_models import ServedModels, UnmeasuredText, unmeasured_apart, with_uses
+from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
+from harness.types import ExecutionPlan, ServerUse
+
+REQUESTS = [SimpleNamespace(side=side, key=f"{side}{number}") for side in "ab" for number in range(5)]
+PLAN = ExecutionPlan(
+    engine="vllm", dtype="unknown", device="server", batch_tokens=1, server=ServerUse(prices=(1.0, 2.0))
+)
+
+
+class FaultyEngine:
+    """An engine that asks a server; a fault is raised after the first of the answers."""
+
+    def __init__(self):
+        self.engine = SimpleNamespace(ending="")
+        self.fault = None
+
+    def generate(self, requests, on_batch):
+        for place, request in enumerate(requests):
+            if place and self.fault is not None:
+                raise self.fault
+            on_batch({place: request.key})
+
+    losses = generate
+
+
+@pytest.fixture
+def asked():
+    return FaultyEngine()
+
+
+@pytest.fixture
+def models(asked):
+    made = ServedModels()
+    made._engine = asked
+    return made
+
+
+def test_each_server_gets_a_batch_in_which_the_sides_take_turns(models):
+    batches = models.prepare("answers", REQUESTS, 3)
+    assert batches == [[0, 5, 1, 6], [2, 7, 3, 8], [4, 9]]
+    assert models.answer(batches[0]) == ({0: "a0", 5: "b0", 1: "a1", 6: "b1"}, {})
+    assert models.steps == 4
+    many = models.prepare("answers", REQUESTS * 30, 2)
+    assert max(map(len, many)) == 64
+    assert sorted(row for batch in many for row in batch) == list(range(300))
+
+
+@pytest.mark.parametrize(
+    ("fault", "found", "failures"),
+    [
+        (CasesFailedError({1: "b0: too long"}), {0: "a0"}, {5: "b0: too long"}),
+        (EngineError("a1: out of memory"), {0: "a0"}, {5: "a1: out of memory", 1: "a1: out of memory"}),
+        (TextsUnmeasuredError({1: "no echo"}), {0: "a0", 5: UnmeasuredText("no echo")}, {}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_fails_is_told_by_request(models, asked, fault, found, failures):
+    models.prepare("losses", REQUESTS, 1)
+    asked.fault = fault
+    assert models.answer([0, 5, 1]) == (found, failures)
+
+
+def test_what_ends_the_session_is_raised(models, asked):
+    models.prepare("answers", REQUESTS, 1)
+    asked.fault = ModelError("other weights answered than before")
+    with pytest.raises(ModelError, match="other weights"):
+        models.answer([0, 1])
+
+
+def test_a_server_that_has_ended_is_no_fault_of_the_requests(models, asked):
+    models.prepare("answers", REQUESTS, 1)
+    asked.fault = ModelError("is the server running?")
+    asked.engine.ending = "vllm serve ended with status 137"
+    with pytest.raises(EngineError, match="ended with status 137"):
+        models.answer([0, 1])
+
+
+def test_texts_without_losses_are_told_at_the_end():
+    found = {}
+
+    def measure():
+        with unmeasured_apart(found.update) as split:
+            split({3: UnmeasuredText("no echo"), 2: "loss"})
+            split({1: "loss"})
+
+    with pytest.raises(TextsUnmeasuredError) as raised:
+        measure()
+    assert raised.value.reasons == {3: "no echo"}
+    assert found == {1: "loss", 2: "loss"}
+
+
+def test_the_use_of_all_servers_is_added_up():
+    one = ServerUse(requests=3, retried=1, prompt_tokens=5, completion_tokens=7, cost=0.25, reported=("b",))
+    two = ServerUse(requests=4, prompt_tokens=50, cost=0.5, reported=("a", "b"), unmeasured="no echo")
+    total = with_uses(PLAN, [one, two]).server
+    assert (total.requests, total.retried, total.prompt_tokens, total.completion_tokens) == (7, 1, 55, 7)
+    assert (total.cost, total.reported, total.unmeasured) == (0.75, ("a", "b"), "no echo")
+    assert with_uses(PLAN, []) == PLAN
