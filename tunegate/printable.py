@@ -7,6 +7,7 @@ and a line never begins with a command of a CI service (``::error::``).
 import re
 import sys
 from collections.abc import Callable, Iterable
+from typing import TextIO
 
 # Control characters except tab and line feed, bidirectional overrides, invisible characters, and lone
 # surrogates, which can't be written to a file. Joiners (U+200C, U+200D) stay: words and emoji need them.
@@ -16,6 +17,8 @@ _HIDDEN = re.compile(
 )
 # Below, two or three decimals show too little: an answer that costs 0.000002 would cost 0.00.
 _SMALL = 0.01
+# What is smaller comes from rounding.
+_ROUNDING = 1e-15
 _SMALLEST_P = 1e-15
 _HALF = re.compile("[\ud800-\udfff]")
 _NAMES = {"\0": "NUL", "\a": "BEL", "\b": "BS", "\n": "LF", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
@@ -51,7 +54,17 @@ def form_of(figures: Iterable[float], decimals: int) -> str:
         figures: The figures.
         decimals: Digits after the point.
     """
-    return ".3g" if 0 < max(map(abs, figures)) < _SMALL else f".{decimals}f"
+    return ".3g" if _ROUNDING < max(map(abs, figures)) < _SMALL else f".{decimals}f"
+
+
+def figure_of(value: float, decimals: int) -> str:
+    """One figure, in the form of :func:`form_of`.
+
+    Args:
+        value: The figure.
+        decimals: Digits after the point.
+    """
+    return f"{value:{form_of((value,), decimals)}}"
 
 
 def p_of(value: float) -> str:
@@ -63,15 +76,16 @@ def p_of(value: float) -> str:
     return f"p={value:.2g}" if value >= _SMALLEST_P else f"p<{_SMALLEST_P:.0e}"
 
 
-def say(text: object, *, err: bool = False, end: str = "\n") -> None:
+def say(text: object, *, err: bool = False, end: str = "\n", to: TextIO | None = None) -> None:
     """Print a text through the escape, at once.
 
     Args:
         text: The text, or a value with one.
         err: Print to standard error.
         end: What follows it.
+        to: Another stream, such as the process's own where pytest captures both.
     """
-    print(printable(str(text)), file=sys.stderr if err else sys.stdout, end=end, flush=True)
+    print(printable(str(text)), file=to or (sys.stderr if err else sys.stdout), end=end, flush=True)
 
 
 def say_command(line: str, write: Callable[[str], object] = print) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.errors import SettingsError
-from harness.types import MetricFacts
+from harness.types import LARGEST_VALUE, MetricFacts
 
 _OPTION = "--metric"
 _SCALE = re.compile(r"([^.=]*(?:\.\d+)?)\.\.(.*)")
@@ -78,8 +78,8 @@ def _number(text: str, whole: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise SettingsError(f"{_OPTION} {whole!r}: {text!r} is not a number")
+    if not abs(value) <= LARGEST_VALUE:
+        raise SettingsError(f"{_OPTION} {whole!r}: {text!r} is not a number up to {LARGEST_VALUE:g}")
     return value
 
 

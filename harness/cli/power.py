@@ -27,7 +27,7 @@ from harness.studies.set_power import HARM, MetricPower, SetPower, power_of_set
 from harness.types import GoldenSet
 from harness.types.golden import ALPHA
 from harness.types.storage import to_json
-from tunegate.printable import say
+from tunegate.printable import figure_of, say
 from tunegate.project import command_project
 
 
@@ -118,8 +118,8 @@ def _print(
     for row in found:
         if endless := [metric for metric, of_metric in row.metrics.items() if of_metric.endless]:
             console.print(
-                f"{row.name} {', '.join(endless)}: the scale has no end, so what is detected depends on the "
-                "baseline's mean, as does how often it passes: here with a margin as a share of that mean.",
+                f"{row.name} {', '.join(endless)}: the scale has no end, so what is detected and how often "
+                "an equal model passes depend on the baseline's mean, which no model has shown yet.",
                 highlight=False,
             )
         if row.unscored:
@@ -155,7 +155,9 @@ def _together(found: list[SetPower]) -> str:
     chances = [0.0 if row.unscored else chance for row in found for chance in row.chances]
     if len(chances) < 2:
         return ""
-    what = "gated metrics" if any(row.metrics for row in found) else "sets"
+    further = [each for row in found for each in row.metrics.values()]
+    what = "gated metrics" if further else "sets"
+    what += " with a known chance" if any(each.pass_chance is None for each in further) else ""
     return (
         f" All {len(chances)} {what} of an equal model pass together in {math.prod(chances):.0%} if they are "
         f"independent, in {min(chances):.0%} at most."
@@ -187,18 +189,17 @@ def power_table(found: list[SetPower]) -> Table:
             table.add_row(
                 row.name,
                 _cases(row.cases, row.units),
-                f"{row.margin:.2f}",
+                figure_of(row.margin, 2),
                 detectable_range(row.detectable_drop, row.detectable_cluster_drop),
                 f"{row.pass_chance:.0%}",
                 _needed(row.units_if_equal, row),
                 _needed(row.units_if_fallen, row),
             )
         for metric, of_metric in row.metrics.items():
-            cases, margin = _cases(of_metric.cases, of_metric.units), f"{of_metric.margin:.2f}"
-            table.add_row(
-                f"{row.name} {metric}", cases, margin, _detects(of_metric), f"{of_metric.pass_chance:.0%}"
-            )
-        if not row.chances:
+            passes = "unknown" if of_metric.pass_chance is None else f"{of_metric.pass_chance:.0%}"
+            cases, margin = _cases(of_metric.cases, of_metric.units), figure_of(of_metric.margin, 2)
+            table.add_row(f"{row.name} {metric}", cases, margin, _detects(of_metric), passes)
+        if row.pass_chance is None and not row.metrics:
             table.add_row(row.name, "", "", "nothing is gated")
     return table
 

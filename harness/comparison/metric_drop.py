@@ -33,7 +33,7 @@ from harness.statistics.detectable_repeated_drops import (
     detectable_repeated_clusters,
     detectable_repeated_drop,
 )
-from harness.statistics.paired_binary import Trials, mcnemar_p, stratified_p, tango_interval
+from harness.statistics.paired_binary import Trials, above_zero, mcnemar_p, stratified_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_that_settle, rates_seen
 from harness.statistics.power import (
@@ -90,7 +90,7 @@ def compare_metric(
         drop=drop,
         high_unseen=high_unseen,
         population="sample" if of_cases is None else "cases",
-        p_value=p_value,
+        p_value=above_zero(p_value),
         lost=_moved(paired, 1),
         gained=_moved(paired, -1),
         minimum_detectable_drop=smallest_detectable(paired, (1 - confidence) / 2) if detectable else None,

@@ -24,6 +24,7 @@ from harness.statistics.clustered_drop import detectable_drop_of_cases, detectab
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import weighted_holm
 from harness.types import (
+    LARGEST_VALUE,
     GateVerdict,
     GoldenSet,
     Interval,
@@ -148,7 +149,9 @@ def _unit(metric: PairedMetric) -> float:
         return 1.0
     length = metric.most - metric.least
     if not math.isfinite(length):
-        length = unit_of_scale(metric)
+        # However small the baseline's mean is, the squares of what moved are still numbers.
+        furthest = max(map(abs, (*metric.candidate, *metric.baseline)))
+        length = max(unit_of_scale(metric), furthest / LARGEST_VALUE)
     return math.ldexp(1.0, math.frexp(length)[1] - 1)
 
 

@@ -14,6 +14,7 @@ from harness.statistics.classification import costliest_labels, label_counts, ma
 from harness.statistics.clustered_drop import counted_drop, drop_beyond_majority
 from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
 from harness.statistics.jackknife import added_by_cluster, error_of_left_out
+from harness.statistics.paired_binary import above_zero
 from harness.types import (
     PROSE,
     CaseResult,
@@ -82,11 +83,10 @@ def _changes_by_kind(
     candidate: Sequence[TextLoss], baseline: Sequence[TextLoss], confidence: float
 ) -> dict[str, Interval]:
     """Each kind of text's change, as far as both sides have the same passages of it."""
-    kinds = dict.fromkeys(loss.kind for loss in candidate)
-    changes = {
-        kind: loss_change([loss for loss in candidate if loss.kind == kind], baseline, confidence)
-        for kind in kinds
-    }
+    by_kind: dict[str, list[TextLoss]] = {}
+    for loss in candidate:
+        by_kind.setdefault(loss.kind, []).append(loss)
+    changes = {kind: loss_change(losses, baseline, confidence) for kind, losses in by_kind.items()}
     return {kind: change for kind, change in changes.items() if change is not None}
 
 
@@ -315,7 +315,7 @@ def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool 
         baseline=summaries[1],
         drop=drop,
         high_unseen=high_unseen,
-        p_value=p_value,
+        p_value=above_zero(p_value),
         population="cases" if counted else "sample",
         lost=tuple([case.key for case in cases if case.fell > 0]),
         gained=tuple([case.key for case in cases if case.fell < 0]),

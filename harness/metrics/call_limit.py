@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import OverdueError
 from tunegate.exit_status import ExitStatus
+from tunegate.printable import say
 
 # What a function may take for one answer where its check does not say.
 LIMIT_S = 600.0
@@ -109,4 +110,4 @@ def _watch() -> None:
 def _tell(line: str) -> None:
     """Write a line at once: whoever waits has to see it, also where pytest captures the output."""
     with suppress(OSError, ValueError, AttributeError):
-        print(f"tunegate: {line}", file=sys.__stderr__, flush=True)
+        say(f"tunegate: {line}", err=True, to=sys.__stderr__)

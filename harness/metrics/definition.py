@@ -14,6 +14,7 @@ from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.registry import load_function
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import (
+    LARGEST_VALUE,
     NOTHING_ALLOWED,
     Check,
     Completion,
@@ -236,6 +237,9 @@ def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
     if problem := _wrong_form(name, result):
         return MetricError(metric=name, error=problem)
     result = cast("Score", result)
+    if _is_beyond(result.value):
+        problem = f"the metric gave a number beyond {LARGEST_VALUE:g}, the largest that is compared"
+        return MetricError(metric=name, error=problem)
     if not math.isfinite(result.value):
         problem = f"the metric gave {result.value} instead of a number. {result.explanation}"
         return MetricError(metric=name, error=problem)
@@ -243,6 +247,14 @@ def _sound(request: ScoringRequest, result: object) -> Score | MetricError:
         return MetricError(metric=name, error=f"the metric gave {result.value:g} (allowed: {allowed})")
     # Another library's number, such as numpy's, could not be stored.
     return result if type(result.value) is float else replace(result, value=float(result.value))
+
+
+def _is_beyond(value: float) -> bool:
+    """Whether a number is too large to be compared, as a whole one that no float holds is."""
+    try:
+        return LARGEST_VALUE < abs(float(value)) < math.inf
+    except OverflowError:
+        return True
 
 
 def _wrong_form(name: str, result: object) -> str:

@@ -1,7 +1,6 @@
 """``python``: a function of the project as a check. It runs only if the project allows it."""
 
 import inspect
-import math
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, cast
@@ -68,7 +67,7 @@ def _run(request: ScoringRequest) -> Score:
         return binary(request, value, f"{name} gave {value}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} gave {value!r} (allowed: a number from 0 to 1; or no threshold)")
-    if not (math.isfinite(value) and 0 <= value <= 1):
+    if not 0 <= value <= 1:
         raise ValueError(f"{name} gave {value} (allowed: a number from 0 to 1)")
     return graded(request, float(value), f"{name} gave {value:.3g}")
 

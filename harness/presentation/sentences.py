@@ -42,7 +42,7 @@ from harness.types import (
     Verdict,
     id_of,
 )
-from tunegate.printable import form_of, p_of
+from tunegate.printable import figure_of, form_of, p_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
@@ -86,8 +86,7 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     able, few = data.minimum_detectable_drop, "cases" if data.clusters == data.n else "clusters"
     reach = f"so few {few} can detect none"
     if able is not None:
-        least = f"{able:{form_of((able,), 2)}}"
-        reach = f"a true drop of {least} or more would be detected{_by_clusters(data, few)}"
+        reach = f"a true drop of {figure_of(able, 2)} or more would be detected{_by_clusters(data, few)}"
     settle, unsure = data.cases_to_settle, data.clusters < min(LEAST_UNITS, data.n)
     sure = "in about half of all runs or more" if unsure else "in 80 % of runs or more"
     more = "" if settle is None else f"; about {settle} such cases would settle it {sure}"
@@ -100,7 +99,7 @@ def _by_clusters(data: MetricFinding, few: str) -> str:
     """From where on a drop is detected that takes whole clusters, or that the figure is a rough one."""
     whole = data.minimum_detectable_cluster_drop
     rough = f", as far as {data.clusters} {few} can tell" if data.detects_roughly else ""
-    return rough if whole is None else f" (of {whole:{form_of((whole,), 2)}} where whole clusters fall)"
+    return rough if whole is None else f" (of {figure_of(whole, 2)} where whole clusters fall)"
 
 
 def _not_excluded(data: MetricFinding) -> str:
@@ -113,16 +112,16 @@ def _not_excluded(data: MetricFinding) -> str:
     cases = f"{data.n} cases" if data.clusters == data.n else f"{data.clusters} clusters"
     return (
         f"no drop of more than {data.margin:g} is to be seen, but {cases} can miss rare losses, of up to "
-        f"{unseen:.3f} in all"
+        f"{figure_of(unseen, 3)} in all"
     )
 
 
 def _missing(data: MetricFinding) -> str:
     """What cases with a value on one side only could hide."""
     of = "1 case has" if data.missing == 1 else f"{data.missing} cases have"
-    hidden = "nothing limits how much they lost"
+    hidden, most = "nothing limits how much they lost", data.high_unseen or data.drop.high
     if not data.missing_unlimited:
-        hidden = f"if all of them were lost, the drop may be up to {data.high_unseen or data.drop.high:.3f}"
+        hidden = f"if all of them were lost, the drop may be up to {figure_of(most, 3)}"
     return f"no drop of more than {data.margin:g} is to be seen, but {of} a value on one side only: {hidden}"
 
 
@@ -134,7 +133,7 @@ def _one_sided(data: MetricFinding) -> str:
 
 def _standing(data: MetricFinding) -> str:
     if data.standing is Standing.BETTER:
-        return f"it is better, by {-data.drop.high:.3f} at least"
+        return f"it is better, by {figure_of(-data.drop.high, 3)} at least"
     if data.standing is Standing.EQUAL:
         return f"a change of more than {data.margin:g} either way is excluded"
     return f"a drop of more than {data.margin:g} is excluded"

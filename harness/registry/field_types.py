@@ -8,6 +8,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.registry.metric import Metric
+from harness.types import LARGEST_VALUE
 
 # The keys that a check has whatever its type.
 _KEYS_OF_CHECKS = {"type", "threshold", "value"}
@@ -35,9 +36,12 @@ def wrong_meaning(metric: Metric) -> str:
         return "a plug-in's metric can't be judged"
     if metric.group:
         return "group: only built-in metrics combine checks"
-    if not all(map(math.isfinite, ends)) or (low is not None and high is not None and low >= high):
+    if not all(abs(end) <= LARGEST_VALUE for end in ends) or (
+        low is not None and high is not None and low >= high
+    ):
         return (
-            f"minimum {low}, maximum {high}: no scale (allowed: finite numbers, the smaller one first; None)"
+            f"minimum {low}, maximum {high}: no scale (allowed: numbers up to {LARGEST_VALUE:g}, the smaller "
+            "one first; None)"
         )
     if margin is not None and not (math.isfinite(margin) and margin >= 0):
         return f"usual_margin: found {margin} (allowed: a number from 0; None)"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.statistics.paired_binary import Trials, case_p
+from harness.statistics.paired_binary import Trials, above_zero, case_p
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ def _independent(
         # The sums only grow: what comes after an unclear one needs no more than a bound.
         last = min(max(last, p, _chances(p, sizes, total, n) if last < _UNCLEAR else p * sizes.total()), 1.0)
         found[p] = last
-    return [found[p] for p in alone]
+    return [above_zero(found[p]) for p in alone]
 
 
 def _chances(p_value: float, sizes: Counter[int], marked: int, n: int) -> float:

@@ -7,12 +7,21 @@ much.
 """
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from harness.types import Interval
+
+
+def above_zero(p_value: float) -> float:
+    """A p-value as it is stored: no finding is sure, and what is too small for a number is the smallest one.
+
+    Half to the power of 1075 is 0 to a computer. A logarithm, or a correction by a factor, needs more.
+    """
+    return max(p_value, sys.float_info.min)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -41,7 +50,7 @@ def weighted_holm(p_values: Sequence[float], weights: Sequence[float]) -> list[f
     largest = 0.0
     for rank, index in enumerate(order):
         shared = math.fsum(weights[each] for each in order[rank:])
-        largest = max(largest, min(1.0, p_values[index] * (shared / weights[index])))
+        largest = max(largest, min(1.0, above_zero(p_values[index]) * (shared / weights[index])))
         adjusted[index] = largest
     return adjusted
 

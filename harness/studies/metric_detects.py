@@ -14,7 +14,7 @@ from harness.statistics.detectable_falls import MOST_UNITS, Rule, resamples_at
 from harness.statistics.power import POWER, detectable_drop, detectable_mean_drop, least_drop
 from harness.statistics.varying_answers import answers_vary
 from harness.studies.label_power import macro_f1_detectable
-from harness.studies.metric_power import USUAL_SPREAD, Answers, answers_by_unit
+from harness.studies.metric_power import USUAL_SPREAD, Answers, answers_by_unit, has_no_end
 from harness.studies.repeated_power import detectable_means, detectable_repeated, repeated_clusters
 from harness.types import GoldenCase
 from harness.types.golden import is_within
@@ -26,15 +26,6 @@ _GRADED_UP_TO = MOST_UNITS
 _RUNS = 400
 _RESAMPLES = 999
 _PRECISION = 2e-3
-
-
-def has_no_end(metric: str) -> bool:
-    """Whether a metric's scale has no end: nothing is known of what it may lose before it is measured.
-
-    Args:
-        metric: A gated metric. A log-probability has none either, but is known to move a little.
-    """
-    return math.isinf(largest_drop(metric)) and not has_light_tails(metric)
 
 
 def detectable_of_metric(  # what a metric, its cases and the gate's settings say
@@ -66,13 +57,15 @@ def detectable_of_metric(  # what a metric, its cases and the gate's settings sa
         found, or nothing is known.
     """
     scale, units = largest_drop(metric), answers_by_unit(cases)
-    if is_within(scale, margin) or has_no_end(metric):
+    if is_within(scale, margin):
         return None, None
     kind = CHECK_TYPES.get(base_type(metric))
     graded = metric == MACRO_F1 or (kind is not None and kind.kind == "graded")
     if own and not answers_vary(cases, metric):
         # The drop is known: any beyond the margin is found.
         return margin if graded else first_drop_beyond(margin, len(cases)), None
+    if has_no_end(metric):
+        return None, None
     if metric == MACRO_F1:
         return macro_f1_detectable(cases, margin, churn, level), None
     if has_light_tails(metric):

@@ -75,6 +75,15 @@ def hypotheses(golden_set: GoldenSet, margins: Mapping[str, float]) -> int:
     )
 
 
+def has_no_end(metric: str) -> bool:
+    """Whether a metric's scale has no end: nothing is known of what it may lose before it is measured.
+
+    Args:
+        metric: A gated metric. A log-probability has none either, but is known to move a little.
+    """
+    return math.isinf(largest_drop(metric)) and not has_light_tails(metric)
+
+
 def chance_to_pass(
     metric: str,
     cases: Sequence[GoldenCase],
@@ -83,8 +92,8 @@ def chance_to_pass(
     *,
     spread: float = USUAL_SPREAD,
     own: bool = False,
-) -> float:
-    """Probability that an equal model passes a gated metric.
+) -> float | None:
+    """Probability that an equal model passes a gated metric; None where nothing is known of its moves.
 
     A log-probability moves by the spread in each case. Any other score is taken to move as a verdict does: by
     the whole scale, in a few cases, which is the hardest kind of move to exclude.
@@ -100,8 +109,9 @@ def chance_to_pass(
     if is_within(scale := largest_drop(metric), margin):
         # No drop can be beyond it, so nothing is shown.
         return 0.0
-    if own and not answers_vary(cases, None if metric == PASS_RATE else metric):
-        return 1.0
+    reproduces = own and not answers_vary(cases, None if metric == PASS_RATE else metric)
+    if reproduces or has_no_end(metric):
+        return 1.0 if reproduces else None
     units = answers_by_unit(cases)
     if own and metric == PASS_RATE:
         return repeated_own_pass([answers for unit in units for answers in unit], margin, churn)
@@ -111,7 +121,7 @@ def chance_to_pass(
         return light_tailed_pass([float(len(unit)) for unit in units], margin, spread)
     kind = CHECK_TYPES.get(base_type(metric))
     graded = kind is not None and kind.kind == "graded"
-    return pass_of_verdicts(units, margin / scale if math.isfinite(scale) else margin, churn, graded=graded)
+    return pass_of_verdicts(units, margin / scale, churn, graded=graded)
 
 
 def pass_of_verdicts(units: Answers, margin: float, churn: float, *, graded: bool = False) -> float:

@@ -22,7 +22,6 @@ from harness.statistics.varying_answers import answers_vary
 from harness.studies.metric_detects import (
     detectable_of_metric,
     detectable_of_verdicts,
-    has_no_end,
     light_tailed_detectable,
 )
 from harness.studies.metric_power import (
@@ -99,18 +98,19 @@ class MetricPower:
     Attributes:
         cases: Number of cases that have it.
         units: Number of independent ones: a cluster counts once.
-        pass_chance: How often an equal candidate passes.
+        pass_chance: How often an equal candidate passes; None if it is unknown.
         detectable_drop: Smallest true drop that regresses in 80 % of runs; None if there is none, or if it is
             unknown.
         detectable_cluster_drop: The same if it takes whole clusters; None without any, and where means or
             labels are compared by the spread of clusters.
-        endless: Whether its scale has no end. It is then taken to be 1, and nothing is known of a drop.
+        endless: Whether its scale has no end and its answers may vary. Nothing is then known before a run:
+            what a case may lose is as much as the baseline's mean.
     """
 
     cases: int
     units: int
     margin: float
-    pass_chance: float
+    pass_chance: float | None
     detectable_drop: float | None = None
     detectable_cluster_drop: float | None = None
     endless: bool = False
@@ -158,9 +158,9 @@ class SetPower:
 
     @property
     def chances(self) -> list[float]:
-        """How often an equal candidate passes each gated metric, the pass rate first."""
-        further = [each.pass_chance for each in self.metrics.values()]
-        return further if self.pass_chance is None else [self.pass_chance, *further]
+        """How often an equal candidate passes each gated metric, where that is known, the pass rate first."""
+        found = [self.pass_chance, *(each.pass_chance for each in self.metrics.values())]
+        return [each for each in found if each is not None]
 
 
 def power_of_set(
@@ -237,14 +237,15 @@ def _of_metric(
     alone, whole = None, None
     if metric != PASS_RATE:
         alone, whole = detectable_of_metric(metric, cases, margin, churn, level, spread=spread, own=own)
+    passes = chance_to_pass(metric, cases, margin, churn, spread=spread, own=own)
     return MetricPower(
         cases=len(cases),
         units=len(answers_by_unit(cases)),
         margin=margin,
-        pass_chance=chance_to_pass(metric, cases, margin, churn, spread=spread, own=own),
+        pass_chance=passes,
         detectable_drop=alone,
         detectable_cluster_drop=whole,
-        endless=has_no_end(metric),
+        endless=passes is None,
     )
 
 
@@ -272,7 +273,9 @@ def pass_chance_of(cases: Sequence[GoldenCase], margin: float, churn: float) -> 
         margin: Largest tolerated drop.
         churn: Share of single answers that flip by chance, each way.
     """
-    return chance_to_pass(PASS_RATE, cases, margin, churn)
+    found = chance_to_pass(PASS_RATE, cases, margin, churn)
+    assert found is not None
+    return found
 
 
 def why_it_seldom_passes(golden_set: GoldenSet) -> str | None:
@@ -283,10 +286,11 @@ def why_it_seldom_passes(golden_set: GoldenSet) -> str | None:
     """
     margins = {metric: margin for (_, metric), margin in gated_margins([golden_set]).items()}
     own = golden_set.gate.population == "cases"
-    chances = [
+    known = (
         chance_to_pass(metric, cases, margins[metric], USUAL_CHURN, own=own)
         for metric, cases in gated_cases(golden_set, margins).items()
-    ]
+    )
+    chances = [each for each in known if each is not None]
     if len(chances) < 2 or (together := math.prod(chances)) >= _MOSTLY:
         return None
     return (

@@ -10,6 +10,7 @@ from harness.comparison.pairing import PASS_RATE, answers_of
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
+from tunegate.printable import form_of, p_of
 
 _LEVEL = 0.05
 # What is different about a metric; facts that only one of two runs has are "known".
@@ -126,12 +127,9 @@ class Trend:
     def _moved_note(self) -> str:
         if self.change is not None and self.levels is not None:
             before, after = self.levels
-            at = self.points[self.change]
-            return (
-                f"changed with run {at.run_id}: {before:.2f} before, {after:.2f} since "
-                f"(p={self.p_change:.2g})"
-            )
-        return f"drifts {self.drift} (p={self.p_trend:.2g})" if self.drift else ""
+            at, form, p = self.points[self.change], form_of((before, after), 2), p_of(self.p_change or 0.0)
+            return f"changed with run {at.run_id}: {before:{form}} before, {after:{form}} since ({p})"
+        return f"drifts {self.drift} ({p_of(self.p_trend or 0.0)})" if self.drift else ""
 
     @property
     def start_note(self) -> str:

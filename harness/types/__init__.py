@@ -25,7 +25,7 @@ from harness.types.golden import (
     set_of,
 )
 from harness.types.interval import Interval
-from harness.types.metric import MetricFacts, UnscoredMetric
+from harness.types.metric import LARGEST_VALUE, MetricFacts, UnscoredMetric
 from harness.types.permissions import NOTHING_ALLOWED, Permissions
 from harness.types.run import (
     EXACT_DTYPES,
@@ -94,6 +94,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXACT_DTYPES",
+    "LARGEST_VALUE",
     "NOTHING_ALLOWED",
     "PINNED_DATE",
     "PROSE",

@@ -22,6 +22,8 @@ from harness.types.comparison import (
 from harness.types.interval import Interval
 from harness.types.run import ExecutionPlan, GateVerdict, Outcome
 
+_ROUGHLY = 0.25
+
 
 class Standing(StrEnum):
     """What is also shown about a metric that passed."""
@@ -82,14 +84,15 @@ class MetricFinding:
 
     @property
     def detects_roughly(self) -> bool:
-        """Whether so few units tell the detectable drop of a score no better than to 3 points.
+        """Whether so few units tell the detectable drop of a score no better than to a quarter of it.
 
         They show their spread to a part 1 / sqrt(2 (units - 1)) of it: eight of ten sets within 1.28 of that.
+        A share of the figure is the same in any unit: of costs of millionths, and of hundreds of tokens.
         """
-        able = self.minimum_detectable_drop
-        if able is None or self.scale == "binary" or self.population == "cases":
+        unknown = self.minimum_detectable_drop is None
+        if unknown or self.scale == "binary" or self.population == "cases":
             return False
-        return 1.28 * able > 0.03 * math.sqrt(2 * (self.clusters - 1))
+        return _ROUGHLY * math.sqrt(2 * (self.clusters - 1)) < 1.28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+# Of any metric's values and of its scale's ends, either way. Statistics square them, and 1e160 squared is no
+# number any more; where values mean something, none is near this.
+LARGEST_VALUE = 1e100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFacts:

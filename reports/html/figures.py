@@ -2,9 +2,9 @@
 
 import math
 
+from tunegate.printable import form_of
+
 _MINUS = "−"
-# What is smaller comes from rounding.
-_ROUNDING = 1e-12
 _THIN_SPACE = "\u202f"
 
 
@@ -29,6 +29,13 @@ def signed(number: float, decimals: int) -> str:
     return text[1:] if not text.strip(f"+{_MINUS}0.") else text
 
 
+def difference(drop: float) -> str:
+    """A difference of two mean scores, as :func:`mean` with a sign: ``+0.123``, ``+2e−06``."""
+    if form_of((drop,), 3) == ".3f":
+        return signed(drop, 3)
+    return f"{drop:+.3g}".replace("-", _MINUS)
+
+
 def points(drop: float) -> str:
     """A difference of two rates in percentage points: ``+55.0``."""
     return signed(drop * 100, 1)
@@ -43,8 +50,8 @@ def score(value: float) -> str:
 
 def mean(value: float) -> str:
     """A mean score with three decimals, or three digits: ``0.900``, ``12.4``, ``2e-06``."""
-    in_digits = abs(value) >= 10 or _ROUNDING < abs(value) < 0.001
-    return (f"{value:.3g}" if in_digits else f"{value:.3f}").replace("-", _MINUS)
+    form = ".3g" if abs(value) >= 10 else form_of((value,), 3)
+    return f"{value:{form}}".replace("-", _MINUS)
 
 
 def p_value(p: float) -> str:

@@ -110,7 +110,7 @@ def drop_text(value: float, *, rate: bool) -> str:
         value: The drop: a fraction, or a difference on the metric's scale.
         rate: Whether the metric is a share of cases.
     """
-    return f"{figures.points(value)}\u00a0pts" if rate else figures.signed(value, 3)
+    return f"{figures.points(value)}\u00a0pts" if rate else figures.difference(value)
 
 
 def change_text(drop: float, *, rate: bool) -> str:
@@ -184,7 +184,8 @@ def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) ->
     rate = is_rate(row)
     able, whole = row.minimum_detectable_drop, row.minimum_detectable_cluster_drop
     low, high = (
-        figures.points(bound) if rate else figures.signed(bound, 3) for bound in (row.drop.low, row.drop.high)
+        figures.points(bound) if rate else figures.difference(bound)
+        for bound in (row.drop.low, row.drop.high)
     )
     margin = "" if row.margin is None else margin_text(row.margin, rate=rate)
     drop = drop_text(row.drop.estimate, rate=rate)

@@ -205,7 +205,9 @@ def test_each_metric_says_what_it_detects_or_why_that_is_unknown(tmp_path):
     assert f"mine perplexity 80 0.10 ≥ {of['perplexity']['detectable_drop']:.2f}" in output
     assert f"mine rouge-l 80 0.05 ≥ {of['rouge-l']['detectable_drop']:.2f}" in output
     assert of["tokens"]["detectable_drop"] is None
-    assert "mine tokens 80 9.00 unknown" in output
+    assert of["tokens"]["pass_chance"] is None
+    assert "mine tokens 80 9.00 unknown unknown" in output
+    assert "All 2 gated metrics with a known chance" in output
     assert "mine tokens: the scale has no end" in output
 
 

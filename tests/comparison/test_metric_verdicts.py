@@ -64,3 +64,13 @@ def test_a_score_has_the_same_verdict_and_figures_in_any_unit(unit, scale, sign)
 def test_equal_scores_pass_in_any_unit():
     for unit in UNITS:
         assert judged([1.0] * 80, [1.0] * 80, unit).verdict is GateVerdict.PASS
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_value_beyond_all_others_is_compared(sign):
+    """In units of a mean of 1e-80 one of 1e100 would have no square."""
+    tiny, spiked = [1e-80] * 40, [1e-80] * 39 + [1e100]
+    row = judged(tiny, spiked, 1.0, higher_is_better=sign > 0)
+    assert row.verdict is GateVerdict.INCONCLUSIVE
+    assert row.drop.estimate == pytest.approx(-sign * 1e100 / 40)
+    assert all(map(math.isfinite, (row.drop.low, row.drop.high, row.high_unseen)))

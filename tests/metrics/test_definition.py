@@ -110,6 +110,14 @@ def test_another_library_s_number_is_stored_as_one(registered, number):
             {},
             "the metric gave a score of 'f1' (allowed: of 'own')",
         ),
+        *(
+            (
+                one_by_one(lambda r, value=value: graded(r, value, "")),
+                {"minimum": None, "maximum": None},
+                "the metric gave a number beyond 1e+100, the largest that is compared",
+            )
+            for value in (1e101, -1e300, 10**400)
+        ),
         ("nowhere:own", {}, None),
     ],
 )
@@ -128,8 +136,9 @@ def test_what_can_not_be_counted_is_an_error(registered, function, fields, told)
 
 
 def test_an_open_scale_has_no_limits(registered):
-    registered(one_by_one(lambda r: graded(r, -400.0, "")), minimum=None, maximum=None)
-    assert score_own("x")[0].scores[0].value == -400
+    for value in (-400.0, 1e100):
+        registered(one_by_one(lambda r, value=value: graded(r, value, "")), minimum=None, maximum=None)
+        assert score_own("x")[0].scores[0].value == value
 
 
 def test_a_wrong_number_of_results_blames_no_answer_that_can_be_scored(registered):

@@ -91,6 +91,18 @@ def test_an_inconclusive_metric_says_what_it_could_see_and_what_would_settle_it(
     )
 
 
+def test_what_small_figures_leave_open_is_not_nothing():
+    """A cost of millionths of which rare losses, or cases without a value, may take as many."""
+    cost = {"kind": "graded", "margin": 1e-4, "high_unseen": 2.4e-4}
+    row = replace(judged(0, 1, 90, GateVerdict.INCONCLUSIVE), **cost)
+    small = replace(row, drop=replace(row.drop, estimate=1e-6, low=-2e-6, high=4e-6))
+    assert "can miss rare losses, of up to 0.00024 in all" in describe_row(small, 90)
+    told = "if all of them were lost, the drop may be up to 0.00024"
+    assert told in describe_row(replace(small, missing=2), 90)
+    better = replace(small, verdict=GateVerdict.PASS, drop=replace(row.drop, low=-4e-6, high=-2e-6))
+    assert describe_row(better, 90).endswith("it is better, by 2e-06 at least")
+
+
 def test_an_inconclusive_metric_says_where_only_unseen_losses_prevent_a_pass():
     row = judged(0, 1, 90, GateVerdict.INCONCLUSIVE, high_unseen=0.0712)
     assert (
@@ -129,10 +141,18 @@ def test_clusters_say_what_they_find_of_whole_ones():
 
 
 @pytest.mark.parametrize(
-    ("units", "drop", "rough"), [(12, 0.12, True), (12, 0.1, False), (60, 0.24, False), (60, 0.27, True)]
+    ("units", "drop", "rough"),
+    [
+        (12, 0.12, True),
+        (12, 900.0, True),
+        (14, 0.4, True),
+        (15, 0.4, False),
+        (60, 0.4, False),
+        (60, 900.0, False),
+    ],
 )
-def test_few_units_tell_what_scores_detect_roughly(units, drop, rough):
-    """Of 12 units 0.12 x 1.28 / sqrt(22) is 0.033, more than 3 points; of 60 it is that from 0.255 on."""
+def test_few_units_tell_what_scores_detect_roughly_whatever_the_unit(units, drop, rough):
+    """To a part 1.28 / sqrt(2 (units - 1)): of 14 units 0.251, of 15 units 0.242."""
     row = judged(2, 1, 60, GateVerdict.INCONCLUSIVE, minimum_detectable_drop=drop)
     said = describe_row(replace(row, kind="graded"), units)
     few = "cases" if units == 60 else "clusters"

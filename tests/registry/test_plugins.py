@@ -271,6 +271,7 @@ class Threshold(Options):
         ({"group": True}, "group: only built-in metrics combine checks"),
         ({"minimum": 1.0, "maximum": 0.0}, "minimum 1.0, maximum 0.0: no scale"),
         ({"minimum": 1.0}, "minimum 1.0, maximum 1.0: no scale"),
+        ({"maximum": 1e300}, "minimum 0.0, maximum 1e+300: no scale (allowed: numbers up to 1e+100"),
         ({"maximum": float("nan")}, "minimum 0.0, maximum nan: no scale"),
         ({"maximum": float("inf")}, "minimum 0.0, maximum inf: no scale"),
         ({"usual_margin": -0.1}, "usual_margin: found -0.1"),

@@ -18,6 +18,12 @@ def test_a_worked_example_of_independent_cases():
     assert p_value == pytest.approx(1 / 120)
 
 
+def test_no_p_value_is_nothing():
+    """600 marked cases of 2000, all in one part of 600, are one of 1e529 choices."""
+    marked = [True] * 600 + [False] * 1400
+    assert 0 < gathering_p(marked, range(2000), [range(600)])[0] < 1e-300
+
+
 def test_a_worked_example_of_several_parts():
     """3 of 10 cases are marked, all in the first part of 3 (1/120), two in another of 3 (22/120).
 

@@ -1,5 +1,7 @@
 """McNemar's test and Tango's interval: published values, scipy, and error rates by exact enumeration."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,15 +11,25 @@ from scipy.stats import binom, binomtest
 
 from harness.statistics.paired_binary import (
     CONTINUITY,
+    above_zero,
     bound_without_flips,
     drop_p,
     excludes_drop,
+    holm,
     least_bound,
     mcnemar_p,
     tango_interval,
 )
 
 Z = float(ndtri(0.95))
+
+
+def test_no_corrected_p_value_is_nothing():
+    """Half to the power of 1075 is 0 to a computer; Holm's factor of 2 stays in it."""
+    assert [above_zero(each) for each in (0.5**1075, 1e-300, 0.5)] == [sys.float_info.min, 1e-300, 0.5]
+    found = holm([0.5**1075, 0.3])
+    assert 0 < found[0] < 1e-300
+    assert found[1] == 0.3
 
 
 @given(st.integers(0, 60), st.integers(0, 60))

@@ -9,6 +9,7 @@ import pytest
 from harness.comparison.pairing import PASS_RATE
 from harness.statistics.clusters import group
 from harness.statistics.paired_graded import mean_drop
+from harness.studies.metric_detects import detectable_of_metric
 from harness.studies.metric_power import (
     answers_by_unit,
     chance_to_pass,
@@ -58,6 +59,17 @@ def test_answers_by_cluster():
 def test_nothing_is_shown_within_a_margin_that_no_drop_exceeds(metric, own):
     assert chance_to_pass(metric, cases_of(500), 1.0, 0.0, own=own) == 0.0
     assert chance_to_pass(metric, cases_of(500), 0.99, 0.0, own=own) == 1.0
+
+
+def test_nothing_is_known_of_a_scale_without_an_end_but_what_reproduces():
+    """A margin of 9 tokens is no share of 1: the baseline's mean, which it is a share of, is unknown."""
+    cases = [case_of(place, "equals", "tokens") for place in range(80)]
+    assert [chance_to_pass("tokens", cases, margin, 0.02) for margin in (0.05, 9.0)] == [None, None]
+    assert detectable_of_metric("tokens", cases, 9.0, 0.02, 0.05) == (None, None)
+    assert chance_to_pass("tokens", cases, 9.0, 0.02, own=True) == 1.0
+    assert detectable_of_metric("tokens", cases, 9.0, 0.02, 0.05, own=True) == (9.0, None)
+    warm = [case_of(place, "tokens", repeat=2) for place in range(80)]
+    assert chance_to_pass("tokens", warm, 9.0, 0.02, own=True) is None
 
 
 def test_a_worked_example_of_log_probabilities():

@@ -96,6 +96,12 @@ def test_a_step_names_the_run(make_run, make_result):
     assert trend.note.startswith("changed with run 20260108-000000-aaaa: 0.95 before, 0.80 since")
 
 
+def test_a_step_of_a_small_figure_is_no_step_from_nothing_to_nothing(make_run, make_result):
+    records = [graded(make_run, make_result, n + 1, FACTS, 6e-6 if n < 7 else 2e-6) for n in range(14)]
+    notes = [trend.note for trend in trends_of(records) if trend.metric == "polite"]
+    assert notes[0].startswith("changed with run r8: 6e-06 before, 2e-06 since (p=")
+
+
 def test_a_steady_metric_and_a_short_history_have_no_note(make_run, make_result):
     assert trends_of(record(make_run, make_result, n + 1, 95) for n in range(9))[0].note == ""
     assert trends_of(record(make_run, make_result, n + 1, 95 - 5 * n) for n in range(4))[0].note == ""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.errors import DataError, GoldenError, ModelError
 from harness.presentation.console import open_console
-from tunegate.printable import encodable, form_of, p_of, printable, printable_line
+from tunegate.printable import encodable, figure_of, form_of, p_of, printable, printable_line
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
@@ -124,10 +124,18 @@ def test_nothing_prints_past_the_escape(package):
         ((0.0, 0.0, -0.03, 0.03), ".2f"),
         ((2e-6, 6e-6, -1e-7, 4.2e-6), ".3g"),
         ((-0.005, 0.0), ".3g"),
+        ((1e-17,), ".2f"),
     ],
 )
 def test_figures_that_decimals_would_hide_have_three_digits(figures, form):
     assert form_of(figures, 2) == form
+
+
+def test_one_figure_is_told_in_that_form():
+    assert [figure_of(each, 3) for each in (0.25, 0.005, 2e-6, 0.0, 1e-16)] == [
+        *("0.250", "0.005", "2e-06"),
+        *("0.000", "0.000"),
+    ]
 
 
 @pytest.mark.parametrize(

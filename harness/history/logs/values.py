@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
+from harness.types import LARGEST_VALUE
 from harness.types.storage import parse_json
 
 _LONGEST_SHOWN = 40
@@ -137,7 +138,7 @@ def _broken(error: json.JSONDecodeError) -> str:
 
 
 def number_of(value: object, place: tuple[Path, int | None], what: str) -> float:
-    """A finite number.
+    """A finite number that is not too large to be compared.
 
     Args:
         value: What the log has; true is 1 and false 0.
@@ -154,6 +155,8 @@ def number_of(value: object, place: tuple[Path, int | None], what: str) -> float
             raise DataError(*place, f"{what}: {shown(value)} is not a number") from None
     if not isinstance(value, int | float):
         raise DataError(*place, f"{what}: {shown(value)} is not a number")
+    if LARGEST_VALUE < abs(value) < math.inf:
+        raise DataError(*place, f"{what}: a number beyond {LARGEST_VALUE:g}, the largest that is compared")
     if not math.isfinite(value):
         raise DataError(*place, f"{what}: {value} is not a number: leave it out, with the reason in 'error'")
     return float(value)

@@ -83,6 +83,7 @@ def test_numbered_answers_are_of_one_case(tmp_path):
         ),
         ('{"id": "a", "passed": "maybe"}', ":1: passed: 'maybe' is neither true nor false"),
         ('{"id": "a", "score": NaN}', ":1: score: nan is not a number"),
+        ('{"id": "a", "score": -1e300}', ":1: score: a number beyond 1e+100, the largest that is compared"),
         ('{"id": "a", "score": "high"}', ":1: score: 'high' is not a number"),
         ('{"id": "a", "score": [1]}', ":1: score: [1] is not a number"),
         ('{"id": "a", "score": 1}\n{"id": "b"}', ":2: case 'b' has no score: say why in a column 'error'"),
