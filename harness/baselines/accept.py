@@ -22,7 +22,7 @@ from harness.golden.load import current_hash
 from harness.types import EXACT_DTYPES, ExecutionPlan, Run
 from harness.types.storage import write_whole
 
-_WAYS = ("engine", "dtype", "device", "weights", "batch_tokens")
+_WAYS = ("engine", "dtype", "device", "weights", "batch_tokens", "chat_template_kwargs")
 
 
 def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: bool = False) -> Path:

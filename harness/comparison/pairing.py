@@ -204,12 +204,13 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     unpaired: dict[str, str] = {}
     for result in candidate.results:
         other = of_baseline.pop(result.key, None)
-        reason = "only in the candidate" if other is None else _obstacle(result, other, changed)
-        reason = reason or otherwise.get(result.key, "")
-        if other is None and (not batched[1] or baseline.lacks_cases):
-            undecided.append((result, _absent(result)))
-        elif other is not None and reason in {"errored", "unscored"}:
-            undecided.append((result, other))
+        # First what is not compared whatever it gave: that was not lost if it errored.
+        reason = otherwise.get(result.key) or (
+            "only in the candidate" if other is None else _obstacle(result, other, changed)
+        )
+        lost_in_baseline = other is None and (not batched[1] or baseline.lacks_cases)
+        if result.key not in otherwise and (lost_in_baseline or reason in {"errored", "unscored"}):
+            undecided.append((result, other or _absent(result)))
         if other is None or reason:
             unpaired[result.key] = reason
         else:

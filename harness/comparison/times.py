@@ -7,7 +7,7 @@ are one measurement, not many, and two sides that answered in the same batches h
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.types import EXACT_DTYPES, CaseResult, Run
+from harness.types import EXACT_DTYPES, CaseResult, Outcome, Run
 from harness.types.golden import TIME_METRICS
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ def asked_otherwise(candidate: Run, baseline: Run) -> dict[str, str]:
         result.key: "asked with other values of the chat template"
         for result in candidate.results
         # A case's own values win in both runs.
-        if {**now, **result.case.generation.chat_template_kwargs}
+        if result.outcome is not Outcome.SKIPPED
+        and {**now, **result.case.generation.chat_template_kwargs}
         != {**then, **result.case.generation.chat_template_kwargs}
     }
 

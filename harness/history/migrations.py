@@ -164,6 +164,11 @@ def _m007_packed_facts(database: Database) -> None:
     _make(database, schemas.PACKED)
 
 
+def _m008_noise_by_content(database: Database) -> None:
+    """A case that is asked in several ways has a noise record of each."""
+    _make(database, schemas.NOISE_BY_CONTENT)
+
+
 def _make(database: Database, statements: Iterable[str]) -> None:
     for statement in statements:
         database.execute(statement)
@@ -177,6 +182,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m005_findings,
     _m006_answers_once,
     _m007_packed_facts,
+    _m008_noise_by_content,
 )
 
 

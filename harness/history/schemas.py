@@ -249,3 +249,28 @@ PACKED = (
     """,
 )
 """View of the seventh."""
+
+NOISE_BY_CONTENT = (
+    "ALTER TABLE noise RENAME TO noise_before",
+    """
+    CREATE TABLE noise (
+        base_sha256 TEXT NOT NULL,
+        adapter_sha256 TEXT NOT NULL,
+        dtype TEXT NOT NULL,
+        set_name TEXT NOT NULL,
+        case_id TEXT NOT NULL,
+        content_sha256 TEXT NOT NULL,
+        passed INTEGER NOT NULL,
+        answers INTEGER NOT NULL,
+        measured_at TEXT NOT NULL,
+        PRIMARY KEY (base_sha256, adapter_sha256, dtype, set_name, case_id, content_sha256)
+    ) STRICT
+    """,
+    """
+    INSERT INTO noise
+    SELECT base_sha256, adapter_sha256, dtype, set_name, case_id, content_sha256, passed, answers, measured_at
+    FROM noise_before
+    """,
+    "DROP TABLE noise_before",
+)
+"""The table of the eighth."""

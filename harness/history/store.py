@@ -143,12 +143,12 @@ class History:
     def save_noise(
         self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase], stability: Mapping[str, Stability]
     ) -> None:
-        """Store a model's noise record; an older one is replaced.
+        """Store a model's noise record; an older one of the same cases, asked alike, is replaced.
 
         Args:
             model: The model.
             dtype: The precision of the answers.
-            cases: The cases.
+            cases: The cases, each as it was asked: with the plan's values for its chat template.
             stability: By case key, how often it passed.
         """
         measured_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -164,9 +164,9 @@ class History:
             self.database.executemany(
                 f"""
                 INSERT INTO noise VALUES ({", ".join("?" * 9)})
-                ON CONFLICT (base_sha256, adapter_sha256, dtype, set_name, case_id) DO UPDATE SET
-                content_sha256 = excluded.content_sha256, passed = excluded.passed,
-                answers = excluded.answers, measured_at = excluded.measured_at
+                ON CONFLICT (base_sha256, adapter_sha256, dtype, set_name, case_id, content_sha256)
+                DO UPDATE SET
+                passed = excluded.passed, answers = excluded.answers, measured_at = excluded.measured_at
                 """,
                 found,
             )

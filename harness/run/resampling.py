@@ -15,7 +15,8 @@ from harness.run.session import Session, score_sides, session_opener
 from harness.statistics.paired_binary import Trials
 from harness.types import GoldenCase, GoldenSet, Stability
 
-# Seeds of new answers start this far beyond a case's own: it has at most 100 of those.
+# Seeds of new answers start this far beyond a case's own: it has at most 100 of those. A whole thousand, so
+# that no rerun of a noise record has them.
 _SEEDS_APART = 100_000
 
 

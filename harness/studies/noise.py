@@ -22,9 +22,11 @@ from harness.types import (
 
 # Each rerun has other batches, so that rows have other neighbours and other padding.
 _BUDGETS = (1.0, 0.5, 0.75, 0.35, 0.6)
-# Between the first seeds of a run and its reruns: a case has at most 100 answers, each with the next seed.
-# A rerun with the run's own seeds would repeat its sampled answers, and count them as further evidence.
+# Between the first seeds of reruns: a case has at most 100 answers, each with the next seed. A rerun with the
+# run's own seeds would repeat its sampled answers, and count them as further evidence.
 _SEEDS_APART = 1000
+# No rerun's range is one of those that begin at a whole thousand, as those of confirming answers do.
+_SEEDS_BESIDE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def plan_reruns(plan: ExecutionPlan, count: int, dtypes: Sequence[str]) -> list[
         Rerun(
             dtype=dtype,
             batch_tokens=max(256, int(plan.batch_tokens * _BUDGETS[number % len(_BUDGETS)])),
-            seed=(number + 1) * _SEEDS_APART,
+            seed=number * _SEEDS_APART + _SEEDS_BESIDE,
         )
         for dtype in dtypes
         for number in range(count)

@@ -1,6 +1,7 @@
 """Metrics over stored or accepted runs, with a note if one drifts."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
@@ -24,7 +25,7 @@ class Point:
     Attributes:
         verdict: None if none is stored.
         facts: How to read the values: of the metric itself, or for a pass rate of the metrics of its checks.
-        cases_sha256: Hash of the set's cases, their prompts and checks; empty if they are unknown.
+        cases_sha256: Hash of the set's cases, as they were asked and checked; empty if they are unknown.
     """
 
     run_id: str
@@ -160,7 +161,9 @@ def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
 
 def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
     """The gated metrics of one record, by set and metric."""
-    cases = _cases_of_sets((each.key, each.case.content_sha256) for each in record.run.results)
+    values = record.run.plan.chat_template_kwargs
+    asked = (each.case.asked_with(values) for each in record.run.results)
+    cases = _cases_of_sets((case.key, case.content_sha256) for case in asked)
     return {
         (row.set_name, row.metric): Point(
             run_id=record.run.id,
@@ -189,7 +192,10 @@ def trends_of_accepted(versions: Iterable[Baseline]) -> list[Trend]:
     """Follow each gated metric through the runs that were accepted as the baseline, oldest first."""
     points: dict[tuple[str, str], list[Point]] = {}
     for version in versions:
-        cases = _cases_of_sets((key, case.sha256) for key, case in version.cases.items())
+        # The file keeps no case's own values, so those of the plan count for all of them.
+        values = version.plan.chat_template_kwargs
+        asked = f"{json.dumps(values, sort_keys=True)} " if values else ""
+        cases = _cases_of_sets((key, f"{asked}{case.sha256}") for key, case in version.cases.items())
         gated = {
             golden_set.name: {PASS_RATE, *golden_set.gate.metric_margins}
             for golden_set in version.golden_sets

@@ -77,6 +77,9 @@ def test_another_plan_does_not_replace_a_baseline(run, tmp_path):
     other = dataclasses.replace(run, plan=dataclasses.replace(run.plan, dtype="bfloat16"))
     with pytest.raises(BaselineError, match=r"dtype bfloat16, not float32.*take another name"):
         accept_run(other, "shipped", "why", tmp_path)
+    asked = dataclasses.replace(run.plan, chat_template_kwargs={"enable_thinking": False})
+    with pytest.raises(BaselineError, match=r"chat_template_kwargs {'enable_thinking': False}, not {}"):
+        accept_run(dataclasses.replace(run, plan=asked), "shipped", "why", tmp_path)
 
 
 def test_a_golden_set_that_was_changed_since_is_refused(run, tmp_path):

@@ -9,7 +9,7 @@ from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.presentation.sentences import sentences_of
 from harness.registry.metric import compared_scale
-from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score, Stability
+from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score, SetLooks, Stability
 
 
 def metric_of(pairing, name):
@@ -254,3 +254,33 @@ def test_a_run_that_was_asked_with_other_values_of_the_template_is_not_compared(
     assert pair_runs(before, off).unpaired == asked
     log = replace(before, plan=replace(before.plan, batch_tokens=0))
     assert pair_runs(off, log).unpaired == {}
+
+
+def test_a_case_that_was_asked_otherwise_was_not_lost_if_it_errored(make_run, make_result):
+    """It would not have been compared anyway: counted as missing, it took the worst value."""
+    before = make_run([make_result("s/a"), make_result("s/b"), make_result("s/c")], run_id="before")
+    now = make_run(
+        [make_result("s/a", Outcome.ERRORED), make_result("s/b"), make_result("s/c", Outcome.SKIPPED)]
+    )
+    errored = pair_runs(now, before)
+    assert [now.key for now, _ in errored.undecided] == ["s/a"]
+    off = replace(now, plan=replace(now.plan, chat_template_kwargs={"enable_thinking": False}))
+    found = pair_runs(off, before)
+    assert found.undecided == ()
+    asked = "asked with other values of the chat template"
+    assert found.unpaired == {"s/a": asked, "s/b": asked, "s/c": "skipped"}
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_case_before_its_turn_was_not_lost_if_it_errored(make_run, make_result, partial):
+    """Nor where a partial baseline lacks it."""
+    before = make_run([make_result("s/b"), *([] if partial else [make_result("s/a")])], run_id="before")
+    before = replace(before, collected=2)
+    looks = SetLooks(
+        set_name="s", look=1, planned=2, fractions=(0.5,), cases=2, answered=1, out_of_turn=("s/a",)
+    )
+    now = make_run([make_result("s/a", Outcome.ERRORED), make_result("s/b")])
+    assert [now.key for now, _ in pair_runs(now, before).undecided] == ["s/a"]
+    found = pair_runs(replace(now, looks=(looks,)), before)
+    assert found.undecided == ()
+    assert found.unpaired == {"s/a": "answered before its turn"}

@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BaselineError, HistoryError
+from harness.history.database import SqliteDatabase
 from harness.history.migrations import MIGRATIONS
 from harness.history.store import check_history, open_history
 from harness.presentation.sentences import sentence_of
-from harness.types import GateRecord, GateVerdict, MetricFacts
+from harness.types import GateRecord, GateVerdict, MetricFacts, Stability
 
 
 def test_a_record_comes_back_equal(tmp_path, make_record):
@@ -294,6 +295,24 @@ def test_a_file_of_schema_6_is_still_read(tmp_path, make_record):
         history.save(replace(expected, run=replace(expected.run, id="20260103-000000-cccc")))
     with closing(sqlite3.connect(old)) as database:
         assert database.execute("SELECT count(*) FROM cases").fetchone() == stored
+
+
+def test_the_noise_records_of_the_seventh_schema_are_kept(tmp_path):
+    """Of each case it has one; from now on one for each way in which the case is asked."""
+    path = tmp_path / "h.sqlite"
+    database = SqliteDatabase(sqlite3.connect(path, isolation_level=None))
+    for step in MIGRATIONS[:7]:
+        step(database)
+    database.set_version(7)
+    database.execute("INSERT INTO noise VALUES ('base', '', 'float32', 'set', 'a', 'plain', 2, 5, '2026')")
+    kept = {("base", "", "float32", "set", "a", "plain"): Stability(passed=2, answers=5)}
+    with open_history(path) as history:
+        assert history.load_noise() == kept
+        history.database.execute(
+            "INSERT INTO noise VALUES ('base', '', 'float32', 'set', 'a', 'other', 3, 5, '2026')"
+        )
+        assert len(history.load_noise()) == 2
+        assert history.database.tables().count("noise_before") == 0
 
 
 SQL = re.findall(

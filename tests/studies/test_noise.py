@@ -20,6 +20,7 @@ from harness.presentation.terminal import render_gate
 from harness.run import open_telemetry
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
+from harness.run.resampling import _reseeded_cases
 from harness.run.workload import plan_workload
 from harness.studies.noise import Noise, _reseeded, measure_noise, plan_reruns, unstable_interval
 from harness.types import ExecutionPlan, GateRecord, Stability
@@ -66,6 +67,16 @@ def test_no_rerun_has_a_seed_of_the_run_or_of_another_rerun(golden):
     ]
     assert len(seeds) == 51 * 100
     assert len(set(seeds)) == len(seeds)
+
+
+def test_no_rerun_however_many_has_a_seed_of_confirming_answers(golden):
+    golden_set = load_golden_set(golden)
+    case = golden_set.cases[1]
+    (confirming,) = _reseeded_cases([golden_set], [case.key], 100)
+    first = confirming.generation.seed
+    seeds = {case.generation.seed + each.seed for each in plan_reruns(PLAN, 300, ["float32"])}
+    assert max(seeds) > first + 100
+    assert not {seed + answer for seed in seeds for answer in range(100)} & set(range(first, first + 100))
 
 
 def test_the_first_rerun_of_a_sampled_case_is_not_the_runs_answer(tiny_model_dir, golden):
@@ -128,9 +139,10 @@ def test_the_note_holds_for_cases_that_are_asked_alike(tiny_model_dir, golden, t
     asked = [case.asked_with(thinking.chat_template_kwargs) for case in cases]
     with open_history(tmp_path / "h.sqlite") as history:
         history.save_noise(model, "float32", asked, {"small/greedy": Stability(passed=3, answers=5)})
-        noted_thinking = history.load_noise()
-    assert noted_stability(noted_thinking, model, thinking, cases)["small/greedy"].passed == 3
-    assert noted_stability(noted_thinking, model, PLAN, cases) == {}
+        noted_both = history.load_noise()
+    # One way of asking takes no other's place.
+    assert noted_stability(noted_both, model, thinking, cases)["small/greedy"].passed == 3
+    assert noted_stability(noted_both, model, PLAN, cases)["small/greedy"].passed == 2
     golden.write_text(GOLDEN.replace("what is w1", "what is w3"))
     assert noted_stability(noted, model, PLAN, load_golden_set(golden).cases) == {}
 

@@ -83,6 +83,24 @@ def test_a_fall_with_other_cases_says_so(make_run, make_result):
     assert trends_of_accepted(accepted)[0].note == with_run
 
 
+def test_other_values_of_the_chat_template_are_other_cases(make_run, make_result):
+    """With its reasoning off a base fell by 83 points against itself: told as a fall of the model alone."""
+    records = [record(make_run, make_result, n + 1, 95 if n < 7 else 80) for n in range(14)]
+    runs = [
+        dataclasses.replace(
+            each.run,
+            plan=dataclasses.replace(
+                each.run.plan, chat_template_kwargs={"enable_thinking": False} if n >= 7 else {}
+            ),
+        )
+        for n, each in enumerate(records)
+    ]
+    asked = [dataclasses.replace(each, run=run) for each, run in zip(records, runs, strict=True)]
+    changed = "its cases changed with run 20260108-000000-aaaa"
+    assert trends_of(asked)[0].note.endswith(f"; {changed}, which alone may be why")
+    assert trends_of_accepted([_baseline(run, "shipped", "why") for run in runs[5:9]])[0].note == changed
+
+
 def test_an_added_case_changes_the_cases_and_their_order_does_not(make_run, make_result):
     made = [record(make_run, make_result, 1, 95), record(make_run, make_result, 2, 95, cases=101)]
     assert trends_of(made)[0].note == "its cases changed with run 20260102-000000-aaaa"
