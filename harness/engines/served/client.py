@@ -19,6 +19,8 @@ _PASSING_STATUSES = frozenset({408, 409, 425, _LIMITED})
 # If a server asks for a pause that is longer than this and than the time limit, the request fails at once.
 _LONGEST_PAUSE_S = 120.0
 _LONGEST_BACKOFF_S = 20.0
+# Most attempts for one request.
+ATTEMPTS = 6
 # After this many requests in a row that failed in all attempts, the server counts as down.
 _GONE_AFTER = 24
 _T = TypeVar("_T")
@@ -105,7 +107,7 @@ class ServerClient:
         key: str | None,
         *,
         timeout_s: float = 60.0,
-        attempts: int = 6,
+        attempts: int = ATTEMPTS,
         first_wait_s: float = 0.5,
         optional: Mapping[str, str | None] | None = None,
     ) -> None:

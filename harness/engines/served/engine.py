@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.served.chat import chat_job, plain_job, refuse_unsupported
-from harness.engines.served.client import UNTRUSTED, RefusedError, ServerError
+from harness.engines.served.client import ATTEMPTS, UNTRUSTED, RefusedError, ServerError
 from harness.engines.served.describe import CHAT, open_client, read_model
 from harness.engines.served.identity import fingerprint_of
 from harness.engines.served.losses import loss_job
@@ -18,7 +18,7 @@ from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmea
 from harness.types import UNKNOWN_WEIGHTS, Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 # A pool's other servers are asked before one is waited for long.
-_ATTEMPTS_OF_POOL, _ATTEMPTS = 3, 6
+_ATTEMPTS_OF_POOL = 3
 # Statuses that no request of this session changes.
 _NOT_OURS = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
@@ -50,7 +50,7 @@ class ServedEngine:
         self._pools: dict[str, ServerPool] = {}
         for side, model in sides.items():
             name, urls = read_model(plan.engine, model.base_model)
-            attempts = _ATTEMPTS if len(urls) == 1 else _ATTEMPTS_OF_POOL
+            attempts = ATTEMPTS if len(urls) == 1 else _ATTEMPTS_OF_POOL
             if urls not in pools:
                 clients = [open_client(url, timeout_s=self._use.timeout_s, attempts=attempts) for url in urls]
                 pools[urls] = ServerPool(clients, self._use.concurrency)
@@ -191,6 +191,32 @@ def delivery(
     return take
 
 
+class AllFailedError(EngineError):
+    """No request of those that were asked together got an answer.
+
+    Attributes:
+        failures: Why, by index.
+    """
+
+    def __init__(self, message: str, failures: Mapping[int, str]) -> None:
+        """Store the message and the reasons."""
+        super().__init__(message)
+        self.failures = dict(failures)
+
+
+class UnreachableError(ModelError):
+    """Of requests that were asked together, none found a server.
+
+    Attributes:
+        failures: What each found, by index.
+    """
+
+    def __init__(self, message: str, failures: Mapping[int, str]) -> None:
+        """Store the message and the reasons."""
+        super().__init__(message)
+        self.failures = dict(failures)
+
+
 def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> None:
     """Raise the failures of requests.
 
@@ -200,8 +226,9 @@ def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> 
 
     Raises:
         CasesFailedError: Some of the requests failed.
-        ModelError: All failed, since no server is there, or it knows neither key nor model nor path.
-        EngineError: All failed.
+        UnreachableError: All failed, since no server is there.
+        ModelError: All failed, since it knows neither key nor model nor path.
+        AllFailedError: All failed.
     """
     reasons = {place: f"{keys[place]}: {error}" for place, error in failures.items()}
     if len(reasons) < len(keys):
@@ -209,7 +236,7 @@ def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> 
     # Requests fail in any order; the first of them is named.
     first, errors = reasons[min(reasons)], failures.values()
     if all(error.is_unreachable for error in errors):
-        raise ModelError(f"{first}; is the server running?")
+        raise UnreachableError(f"{first}; is the server running?", reasons)
     if all(isinstance(error, RefusedError) and error.status in _NOT_OURS for error in errors):
         raise ModelError(f"{first}; are the address (up to /v1), the model's name and the key right?")
-    raise EngineError(first)
+    raise AllFailedError(first, reasons)

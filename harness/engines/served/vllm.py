@@ -163,6 +163,20 @@ class VllmEngine:
         """How the server ended that this process started; empty while it goes on."""
         return ending_of(self._loaded.url)
 
+    def require_reply(self) -> None:
+        """Ask the least there is to ask: whether the server, and not some request, is why there is no answer.
+
+        Raises:
+            EngineError: It gives no reply to that either.
+        """
+        base = self._loaded.base
+        try:
+            self._pool.ask(token_logprobs_job(base, [0, 0], Reports(base)))
+        except RefusedError:
+            return  # a reply, too
+        except ServerError as error:
+            raise EngineError(f"its server answers nothing: {error}") from error
+
     def close(self) -> None:
         """Unload the adapters that this engine loaded; they are loaded again when they are needed."""
         self._loaded.unload()

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.engines.served.engine import AllFailedError, UnreachableError
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.models import Models
 from harness.errors import CasesFailedError, EngineError, InputError, TextsUnmeasuredError
 from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
 
-# Most requests of a batch: some rounds of those that a server is sent at a time.
-_BATCH = 64
+# A batch has at most so many times the requests that a server is sent at a time: at its end some places of
+# the server are empty.
+_ROUNDS = 8
 _TICK_S = 0.2
 
 
@@ -80,7 +82,8 @@ class ServedModels(Models):
         if isinstance(kind, FunctionKind):
             return super().prepare(kind, requests, workers)
         order = list(turns([request.side for request in requests]))
-        size = max(1, min(_BATCH, -(-len(order) // workers)))
+        concurrency = 1 if self.use is None else self.use.concurrency
+        size = max(1, min(_ROUNDS * concurrency, -(-len(order) // workers)))
         return [order[start : start + size] for start in range(0, len(order), size)]
 
     def answer(self, batch: Sequence[int]) -> tuple[dict[int, Any], dict[int, str]]:
@@ -88,7 +91,7 @@ class ServedModels(Models):
 
         Raises:
             InputError: No request of this session can be answered.
-            EngineError: The server has ended.
+            EngineError: The server has ended, or answers nothing.
         """
         if isinstance(self._kind, FunctionKind):
             return super().answer(batch)
@@ -118,12 +121,14 @@ class ServedModels(Models):
             ask(requests, keep)
         except TextsUnmeasuredError as error:
             found.update({batch[place]: UnmeasuredText(why) for place, why in error.reasons.items()})
-        except CasesFailedError as error:
+        except (CasesFailedError, AllFailedError, UnreachableError) as error:
+            # A batch is no session: where all of it failed, other nodes may have the answers.
             failures = {batch[place]: why for place, why in error.failures.items()}
+            self.steps += 1
+            self._engine.engine.require_reply()
         except InputError:
             raise
         except EngineError as error:
-            # It names the first of them.
             failures = {row: str(error) for row in batch if row not in found}
         return found, failures
 

@@ -1,9 +1,12 @@
 """What a node with a server answers, and what it tells of it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from harness.engines.served.client import ServerError
+from harness.engines.served.engine import raise_failures
 from harness.engines.workers.served_models import ServedModels, UnmeasuredText, unmeasured_apart, with_uses
 from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
 from harness.types import ExecutionPlan, ServerUse
@@ -15,13 +18,32 @@ PLAN = ExecutionPlan(
 
 
 class FaultyEngine:
-    """An engine that asks a server; a fault is raised after the first of the answers."""
+    """An engine that asks a server; a fault is raised after the first of the answers.
+
+    Or reasons why the requests that have one fail, each of them without a reply.
+    """
+
+    plan = PLAN
 
     def __init__(self):
-        self.engine = SimpleNamespace(ending="")
+        self.engine = SimpleNamespace(ending="", require_reply=self.require_reply)
         self.fault = None
+        self.slow = {}
+        self.answers_nothing = False
+
+    def require_reply(self):
+        if self.answers_nothing:
+            raise EngineError("its server answers nothing")
 
     def generate(self, requests, on_batch):
+        failures = {}
+        for place, request in enumerate(requests):
+            if request.key in self.slow:
+                failures[place] = ServerError(self.slow[request.key])
+                failures[place].is_unreachable = True
+        if failures:
+            on_batch({place: each.key for place, each in enumerate(requests) if place not in failures})
+            raise_failures(failures, [request.key for request in requests])
         for place, request in enumerate(requests):
             if place and self.fault is not None:
                 raise self.fault
@@ -47,16 +69,22 @@ def test_each_server_gets_a_batch_in_which_the_sides_take_turns(models):
     assert batches == [[0, 5, 1, 6], [2, 7, 3, 8], [4, 9]]
     assert models.answer(batches[0]) == ({0: "a0", 5: "b0", 1: "a1", 6: "b1"}, {})
     assert models.steps == 4
-    many = models.prepare("answers", REQUESTS * 30, 2)
-    assert max(map(len, many)) == 64
-    assert sorted(row for batch in many for row in batch) == list(range(300))
+
+
+@pytest.mark.parametrize(("concurrency", "largest"), [(1, 8), (8, 64), (100, 800), (1000, 1500)])
+def test_a_batch_is_some_rounds_of_what_a_server_is_sent_at_a_time(models, asked, concurrency, largest):
+    """So that a server has as much to do as it was said to take."""
+    asked.plan = replace(PLAN, server=ServerUse(concurrency=concurrency))
+    many = models.prepare("answers", REQUESTS * 300, 2)
+    assert max(map(len, many)) == largest
+    assert sorted(row for batch in many for row in batch) == list(range(3000))
 
 
 @pytest.mark.parametrize(
     ("fault", "found", "failures"),
     [
         (CasesFailedError({1: "b0: too long"}), {0: "a0"}, {5: "b0: too long"}),
-        (EngineError("a1: out of memory"), {0: "a0"}, {5: "a1: out of memory", 1: "a1: out of memory"}),
+        (EngineError("no adapter"), {0: "a0"}, {5: "no adapter", 1: "no adapter"}),
         (TextsUnmeasuredError({1: "no echo"}), {0: "a0", 5: UnmeasuredText("no echo")}, {}),
     ],
     ids=lambda value: type(value).__name__,
@@ -65,6 +93,26 @@ def test_what_fails_is_told_by_request(models, asked, fault, found, failures):
     models.prepare("losses", REQUESTS, 1)
     asked.fault = fault
     assert models.answer([0, 5, 1]) == (found, failures)
+
+
+@pytest.mark.parametrize("batch", [[5], [5, 1], [0, 5, 1]])
+def test_slow_requests_fail_each_for_its_own_reason(models, asked, batch):
+    """Also where they are all of a batch, which is no session: the server answers others."""
+    models.prepare("answers", REQUESTS, 1)
+    asked.slow = {"b0": "no reply within 1 s", "a1": "no reply within 2 s"}
+    reasons = {5: "b0: no reply within 1 s", 1: "a1: no reply within 2 s"}
+    found, failures = models.answer(batch)
+    assert found == {row: "a0" for row in batch if row == 0}
+    assert failures == {row: reasons[row] for row in batch if row}
+
+
+@pytest.mark.parametrize("batch", [[5], [0, 5, 1]])
+def test_a_server_that_answers_nothing_is_no_fault_of_the_requests(models, asked, batch):
+    """Its process goes on; its node is lost, and the batch goes to others."""
+    models.prepare("answers", REQUESTS, 1)
+    asked.slow, asked.answers_nothing = {"b0": "no reply", "a1": "no reply"}, True
+    with pytest.raises(EngineError, match="its server answers nothing"):
+        models.answer(batch)
 
 
 def test_what_ends_the_session_is_raised(models, asked):
