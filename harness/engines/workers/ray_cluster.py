@@ -21,7 +21,7 @@ from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import WorkersEngine
 from harness.engines.workers.ray_nodes import LoadedNode, Node, Work, absolute, libraries_of, versions
 from harness.engines.workers.ray_reservations import connect, reservations
-from harness.engines.workers.ray_watch import PULSE, NodeWatch
+from harness.engines.workers.ray_watch import PULSE, NodeWatch, longest_step_s
 from harness.engines.workers.served_models import unmeasured_apart, with_uses
 from harness.errors import EngineError, InputError, SettingsError, TunegateError, first_line
 from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
@@ -29,10 +29,8 @@ from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
 _POLL_S = 1.0
 # A node whose processors or GPU others have reserved for so long is left out.
 _FREE_WITHIN_S = 60.0
-# How long a lost node's replacement may take while no other node is left.
-_REPLACED_WITHIN_S = 300.0
-# The same where it starts a server.
-_SERVED_WITHIN_S = 1800.0
+# How long a lost node's replacement may take while no other node is left, and where it starts a server.
+_REPLACED_WITHIN_S, _SERVED_WITHIN_S = 300.0, 1800.0
 _REPLACEMENTS_PER_NODE = 3
 
 
@@ -45,7 +43,7 @@ class _Member:
         resources: What it reserves.
         workers: How many batches at a time; 0 until it is ready for the job.
         used: Its workers that have a number in this job.
-        replaces: Whether it is in place of a lost one.
+        replaces: Whether it is in place of a lost one, and has not been ready yet.
     """
 
     actor: Any
@@ -133,8 +131,10 @@ class _Cluster:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.members: list[_Member] = []
-        self.watch = NodeWatch()
+        self.watch = NodeWatch(longest_step_s(work.plan))
         self.uses: dict[_Member, ServerUse] = {}
+        self.jobs = count(1)
+        self.last_loss = ""
         self._replacements = 0
 
     def start(self) -> None:
@@ -246,12 +246,12 @@ class _Transport:
         import ray
 
         self._cluster = cluster
-        self._call = cluster.work, kind, ray.put(requests), cluster.workers
+        self._call = cluster.work, kind, ray.put(requests), cluster.workers, next(cluster.jobs)
         self._preparing: dict[Any, _Member] = {}
         self._running: dict[Any, int] = {}
         self._workers: dict[int, tuple[_Member, int]] = {}
         self._numbers = count()
-        self._lost_at, self._last = time.monotonic(), ""
+        self._lost_at = time.monotonic()
         self._rows: Sequence[Sequence[int]] = ()
 
     def prepare(self) -> tuple[Sequence[Sequence[int]], int]:
@@ -260,10 +260,19 @@ class _Transport:
             member.used.clear()
             member.workers = 0
             self._preparing[member.actor.prepare.remote(*self._call)] = member
-        while self._preparing:
+        while self._are_preparing() or not self._is_ready():
             self._require_nodes()
             self.wait()
-        return self._rows, sum(member.workers for member in self._cluster.members)
+        # A replacement may still come.
+        ready = sum(member.workers for member in self._cluster.members)
+        return self._rows, max(ready, self._cluster.workers)
+
+    def _is_ready(self) -> bool:
+        return any(member.workers for member in self._cluster.members)
+
+    def _are_preparing(self) -> bool:
+        """Whether nodes do that are there; a replacement may wait for room, and no node ever have it."""
+        return not all(member.replaces for member in self._preparing.values())
 
     def start(self) -> int | None:
         """A worker of a node that is ready; None while there is none."""
@@ -289,17 +298,16 @@ class _Transport:
             member.used.discard(slot)
 
     def _require_nodes(self) -> None:
-        """Go on while a node is ready, or may become so.
+        """Go on while a node is ready, or becomes so.
 
         Raises:
             EngineError: There is none, and none came in time.
         """
-        ready = any(member.workers for member in self._cluster.members)
-        if ready or (self._preparing and not self._last):
+        if self._is_ready() or self._are_preparing():
             return
         within_s = _REPLACED_WITHIN_S if self._cluster.work.plan.server is None else _SERVED_WITHIN_S
         if not self._preparing or time.monotonic() - self._lost_at > within_s:
-            raise EngineError(f"no node of the Ray cluster is left: {self._last}")
+            raise EngineError(f"no node of the Ray cluster is left: {self._cluster.last_loss}")
 
     def wait(self) -> list[Event]:
         """As a Transport's; nodes that have become ready are noted."""
@@ -333,8 +341,11 @@ class _Transport:
             reply = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             cause = _cause(error)
-            # What a lost one leaves behind, such as memory of a GPU, may be in a replacement's way.
-            if isinstance(cause, InputError) or (worker is None and not member.replaces):
+            # The other nodes have the models: what is in a replacement's way is of its place, such as a GPU's
+            # memory that a lost one still holds.
+            if worker is None and member.replaces:
+                warnings.warn(f"node {member.name} of the Ray cluster: {cause}", RuntimeWarning, stacklevel=2)
+            elif worker is None or isinstance(cause, InputError):
                 raise cause from error
             return self._node_lost(member, str(cause))
         except ray.exceptions.RayError as error:
@@ -354,7 +365,7 @@ class _Transport:
         if self._rows and list(map(list, rows)) != list(map(list, self._rows)):
             raise EngineError(f"node {member.name} of the Ray cluster divides the requests differently")
         self._rows = rows
-        member.workers = workers
+        member.workers, member.replaces = workers, False
         self._note_use(member, use)
 
     def _note_use(self, member: _Member, use: ServerUse | None) -> None:
@@ -367,7 +378,7 @@ class _Transport:
 
         # One whose call failed is still there, and holds what its replacement needs.
         ray.kill(member.actor)
-        self._last, self._lost_at = f"node {member.name}: {reason}", time.monotonic()
+        self._cluster.last_loss, self._lost_at = f"node {member.name}: {reason}", time.monotonic()
         gone = [worker for worker, (of, _) in self._workers.items() if of is member]
         for calls in (self._running, self._preparing):
             for reference in [each for each, owner in calls.items() if owner in (member, *gone)]:
@@ -379,7 +390,7 @@ class _Transport:
             self._preparing[new.actor.prepare.remote(*self._call)] = new
         # A processor's work is done by a fork, so that no batch can end the node; a GPU's may have.
         blamed = self._cluster.work.plan.device != "cpu"
-        return [LostWorker(worker=worker, reason=self._last, of_batch=blamed) for worker in gone]
+        return [LostWorker(worker=worker, reason=self._cluster.last_loss, of_batch=blamed) for worker in gone]
 
 
 def _cause(error: Exception) -> TunegateError:

@@ -79,7 +79,7 @@ class Node:
         self._transports: dict[int, LocalTransport] = {}
         self._idle: dict[int, int] = {}
         self._counts_steps = self._in_step = False
-        self._pulses = 0
+        self._pulses = self._job = 0
 
     def is_there(self) -> bool:
         """Answered once the node has room for this actor."""
@@ -138,7 +138,7 @@ class Node:
         return LoadedNode(plan=plan, changes=changes, workers=1)
 
     def prepare(
-        self, work: Work, kind: str | FunctionKind, requests: Sequence[Any], workers: int
+        self, work: Work, kind: str | FunctionKind, requests: Sequence[Any], workers: int, job: int
     ) -> tuple[Sequence[Sequence[int]], int, ServerUse | None]:
         """Load the models, unless they are, and divide requests into batches.
 
@@ -147,14 +147,19 @@ class Node:
             kind: ``answers`` or ``losses``, or a function, whose requests are its items.
             requests: All requests.
             workers: Number of all nodes' workers.
+            job: Its number. A node that was long in coming was given several, which come in any order.
 
         Returns:
-            The indices of each batch's requests, the number of workers here, and how the server was used.
+            The indices of each batch's requests, the number of workers here, and how the server was used; no
+            workers for a job before another one.
         """
         loaded = self.load(work)
         if isinstance(kind, FunctionKind):
             refuse_other_versions(kind.versions, versions(kind.versions))
         with self._lock:
+            if job < self._job:
+                return (), 0, None
+            self._job = job
             self._counts_steps = kind in ("answers", "losses")
             if self._models is not None:
                 return self._models.prepare(kind, requests, workers), loaded.workers, self._models.use

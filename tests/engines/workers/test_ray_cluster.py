@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -219,7 +220,7 @@ def test_a_node_has_a_pulse_while_all_its_workers_compute(engine, monkeypatch):
     monkeypatch.setattr(engine._cluster, "work", replace(engine._cluster.work, wanted=3))
     actor = engine._cluster._member(None, {"num_cpus": 0}).actor
     busy = [actor.__ray_call__.remote(lambda _: time.sleep(20)) for _ in range(3)]
-    assert ray.get(actor.pulse.remote(), timeout=15) == 1
+    assert ray.get(ray_watch._asked(SimpleNamespace(actor=actor)), timeout=15) == 1
     assert ray.wait(busy, timeout=0)[0] == []
     ray.kill(actor)
 

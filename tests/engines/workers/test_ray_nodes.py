@@ -24,7 +24,7 @@ def test_the_pulse_of_a_node_stands_only_while_its_gpu_computes_one_step():
     models.answer = answer
     node = Node(1)
     node._models, node._loaded = models, LoadedNode(plan=None, changes={}, workers=1)
-    node.prepare(None, "answers", ["?"], 1)
+    node.prepare(None, "answers", ["?"], 1, 1)
     assert node.pulse() != node.pulse()
     done = []
     thread = threading.Thread(target=lambda: done.append(node.compute(0, [0])))
@@ -36,6 +36,17 @@ def test_the_pulse_of_a_node_stands_only_while_its_gpu_computes_one_step():
     thread.join(10)
     assert node.pulse() != node.pulse()
     assert done == [FinishedBatch(worker=0, found={0: "text"}, failures={})]
+
+
+def test_a_job_is_not_taken_for_one_that_was_asked_before_it_and_comes_late():
+    asked = []
+    models = SimpleNamespace(steps=1, use=None)
+    models.prepare = lambda kind, requests, workers: asked.append(requests) or [[0]]
+    node = Node(1)
+    node._models, node._loaded = models, LoadedNode(plan=None, changes={}, workers=1)
+    assert node.prepare(None, "answers", ["new"], 1, 2) == ([[0]], 1, None)
+    assert node.prepare(None, "answers", ["old"], 1, 1) == ((), 0, None)
+    assert asked == [["new"]]
 
 
 def test_steps_are_counted_however_a_model_is_called(tiny_model_dir):
