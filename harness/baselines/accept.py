@@ -17,12 +17,11 @@ from harness.baselines.file import (
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.missing_cases import beyond_limits
 from harness.comparison.pairing import pair_runs, paired_metrics
+from harness.comparison.times import way_of
 from harness.errors import BaselineError
 from harness.golden.load import current_hash
-from harness.types import EXACT_DTYPES, ExecutionPlan, Run
+from harness.types import ExecutionPlan, Run
 from harness.types.storage import write_whole
-
-_WAYS = ("engine", "dtype", "device", "weights", "batch_tokens", "chat_template_kwargs")
 
 
 def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: bool = False) -> Path:
@@ -76,11 +75,12 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
             yield f"{golden_set.path} was changed since; gate again"
     if path.is_file():
         plan = _readable_plan(path)
-        if plan is not None and _ways(plan) != _ways(run.plan):
+        now, then = _way(run.plan), {} if plan is None else _way(plan)
+        if plan is not None and now != then:
             changed = ", ".join(
-                f"{name} {now}, not {then}"
-                for name, now, then in zip(_WAYS, _ways(run.plan), _ways(plan), strict=True)
-                if now != then
+                f"{name} {now[name]}, not {then[name]}"
+                for name in now
+                if name in then and now[name] != then[name]
             )
             yield (
                 f"its plan differs from that of the baseline it would replace ({changed}); "
@@ -98,10 +98,9 @@ def _readable_plan(path: Path) -> ExecutionPlan | None:
         return None
 
 
-def _ways(plan: ExecutionPlan) -> list[object]:
-    """The parts of a plan that can change an answer; shared batches can't, if the plan allowed them."""
-    exact = plan.dtype in EXACT_DTYPES
-    return [getattr(plan, name) if name != "batch_tokens" or not exact else None for name in _WAYS]
+def _way(plan: ExecutionPlan) -> dict[str, object]:
+    """The parts of a plan that can change an answer or its prompt, by name."""
+    return {**way_of(plan), "chat_template_kwargs": plan.chat_template_kwargs}
 
 
 def _baseline(run: Run, name: str, reason: str) -> Baseline:

@@ -7,7 +7,7 @@ are one measurement, not many, and two sides that answered in the same batches h
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.types import EXACT_DTYPES, CaseResult, Outcome, Run
+from harness.types import EXACT_DTYPES, CaseResult, ExecutionPlan, Outcome, Run
 from harness.types.golden import TIME_METRICS
 
 if TYPE_CHECKING:
@@ -134,6 +134,27 @@ def _shapes(run: Run) -> str:
     return ", ".join(sorted({placement.batches for placement in run.plan.placements}))
 
 
+def way_of(plan: ExecutionPlan) -> dict[str, object]:
+    """The parts of a plan that can change an answer, by name.
+
+    In float32 neither the device of a kind, nor how a model is split among several, nor the shape of the
+    batches changes greedy text. In lower precision all of them may.
+
+    Args:
+        plan: How a run was computed.
+    """
+    kind = plan.device.partition(":")[0]
+    way: dict[str, object] = {
+        "engine": plan.engine,
+        "dtype": plan.dtype,
+        "device": kind,
+        "weights": plan.weights,
+    }
+    if plan.dtype not in EXACT_DTYPES:
+        way |= {"device in full": plan.device, "batch_tokens": plan.batch_tokens}
+    return way
+
+
 def computed_alike(candidate: Run, baseline: Run) -> bool:
     """Whether greedy answers of both runs reproduce, and a difference is one of the models.
 
@@ -144,9 +165,7 @@ def computed_alike(candidate: Run, baseline: Run) -> bool:
         candidate: The judged run.
         baseline: The run that it is compared with.
     """
-    plans = candidate.plan, baseline.plan
-    ways = {(plan.engine, plan.dtype, plan.device.partition(":")[0], plan.weights) for plan in plans}
-    return len(ways) == 1 and candidate.plan.dtype in EXACT_DTYPES
+    return candidate.plan.dtype in EXACT_DTYPES and way_of(candidate.plan) == way_of(baseline.plan)
 
 
 def asked_otherwise(candidate: Run, baseline: Run) -> dict[str, str]:
@@ -182,9 +201,7 @@ def plans_findings(candidate: Run, baseline: Run) -> "list[Finding]":
         baseline: The run that it was compared with.
     """
     now, then = candidate.plan.lasting, baseline.plan.lasting
-    ways = [(plan.engine, plan.dtype, plan.device, plan.weights) for plan in (now, then)]
-    # In float32 the shape of the batches does not change greedy text; in lower precision it does.
-    if ways[0] == ways[1] and (now == then or now.dtype in EXACT_DTYPES):
+    if now == then or computed_alike(candidate, baseline):
         return []
     from harness.types import Finding, PlansFinding
 

@@ -23,7 +23,7 @@ from harness.engines.adapter import (
 from harness.engines.base import BATCH_TOKENS, CANDIDATE, SERVED, Engine, StreamingEngine
 from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
-from harness.engines.precision import batch_budget, gpu_dtype, split_device
+from harness.engines.precision import batch_budget, gpu_dtype, refuse_missing_gpus, split_device
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError, first_line
 from harness.models.resolve import (
     adapter_sha256,
@@ -346,10 +346,8 @@ def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEng
     """
     if missing := missing_libraries():
         raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[local]'")
-    import torch
-
-    if plan.device.startswith("cuda") and not torch.cuda.is_available():
-        raise SettingsError(f"--gate-device {plan.device}: torch sees no CUDA device here; use cpu")
+    if plan.device.startswith("cuda"):
+        refuse_missing_gpus(plan.device)
     try:
         if plan.engine == "multitask":
             from harness.engines.multitask.engine import open_multitask

@@ -1,8 +1,8 @@
 """The device, and what suits it: the type of numbers, by one rule for gate and trainers, and batches' size.
 
 A model that is too large for one device is split: its layers are on all GPUs, and what has no room there in
-the machine's memory or on its disk. Such a device is called ``cuda:split``, or ``cpu:split`` without a GPU,
-with the memory that each may use if the user limits it: ``cuda:split:0=20GiB,cpu=60GiB``.
+the machine's memory or on its disk. Such a device is called ``cuda:split``, or ``cpu:split`` where no GPU may
+compute, with the memory that each may use if the user limits it: ``cuda:split:0=20GiB,cpu=60GiB``.
 """
 
 import re
@@ -29,18 +29,22 @@ _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "Gi
 
 
 def split_device(device: str, *, cuda: bool) -> str:
-    """The device of a plan that splits models.
+    """The device of a plan that splits models: its kind is that of what computes.
 
     Args:
         device: ``split`` with or without the memory of each device.
         cuda: Whether this machine has GPUs.
 
     Raises:
-        SettingsError: The memory is no such text.
+        SettingsError: The memory is no such text, or of a GPU where there is none.
     """
     memory = device.partition(":")[2]
-    memory_limits(memory)
-    return f"{'cuda' if cuda else 'cpu'}{SPLIT}{':' if memory else ''}{memory}"
+    limits = memory_limits(memory)
+    gpus = [name for name in limits if name != "cpu"]
+    if gpus and not cuda:
+        raise SettingsError(f"--gate-device {device}: no GPU {gpus[0]} here: there is none; limit cpu alone")
+    computes = cuda and (not limits or any(limits[name] for name in gpus))
+    return f"{'cuda' if computes else 'cpu'}{SPLIT}{':' if memory else ''}{memory}"
 
 
 def memory_limits(memory: str) -> dict[int | str, int]:
@@ -50,7 +54,7 @@ def memory_limits(memory: str) -> dict[int | str, int]:
         memory: Such as ``0=20GiB,1=20GiB,cpu=60GiB``; GPUs are numbered, and those without a limit not used.
 
     Raises:
-        SettingsError: It is no such text.
+        SettingsError: It is no such text, or names a device twice.
     """
     limits: dict[int | str, int] = {}
     for part in memory.split(",") if memory else ():
@@ -60,8 +64,11 @@ def memory_limits(memory: str) -> dict[int | str, int]:
                 f"--gate-device split:{memory}: found {part!r} (allowed: a GPU's number or cpu, = and its "
                 f"memory, such as split:0=20GiB,1=20GiB,cpu=60GiB)"
             )
-        name, size, unit = found.groups()
-        limits[int(name) if name.isdecimal() else name] = int(float(size) * _UNITS[unit])
+        text, size, unit = found.groups()
+        name = int(text) if text.isdecimal() else text
+        if name in limits:
+            raise SettingsError(f"--gate-device split:{memory}: the memory of {name} is named twice")
+        limits[name] = int(float(size) * _UNITS[unit])
     return limits
 
 
@@ -82,6 +89,30 @@ def refuse_split(device: str, runner: str) -> None:
         )
 
 
+def refuse_missing_gpus(device: str) -> None:
+    """Refuse a plan for GPUs that this machine doesn't have.
+
+    Args:
+        device: The plan's device, of the kind ``cuda``.
+
+    Raises:
+        SettingsError: One is missing.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SettingsError(f"--gate-device {device}: torch sees no CUDA device here; use cpu")
+    number, split, memory = device.removeprefix("cuda:").partition("split")
+    wanted = memory_limits(memory.removeprefix(":")) if split else [number]
+    count = torch.cuda.device_count()
+    for each in map(str, wanted):
+        if each.isdecimal() and int(each) >= count:
+            given = f"{split}{memory}" if split else device
+            raise SettingsError(
+                f"--gate-device {given}: no GPU {each} here: torch sees {count}, numbered from 0"
+            )
+
+
 def dtype_of_capability(capability: tuple[int, int]) -> Literal["bfloat16", "float32"]:
     """The type of numbers for GPUs of a compute capability: bfloat16 where they have it, else float32.
 
@@ -98,12 +129,16 @@ def gpu_dtype(device: str = "cuda") -> Literal["bfloat16", "float32"]:
     """The type of numbers for a GPU of this machine.
 
     Args:
-        device: A torch device. One that is not there is refused where a model is loaded to it.
+        device: A plan's. Without any GPU it is refused where a model is loaded to it.
+
+    Raises:
+        SettingsError: It names a GPU that is not there, where others are.
     """
     import torch
 
     if not torch.cuda.is_available():
         return "bfloat16"
+    refuse_missing_gpus(device)
     one = device.partition(SPLIT)[0]
     return dtype_of_capability(torch.cuda.get_device_capability(one))
 

@@ -34,7 +34,7 @@ def load_split(load: Any, device: str, directory: Path, **settings: Any) -> tupl
         The model, and the report on its loading.
 
     Raises:
-        ModelError: Not even its embeddings have room.
+        ModelError: Not even its embeddings have room, or none of its layers on the GPUs of the plan.
     """
     folder = TemporaryDirectory(prefix="tunegate-")
     limits = memory_limits(device.partition("split:")[2])
@@ -42,6 +42,12 @@ def load_split(load: Any, device: str, directory: Path, **settings: Any) -> tupl
     if limits:
         settings["max_memory"] = limits
     model, report = load(directory, **settings)
+    if device.startswith("cuda") and model.device.type == "cpu":
+        # The plan, and with it the type of numbers and the keys of stored answers, is that of a GPU.
+        raise ModelError(
+            f"{directory}: has no room on the GPUs, so that the processor would compute: allow more memory "
+            f"there, or the processor's alone with --gate-device split:cpu="
+        )
     if not hasattr(model, "_hf_hook"):
         return model, report  # it has room on one device
     setattr(model, SPREAD, folder)

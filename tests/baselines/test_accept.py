@@ -82,6 +82,31 @@ def test_another_plan_does_not_replace_a_baseline(run, tmp_path):
         accept_run(dataclasses.replace(run, plan=asked), "shipped", "why", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "change", "differs"),
+    [
+        ("float32", {"device": "cuda"}, None),
+        ("float32", {"device": "cuda:split:0=22GiB"}, None),
+        ("float32", {"batch_tokens": 99}, None),
+        ("float32", {"device": "cpu"}, "device cpu, not cuda"),
+        ("float32", {"dtype": "bfloat16"}, "dtype bfloat16, not float32"),
+        ("bfloat16", {"device": "cuda"}, "device in full cuda, not cuda:split:0=20GiB"),
+        ("bfloat16", {"batch_tokens": 99}, "batch_tokens 99, not 4096"),
+    ],
+)
+def test_in_float32_the_kind_of_device_is_the_way_of_a_plan(run, tmp_path, dtype, change, differs):
+    """Texts and losses of a split base are those of one device, whatever each part may take."""
+    plan = dataclasses.replace(run.plan, dtype=dtype, device="cuda:split:0=20GiB", batch_tokens=4096)
+    run = dataclasses.replace(run, plan=plan)
+    accept_run(run, "shipped", "why", tmp_path)
+    other = dataclasses.replace(run, plan=dataclasses.replace(plan, **change))
+    if differs is None:
+        assert accept_run(other, "shipped", "why", tmp_path).is_file()
+        return
+    with pytest.raises(BaselineError, match=rf"replace \({differs}\); take another name"):
+        accept_run(other, "shipped", "why", tmp_path)
+
+
 def test_a_golden_set_that_was_changed_since_is_refused(run, tmp_path):
     (tmp_path / "set.yaml").write_text("name: set\n")
     with pytest.raises(BaselineError, match=r"set.yaml was changed since; gate again"):

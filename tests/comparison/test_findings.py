@@ -239,11 +239,13 @@ def test_nothing_at_all_is_inconclusive(make_run):
         ({"batch_tokens": 99}, "float32", False),
         ({"batch_tokens": 99}, "bfloat16", True),
         ({"device": "cuda"}, "float32", True),
+        ({"device": "cpu:split:cpu=2GB"}, "float32", False),
+        ({"device": "cpu:split:cpu=2GB"}, "bfloat16", True),
         ({"weights": "merged"}, "float32", True),
     ],
 )
 def test_plans_that_may_change_answers_are_told(make_run, make_result, changes, dtype, told):
-    """In float32 another size of batches changes no greedy text; in bfloat16 it does."""
+    """In float32 neither another size of batches nor of parts changes greedy text; in bfloat16 they do."""
     run = make_run([make_result("orders/1")], dtype=dtype)
     other = replace(run, plan=replace(run.plan, **changes))
     found = [each.data for each in whole(run, other, compared(row())) if isinstance(each.data, PlansFinding)]

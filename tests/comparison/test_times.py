@@ -7,7 +7,7 @@ import pytest
 
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
-from harness.comparison.times import batch_clusters, other_conditions, share_times
+from harness.comparison.times import batch_clusters, computed_alike, other_conditions, share_times
 from harness.presentation.sentences import sentences_of
 from harness.types import Check, GateSettings, GateVerdict, Placement, Score
 
@@ -128,6 +128,24 @@ def test_batches_of_both_sides_and_clusters_are_joined(make_result):
     # Without the answers it isn't known which batches they were in.
     unknown = [(replace(now, completion=None), then) for now, then in pairs]
     assert len(set(batch_clusters(unknown, (0, 1, 2, 3, 4), batched=(True, False)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "other", "alike"),
+    [
+        ("float32", "cuda", True),
+        ("float32", "cuda:split:0=22GiB", True),
+        ("float32", "cpu", False),
+        ("bfloat16", "cuda", False),
+    ],
+)
+def test_a_split_base_answers_as_on_one_device_and_takes_another_time(timed, dtype, other, alike):
+    runs = [
+        replace(run, plan=replace(run.plan, dtype=dtype, device=device))
+        for run, device in ((timed(single()), "cuda:split:0=20GiB"), (timed(single(), "before"), other))
+    ]
+    assert computed_alike(*runs) is alike
+    assert other_conditions(*runs) == (f"on device cuda:split:0=20GiB, the baseline on {other}",)
 
 
 def test_other_machines_and_batches_are_told(timed):

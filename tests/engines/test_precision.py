@@ -7,17 +7,20 @@ import pytest
 import torch
 
 from harness.engines import precision
-from harness.engines.open import choose_plan
+from harness.engines.open import choose_plan, open_own
 from harness.engines.precision import (
     batch_budget,
     dtype_of_capability,
     in_four_bits,
     memory_limits,
+    refuse_missing_gpus,
 )
 from harness.errors import SettingsError
-from harness.types import ModelRef
+from harness.run.cache import completion_keys
+from harness.types import GenerationSettings, ModelRef
 from trainers.run.base_model import compute_dtype
 
+GREEDY = GenerationSettings()
 CAPABILITIES = {
     "GTX 1080": ((6, 1), "float32"),
     "V100": ((7, 0), "float32"),
@@ -54,6 +57,7 @@ def test_a_gpus_own_number_is_asked_for(monkeypatch):
     capabilities = {"cuda:0": (7, 5), "cuda:1": (9, 0)}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", capabilities.__getitem__)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
     assert [choose_plan("auto", device, 512, []).dtype for device in capabilities] == ["float32", "bfloat16"]
 
 
@@ -124,13 +128,75 @@ def test_bases_in_four_bits(monkeypatch, tmp_path):
         ("auto", "cuda", "cpu"),
         ("cuda:1", "cuda:1", "cuda:1"),
         ("split", "cuda:split", "cpu:split"),
-        ("split:0=1.5GiB,cpu=2MB", "cuda:split:0=1.5GiB,cpu=2MB", "cpu:split:0=1.5GiB,cpu=2MB"),
+        ("split:cpu=60GiB", "cpu:split:cpu=60GiB", "cpu:split:cpu=60GiB"),
+        ("split:0=0GiB,cpu=60GiB", "cpu:split:0=0GiB,cpu=60GiB", None),
+        ("split:0=1.5GiB,cpu=2MB", "cuda:split:0=1.5GiB,cpu=2MB", None),
+        ("split:1=1.5GiB", "cuda:split:1=1.5GiB", None),
     ],
 )
 def test_the_device_of_a_plan(monkeypatch, given, on_gpus, without):
     for has_gpu, expected in ((True, on_gpus), (False, without)):
         monkeypatch.setattr("harness.engines.open._has_cuda", lambda answer=has_gpu: answer)
-        assert choose_plan("float32", given, 512, []).device == expected
+        if expected is None:
+            with pytest.raises(SettingsError, match=f"--gate-device {given}: no GPU . here: there is none"):
+                choose_plan("float32", given, 512, [])
+        else:
+            assert choose_plan("float32", given, 512, []).device == expected
+
+
+def test_what_the_processor_computes_has_its_plan_also_beside_a_gpu(monkeypatch, tmp_path):
+    """Its numbers and batches, and so its stored answers, are not those of a GPU."""
+    monkeypatch.setattr("harness.engines.open._has_cuda", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
+    models = [model_of(tmp_path / "model", SMOL)]
+    plans = [choose_plan("auto", device, None, models) for device in ("split:cpu=60GiB", "cpu", "split")]
+    assert [(plan.dtype, plan.batch_tokens) for plan in plans] == [
+        *[("float32", 4096)] * 2,
+        ("bfloat16", 65_536),
+    ]
+    assert completion_keys(models[0], plans[0])((), GREEDY, "", None) == completion_keys(models[0], plans[1])(
+        (), GREEDY, "", None
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "missing"),
+    [
+        ("split", None),
+        ("split:0=1GiB,1=1GiB,cpu=1GiB", None),
+        ("split:7=1GiB", "7"),
+        ("split:cpu=1GiB,1=1GiB,2=1GiB", "2"),
+        ("cuda", None),
+        ("cuda:1", None),
+        ("cuda:2", "2"),
+    ],
+)
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch, device, missing):
+    """Where the type of numbers is chosen, and where another one was asked for, at the latest in loading."""
+    monkeypatch.setattr("harness.engines.open._has_cuda", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
+    plan = choose_plan("float32", device, 512, [])
+    if missing is None:
+        refuse_missing_gpus(plan.device)
+        assert choose_plan("auto", device, 512, []).dtype == "bfloat16"
+        return
+    for refused in (
+        lambda: choose_plan("auto", device, 512, []),
+        lambda: refuse_missing_gpus(plan.device),
+        lambda: open_own({}, plan),
+    ):
+        with pytest.raises(SettingsError, match=f"--gate-device {device}: no GPU {missing} here: .* sees 2,"):
+            refused()
+
+
+def test_without_cuda_no_gpu_is_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device in ("cuda", "cuda:1", "cuda:split", "cuda:split:0=1GiB"):
+        with pytest.raises(SettingsError, match=f"--gate-device {device}: torch sees no CUDA device"):
+            refuse_missing_gpus(device)
 
 
 def test_a_split_models_numbers_are_those_of_the_first_gpu(monkeypatch):
@@ -148,3 +214,8 @@ def test_limits_of_memory():
             SettingsError, match=f"--gate-device split:{wrong}: found .*allowed: a GPU's number"
         ):
             memory_limits(wrong)
+    for twice, name in (("0=1GiB,0=2GiB", "0"), ("1=1GiB,01=1GiB", "1"), ("cpu=1GiB,0=1GiB,cpu=1GiB", "cpu")):
+        with pytest.raises(
+            SettingsError, match=f"--gate-device split:{twice}: the memory of {name} is named twice"
+        ):
+            memory_limits(twice)

@@ -6,10 +6,11 @@ Without a GPU what has no room in memory is read from the disk, by the hooks tha
 import warnings
 
 import pytest
+from transformers import AutoModelForCausalLM
 
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
-from harness.engines.split import SPREAD
+from harness.engines.split import SPREAD, load_split
 from harness.errors import AdapterError, ModelError
 from harness.types import GenerationSettings, Message
 
@@ -123,6 +124,15 @@ def test_without_room_for_the_embeddings_it_is_refused(adapters):
         opened("split:cpu=1KB", adapters)
 
 
+def test_a_plan_of_gpus_is_not_computed_by_the_processor(tiny_model_dir):
+    """As where other programs hold the GPUs' memory: accelerate puts all layers in the machine's."""
+    load = AutoModelForCausalLM.from_pretrained
+    load_split(load, "cpu:split", tiny_model_dir, output_loading_info=True)
+    for device in ("cuda:split", "cuda:split:0=1KB,cpu=1GiB"):
+        with pytest.raises(ModelError, match=r"has no room on the GPUs.*--gate-device split:cpu="):
+            load_split(load, device, tiny_model_dir, output_loading_info=True)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
@@ -146,8 +156,6 @@ def test_adapters_that_need_the_weights_themselves_are_refused(make_adapter, lor
 
 
 def test_an_adapter_with_another_number_of_tokens_is_refused(tiny_model_dir, make_adapter, lora, tmp_path):
-    from transformers import AutoModelForCausalLM
-
     larger = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
     larger.resize_token_embeddings(80, mean_resizing=False)
     larger.save_pretrained(tmp_path / "larger")
