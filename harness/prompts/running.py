@@ -61,7 +61,8 @@ class RunningText:
         if text.endswith(_UNFINISHED) or token in self._added:
             return False
         # A byte for itself may be the beginning of a character with those before and after it.
-        piece = str(self._tokenizer.convert_ids_to_tokens(token))
+        # And a number of a padded vocabulary has no piece: what follows is still the text's beginning.
+        piece = self._tokenizer.convert_ids_to_tokens(token)
         return bool(piece) and not (piece.startswith("<0x") and piece.endswith(">"))
 
 

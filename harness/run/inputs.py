@@ -6,7 +6,6 @@ So is everything else that the selected cases need, and how servers are asked.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 from harness.baselines.target import ComparisonTarget, find_baseline
@@ -90,9 +89,12 @@ def asked_by(settings: Settings, plan: ExecutionPlan) -> ExecutionPlan:
     identity, url = settings.model_id or "", settings.server
     if url is not None:
         url = checked_url(url, "--gate-server", VARIABLES)
-    elif plan.engine == "vllm" and not identity and find_spec("vllm") is not None:
-        # A started server computes as its version and arguments say.
-        identity = f"vllm {metadata.version('vllm')} {settings.server_args}".strip()
+    elif plan.engine == "vllm":
+        # A started server computes as its version and arguments say, whatever the user's word for it is.
+        found = next(iter(metadata.distributions(name="vllm")), None)
+        if identity or found is not None:
+            version = "unknown" if found is None else found.version
+            identity = f"{identity} vllm {version} {settings.server_args}".strip()
     server = replace(
         plan.server,
         url=url,

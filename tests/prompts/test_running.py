@@ -68,7 +68,9 @@ WHOLE = [name for name in DECODERS if name != "strip both"]
 def test_a_text_is_that_of_all_tokens(name, skip, data):
     tokenizer = TOKENIZERS[name]
     any_token = st.integers(0, len(tokenizer) - 1)
-    tokens = data.draw(st.lists(st.one_of(any_token, few_bytes), max_size=60))
+    # A padded vocabulary has more numbers than the tokenizer knows: their logits can be the largest.
+    unknown = st.integers(len(tokenizer), len(tokenizer) + 40)
+    tokens = data.draw(st.lists(st.one_of(any_token, few_bytes, unknown), max_size=60))
     same_at_each_step(tokenizer, tokens, skip=skip)
 
 
@@ -113,6 +115,17 @@ def test_only_what_is_new_is_decoded_where_that_is_the_same(name, few, monkeypat
     for count_of in range(1, len(words) + 1):
         running.of(words[:count_of])
     assert (sum(decoded) < 20 * len(words)) is few
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("before", [[], ["the"]])
+def test_numbers_of_a_padded_vocabulary_leave_the_first_space_to_what_follows(name, before):
+    tokenizer = TOKENIZERS[name]
+    unknown = [len(tokenizer) + 7] * 20
+    words = tokenizer.convert_tokens_to_ids(["▁the", "▁a"])
+    known = tokenizer.convert_tokens_to_ids(before)
+    for skip in (True, False):
+        same_at_each_step(tokenizer, [*known, *unknown, *words, *unknown, *words], skip=skip)
 
 
 def test_fewer_tokens_than_before_are_decoded_anew():

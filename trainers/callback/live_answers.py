@@ -49,7 +49,7 @@ def answer_live(
         reference: What it is called and known by.
         asking: What is asked.
         adapter_on: False: without its adapter, as its base.
-        baseline: The run to compare with, for checks that compare two answers.
+        baseline: The run to compare with, for checks that compare two answers, and for the size of batches.
 
     Raises:
         EngineError: The model failed.
@@ -60,7 +60,7 @@ def answer_live(
         side = replace(side, decoder="library")
     if not adapter_on:
         side = replace(side, adapter=None, prompt=None)
-    plan = _plan_of(model, args, asking, side)
+    plan = _plan_of(model, args, asking, side, baseline)
     judging = asking.judging
     if baseline is not None:
         judging = replace(judging, baseline_texts=texts_of(baseline))
@@ -92,13 +92,13 @@ def answer_live(
     )
 
 
-def _plan_of(model: Any, args: Any, asking: TrainingGate, side: Side) -> ExecutionPlan:
+def _plan_of(model: Any, args: Any, asking: TrainingGate, side: Side, baseline: Run | None) -> ExecutionPlan:
     dtype = "bfloat16" if args.bf16 else "float16" if args.fp16 else str(model.dtype).removeprefix("torch.")
     return ExecutionPlan(
         engine="transformers",
         dtype=dtype,
         device=str(model.device),
-        batch_tokens=asking.settings.batch_tokens or _batch_tokens(model, dtype),
+        batch_tokens=asking.settings.batch_tokens or _batch_tokens(model, dtype, baseline),
         weights="nf4" if getattr(model, "is_loaded_in_4bit", False) else "peft",
         chat_template_kwargs=asking.settings.chat_template_kwargs,
         placements=(
@@ -114,13 +114,20 @@ def _plan_of(model: Any, args: Any, asking: TrainingGate, side: Side) -> Executi
 
 # Of the GPU's memory that training leaves free, the part of keys and values; activations need the rest.
 _SHARE = 0.5
-# What was decided at a model's first answers: the base answers before the optimiser has its memory, and the
-# sides must be asked in the same batches. Where memory runs out later, a batch is halved.
+# What was decided at a model's first answers, for looks whose baseline was computed elsewhere: the optimiser
+# has its memory later. Where memory runs out, a batch is halved.
 _decided: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
 
-def _batch_tokens(model: Any, dtype: str) -> int:
-    """Tokens of a batch: a gate's, as far as training leaves room on the GPU."""
+def _batch_tokens(model: Any, dtype: str, baseline: Run | None) -> int:
+    """Tokens of a batch: the baseline's, or a gate's as far as training leaves room on the GPU.
+
+    In lower precision the shape of the batches changes texts: what a resumed training, or one with an
+    accepted baseline, has free now says nothing of how that was asked.
+    """
+    then = None if baseline is None else baseline.plan
+    if then is not None and then.engine == "transformers" and then.device.split(":")[0] == model.device.type:
+        return then.batch_tokens
     if model.device.type != "cuda":
         return BATCH_TOKENS
     if model not in _decided:

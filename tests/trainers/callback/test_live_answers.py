@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.types import ExecutionPlan
 from trainers.callback import live_answers
 
 LLAMA_8B = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
@@ -39,19 +40,53 @@ def leave_free(monkeypatch):
 )
 def test_on_a_gpu_it_is_a_gate_s_number_as_far_as_training_leaves_room(leave_free, free, tokens):
     leave_free(free)
-    assert live_answers._batch_tokens(InTraining(), "bfloat16") == tokens
+    assert live_answers._batch_tokens(InTraining(), "bfloat16", None) == tokens
 
 
 def test_both_sides_and_all_looks_have_one_number(leave_free):
     """The optimiser's memory comes after the base's answers."""
     leave_free(70 * GIB)
     model = InTraining()
-    before = live_answers._batch_tokens(model, "bfloat16")
+    before = live_answers._batch_tokens(model, "bfloat16", None)
     leave_free(GIB)
-    assert live_answers._batch_tokens(model, "bfloat16") == before
-    assert live_answers._batch_tokens(InTraining(), "bfloat16") < before
+    assert live_answers._batch_tokens(model, "bfloat16", None) == before
+    assert live_answers._batch_tokens(InTraining(), "bfloat16", None) < before
 
 
 def test_a_processor_has_its_own_number(leave_free):
     leave_free(70 * GIB)
-    assert live_answers._batch_tokens(InTraining(device="cpu"), "float32") == 4096
+    assert live_answers._batch_tokens(InTraining(device="cpu"), "float32", None) == 4096
+
+
+def computed(engine="transformers", device="cuda:0", batch_tokens=16_384):
+    plan = ExecutionPlan(engine=engine, dtype="bfloat16", device=device, batch_tokens=batch_tokens)
+    return SimpleNamespace(plan=plan)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "device", "tokens"),
+    [
+        (computed(), "cuda", 16_384),
+        (computed(device="cuda:split:0=20GiB", batch_tokens=512), "cuda", 512),
+        (computed(device="cpu", batch_tokens=512), "cpu", 512),
+        # Its batches were of another kind.
+        (computed(device="cpu", batch_tokens=512), "cuda", 8192),
+        (computed(engine="vllm", device="server"), "cuda", 8192),
+        (computed(engine="lm-eval", device="cuda", batch_tokens=0), "cuda", 8192),
+    ],
+)
+def test_a_stored_baseline_decides_for_the_looks_of_a_resumed_training(leave_free, baseline, device, tokens):
+    """In bfloat16 another size of batches changes texts, and the memory that is free now is another."""
+    leave_free(2 * GIB)
+    model = InTraining(device)
+    assert live_answers._batch_tokens(model, "bfloat16", baseline) == tokens
+
+
+def test_each_look_gets_its_baseline_s_size(leave_free):
+    leave_free(2 * GIB)
+    model = InTraining()
+    args = SimpleNamespace(bf16=True, fp16=False)
+    for given, tokens in ((None, 16_384), (300, 300)):
+        settings = SimpleNamespace(batch_tokens=given, chat_template_kwargs={})
+        asking, side = SimpleNamespace(settings=settings), SimpleNamespace(decoder="batched")
+        assert live_answers._plan_of(model, args, asking, side, computed()).batch_tokens == tokens
