@@ -5,9 +5,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from harness.errors import OverdueError
 from tunegate.exit_status import ExitStatus
@@ -17,9 +19,17 @@ from tunegate.printable import say
 LIMIT_S = 600.0
 # A function that goes on after that is known by its name.
 _SLOW_S = 60.0
-# How long a function may ignore that it is interrupted; then the process is ended.
-_GRACE_S = 10.0
 _STEP_S = 0.5
+# How many interrupts, one a step, a function may ignore; then the process is ended. Counted and not timed: in
+# a process that was stopped for long, it has ignored none.
+_MOST_INTERRUPTS = 20
+# An interrupt that was sent reaches its thread in less.
+_SETTLE_S = 0.01
+_T = TypeVar("_T")
+
+_spared: ContextVar[bool] = ContextVar("spared", default=False)
+# Held to send an interrupt and to close a call: none is sent to a call that was closed.
+_lock = threading.Lock()
 
 
 @dataclass(slots=True, eq=False)
@@ -29,14 +39,17 @@ class _Call:
     Attributes:
         place: The case and the check.
         limit_s: What it may take, in seconds.
+        is_spared: The process goes on, whatever the function does.
+        interrupts: How often it was interrupted, or would have been in the main thread.
     """
 
     place: str
     limit_s: float
     thread: threading.Thread = field(default_factory=threading.current_thread)
     started_s: float = field(default_factory=time.monotonic)
+    is_spared: bool = field(default_factory=_spared.get)
     is_slow: bool = False
-    is_overdue: bool = False
+    interrupts: int = 0
 
     @property
     def problem(self) -> str:
@@ -50,10 +63,17 @@ class _Call:
             _tell(f"{self.place} has been running for {_SLOW_S:g} s")
         if taken_s <= self.limit_s:
             return
-        self.is_overdue = True
-        if taken_s > self.limit_s + _GRACE_S:
+        with _lock:
+            if self in _calls:
+                self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self.interrupts == _MOST_INTERRUPTS and self.is_spared:
+            _tell(f"{self.problem}, nor when it was interrupted; this process waits for it")
+        elif self.interrupts == _MOST_INTERRUPTS:
             _tell(f"ERROR: {self.problem}, nor when it was interrupted")
             os._exit(ExitStatus.BAD_INPUT)
+        self.interrupts += 1
         # Of a process in the background, SIGINT is ignored.
         numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(each))]
         if self.thread is not threading.main_thread() or not numbers:
@@ -70,10 +90,22 @@ _watchers: list[threading.Thread] = []
 
 
 @contextmanager
-def limited_call(place: str, limit_s: float = LIMIT_S) -> Iterator[None]:
-    """Interrupt a function that takes too long, and refuse its result.
+def spared_process() -> Iterator[None]:
+    """Never end the process for a function that can't be interrupted: it holds more than these answers."""
+    token = _spared.set(True)
+    try:
+        yield
+    finally:
+        _spared.reset(token)
+
+
+def limited_call(function: Callable[[], _T], place: str, limit_s: float = LIMIT_S) -> _T:
+    """Call a function, interrupt it if it takes too long, and refuse its result then.
+
+    No context manager: an interrupt would be lost between the end of the block and the manager's own lines.
 
     Args:
+        function: The function.
         place: The case and the check, for the message.
         limit_s: What it may take, in seconds.
 
@@ -87,17 +119,28 @@ def limited_call(place: str, limit_s: float = LIMIT_S) -> Iterator[None]:
     _calls.append(call)
     try:
         try:
-            yield
+            value = function()
         finally:
-            _calls.remove(call)
+            _close(call)
     except BaseException:
-        # The interrupt may have come while the call was taken from the list.
-        with suppress(ValueError):
-            _calls.remove(call)
-        if not call.is_overdue:
+        # The interrupt may have come while the call was closed.
+        while call in _calls:
+            with suppress(BaseException):
+                _close(call)
+        if not call.interrupts:
             raise
-    if call.is_overdue:
-        raise OverdueError(call.problem)
+    else:
+        if not call.interrupts:
+            return value
+    raise OverdueError(call.problem)
+
+
+def _close(call: _Call) -> None:
+    """No interrupt is sent after it; one that was sent before comes within it."""
+    with _lock:
+        _calls.remove(call)
+    if call.interrupts:
+        time.sleep(_SETTLE_S)
 
 
 def _watch() -> None:

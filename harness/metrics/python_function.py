@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any, cast
 
 from harness.errors import SettingsError
@@ -57,8 +58,8 @@ def _run(request: ScoringRequest) -> Score:
     function, name = load_check_of(check), str(check.options["path"]).rpartition(":")[2]
     try:
         place = f"{request.case.key}: {check.options['path']}"
-        with limited_call(place, cast("float", check.options.get("timeout", LIMIT_S))):
-            value = _called(function, request)
+        limit_s = cast("float", check.options.get("timeout", LIMIT_S))
+        value = limited_call(partial(_called, function, request), place, limit_s)
     except SystemExit as error:
         raise RuntimeError(f"{name} called sys.exit({error})") from error
     if is_binary(check):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from harness.errors import TunegateError, faults_of
@@ -144,8 +145,8 @@ def _python(text: str, path: str, function: Callable[..., object]) -> str:
     from harness.metrics.call_limit import limited_call
 
     place = f"transform by {path}"
-    with faults_of(place, StepFailedError), own_streams(), limited_call(place):
-        part = function(text)
+    with faults_of(place, StepFailedError), own_streams():
+        part = limited_call(partial(function, text), place)
     if part is None:
         raise MissingPartError(f"{path} finds its part nowhere in the answer")
     if not isinstance(part, str):

@@ -14,6 +14,7 @@ from harness.engines.precision import budget_of
 from harness.engines.side import Side
 from harness.engines.sides import LoadedSides
 from harness.engines.transformers_engine import TransformersEngine
+from harness.metrics.call_limit import spared_process
 from harness.provenance import describe_environment
 from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
@@ -30,6 +31,8 @@ def has_finite_weights(model: Any) -> bool:
     return all(bool(each.isfinite().all()) for each in model.parameters() if each.requires_grad)
 
 
+# A check that can't be interrupted costs a look its time, and no training.
+@spared_process()
 def answer_live(
     model: Any,
     tokenizer: Any,
