@@ -357,13 +357,14 @@ def rise_of(paired: PairedMetric) -> float:
 def unit_of_scale(paired: PairedMetric) -> float:
     """What a case may move on a scale without an end: as much as the baseline's values are on average.
 
-    So a cost has the same verdict in any currency. Of logarithms it is 1.
+    So a cost has the same verdict in any currency. Where all of those are 0, it is the candidate's mean. Of
+    logarithms it is 1, and where all values are 0.
 
     Args:
         paired: The metric's values.
     """
-    mean = math.fsum(abs(value) for value in paired.baseline) / len(paired.baseline)
-    return mean if mean > 0 and not paired.logarithmic else 1.0
+    sizes = (math.fsum(map(abs, values)) / len(values) for values in (paired.baseline, paired.candidate))
+    return 1.0 if paired.logarithmic else next((size for size in sizes if size > 0), 1.0)
 
 
 def _mean_way_to(end: float, paired: PairedMetric, scale: float) -> float:

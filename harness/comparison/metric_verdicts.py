@@ -24,7 +24,6 @@ from harness.statistics.clustered_drop import detectable_drop_of_cases, detectab
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import weighted_holm
 from harness.types import (
-    LARGEST_VALUE,
     GateVerdict,
     GoldenSet,
     Interval,
@@ -35,6 +34,8 @@ from harness.types import (
 )
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
+# The margin is at least a thousandth of a unit; a billionth of this part of the values' size is no rounding.
+_IN_MARGINS, _RESOLVED, _MOST_UNITS = 1000, 2.0**-13, 1e140
 # A golden set's name and a metric's.
 _Name = tuple[str, str]
 # Rows of metrics of whole sets, given the confidence of each set's intervals.
@@ -113,7 +114,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         A comparison for each metric, then those of whole sets; and the regressed cases.
     """
     regress_alpha = alpha if regress_alpha is None else regress_alpha
-    units = {(each.set_name, each.metric): _unit(each) for each in metrics}
+    units = {(name := (each.set_name, each.metric)): _unit(each, margins.get(name)) for each in metrics}
     metrics, margins, extremes = _in_units(units, metrics, margins, extremes or {})
     looked = {name: tuple(shares) for name, shares in (fractions or {}).items()}
     gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
@@ -140,19 +141,23 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
 
 
-def _unit(metric: PairedMetric) -> float:
-    """About the length of a score's scale, as a power of 2, so that nothing is rounded by a division.
+def _unit(metric: PairedMetric, margin: float | None) -> float:
+    """A length of which a billionth is rounding, and neither a move nor a part of the margin.
 
-    What is a move and what is only rounding depends on it: a cost of 1e-10 that doubles is no rounding.
+    It is about the shortest of the scale, the mean size of the values and a thousand margins, but not so
+    short that the values' own rounding counts. A power of 2, so that nothing is rounded by a division.
     """
     if metric.kind == "binary" or metric.logarithmic:
         return 1.0
-    length = metric.most - metric.least
-    if not math.isfinite(length):
-        # However small the baseline's mean is, the squares of what moved are still numbers.
-        furthest = max(map(abs, (*metric.candidate, *metric.baseline)))
-        length = max(unit_of_scale(metric), furthest / LARGEST_VALUE)
-    return math.ldexp(1.0, math.frexp(length)[1] - 1)
+    values, scale = (*metric.candidate, *metric.baseline), metric.most - metric.least
+    size = math.fsum(map(abs, values)) / len(values)
+    if size == 0 and not math.isfinite(scale):
+        # Only the margin tells what a case may move: as much as on a scale of 1 with the default margin.
+        return margin / TASK_MARGIN if margin else 1.0
+    shortest = min(scale, size or scale, math.inf if margin is None else _IN_MARGINS * margin)
+    # Whatever differs by many powers of 10, the sums of squares of what cases may move are still numbers.
+    least, most = scale / _MOST_UNITS if math.isfinite(scale) else 0.0, unit_of_scale(metric) * _MOST_UNITS
+    return math.ldexp(1.0, math.frexp(min(max(shortest, size * _RESOLVED, least), most))[1] - 1)
 
 
 def _in_units(
@@ -252,7 +257,7 @@ def _corrected(
     even = alpha / max(len(rows) + len(tests) + waiting, 1)
     of_rows = [looked.get(row.set_name, WHOLE) for row in rows]
     of_tests = [looked.get(test.set_name, WHOLE) for test in tests]
-    used = [_used(test, even) if at == WHOLE else even for test, at in zip(tests, of_tests, strict=True)]
+    used = [test.used_part(even) if at == WHOLE else even for test, at in zip(tests, of_tests, strict=True)]
     first = (alpha - sum(used)) / max(len(rows) + waiting, 1)
     levels = [_level(at, first) for at in of_rows]
     parts = [level if at == WHOLE else part_at(at, level) for at, level in zip(of_tests, used, strict=True)]
@@ -265,14 +270,6 @@ def _corrected(
     # What no look has reached is not rejected yet.
     adjusted = weighted_holm([*scaled, *([1.0] * waiting)], [*weights, *([first] * waiting)])
     return levels, adjusted[: len(scaled)]
-
-
-def _used(test: CaseTest, level: float) -> float:
-    """What the test uses of a level, a hair more than the p-value that it can show.
-
-    A test that can use nothing of it waits with a hair of the level until the others are rejected.
-    """
-    return max(test.used(level) * (1 + 1e-9), level * 1e-9)
 
 
 def _level(shares: Sequence[float], alpha: float) -> float:

@@ -211,6 +211,13 @@ class CaseTest:
         known = used_level if self.together is None else counted_level
         return known(self.trials, level)
 
+    def used_part(self, level: float) -> float:
+        """What the test uses of a level, a hair more than the p-value that it can show.
+
+        One that can use nothing of it waits with a hair of the level until the others are rejected.
+        """
+        return max(self.used(level) * (1 + 1e-9), level * 1e-9)
+
 
 def flip_rate(noted: Iterable[Stability]) -> float | None:
     """Probability that two reruns of a case disagree, over all cases; None if no case ran twice.

@@ -2,17 +2,20 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
-from harness.comparison.metric_verdicts import judge_metrics
+from harness.comparison.gate import run_gate
+from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
-from harness.types import GateVerdict
+from harness.types import GateSettings, GateVerdict, MetricFacts
+from tests.comparison.conftest import row_of, scored
 
 UNITS = (1e-300, 2**-40, 1e-9, 1e12, 1e300)
 
 
-def judged(baseline, candidate, unit, *, margin=0.05, higher_is_better=True, **scale):
+def judged(baseline, candidate, unit, *, margin=0.05, higher_is_better=True, population="sample", **scale):
     keys = tuple(f"s/{number}" for number in range(len(baseline)))
     metric = PairedMetric(
         set_name="s",
@@ -23,9 +26,10 @@ def judged(baseline, candidate, unit, *, margin=0.05, higher_is_better=True, **s
         candidate=tuple(value * unit for value in candidate),
         clusters=tuple(range(len(keys))),
         higher_is_better=higher_is_better,
+        reproducible=population == "cases",
         **({"least": 0.0, "most": math.inf} | {end: value * unit for end, value in scale.items()}),
     )
-    (row,) = judge_metrics([metric], {("s", "mine"): margin * unit})
+    ((row,), _) = judge([metric], {("s", "mine"): margin * unit}, populations={"s": population})
     return row
 
 
@@ -74,3 +78,69 @@ def test_a_value_beyond_all_others_is_compared(sign):
     assert row.verdict is GateVerdict.INCONCLUSIVE
     assert row.drop.estimate == pytest.approx(-sign * 1e100 / 40)
     assert all(map(math.isfinite, (row.drop.low, row.drop.high, row.high_unseen)))
+
+
+@pytest.mark.parametrize("maximum", [1.0, 1e10, 1e100, None])
+@pytest.mark.parametrize("population", ["sample", "cases"])
+@pytest.mark.parametrize("size", [1e-11, 0.1])
+def test_a_scale_far_longer_than_its_values_hides_no_drop(make_result, make_run, maximum, population, size):
+    """On [0, 1e10] a fall of every case from 5 to 2 passed with a margin of 1, as less than rounding."""
+    if maximum is not None and 5 * size > maximum:
+        return
+    facts = {"rouge-l": MetricFacts(kind="graded", least=0.0, most=maximum)}
+
+    def verdict_of(now, margin, then=5.0):
+        gates = {"s": GateSettings(metric_margins={"rouge-l": margin * size}, population=population)}
+        runs = [
+            replace(make_run(scored(make_result, [value * size] * 100), gates=gates), metrics=facts)
+            for value in (now, then)
+        ]
+        return row_of(run_gate(*runs)[0], "rouge-l", "s").verdict
+
+    # Of a sample, such a long scale leaves open that a few unseen cases gained more than all others lost.
+    shown = (
+        {GateVerdict.REGRESS} if population == "cases" else {GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE}
+    )
+    for now, margin in ((2.0, 1.0), (2.0, 3.0 * (1 - 1e-5)), (5.0 - 1e-7, 0.5e-7), (5.0 - 1e-9, 0.0)):
+        assert verdict_of(now, margin) in shown
+    if maximum is None or (maximum, size) == (1.0, 0.1):
+        assert verdict_of(2.0, 1.0) is GateVerdict.REGRESS
+    # Neither a drop of the margin exactly nor rounding is one; a sample may have lost more, unseen.
+    same = {GateVerdict.PASS} if population == "cases" else shown
+    for now, margin in ((2.0, 3.0), (5.0 - 1e-7, 1e-7), (5.0 - 1e-14, 0.0), (5.0 + 1e-7, 0.0)):
+        assert verdict_of(now, margin) in same
+    assert verdict_of(5.0 - 1e-14, 0.0) is not GateVerdict.REGRESS
+
+
+def test_a_margin_far_below_the_values_is_kept():
+    """Times in seconds since 1970 with a margin of 0.05 s: a fall by 0.5 s was less than a billionth of them."""
+    then = [1.7e9 + place for place in range(40)]
+    for fell, verdict in ((0.5, GateVerdict.REGRESS), (0.04, GateVerdict.PASS), (0.0, GateVerdict.PASS)):
+        row = judged(then, [value - fell for value in then], 1.0, population="cases")
+        assert row.verdict is verdict
+    # One value far from all others makes their moves no rounding.
+    now = [2.0] * 99 + [1e12]
+    assert (
+        judged([5.0] * 99 + [1e12], now, 1.0, margin=1.0, population="cases").verdict is GateVerdict.REGRESS
+    )
+
+
+@pytest.mark.parametrize("unit", [2**-60, 1e-6, 1.0, 1e12])
+@pytest.mark.parametrize("population", ["sample", "cases"])
+def test_what_cost_nothing_before_costs_more_in_any_currency(unit, population):
+    """A rise from 0 by less than 1 was left open for good, and a rise by 4e-10 passed with a margin of 1e-10."""
+    cost = {"higher_is_better": False, "population": population}
+    assert judged([0.0] * 40, [4.0] * 40, unit, margin=1.0, **cost).verdict is GateVerdict.REGRESS
+    assert (
+        judged([0.0] * 40, [4.0] * 20 + [0.0] * 20, unit, margin=1.0, **cost).verdict is GateVerdict.REGRESS
+    )
+    rare = judged([0.0] * 40, [0.0] * 39 + [4.0], unit, margin=1.0, **cost)
+    assert rare.verdict is not GateVerdict.REGRESS
+
+
+@pytest.mark.parametrize("unit", [2**-60, 1e-6, 1.0, 1e12])
+def test_where_all_is_zero_the_margin_tells_the_unit(unit):
+    """As on a scale of 1 with the default margin: 40 cases without a cost show too little, and 80 enough."""
+    for n, verdict in ((40, GateVerdict.INCONCLUSIVE), (80, GateVerdict.PASS)):
+        assert judged([0.0] * n, [0.0] * n, unit, higher_is_better=False).verdict is verdict
+    assert judged([0.0] * 80, [0.0] * 80, unit, margin=0.0).verdict is GateVerdict.INCONCLUSIVE
