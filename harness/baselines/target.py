@@ -1,7 +1,8 @@
 """The target of a comparison: a model, a stored or accepted run, or nothing; found by ``--gate-baseline``."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -17,7 +18,7 @@ from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
 from harness.provenance import ask_git, branch_of, main_branch
-from harness.types import GoldenCase, ModelRef, Run
+from harness.types import GoldenCase, JsonValue, ModelRef, Run
 from tunegate.project import user_path
 
 TargetKind: TypeAlias = Literal["none", "model", "run", "log", "accepted"]
@@ -49,6 +50,35 @@ class ComparisonTarget:
     def is_stored(self) -> bool:
         """Whether there are only stored answers, and no model."""
         return self.kind in {"run", "log", "accepted"}
+
+    def require_asked_alike(self, cases: Sequence[GoldenCase], values: Mapping[str, JsonValue]) -> None:
+        """Refuse stored answers to other prompts, before a model is asked what could not be compared.
+
+        Args:
+            cases: The cases that are asked now.
+            values: The values that their chat template gets.
+
+        Raises:
+            BaselineError: Some of them got other values then.
+        """
+        stored = self.accepted or (self.run if self.kind == "run" else None)
+        # Another tool's log does not say its values.
+        if stored is None or not stored.plan.batch_tokens:
+            return
+        then = stored.plan.chat_template_kwargs
+        other = [
+            case.key
+            for case in cases
+            if case.skip is None
+            and case.asked_with(values).content_sha256 != case.asked_with(then).content_sha256
+        ]
+        if other:
+            name = self.accepted.name if self.accepted is not None else f"run {self.run and self.run.id}"
+            raise BaselineError(
+                f"{name} was asked with chat_template_kwargs {json.dumps(dict(then))}, not "
+                f"{json.dumps(dict(values))}: {len(other)} cases, such as {other[0]}, can't be compared; "
+                f"give the same values, or name another baseline"
+            )
 
 
 NO_TARGET = ComparisonTarget(kind="none")

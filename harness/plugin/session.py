@@ -182,6 +182,9 @@ class GateSession:
         """
         golden_sets, keys = self.selection.golden_sets(), self.selection.keys_by_name()
         try:
+            self.inputs.target.require_asked_alike(
+                [case for each in golden_sets for case in each.cases], self.inputs.plan.chat_template_kwargs
+            )
             self.judging, self.judge_note = make_ready(
                 golden_sets,
                 self.judging,

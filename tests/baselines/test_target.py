@@ -1,5 +1,7 @@
 """Each kind of comparison target says what there is to compare with, and what has to answer for it."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.baselines.accept import accept_run
@@ -12,6 +14,7 @@ from harness.baselines.target import (
     run_target,
     stored_run,
 )
+from harness.errors import BaselineError
 
 
 @pytest.fixture
@@ -64,3 +67,30 @@ def test_each_is_named_in_a_few_words(targets):
         "run": "against run r1",
         "accepted": f"against shipped, accepted {day}: first release",
     }
+
+
+OFF = {"enable_thinking": False}
+
+
+@pytest.mark.parametrize("kind", ["run", "accepted"])
+def test_answers_to_other_values_of_the_chat_template_are_refused_before_a_model_is_asked(targets, run, kind):
+    cases = [result.case for result in run.results]
+    targets[kind].require_asked_alike(cases, {})
+    told = (
+        'was asked with chat_template_kwargs {}, not {"enable_thinking": false}: 10 cases, such as s/0, can'
+    )
+    with pytest.raises(BaselineError, match=told):
+        targets[kind].require_asked_alike(cases, OFF)
+    # A case's own values win, then and now.
+    own = [
+        replace(case, generation=replace(case.generation, chat_template_kwargs={"enable_thinking": True}))
+        for case in cases
+    ]
+    targets[kind].require_asked_alike(own, OFF)
+
+
+def test_what_answers_now_or_says_no_values_is_not_refused(targets, run):
+    cases = [result.case for result in run.results]
+    targets["none"].require_asked_alike(cases, OFF)
+    targets["model"].require_asked_alike(cases, OFF)
+    run_target(replace(run, plan=replace(run.plan, batch_tokens=0))).require_asked_alike(cases, OFF)

@@ -223,7 +223,9 @@ class GateCallback(TrainerCallback):
         name = self._baseline_name
         history = asking.history
         if name not in {_BASE, _START}:
-            found = stored_run(find_baseline(name, (), asking.root, history), asking.asked)
+            target = find_baseline(name, (), asking.root, history)
+            target.require_asked_alike(asking.asked, asking.settings.chat_template_kwargs)
+            found = stored_run(target, asking.asked)
             if found is None:
                 raise SettingsError(
                     f"GateCallback: baseline={name!r} is another model, which would have to be loaded beside "
@@ -233,13 +235,14 @@ class GateCallback(TrainerCallback):
         if self.looks:
             with open_history(history, to_read=True) as opened:
                 before = opened.load_run(self.looks[-1].baseline_id)
-            new = first_unanswered(before, asking.asked)
+            new = first_unanswered(before, asking.asked, asking.settings.chat_template_kwargs)
             if new is None:
                 return before
             if name == _START or not hasattr(model, "peft_config"):
                 raise SettingsError(
                     f"GateCallback: {new}: the model before the first step was not asked this, and is gone "
-                    f"(resumed at {state.global_step}): restore the golden sets, or name an accepted baseline"
+                    f"(resumed at {state.global_step}): restore the golden sets and "
+                    f"chat_template_kwargs, or name an accepted baseline"
                 )
         if name == _BASE and hasattr(model, "peft_config") and not has_plain_base(model):
             raise SettingsError(

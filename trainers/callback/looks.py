@@ -20,6 +20,7 @@ from harness.types import (
     GateRecord,
     GateVerdict,
     GoldenCase,
+    JsonValue,
     MustPassFinding,
     Run,
     Stability,
@@ -99,15 +100,20 @@ def judge_look(
     return GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
 
 
-def first_unanswered(run: Run, cases: Sequence[GoldenCase]) -> str | None:
-    """The name of the first case that a run has no answer to, or that was changed since; None without any.
+def first_unanswered(
+    run: Run, cases: Sequence[GoldenCase], chat_template_kwargs: Mapping[str, JsonValue]
+) -> str | None:
+    """The name of the first case that a run has no answer to, or that is asked otherwise now, if any.
 
     Args:
         run: The run.
         cases: The cases that are asked now.
+        chat_template_kwargs: The values that their chat template gets.
     """
-    answered = {result.key: result.case.content_sha256 for result in run.results}
-    return next((case.key for case in cases if answered.get(case.key) != case.content_sha256), None)
+    then = run.plan.chat_template_kwargs
+    answered = {each.key: each.case.asked_with(then).content_sha256 for each in run.results}
+    asked = {case.key: case.asked_with(chat_template_kwargs).content_sha256 for case in cases}
+    return next((key for key, content in asked.items() if answered.get(key) != content), None)
 
 
 def look_of(record: GateRecord, step: int, level: float) -> Look:

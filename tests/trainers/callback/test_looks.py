@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,7 +9,16 @@ from hypothesis import strategies as st
 
 from harness.statistics.paired_binary import mcnemar_p
 from harness.types import Finding, GateVerdict, MustPassFinding, NoteFinding, Verdict
-from trainers.callback.looks import Look, best_look, facts_of, is_sure, level_at, looks_in, numbers_of
+from trainers.callback.looks import (
+    Look,
+    best_look,
+    facts_of,
+    first_unanswered,
+    is_sure,
+    level_at,
+    looks_in,
+    numbers_of,
+)
 
 
 def look(step: int, outcome: str = "pass", gain: float = 0.0, level: float = 0.01) -> Look:
@@ -143,3 +153,14 @@ def test_a_harmful_reward_is_stopped_too(place, capsys):
     assert last.outcome is GateVerdict.REGRESS
     assert trainer.state.global_step == last.step < 24
     assert "stopping: the regression is sure at this level" in capsys.readouterr().out
+
+
+def test_a_case_with_other_values_of_the_template_was_not_answered(make_run, make_result):
+    """A resumed training kept its old baseline, and no look could compare any case with it."""
+    run = make_run([make_result("kept/a"), make_result("kept/b")])
+    cases = [result.case for result in run.results]
+    assert first_unanswered(run, cases, {}) is None
+    assert first_unanswered(run, cases, {"enable_thinking": False}) == "kept/a"
+    asked = replace(run, plan=replace(run.plan, chat_template_kwargs={"enable_thinking": False}))
+    assert first_unanswered(asked, cases, {"enable_thinking": False}) is None
+    assert first_unanswered(asked, cases, {}) == "kept/a"
