@@ -1,6 +1,7 @@
 """Every further key of every check does something: two values, two scores of the same answer."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -69,7 +70,8 @@ ELSEWHERE = {
     ("similar", "model"): "test_similar.py",
     ("answer-relevancy", "model"): "test_rag.py",
     ("answer-relevancy", "questions"): "test_rag.py",
-    ("python", "path"): "test_python_function.py",
+    ("python", "path"): "test_python_checks.py",
+    ("python", "timeout"): "test_python_checks.py",
     ("any-of", "checks"): "test_definition_groups.py",
     ("all-of", "checks"): "test_definition_groups.py",
     ("choice-likelihood", "choices"): "test_choice_likelihood.py",
@@ -84,6 +86,9 @@ ELSEWHERE = {
 def test_every_key_is_in_one_of_the_tables():
     keys = {(name, key) for name, kind in CHECK_TYPES.items() for key in kind.options.model_fields}
     assert keys == {(row[0], row[1]) for row in ROWS} | set(ELSEWHERE)
+    for (check, _), name in ELSEWHERE.items():
+        (file,) = Path(__file__).parents[1].rglob(name)
+        assert check in file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
