@@ -257,7 +257,7 @@ def nothing_to_lose_findings(
         for row in rows
         if row.verdict is GateVerdict.PASS
         and row.margin is not None
-        and is_within(_most_to_lose(row, facts), row.margin)
+        and is_within(_most_to_lose(row, facts) / (unit := row.margin or 1.0), row.margin / unit)
         and (row.set_name in probes or standing(row) is not Standing.BETTER)
     ]
 

@@ -58,6 +58,13 @@ def test_rounding_does_not_lift_the_baseline_above_the_margin():
     assert len(nothing_to_lose_findings([row(0.1 + 0.2, 0.3, margin=0.3)], (), {})) == 1
 
 
+@pytest.mark.parametrize(("mean", "counts"), [(0.9e-10, True), (1.1e-10, False)])
+def test_a_margin_below_a_billionth_is_compared_in_its_own_size(mean, counts):
+    of_score = row(mean, mean, metric="similar", margin=1e-10)
+    facts = {"similar": MetricFacts(kind="graded", most=1e-9)}
+    assert bool(nothing_to_lose_findings([of_score], (), facts)) is counts
+
+
 def test_what_was_gained_is_a_pass_but_not_of_forgetting_probes():
     """The baseline passes 1 of 50 probes and the candidate 25 others: of what was kept they say nothing."""
     better = row(0.02, 0.5)
