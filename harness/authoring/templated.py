@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from harness.statistics.clusters import joined
 from harness.types import GoldenCase, GoldenSet
 
 # Two prompts of one template are seldom independent, and three of them are no chance.
@@ -29,7 +30,7 @@ def why_not_independent(golden_set: GoldenSet) -> str | None:
     clusters = [place if case.cluster is None else case.cluster for place, case in enumerate(cases)]
     groups = [group for group in _alike(cases) if len({clusters[place] for place in group}) >= _LEAST]
     independent = len(set(clusters))
-    fewer = _joined(clusters, groups)
+    fewer = _independent(clusters, groups)
     if not groups or fewer > _MOST_INDEPENDENT * independent:
         return None
     alike = {place for group in groups for place in group}
@@ -44,20 +45,9 @@ def why_not_independent(golden_set: GoldenSet) -> str | None:
 
 def _alike(cases: Sequence[GoldenCase]) -> list[list[int]]:
     """Places of the cases of each template, if they are enough to be one."""
-    parents = list(range(len(cases)))
-
-    def root(place: int) -> int:
-        while parents[place] != place:
-            parents[place] = place = parents[parents[place]]
-        return place
-
-    first: dict[tuple[str, ...], int] = {}
-    for place, words in enumerate(_words_of(cases)):
-        for template in _templates(words):
-            parents[root(place)] = root(first.setdefault(template, place))
     groups: dict[int, list[int]] = {}
-    for place in range(len(cases)):
-        groups.setdefault(root(place), []).append(place)
+    for place, template in enumerate(joined(map(_templates, _words_of(cases)))):
+        groups.setdefault(template, []).append(place)
     return [group for group in groups.values() if len(group) >= _LEAST]
 
 
@@ -95,16 +85,11 @@ def _templates(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
             yield tuple(words) if place < 0 else (*words[:place], _GAP, *words[place + 1 :])
 
 
-def _joined(clusters: Sequence[str | int], groups: Sequence[Sequence[int]]) -> int:
+def _independent(clusters: Sequence[str | int], groups: Sequence[Sequence[int]]) -> int:
     """How many independent cases are left if those of each template are one."""
-    parents = {name: name for name in clusters}
-
-    def root(name: str | int) -> str | int:
-        while parents[name] != name:
-            name = parents[name]
-        return name
-
-    for group in groups:
-        for place in group[1:]:
-            parents[root(clusters[place])] = root(clusters[group[0]])
-    return len({root(name) for name in clusters})
+    templates = {place: template for template, group in enumerate(groups) for place in group}
+    marks = (
+        [("cluster", cluster), ("template", templates.get(place, -1 - place))]
+        for place, cluster in enumerate(clusters)
+    )
+    return len(set(joined(marks)))

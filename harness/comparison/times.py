@@ -7,6 +7,7 @@ are one measurement, not many, and two sides that answered in the same batches h
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness.statistics.clusters import joined
 from harness.types import EXACT_DTYPES, CaseResult, ExecutionPlan, Outcome, Run
 from harness.types.golden import TIME_METRICS
 
@@ -76,23 +77,11 @@ def batch_clusters(
     Returns:
         One number per case, equal for cases that are not independent measurements.
     """
-    parents = list(range(len(pairs)))
-
-    def root(place: int) -> int:
-        while parents[place] != place:
-            parents[place] = parents[parents[place]]
-            place = parents[place]
-        return place
-
-    first: dict[object, int] = {}
-    for place, (pair, cluster) in enumerate(zip(pairs, clusters, strict=True)):
-        marks: list[object] = [("cluster", cluster)]
-        # Without the answers nothing is known of their batches: they count as one.
-        marks += [(side, _time(pair[side])) for side in (0, 1) if batched[side]]
-        for mark in marks:
-            earlier = first.setdefault(mark, place)
-            parents[root(place)] = root(earlier)
-    return tuple(root(place) for place in range(len(pairs)))
+    # Without the answers nothing is known of their batches: they count as one.
+    return joined(
+        [("cluster", cluster), *((side, _time(pair[side])) for side in (0, 1) if batched[side])]
+        for pair, cluster in zip(pairs, clusters, strict=True)
+    )
 
 
 def in_batches(candidate: Run, baseline: Run) -> tuple[bool, bool]:

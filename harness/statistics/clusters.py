@@ -1,7 +1,7 @@
 """Independent units, single cases or whole clusters of them, and the interval of a rate or mean."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.types import Interval
@@ -82,6 +82,29 @@ class Units:
         Kish, L. (1965). Survey Sampling. Wiley, section 11.7.
         """
         return math.fsum(self.sizes) ** 2 / math.fsum(size * size for size in self.sizes)
+
+
+def joined(marks: Iterable[Iterable[object]]) -> tuple[int, ...]:
+    """A number for each item, equal for those that have a mark in common, by themselves or through others.
+
+    Args:
+        marks: Each item's marks, which are hashable.
+    """
+    parents: list[int] = []
+
+    def root(place: int) -> int:
+        while parents[place] != place:
+            parents[place] = parents[parents[place]]
+            place = parents[place]
+        return place
+
+    first: dict[object, int] = {}
+    for place, own in enumerate(marks):
+        parents.append(place)
+        for mark in own:
+            earlier = first.setdefault(mark, place)
+            parents[root(place)] = root(earlier)
+    return tuple(map(root, range(len(parents))))
 
 
 def group(values: Sequence[float], clusters: Sequence[str | int]) -> Units:

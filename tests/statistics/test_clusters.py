@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.statistics.clusters import Units, group, spreads, unseen_share, variance_inside
+from harness.statistics.clusters import Units, group, joined, spreads, unseen_share, variance_inside
 
 
 def test_values_are_added_up_by_cluster():
@@ -15,6 +15,13 @@ def test_values_are_added_up_by_cluster():
     assert units.sums == (1.5, 0.0, 0.25)
     assert units.sizes == (2.0, 1.0, 1.0)
     assert units.mean == pytest.approx(1.75 / 4)
+
+
+def test_items_with_a_common_mark_are_joined_through_others_too():
+    """The first and the fourth have no mark in common, but each has one with the third."""
+    first, second, third, fourth, fifth = joined([["a"], ["b"], ["a", "c"], iter(["c"]), []])
+    assert first == third == fourth
+    assert len({first, second, fifth}) == 3
 
 
 @given(st.lists(st.tuples(st.floats(-1, 1), st.integers(0, 5)), min_size=1, max_size=40))
