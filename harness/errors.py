@@ -161,11 +161,11 @@ class CasesFailedError(EngineError):
 
 
 class TextsUnmeasuredError(EngineError):
-    """An engine gives no losses on some texts; those on the others were given."""
+    """An engine gives no losses on some texts; all others were measured, or failed on their own."""
 
-    def __init__(self, reasons: Mapping[int, str]) -> None:
-        """Store the reasons, by the index of the request."""
-        self.reasons = dict(reasons)
+    def __init__(self, reasons: Mapping[int, str], failures: Mapping[int, str] | None = None) -> None:
+        """Store why texts are not measured, and why others failed, by the index of the request."""
+        self.reasons, self.failures = dict(reasons), dict(failures or {})
         super().__init__(next(iter(self.reasons.values())))
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.precision import refuse_split
-from harness.errors import EngineError, ModelError, faults_of
+from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError, faults_of
 from harness.registry import EngineKind, load_function
 from harness.registry.field_types import wrong_field
 from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
@@ -116,7 +116,7 @@ class PluginEngine:
 def _all_of(
     place: str, number: int, kind: type[_T], on_batch: Callable[[Mapping[int, _T]], None]
 ) -> Iterator[Callable[[Mapping[int, _T]], None]]:
-    """A callback that checks and counts results; afterwards all of them must have arrived."""
+    """A callback that checks and counts results; afterwards each has arrived, or the engine said why not."""
     given: set[int] = set()
 
     def counted(batch: Mapping[int, _T]) -> None:
@@ -125,10 +125,24 @@ def _all_of(
         given.update(batch)
         on_batch(batch)
 
-    with faults_of(place, EngineError):
-        yield counted
-    if given != set(range(number)):
-        raise EngineError(f"{place}: gave {len(given)} of {number} results")
+    try:
+        with faults_of(place, EngineError):
+            yield counted
+    except (CasesFailedError, TextsUnmeasuredError) as error:
+        reasons = error.reasons if isinstance(error, TextsUnmeasuredError) else {}
+        _refuse_gaps(place, number, given.union(error.failures, reasons))
+        raise
+    _refuse_gaps(place, number, given)
+
+
+def _refuse_gaps(place: str, number: int, told: set[int]) -> None:
+    """Check that each request has a result, or a reason why it has none.
+
+    Raises:
+        EngineError: Some have neither.
+    """
+    if told != set(range(number)):
+        raise EngineError(f"{place}: gave {len(told & set(range(number)))} of {number} results")
 
 
 def _wrong_results(batch: object, number: int, kind: type[Completion | TextLoss], given: set[int]) -> str:

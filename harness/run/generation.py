@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from harness.engines.base import SERVED, Engine
 from harness.engines.open import check_alive, open_sides
-from harness.errors import CasesFailedError, TextsUnmeasuredError
+from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
 from harness.registry.listeners import LISTENERS, Work, tell
 from harness.run.cache import Cache, liveness_key
@@ -290,12 +290,25 @@ def compute_missing(
         try:
             engine.losses([texts[place] for place in text_places], keep_losses)
         except TextsUnmeasuredError as error:
-            answers.failed_texts.update({text_places[index]: why for index, why in error.reasons.items()})
+            answers.unmeasured_texts.update(text_places[index] for index in error.reasons)
+            _note_failed_texts(answers, text_places, error)
         except CasesFailedError as error:
-            failed = {text_places[index]: reason for index, reason in error.failures.items()}
-            if max(failed) >= len(workload.references):
-                raise
-            answers.failed_texts.update(failed)
+            _note_failed_texts(answers, text_places, error)
+
+
+def _note_failed_texts(
+    answers: PartialAnswers, text_places: Sequence[int], error: CasesFailedError | TextsUnmeasuredError
+) -> None:
+    """Note the references on which the model failed.
+
+    Raises:
+        EngineError: It failed on general text, which all cases share.
+    """
+    failed = {text_places[index]: reason for index, reason in error.failures.items()}
+    general = [reason for place, reason in failed.items() if place >= len(answers.workload.references)]
+    if general:
+        raise EngineError(general[0]) from error
+    answers.failed_texts.update(failed)
 
 
 def _asked_once(answers: PartialAnswers) -> list[list[int]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from harness.comparison.pairing import fold_repeats
 from harness.errors import OverdueError, TunegateError
 from harness.golden.schema import CHECK_TYPES, base_type, decides, is_binary
-from harness.golden.value_rules import choices_key, likelihood_texts
+from harness.golden.value_rules import LIKELIHOOD, choices_key, likelihood_texts
 from harness.metrics.definition import (
     Path,
     Result,
@@ -109,8 +109,8 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
         completions: The answers by answer key. A case without one is errored, unless it is skipped.
         reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
         failures: By answer key, why a case has no answer.
-        loss_failures: By the losses' key, why there are none.
-        without_losses: Whether the engine gives no losses: checks that need one they have not are unscored.
+        loss_failures: By the losses' key, why there are none: the model failed on a text.
+        without_losses: Whether the engine gives no losses of some texts: checks that need these are unscored.
         cache: Where scores of metrics that need a library are stored between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
         judging: The judges.
@@ -121,8 +121,8 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
     """
     judging, answers = judging or Judging(), [(case, key) for case in cases for key in case.answer_keys]
     completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
-    losses, unmeasured = reference_losses or {}, loss_failures or {}
-    requests, faults = _requests(cases, completions, losses, unmeasured, judging, without_losses)
+    losses, failed = reference_losses or {}, loss_failures or {}
+    requests, faults = _requests(cases, completions, losses, failed, judging, without_losses)
     by_metric: dict[str, list[_Place]] = defaultdict(list)
     for place, request in requests.items():
         by_metric[base_type(request.check.type)].append(place)
@@ -177,7 +177,7 @@ def _requests(
     cases: Sequence[GoldenCase],
     completions: Mapping[str, Completion],
     losses: Mapping[str, tuple[TextLoss, ...]],
-    unmeasured: Mapping[str, str],
+    failed: Mapping[str, str],
     judging: Judging,
     without_losses: bool,
 ) -> tuple[dict[_Place, ScoringRequest], dict[_Place, MetricError]]:
@@ -191,11 +191,10 @@ def _requests(
         for place, check in single_checks(case.checks):
             if judging.distrust is not NOTHING and judging.distrust.reason(case, check):
                 continue
-            if (
-                without_losses
-                and CHECK_TYPES[base_type(check.type)].needs_losses
-                and not (losses.get(case.key) or losses.get(choices_key(case)))
-            ):
+            kind = base_type(check.type)
+            needed = choices_key(case) if kind == LIKELIHOOD else case.key
+            is_known = needed in losses or needed in failed
+            if without_losses and CHECK_TYPES[kind].needs_losses and not is_known:
                 continue
             said, completion = _at_turn(case, completions[key], case.checks[place[0]].turn)
             request = ScoringRequest(
@@ -207,7 +206,7 @@ def _requests(
                 choice_losses=dict(
                     zip(likelihood_texts(case), losses.get(choices_key(case), ()), strict=False)
                 ),
-                losses_missing=unmeasured.get(case.key) or unmeasured.get(choices_key(case), ""),
+                losses_missing=failed.get(needed, ""),
                 panel=judging.panel,
                 baseline_text=judging.baseline_texts.get(key),
                 repeat=number if judging.fresh else 0,

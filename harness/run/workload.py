@@ -167,6 +167,7 @@ class PartialAnswers:
         losses: The finished texts' losses.
         failures: Why there is no answer, if the model failed on a single one.
         failed_texts: The same for texts.
+        unmeasured_texts: Those whose losses the engine does not give.
     """
 
     workload: Workload
@@ -176,6 +177,7 @@ class PartialAnswers:
     losses: dict[int, TextLoss] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     failed_texts: dict[int, str] = field(default_factory=dict)
+    unmeasured_texts: set[int] = field(default_factory=set)
 
     @property
     def missing_answers(self) -> list[int]:
@@ -311,7 +313,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
             for place in places
             if place in answers.completions
         },
-        reference_losses=_reference_losses(side, answers, loss_failures),
+        reference_losses=_reference_losses(side, answers),
         text_losses=tuple(loss for _, loss in passages),
         divergences=divergences,
         plan=plan,
@@ -335,14 +337,14 @@ def _scored(
     ]
 
 
-def _reference_losses(
-    side: str, answers: PartialAnswers, failed: Collection[str]
-) -> dict[str, tuple[TextLoss, ...]]:
-    """Each case's losses, in the order of its references; none for a case if one of them failed."""
-    # The metric needs the best of all references, so one failure makes the others useless.
+def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[TextLoss, ...]]:
+    """Each case's losses, in the order of its references; none for a case if one of them has none."""
+    # The metric needs the best of all references, so one that is missing makes the others useless.
+    places, texts = {*answers.failed_texts, *answers.unmeasured_texts}, answers.workload.texts
+    missing = {texts[place].key for place in places if texts[place].side == side}
     losses: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in _scored(side, answers.workload.references, 0, answers):
-        if request.key not in failed:
+        if request.key not in missing:
             losses[request.key] = (*losses.get(request.key, ()), loss)
     return losses
 

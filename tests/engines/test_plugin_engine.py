@@ -14,7 +14,14 @@ import pytest
 from harness.engines.base import CANDIDATE, GenerationRequest
 from harness.engines.open import base_of, choose_plan, describe_model, named_models, open_sides, short_names
 from harness.engines.plugin_engine import open_plugin_engine
-from harness.errors import EngineError, InputError, ModelError, SettingsError
+from harness.errors import (
+    CasesFailedError,
+    EngineError,
+    InputError,
+    ModelError,
+    SettingsError,
+    TextsUnmeasuredError,
+)
 from harness.registry import EngineKind, Registry, use_registry
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef
 from harness.types.training import TrainingManifest
@@ -182,6 +189,26 @@ def test_an_answer_that_does_not_come_is_noticed(register):
 
     register(open=HalfEngine)
     with pytest.raises(EngineError, match="engine 'upper': gave 1 of 2 results"):
+        answers_of(describe_model("upper:loud"))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        ({1: "too long"}, "too long"),
+        ({5: "too long"}, "engine 'upper': gave 1 of 2 results"),
+        ({0: "too long"}, "engine 'upper': gave 1 of 2 results"),
+    ],
+)
+@pytest.mark.parametrize("kind", [CasesFailedError, TextsUnmeasuredError])
+def test_what_fails_has_a_reason_and_all_else_a_result(register, reasons, told, kind):
+    class PickyEngine(UpperEngine):
+        def generate(self, requests, on_batch):
+            super().generate(requests[:1], on_batch)
+            raise kind(reasons)
+
+    register(open=PickyEngine)
+    with pytest.raises(EngineError, match=told):
         answers_of(describe_model("upper:loud"))
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.errors import CasesFailedError
+from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.workload import load_passages
-from harness.types import Check
+from harness.types import Check, TextLoss
 
 
 @pytest.fixture
@@ -157,6 +157,36 @@ def test_a_case_that_the_model_fails_on_alone_is_noted_and_the_others_answered(
     again = PickyEngine()
     answered([case_of("a"), case_of("bad")], again)
     assert again.asked == []
+
+
+@pytest.mark.parametrize("failing", ["x", "general"])
+def test_texts_that_fail_and_texts_that_are_not_measured_are_told_apart(
+    answered, case_of, engine_class, failing
+):
+    """A failure on general text, which all cases share, ends the run as ever."""
+
+    class HalfEngine(engine_class):
+        def losses(self, requests, on_batch):
+            bad = {place for place, request in enumerate(requests) if request.text == "x"}
+            general = {place for place, request in enumerate(requests) if not request.messages}
+            failures = dict.fromkeys(bad if failing == "x" else general, "too odd")
+            none = {place for place, request in enumerate(requests) if request.text == "yyy"} | general | bad
+            some = {place: request for place, request in enumerate(requests) if place not in none}
+            on_batch({place: TextLoss(passage="", nats_per_token=1.0, tokens=1) for place in some})
+            raise TextsUnmeasuredError(dict.fromkeys(none - {*failures}, "no echo"), failures)
+
+    cases = [
+        case_of(text, references=(text,), checks=(Check(type="perplexity"),)) for text in ("x", "yyy", "good")
+    ]
+    if failing == "general":
+        with pytest.raises(EngineError, match=r"^too odd$"):
+            answered(cases, HalfEngine(), with_text=True)
+        return
+    answers, _ = answered(cases, HalfEngine(), with_text=True)
+    for side in ("candidate", "baseline"):
+        assert answers[side].loss_failures == {"s/x": "too odd"}
+        assert list(answers[side].reference_losses) == ["s/good"]
+        assert answers[side].text_losses == ()
 
 
 def test_a_prompt_that_stands_in_two_cases_is_asked_once_a_side(answered, case_of, engine_class):

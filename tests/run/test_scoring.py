@@ -219,6 +219,25 @@ def test_why_a_loss_is_missing_is_told(check: Check, key: str) -> None:
         assert result.errors[0].error.endswith(f" was not measured: {said}")
 
 
+@pytest.mark.parametrize("failed", ["perplexity", "choice-likelihood", None])
+def test_a_check_whose_text_failed_is_errored_and_one_whose_text_is_not_measured_unscored(
+    failed: str | None,
+) -> None:
+    """Each needs its own text, whatever became of the other's."""
+    perplexity = Check(type="perplexity", threshold=3)
+    likelihood = Check(type="choice-likelihood", threshold=1, options={"choices": ("r", "s")})
+    case = make_case("a", perplexity, likelihood, references=("r",))
+    keys = {"perplexity": "set/a", "choice-likelihood": "set/a (choices)"}
+    failures = {keys[failed]: "no reply"} if failed else {}
+    (result,) = score_cases([case], {case.key: answer("x")}, loss_failures=failures, without_losses=True)
+    assert [error.metric for error in result.errors] == ([failed] if failed else [])
+    assert result.outcome is (Outcome.ERRORED if failed else Outcome.UNSCORED)
+    losses = {"set/a": (TextLoss(passage="set/a", nats_per_token=0.1, tokens=1),)}
+    (result,) = score_cases([case], {case.key: answer("x")}, reference_losses=losses, without_losses=True)
+    assert ([score.metric for score in result.scores], result.errors) == (["perplexity"], ())
+    assert result.outcome is Outcome.UNSCORED
+
+
 def test_an_expensive_score_is_computed_once_whatever_its_threshold(replace_metric) -> None:
     texts = []
 

@@ -59,3 +59,10 @@ def test_a_reference_that_failed_leaves_its_case_without(answers, plan):
     assert list(candidate.reference_losses) == ["s/b"]
     assert (candidate.loss_failures, baseline.loss_failures) == ({"s/a": "not a number"}, {})
     assert list(baseline.reference_losses) == ["s/a", "s/b"]
+
+
+def test_a_reference_that_is_not_measured_leaves_its_case_without_and_is_no_failure(answers, plan):
+    del answers.losses[0]
+    answers.unmeasured_texts.add(0)
+    candidate = assemble("candidate", answers, plan)
+    assert (list(candidate.reference_losses), candidate.loss_failures) == (["s/b"], {})

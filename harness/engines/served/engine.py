@@ -103,8 +103,9 @@ class ServedEngine:
             on_batch: Called with each loss, by index into ``requests``.
 
         Raises:
-            TextsUnmeasuredError: They give none for some texts; all others were measured.
-            EngineError: No text was measured, for another reason.
+            TextsUnmeasuredError: They give none for some texts; all others were measured, or failed.
+            CasesFailedError: Some failed; all others were measured.
+            EngineError: All failed.
         """
         unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
         # A server that renders conversations splits them and options apart, into other tokens than together.
@@ -126,19 +127,9 @@ class ServedEngine:
         ]
         take = delivery(places, on_batch, problems)
         self._ask([requests[place].side for place in places], jobs, take)
-        self._settle(problems, unmeasured, [request.key for request in requests])
-
-    def _settle(
-        self, problems: Mapping[int, ServerError], unmeasured: dict[int, str], keys: Sequence[str]
-    ) -> None:
-        refused = {place: error for place, error in problems.items() if isinstance(error, RefusedError)}
-        if failed := {place: error for place, error in problems.items() if place not in refused}:
-            raise_failures(failed, keys)
-        if refused:
-            self._unmeasured = str(next(iter(refused.values())))
-        unmeasured |= {place: str(error) for place, error in refused.items()}
-        if unmeasured:
-            raise TextsUnmeasuredError(unmeasured)
+        refused = refusals(problems)
+        self._unmeasured = next(iter(refused.values()), self._unmeasured)
+        raise_problems(problems, unmeasured | refused, [request.key for request in requests])
 
     def next_tokens(self, requests: Sequence[GenerationRequest]) -> list[NextToken]:
         """The likeliest first tokens of each answer.
@@ -215,6 +206,34 @@ class UnreachableError(ModelError):
         """Store the message and the reasons."""
         super().__init__(message)
         self.failures = dict(failures)
+
+
+def refusals(problems: Mapping[int, ServerError]) -> dict[int, str]:
+    """Why servers give no losses on texts, by index; what else went wrong is a failure of one text."""
+    return {place: str(error) for place, error in problems.items() if isinstance(error, RefusedError)}
+
+
+def raise_problems(
+    problems: Mapping[int, ServerError], unmeasured: Mapping[int, str], keys: Sequence[str]
+) -> None:
+    """Raise what stands for texts without losses: each with its own reason.
+
+    Args:
+        problems: What went wrong, by index.
+        unmeasured: Why texts are not measured, by index; the other problems are failures.
+        keys: The texts' names.
+
+    Raises:
+        TextsUnmeasuredError: Some are not measured; others may have failed.
+        EngineError: As for ``raise_failures``.
+    """
+    failures = {place: error for place, error in problems.items() if place not in unmeasured}
+    if unmeasured:
+        raise TextsUnmeasuredError(
+            unmeasured, {place: f"{keys[place]}: {error}" for place, error in failures.items()}
+        )
+    if failures:
+        raise_failures(failures, keys)
 
 
 def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> None:

@@ -10,7 +10,13 @@ from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.served.adapters import LoadedAdapters
 from harness.engines.served.client import RefusedError, ServerError
 from harness.engines.served.describe import open_client
-from harness.engines.served.engine import NO_DIVERGENCE, delivery, raise_failures
+from harness.engines.served.engine import (
+    NO_DIVERGENCE,
+    delivery,
+    raise_failures,
+    raise_problems,
+    refusals,
+)
 from harness.engines.served.losses import ScoringText, loss_job, token_logprobs_job
 from harness.engines.served.next_token import NextToken, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
@@ -19,7 +25,7 @@ from harness.engines.served.reports import Reports, used
 from harness.engines.served.tokens import Reader, tokens_job
 from harness.engines.text_losses import option_ids
 from harness.engines.weights import probe_rows
-from harness.errors import AdapterError, EngineError, SettingsError, TextsUnmeasuredError
+from harness.errors import AdapterError, EngineError, SettingsError
 from harness.models.resolve import resolve_model
 from harness.prompts.rendering import prompt_ids, render_prompt, text_ids
 from harness.types import Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
@@ -101,20 +107,17 @@ class VllmEngine:
             on_batch: Called with each loss, by index into ``requests``.
 
         Raises:
-            TextsUnmeasuredError: The server gives none for some texts; all others were measured.
-            EngineError: No text was measured, for another reason.
+            TextsUnmeasuredError: The server gives none for some texts; all others were measured, or failed.
+            CasesFailedError: Some failed; all others were measured.
+            EngineError: All failed.
         """
         unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
         order = [place for place in turns([request.side for request in requests]) if place not in unmeasured]
         problems: dict[int, ServerError] = {}
         self._ask(order, lambda place: self._loss_job(requests[place]), on_batch, problems)
-        for place, error in problems.items():
-            if isinstance(error, RefusedError):
-                unmeasured[place] = self._unmeasured = str(error)
-        if failures := {place: error for place, error in problems.items() if place not in unmeasured}:
-            raise_failures(failures, [request.key for request in requests])
-        if unmeasured:
-            raise TextsUnmeasuredError(unmeasured)
+        refused = refusals(problems)
+        self._unmeasured = next(iter(refused.values()), self._unmeasured)
+        raise_problems(problems, unmeasured | refused, [request.key for request in requests])
 
     def largest_logit_change(self, side: str) -> float:
         """Largest change of the base's log-probabilities by a side's adapter, on fixed tokens.

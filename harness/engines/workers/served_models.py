@@ -121,16 +121,26 @@ class ServedModels(Models):
             ask(requests, keep)
         except TextsUnmeasuredError as error:
             found.update({batch[place]: UnmeasuredText(why) for place, why in error.reasons.items()})
+            failures = self._failures(batch, error.failures)
         except (CasesFailedError, AllFailedError, UnreachableError) as error:
             # A batch is no session: where all of it failed, other nodes may have the answers.
-            failures = {batch[place]: why for place, why in error.failures.items()}
-            self.steps += 1
-            self._engine.engine.require_reply()
+            failures = self._failures(batch, error.failures)
         except InputError:
             raise
         except EngineError as error:
             failures = {row: str(error) for row in batch if row not in found}
         return found, failures
+
+    def _failures(self, batch: Sequence[int], reasons: Mapping[int, str]) -> dict[int, str]:
+        """Why requests of a batch failed, by their index among all.
+
+        Raises:
+            EngineError: The server answers nothing, whatever it is asked.
+        """
+        if reasons:
+            self.steps += 1
+            self._engine.engine.require_reply()
+        return {batch[place]: why for place, why in reasons.items()}
 
 
 @contextmanager
@@ -143,17 +153,23 @@ def unmeasured_apart(
         on_batch: Called with the losses.
 
     Raises:
-        TextsUnmeasuredError: Texts were not measured.
+        TextsUnmeasuredError: Texts were not measured; others may have failed.
     """
+    failures: dict[int, str] = {}
     unmeasured: dict[int, str] = {}
 
     def split(batch: Mapping[int, TextLoss | UnmeasuredText]) -> None:
         unmeasured.update({row: one.reason for row, one in batch.items() if isinstance(one, UnmeasuredText)})
         on_batch({row: one for row, one in batch.items() if not isinstance(one, UnmeasuredText)})
 
-    yield split
+    try:
+        yield split
+    except CasesFailedError as error:
+        if not unmeasured:
+            raise
+        failures = error.failures
     if unmeasured:
-        raise TextsUnmeasuredError(unmeasured)
+        raise TextsUnmeasuredError(unmeasured, failures)
 
 
 def with_uses(plan: ExecutionPlan, uses: Iterable[ServerUse]) -> ExecutionPlan:

@@ -207,6 +207,18 @@ def test_a_server_without_log_probabilities_measures_no_text(judge_server):
     assert "no log-probabilities" in engine.plan.server.unmeasured
 
 
+def test_a_text_that_fails_hides_none_that_is_not_measured(judge_server, impatient):
+    judge_server.answer, judge_server.faults = (lambda body: "good"), ["500"] * engine.ATTEMPTS
+    model = scripted_model(judge_server)
+    opened = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1))
+    texts = [LossRequest(key=f"t/{n}", side=CANDIDATE, text="some text") for n in range(3)]
+    with pytest.raises(TextsUnmeasuredError) as error:
+        opened.losses(texts, lambda batch: None)
+    assert (set(error.value.failures), set(error.value.reasons)) == ({0}, {1, 2})
+    assert "t/0: no reply in 6 attempts" in error.value.failures[0]
+    assert "no log-probabilities" in opened.plan.server.unmeasured
+
+
 def test_a_divergence_is_not_measured_and_the_rest_is(start_app, tiny_model_dir):
     url = start_app(tiny_model_dir)
     served = describe_model(f"openai:{tiny_model_dir.name}@{url}")

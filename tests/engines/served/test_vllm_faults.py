@@ -1,15 +1,16 @@
 """Whether a server that speaks vLLM's API fails at some requests, or answers nothing."""
 
+import json
+
 import pytest
 
-from harness.errors import EngineError
+from harness.engines.base import CANDIDATE, LossRequest
+from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
 from tests.engines.served.test_vllm import open_on, requests_of
 
 
-def test_a_server_that_fails_at_some_requests_is_told_from_one_that_answers_nothing(
-    start_app, tiny_model_dir, tiny_adapter_dir
-):
-    failing = set()
+def refusing(status_of):
+    """A wrapper of a server: requests have the status that a function gives for their body, if it gives one."""
 
     def wrap(app):
         async def wrapped(scope, receive, send):
@@ -18,18 +19,31 @@ def test_a_server_that_fails_at_some_requests_is_told_from_one_that_answers_noth
                 said += message["body"]
                 if not message.get("more_body"):
                     break
-            if not any(part in said for part in failing):
+            status = status_of(said)
+            if status is None:
 
                 async def given():
                     return {"type": "http.request", "body": said}
 
                 await app(scope, given, send)
                 return
-            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.start", "status": status, "headers": []})
             await send({"type": "http.response.body", "body": b"broken"})
 
         return wrapped
 
+    return wrap
+
+
+def test_a_server_that_fails_at_some_requests_is_told_from_one_that_answers_nothing(
+    start_app, tiny_model_dir, tiny_adapter_dir
+):
+    failing = set()
+
+    def status_of(said):
+        return 500 if any(part in said for part in failing) else None
+
+    wrap = refusing(status_of)
     sides, engine = open_on(start_app(tiny_model_dir, runtime_adapters=True, wrap=wrap), tiny_adapter_dir)
     engine.engine._pool.clients[0]._first_wait_s = 0.01
     failing.add(b"return_token_ids")
@@ -40,3 +54,40 @@ def test_a_server_that_fails_at_some_requests_is_told_from_one_that_answers_noth
     failing.add(b"echo")
     with pytest.raises(EngineError, match=r"its server answers nothing: no reply in .*500"):
         engine.engine.require_reply()
+
+
+def text_of(words, **rest):
+    return LossRequest(key=f"t/{words}", side=CANDIDATE, text="w1 " * words, **rest)
+
+
+@pytest.mark.parametrize(
+    ("refused", "raised"),
+    [((), CasesFailedError), ((2,), TextsUnmeasuredError), ((2, 4), TextsUnmeasuredError)],
+)
+def test_each_text_is_measured_or_has_its_reason(
+    start_app, tiny_model_dir, tiny_adapter_dir, refused, raised
+):
+    """One that fails hides neither those that the server refuses nor those that it measures."""
+    statuses = {3: 500, **dict.fromkeys(refused, 400)}
+
+    def status_of(said):
+        body = json.loads(said or b"{}")
+        return statuses.get(len(body["prompt"]) - 1) if body.get("echo") else None
+
+    url = start_app(tiny_model_dir, runtime_adapters=True, wrap=refusing(status_of))
+    _, engine = open_on(url, tiny_adapter_dir)
+    engine.engine._pool.clients[0]._first_wait_s = 0.01
+    texts = [text_of(words) for words in (1, 2, 3, 4)]
+    found = {}
+    with pytest.raises(raised) as error:
+        engine.losses(texts, found.update)
+    assert {text.key for place, text in enumerate(texts) if place in found} == {
+        f"t/{words}" for words in {1, 2, 4} - {*refused}
+    }
+    assert set(error.value.failures) == {2}
+    assert error.value.failures[2].startswith("t/3: no reply in")
+    if refused:
+        assert set(error.value.reasons) == {words - 1 for words in refused}
+        assert "status 400" in engine.plan.server.unmeasured
+    else:
+        assert engine.plan.server.unmeasured == ""

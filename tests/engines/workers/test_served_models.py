@@ -86,6 +86,11 @@ def test_a_batch_is_some_rounds_of_what_a_server_is_sent_at_a_time(models, asked
         (CasesFailedError({1: "b0: too long"}), {0: "a0"}, {5: "b0: too long"}),
         (EngineError("no adapter"), {0: "a0"}, {5: "no adapter", 1: "no adapter"}),
         (TextsUnmeasuredError({1: "no echo"}), {0: "a0", 5: UnmeasuredText("no echo")}, {}),
+        (
+            TextsUnmeasuredError({1: "no echo"}, {2: "a1: no reply"}),
+            {0: "a0", 5: UnmeasuredText("no echo")},
+            {1: "a1: no reply"},
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -142,6 +147,18 @@ def test_texts_without_losses_are_told_at_the_end():
         measure()
     assert raised.value.reasons == {3: "no echo"}
     assert found == {1: "loss", 2: "loss"}
+
+
+@pytest.mark.parametrize("unmeasured", [{}, {3: UnmeasuredText("no echo")}])
+def test_texts_that_failed_hide_none_without_losses(unmeasured):
+    def measure():
+        with unmeasured_apart(lambda _: None) as split:
+            split(unmeasured)
+            raise CasesFailedError({4: "t/4: no reply"})
+
+    with pytest.raises(TextsUnmeasuredError if unmeasured else CasesFailedError) as raised:
+        measure()
+    assert raised.value.failures == {4: "t/4: no reply"}
 
 
 def test_the_use_of_all_servers_is_added_up():
