@@ -126,10 +126,10 @@ def dtype_of_capability(capability: tuple[int, int]) -> Literal["bfloat16", "flo
 
 
 def gpu_dtype(device: str = "cuda") -> Literal["bfloat16", "float32"]:
-    """The type of numbers for a GPU of this machine.
+    """The type of numbers that all GPUs have which a plan uses.
 
     Args:
-        device: A plan's. Without any GPU it is refused where a model is loaded to it.
+        device: The plan's. Without any GPU it is refused where a model is loaded to it.
 
     Raises:
         SettingsError: It names a GPU that is not there, where others are.
@@ -139,8 +139,19 @@ def gpu_dtype(device: str = "cuda") -> Literal["bfloat16", "float32"]:
     if not torch.cuda.is_available():
         return "bfloat16"
     refuse_missing_gpus(device)
-    one = device.partition(SPLIT)[0]
-    return dtype_of_capability(torch.cuda.get_device_capability(one))
+    types = {dtype_of_capability(torch.cuda.get_device_capability(each)) for each in _gpus(device)}
+    return "float32" if "float32" in types else "bfloat16"
+
+
+def _gpus(device: str) -> list[str]:
+    """The GPUs of a plan: of a model that is split all that may have a part of it."""
+    import torch
+
+    _, split, memory = device.partition(SPLIT)
+    if not split:
+        return [device]
+    limits = memory_limits(memory.removeprefix(":")) or dict.fromkeys(range(torch.cuda.device_count()), 1)
+    return [f"cuda:{name}" for name, size in limits.items() if size and name != "cpu"]
 
 
 def batch_budget(dtype: str, sides: Sequence[ModelRef]) -> int:

@@ -61,6 +61,26 @@ def test_a_gpus_own_number_is_asked_for(monkeypatch):
     assert [choose_plan("auto", device, 512, []).dtype for device in capabilities] == ["float32", "bfloat16"]
 
 
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("split", "float32"),
+        ("split:0=20GiB", "bfloat16"),
+        ("split:1=20GiB", "float32"),
+        ("split:2=20GiB,0=1MB,cpu=60GiB", "bfloat16"),
+        ("split:0=20GiB,1=20GiB", "float32"),
+        ("split:0=20GiB,1=0GiB,2=20GiB", "bfloat16"),
+    ],
+)
+def test_a_split_model_has_a_type_that_all_its_gpus_have(monkeypatch, device, expected):
+    capabilities = {"cuda:0": (9, 0), "cuda:1": (7, 5), "cuda:2": (8, 0)}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capabilities.__getitem__)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr("harness.engines.open._has_cuda", lambda: True)
+    assert choose_plan("auto", device, 512, []).dtype == expected
+
+
 def model_of(directory, config):
     """A reference to a model of which nothing but the configuration is there."""
     directory.mkdir()
@@ -197,13 +217,6 @@ def test_without_cuda_no_gpu_is_there(monkeypatch):
     for device in ("cuda", "cuda:1", "cuda:split", "cuda:split:0=1GiB"):
         with pytest.raises(SettingsError, match=f"--gate-device {device}: torch sees no CUDA device"):
             refuse_missing_gpus(device)
-
-
-def test_a_split_models_numbers_are_those_of_the_first_gpu(monkeypatch):
-    monkeypatch.setattr("harness.engines.open._has_cuda", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", {"cuda": (7, 5)}.__getitem__)
-    assert choose_plan("auto", "split", 512, []).dtype == "float32"
 
 
 def test_limits_of_memory():
