@@ -1,4 +1,4 @@
-"""A project's own function that does not end is interrupted, and the session ends with its name."""
+"""A project's or plug-in's function that does not end is interrupted, and the session ends with its name."""
 
 import os
 import signal
@@ -39,12 +39,14 @@ class _Call:
     Attributes:
         place: The case and the check.
         limit_s: What it may take, in seconds.
+        work: What it may take that for.
         is_spared: The process goes on, whatever the function does.
         interrupts: How often it was interrupted, or would have been in the main thread.
     """
 
     place: str
     limit_s: float
+    work: str = "one answer"
     thread: threading.Thread = field(default_factory=threading.current_thread)
     started_s: float = field(default_factory=time.monotonic)
     is_spared: bool = field(default_factory=_spared.get)
@@ -53,7 +55,7 @@ class _Call:
 
     @property
     def problem(self) -> str:
-        return f"{self.place} did not end within {self.limit_s:g} s for one answer"
+        return f"{self.place} did not end within {self.limit_s:g} s for {self.work}"
 
     def look(self) -> None:
         """Name a slow function, interrupt an overdue one, and end the process where that has no effect."""
@@ -99,7 +101,9 @@ def spared_process() -> Iterator[None]:
         _spared.reset(token)
 
 
-def limited_call(function: Callable[[], _T], place: str, limit_s: float = LIMIT_S) -> _T:
+def limited_call(
+    function: Callable[[], _T], place: str, limit_s: float = LIMIT_S, work: str = "one answer"
+) -> _T:
     """Call a function, interrupt it if it takes too long, and refuse its result then.
 
     No context manager: an interrupt would be lost between the end of the block and the manager's own lines.
@@ -108,6 +112,7 @@ def limited_call(function: Callable[[], _T], place: str, limit_s: float = LIMIT_
         function: The function.
         place: The case and the check, for the message.
         limit_s: What it may take, in seconds.
+        work: What it may take that for, for the message.
 
     Raises:
         OverdueError: It took longer. What else it raised then is of the interrupt.
@@ -115,7 +120,7 @@ def limited_call(function: Callable[[], _T], place: str, limit_s: float = LIMIT_
     if not any(each.is_alive() for each in _watchers):
         _watchers[:] = [threading.Thread(target=_watch, name="call-limit", daemon=True)]
         _watchers[0].start()
-    call = _Call(place, limit_s)
+    call = _Call(place, limit_s, work)
     _calls.append(call)
     try:
         try:

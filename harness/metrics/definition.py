@@ -7,6 +7,7 @@ import math
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from harness.errors import OverdueError, TunegateError
@@ -89,6 +90,10 @@ def score_function(name: str) -> ScoreFunction:
     """
     kind = CHECK_TYPES[name]
     function: ScoreFunction = load_function(kind.function, f"metric {name!r}")
+    if name not in BUILTIN_METRICS:
+        from harness.metrics.plugin_limit import limited_metric
+
+        function = limited_metric(name, function, _score_each)
     if kind.extra is None or kind.kind == "binary":
         # A check of an answer's form sees what the model wrote: a lone surrogate is no XML, U+FFFD is.
         return function
@@ -111,11 +116,13 @@ def refuse_group(requests: Sequence[ScoringRequest]) -> list[Score | MetricError
 
 def one_by_one(score: Callable[[ScoringRequest], Score | MetricError]) -> ScoreFunction:
     """Make a batch function from one that scores a single request."""
+    return partial(_score_each, score)
 
-    def score_each(requests: Sequence[ScoringRequest]) -> list[Score | MetricError]:
-        return [score(request) for request in requests]
 
-    return score_each
+def _score_each(
+    score: Callable[[ScoringRequest], Score | MetricError], requests: Sequence[ScoringRequest]
+) -> list[Score | MetricError]:
+    return [score(request) for request in requests]
 
 
 def binary(request: ScoringRequest, holds: bool, explanation: str) -> Score:

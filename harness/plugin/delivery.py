@@ -183,7 +183,7 @@ class Delivery:
         problems: The failed steps.
     """
 
-    written: dict[str, list[Path]] = field(default_factory=dict)
+    written: dict[str, list[str]] = field(default_factory=dict)
     saved: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
@@ -219,7 +219,7 @@ def deliver(
         for report in _reports(config):
             with _noted(found, "not every report was written"):
                 paths = report(config=config, record=record, directory=directory, label=name, unsaved=unsaved)
-                found.written[name] += [path for path in paths if path is not None]
+                found.written[name] += [str(path) for path in paths if path is not None]
         if inputs.settings.track or active().has_added(Sink):
             with _noted(found, "the run was not sent"):
                 found.written[name] += send_to_sinks(record, directory, inputs.settings.track)
@@ -229,7 +229,7 @@ def deliver(
         with _noted(found, "the run was not accepted"):
             place = typed_place(config)
             path = accept_record(record, accepted, inputs, problem=not_accepted, unsaved=unsaved, place=place)
-            found.written[name].append(path)
+            found.written[name].append(str(path))
             reason = inputs.settings.accept_reason or _REASON
             with open_history(inputs.history) as history:
                 note_accepted(history.database, record.run.id, accepted, reason)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pytest
 from _pytest.junitxml import xml_key
@@ -13,14 +12,14 @@ from tunegate.printable import printable_line
 
 
 def add_verdicts(
-    config: pytest.Config, records: Mapping[str, GateRecord], written: Mapping[str, Sequence[Path]]
+    config: pytest.Config, records: Mapping[str, GateRecord], written: Mapping[str, Sequence[str]]
 ) -> None:
     """Write each model's verdict, reasons, run, baseline and report as properties of the whole suite.
 
     Args:
         config: The session's configuration; nothing is written without ``--junitxml``.
         records: By the models' names; the name is empty if there is only one.
-        written: Each model's files, by its name.
+        written: Paths and addresses of each model's reports, by its name.
     """
     # What the fixture record_testsuite_property uses; hooks have no other way.
     xml = config.stash.get(xml_key, None)
@@ -28,7 +27,7 @@ def add_verdicts(
         return
     for name, record in records.items():
         start = f"tunegate.{name}." if name else "tunegate."
-        files = {"report": " ".join(map(str, written.get(name, ())))}
+        files = {"report": " ".join(written.get(name, ()))}
         for key, value in {**_facts(record), **files, **_link(os.environ)}.items():
             xml.add_global_property(start + key, printable_line(value))
 

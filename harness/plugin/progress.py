@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -187,14 +186,14 @@ def _is_terminal(config: pytest.Config) -> bool:
 
 
 def print_gate(
-    terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[Path], *, is_saved: bool
+    terminal: pytest.TerminalReporter, record: GateRecord, written: Sequence[str], *, is_saved: bool
 ) -> None:
     """Print the verdict, its figures, and the paths of the reports.
 
     Args:
         terminal: The terminal.
         record: The gate's record.
-        written: Paths of its reports.
+        written: Paths and addresses of its reports.
         is_saved: Whether the history has the run.
     """
     terminal.section("tunegate", sep="=")
@@ -217,14 +216,14 @@ def typed_place(config: pytest.Config) -> str:
 def print_ranking(
     terminal: pytest.TerminalReporter,
     records: Mapping[str, GateRecord],
-    written: Mapping[str, Sequence[Path]],
+    written: Mapping[str, Sequence[str]],
 ) -> None:
     """Print the ranked models, the reasons of regressions, and the paths of the reports.
 
     Args:
         terminal: The terminal.
         records: By the models' names.
-        written: Paths of their reports, by the models' names.
+        written: Paths and addresses of their reports, by the models' names.
     """
     # Gates of one model don't need it.
     from harness.studies.ranking import rank_records

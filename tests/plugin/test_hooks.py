@@ -114,6 +114,28 @@ def test_a_sink_that_breaks_leaves_the_verdict(project):
     result.stdout.fnmatch_lines(["tunegate: warning: sink 'net' broke on run *: OSError: no network"])
 
 
+def test_a_sink_that_does_not_end_leaves_the_verdict_and_an_address_its_slashes(
+    project, monkeypatch, plain_signals
+):
+    monkeypatch.setattr("harness.metrics.call_limit.LIMIT_S", 1.0)
+    project.pytester.makeconftest(
+        "import time\n\nfrom harness.registry import Sink\n\n\n"
+        "def send(record, directory):\n    time.sleep(60)\n\n\n"
+        "def link(record, directory):\n    return f'http://runs.example/{record.run.id}'\n\n\n"
+        "def pytest_tunegate_register(registry):\n"
+        "    registry.add(Sink(name='net', send=send), Sink(name='page', send=link))\n"
+    )
+    result = project.run()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["report: http://runs.example/*"])
+    result.stdout.fnmatch_lines(
+        [
+            "tunegate: warning: sink 'net' broke on run *: TimeoutError: sink 'net' did not end within 1 s "
+            "for one run"
+        ]
+    )
+
+
 def test_a_plug_in_s_library_that_is_missing_is_said_before_a_model_loads(project, write_golden):
     write_golden(project.pytester, "capitals", GOLDEN)
     conftest = CONFTEST.replace("invertible=True", "invertible=True, libraries={'voice-kit': 'voice_kit'}")

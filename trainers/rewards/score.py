@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from harness.errors import InputError, handled_faults
+from harness.metrics.call_limit import LIMIT_S, limited_call
 from trainers.rewards.definition import Reward, RewardError
 from tunegate.streams import own_streams
 
@@ -88,11 +89,13 @@ def _values(reward: Reward, asked: RewardBatch) -> list[float | None]:
 def _call(reward: Reward, asked: RewardBatch, which: Sequence[int]) -> Any:
     columns = {name: [asked.columns[number][name] for number in which] for name in asked.columns[which[0]]}
     # Copies: what a reward changes in its arguments is seen by no other reward, and in no later step.
-    return reward.function(
+    call = partial(
+        reward.function,
         completions=deepcopy([asked.completions[number] for number in which]),
         prompts=deepcopy([asked.prompts[number] for number in which]),
         **deepcopy(columns),
     )
+    return limited_call(call, reward.place, LIMIT_S * len(which), f"{len(which)} answers")
 
 
 def _refuse(reward: Reward, asked: RewardBatch, error: BaseException) -> NoReturn:

@@ -1,11 +1,12 @@
 """The trackers by name, and how a run is sent to those that are named."""
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from harness.errors import SettingsError, first_line, handled_faults
+from harness.errors import OverdueError, SettingsError, first_line, handled_faults
 from harness.registry import Registry, Sink, active, load_function
 from harness.types import GateRecord
 
@@ -42,10 +43,10 @@ def check_trackers(specs: Iterable[str]) -> None:
             raise SettingsError(f"--gate-track {spec}: is not installed: pip install {distribution}")
 
 
-def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()) -> list[Path]:
+def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()) -> list[str]:
     """Send a record to every plug-in's sink, and to the trackers that are named.
 
-    One that breaks, or is down, causes a warning and never affects the verdict.
+    One that breaks, is down or does not end causes a warning and never affects the verdict.
 
     Args:
         record: The stored run with its comparison and verdict.
@@ -53,21 +54,38 @@ def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()
         track: Trackers: a name, perhaps with a colon and where to, such as ``mlflow:http://127.0.0.1:5000``.
 
     Returns:
-        The paths that sinks returned, to be printed.
+        The paths and addresses that sinks returned, to be printed.
     """
-    registry, written = active(), []
+    registry, written = active(), list[str]()
     for sink in registry.merged(Sink, BUILTIN_SINKS).values():
         if sink.chosen:
             continue
-        with handled_faults(partial(_note, registry, f"sink {sink.name!r} broke on run {record.run.id}", "")):
-            path = load_function(sink.send, f"sink {sink.name!r}")(record, directory)
-            written += [Path(path)] if path is not None else []
+        place = f"sink {sink.name!r}"
+        with handled_faults(partial(_note, registry, f"{place} broke on run {record.run.id}", "")):
+            path = _in_time(partial(load_function(sink.send, place), record, directory), place)
+            # An address is no path, which would lose one of its slashes.
+            written += [path if isinstance(path, str) else str(Path(path))] if path is not None else []
     for spec in track:
         what = f"{spec}: run {record.run.id} was not sent"
         remedy = f"; tunegate runs push {record.run.id} --track {spec} sends it again"
         with handled_faults(partial(_note, registry, what, remedy)):
-            push(record, directory, spec)
+            _in_time(partial(push, record, directory, spec), f"tracker {spec.partition(':')[0]!r}")
     return written
+
+
+def _in_time(send: Callable[[], Any], place: str) -> Any:
+    """What a sink gives; the process, which holds the verdict, is not ended for one that does not end.
+
+    Raises:
+        TimeoutError: It did not end in time.
+    """
+    from harness.metrics.call_limit import LIMIT_S, limited_call, spared_process
+
+    try:
+        with spared_process():
+            return limited_call(send, place, LIMIT_S, "one run")
+    except OverdueError as error:
+        raise TimeoutError(str(error)) from error
 
 
 def _note(registry: Registry, what: str, remedy: str, error: BaseException) -> None:

@@ -1,9 +1,13 @@
 """Rewards are added up by weight; whatever a reward does wrong is one line with reward, row and remedy."""
 
 import sys
+import time
 
 import pytest
 
+from harness.errors import OverdueError
+from harness.metrics import call_limit
+from trainers.rewards import score
 from trainers.rewards.definition import Reward, RewardError
 from trainers.rewards.score import RewardBatch, score_answers
 
@@ -118,3 +122,17 @@ def test_a_fault_is_one_line_with_reward_row_and_remedy(function, message):
         scored(reward(function, weight=10))
     assert "\n" not in str(caught.value)
     assert "fix it, then continue with --resume" in str(caught.value)
+
+
+def test_a_reward_that_does_not_end_is_interrupted_with_its_name(monkeypatch, plain_signals):
+    """A training would stand still without a word."""
+    monkeypatch.setattr(score, "LIMIT_S", 0.1)
+    with pytest.raises(OverdueError) as refused:
+        scored(reward(lambda completions, **_: time.sleep(60)))
+    assert str(refused.value) == "rewards[0] (mine) did not end within 0.3 s for 3 answers"
+
+
+def test_a_slow_reward_is_named(monkeypatch, capfd):
+    monkeypatch.setattr(call_limit, "_SLOW_S", 0.0)
+    scored(reward(lambda completions, **_: time.sleep(3 * call_limit._STEP_S) or [1, 2, 3]))
+    assert capfd.readouterr().err == "tunegate: rewards[0] (mine) has been running for 0 s\n"

@@ -1,0 +1,32 @@
+"""A plug-in's metric that does not end is named and interrupted, as a project's own function is."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from harness.metrics.call_limit import LIMIT_S, limited_call
+
+
+def limited_metric(
+    name: str, function: Callable[[Sequence[Any]], Any], score_each: Callable[..., Any]
+) -> Callable[[Sequence[Any]], Any]:
+    """A metric's function, each call of which has a limit: for one answer, or as many times that as it gets.
+
+    Args:
+        name: The metric's, for messages.
+        function: Scores a batch of requests.
+        score_each: Asks a function for each request's score; what is partial to it takes them one by one.
+    """
+    place = f"metric {name!r}"
+
+    if isinstance(function, partial) and function.func is score_each:
+        (score,) = function.args
+        return partial(
+            score_each, lambda one: limited_call(partial(score, one), f"{one.case.key}: {place}", LIMIT_S)
+        )
+
+    def of_all(requests: Sequence[Any]) -> Any:
+        work, limit_s = f"{len(requests)} answers", LIMIT_S * len(requests)
+        return limited_call(partial(function, requests), place, limit_s, work)
+
+    return of_all
