@@ -58,3 +58,15 @@ def tokens_of(served: ServedModels, model: str, prompt: RenderedPrompt | str, *,
     if isinstance(prompt, RenderedPrompt):
         return prompt_ids(tokenizer, prompt)
     return list(plain_prompt(tokenizer, prompt).ids) if begin and prompt else text_ids(tokenizer, prompt)
+
+
+def text_of(served: ServedModels, model: str, tokens: Sequence[int]) -> str:
+    """The text of tokens, with their special ones.
+
+    Args:
+        served: The models.
+        model: The model's name.
+        tokens: Token ids.
+    """
+    tokenizer = served.engine.tokenizer(model)
+    return str(tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False))

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import EngineError, InputError
-from harness.serving.answering import tokens_of
+from harness.serving.answering import text_of, tokens_of
 from harness.serving.completions import add_completions
 from harness.serving.error_replies import bad_request, refusal, unknown_model
 from harness.serving.models import ServedModels
 from harness.serving.protocol import (
+    DetokenizeRequest,
     EmbeddingRequest,
     LoadAdapterRequest,
     TokenizeRequest,
@@ -162,6 +163,15 @@ def _count_tokens(app: "FastAPI", served: ServedModels) -> None:
 
         tokens = await asyncio.to_thread(found)
         return {"count": len(tokens), "max_model_len": served.engine.context(model), "tokens": tokens}
+
+    @app.post("/detokenize")
+    async def detokenize(body: DetokenizeRequest) -> Any:
+        model = body.model or served.base
+        if model not in served.models:
+            return unknown_model(model, tuple(served.models))
+        if not hasattr(served.engine, "tokenizer"):
+            return bad_request(f"{model} has no tokens of its own")
+        return {"prompt": await asyncio.to_thread(text_of, served, model, body.tokens)}
 
 
 def _embed_texts(app: "FastAPI", encoders: Mapping[str, Embed]) -> None:

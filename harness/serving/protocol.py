@@ -314,6 +314,13 @@ class TokenizeRequest(BaseModel):
         return self
 
 
+class DetokenizeRequest(BaseModel):
+    """A request for the text of tokens (as vLLM's ``/detokenize``)."""
+
+    model: str | None = None
+    tokens: list[Annotated[int, Field(ge=0, lt=2**31)]]
+
+
 class LoadAdapterRequest(BaseModel):
     """A request to serve another adapter (as vLLM's ``/v1/load_lora_adapter``)."""
 

@@ -72,3 +72,8 @@ def test_tokens_are_the_tokenizer_s(serve, models, tiny_model_dir):
     expected = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
     assert chat["tokens"] == tokenizer(expected, add_special_tokens=False)["input_ids"]
     assert httpx.post(url, json={"prompt": "a", "messages": turns}).status_code == 400
+    url = url.replace("/tokenize", "/detokenize")
+    asked = {"tokens": [tokenizer.eos_token_id, *text["tokens"]]}
+    assert httpx.post(url, json=asked).json() == {"prompt": f"{tokenizer.eos_token} the cat sat"}
+    assert httpx.post(url, json={"tokens": [-1]}).status_code == 400
+    assert httpx.post(url, json={**asked, "model": "other"}).status_code == 404

@@ -22,10 +22,6 @@ _ATTEMPTS_OF_POOL = 3
 # Statuses that no request of this session changes.
 _NOT_OURS = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
-_NO_OPTIONS = (
-    "choice-likelihood splits each option into tokens together with the prompt, which a server of chat "
-    "doesn't allow: use --gate-engine vllm or transformers, or plain completions (openai-completions:)"
-)
 
 
 class ServedEngine:
@@ -108,10 +104,6 @@ class ServedEngine:
             EngineError: All failed.
         """
         unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
-        # A server that renders conversations splits them and options apart, into other tokens than together.
-        if self._chat and (options := [place for place, one in enumerate(requests) if one.options]):
-            unmeasured |= dict.fromkeys(options, _NO_OPTIONS)
-            self._unmeasured = _NO_OPTIONS
         tokens = ServedTokens(self._models, self._ask, chat=self._chat)
         measured = [place for place in range(len(requests)) if place not in unmeasured]
         scored, problems = tokens.scored(measured, requests)

@@ -81,8 +81,7 @@ def tokenize_job(body: dict[str, Any]) -> Job:
     """
 
     async def send(client: Any, sent: dict[str, Any]) -> Any:
-        root = str(client.base_url).rstrip("/").removesuffix("/v1")
-        return await client.post(f"{root}/tokenize", cast_to=object, body=sent)
+        return await client.post(f"{_root(client)}/tokenize", cast_to=object, body=sent)
 
     def read(reply: Any, _sent: dict[str, Any]) -> list[int]:
         tokens = reply.get("tokens") if isinstance(reply, Mapping) else None
@@ -91,6 +90,30 @@ def tokenize_job(body: dict[str, Any]) -> Job:
         return tokens
 
     return Job(body=body, send=send, read=read)
+
+
+def detokenize_job(body: dict[str, Any]) -> Job:
+    """The request for the text of tokens (vLLM's ``/detokenize``).
+
+    Args:
+        body: Which tokens.
+    """
+
+    async def send(client: Any, sent: dict[str, Any]) -> Any:
+        return await client.post(f"{_root(client)}/detokenize", cast_to=object, body=sent)
+
+    def read(reply: Any, _sent: dict[str, Any]) -> str:
+        text = reply.get("prompt") if isinstance(reply, Mapping) else None
+        if not isinstance(text, str):
+            raise NoLossError("the server's /detokenize gives no text", 200)
+        return text
+
+    return Job(body=body, send=send, read=read)
+
+
+def _root(client: Any) -> str:
+    """The server's address without the version of the protocol."""
+    return str(client.base_url).rstrip("/").removesuffix("/v1")
 
 
 def loss_job(model: str, key: str, scored: ScoringText, reports: Reports) -> Job:

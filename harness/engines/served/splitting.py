@@ -7,12 +7,26 @@ from typing import Any
 from harness.engines.base import LossRequest
 from harness.engines.option_tokens import shared_tokens
 from harness.engines.served.chat import plain_text
-from harness.engines.served.client import ServerError
-from harness.engines.served.losses import ScoringText, asking_conversation, asking_text, tokenize_job
+from harness.engines.served.client import RefusedError, ServerError
+from harness.engines.served.losses import (
+    NoLossError,
+    ScoringText,
+    asking_conversation,
+    asking_text,
+    detokenize_job,
+    tokenize_job,
+)
 from harness.engines.served.pool import Job
 
 # Asks jobs, each of the side at its place, and hands over what came by place.
 Ask = Callable[[Sequence[str], Sequence[Job], Callable[[int, Any], None]], None]
+# A chat's own log-probabilities are of single tokens, and don't tell which tokens an option is.
+_NO_OPTIONS = (
+    "choice-likelihood splits each option into tokens together with the prompt, for which a server of chat "
+    "needs /tokenize and /detokenize"
+)
+# Where tokens lose a space, what is split together with an option is not what the server wrote.
+_PROBE = " a  b\n\n\tc é 😀 \n"
 
 
 class ServedTokens:
@@ -40,44 +54,113 @@ class ServedTokens:
         Returns:
             What is sent, and what went wrong, by index.
         """
-        alone = {place: ScoringText(prompt=requests[place].text, start=1) for place in places}
-        bodies = {place: self._bodies(requests[place]) for place in places if requests[place].messages}
-        found = self._tokens([(requests[place].side, body) for place in bodies for body in bodies[place]])
-        problems: dict[int, ServerError] = {}
+        found = {place: ScoringText(prompt=requests[place].text, start=1) for place in places}
+        behind = [place for place in places if requests[place].messages]
+        before, problems = self._before(behind, requests)
+        bodies = {
+            place: self._bodies(requests[place], before.get(place))
+            for place in behind
+            if place not in problems
+        }
+        tokens = self._answers(
+            [(requests[place].side, body) for place in bodies for body in bodies[place]], tokenize_job
+        )
+        for place in behind:
+            del found[place]
         for place, asked in bodies.items():
-            del alone[place]
-            tokens = [found[requests[place].side, json.dumps(body)] for body in asked]
-            failed = [each for each in tokens if isinstance(each, ServerError)]
-            if failed:
-                problems[place] = failed[0]
+            given = [tokens[requests[place].side, json.dumps(body)] for body in asked]
+            failed = next((each for each in given if isinstance(each, ServerError)), None)
+            if failed is None and place in before and given.pop(0) != given[0]:
+                failed = _about_options(NoLossError("they make other tokens of its text", 200))
+            if failed is not None:
+                problems[place] = failed
             else:
-                alone[place] = _split([each for each in tokens if not isinstance(each, ServerError)])
-        return alone, problems
+                found[place] = _split(given)
+        return found, problems
 
-    def _bodies(self, request: LossRequest) -> list[dict[str, Any]]:
-        """What asks for the text before it, it alone, and with options each behind that, its own first."""
+    def _before(
+        self, behind: Sequence[int], requests: Sequence[LossRequest]
+    ) -> tuple[dict[int, str], dict[int, ServerError]]:
+        """The conversations before options as the server writes them, and what went wrong, by index."""
+        places = [place for place in behind if self._chat and requests[place].options]
+        sides = list(dict.fromkeys(requests[place].side for place in places))
+        probes = self._read_back(
+            [(side, asking_text(self._models[side], _PROBE, begins=False)) for side in sides]
+        )
+        written = self._read_back(
+            [
+                (side, asking_conversation(self._models[side], requests[place]))
+                for place in places
+                for side in [requests[place].side]
+            ]
+        )
+        found: dict[int, str] = {}
+        problems: dict[int, ServerError] = {}
+        for place, text in zip(places, written, strict=True):
+            probe = probes[sides.index(requests[place].side)]
+            if not isinstance(probe, ServerError) and probe != _PROBE:
+                probe = NoLossError("its tokens don't keep each character of a text", 200)
+            failed = next((each for each in (text, probe) if isinstance(each, ServerError)), None)
+            if failed is not None:
+                problems[place] = _about_options(failed)
+            else:
+                found[place] = str(text)
+        return found, problems
+
+    def _read_back(self, asked: Sequence[tuple[str, dict[str, Any]]]) -> list[str | ServerError]:
+        """The texts of the tokens that the server gives, or why there is none.
+
+        Args:
+            asked: Sides, and what asks for tokens.
+        """
+        tokens = self._answers(asked, tokenize_job)
+        given = [tokens[side, json.dumps(body)] for side, body in asked]
+        again = {
+            row: (side, {"model": self._models[side], "tokens": given[row]})
+            for row, (side, _) in enumerate(asked)
+            if not isinstance(given[row], ServerError)
+        }
+        texts = self._answers(list(again.values()), detokenize_job)
+        return [
+            texts[again[row][0], json.dumps(again[row][1])] if row in again else given[row]
+            for row in range(len(asked))
+        ]
+
+    def _bodies(self, request: LossRequest, written: str | None) -> list[dict[str, Any]]:
+        """What asks for the text before it, it alone, and with options each behind that, its own first.
+
+        Args:
+            request: The text.
+            written: The conversation before options, where the server renders it; asked for in both forms.
+        """
         model = self._models[request.side]
         alone = asking_text(model, request.text, begins=False)
-        if self._chat:
+        if self._chat and written is None:
             return [asking_conversation(model, request), alone]
-        before = plain_text(request.messages)
+        before = plain_text(request.messages) if written is None else written
         behind = dict.fromkeys([request.text, *request.options]) if request.options else {}
-        texts = [asking_text(model, before + each, begins=True) for each in ("", *behind)]
-        return [texts[0], alone, *texts[1:]]
+        texts = [asking_text(model, before + each, begins=written is None) for each in ("", *behind)]
+        rendered = [] if written is None else [asking_conversation(model, request)]
+        return [*rendered, texts[0], alone, *texts[1:]]
 
-    def _tokens(
-        self, asked: Sequence[tuple[str, dict[str, Any]]]
-    ) -> dict[tuple[str, str], list[int] | ServerError]:
-        """The tokens by side and question."""
+    def _answers(
+        self, asked: Sequence[tuple[str, dict[str, Any]]], job: Callable[[dict[str, Any]], Job]
+    ) -> dict[tuple[str, str], Any]:
+        """The answers by side and question, or why there is none."""
         once = {(side, json.dumps(body)): body for side, body in asked}
         keys, found = list(once), {}
 
-        def take(row: int, tokens: list[int] | ServerError) -> None:
-            found[keys[row]] = tokens
+        def take(row: int, answer: Any) -> None:
+            found[keys[row]] = answer
 
         if once:
-            self._ask([side for side, _ in keys], [tokenize_job(body) for body in once.values()], take)
+            self._ask([side for side, _ in keys], [job(body) for body in once.values()], take)
         return found
+
+
+def _about_options(error: ServerError) -> ServerError:
+    """What a server refuses, said of options; a failure stays one."""
+    return NoLossError(f"{_NO_OPTIONS}: {error}", error.status) if isinstance(error, RefusedError) else error
 
 
 def _split(tokens: Sequence[list[int]]) -> ScoringText:

@@ -227,17 +227,11 @@ def test_a_divergence_is_not_measured_and_the_rest_is(start_app, tiny_model_dir)
         LossRequest(key="t/0", side=CANDIDATE, text="the cat sat"),
         LossRequest(key="t/1", side=CANDIDATE, text="the cat sat", against="baseline"),
     ]
-    option = LossRequest(
-        key="o", side=CANDIDATE, text="two", messages=texts[0].messages, options=("two", "w1")
-    )
     found = {}
     with pytest.raises(TextsUnmeasuredError) as error:
         engine.losses(texts, found.update)
     assert (set(found), set(error.value.reasons)) == ({0}, {1})
     assert engine.plan.server.unmeasured == ""
-    with pytest.raises(TextsUnmeasuredError, match="use --gate-engine vllm"):
-        engine.losses([option], found.update)
-    assert "choice-likelihood" in engine.plan.server.unmeasured
 
 
 @pytest.mark.parametrize("key", ["secret-model-key"])

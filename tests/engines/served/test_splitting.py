@@ -1,6 +1,7 @@
 """Which tokens of a text are scored by plain completions: those that the same model scores here."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -8,7 +9,10 @@ import pytest
 
 from harness.engines.base import CANDIDATE, LossRequest
 from harness.engines.open import choose_plan, describe_model, open_sides
+from harness.engines.served.client import RefusedError, ServerError
+from harness.engines.served.losses import NoLossError
 from harness.engines.served.splitting import ServedTokens
+from harness.errors import TextsUnmeasuredError
 from harness.types import Message, ServerUse
 
 
@@ -24,8 +28,8 @@ def plain_base(tiny_model_dir, tmp_path):
     return base
 
 
-def losses_there_and_here(base, url, texts):
-    served, here = describe_model(f"openai-completions:{base.name}@{url}"), describe_model(str(base))
+def losses_there_and_here(base, url, texts, engine="openai-completions"):
+    served, here = describe_model(f"{engine}:{base.name}@{url}"), describe_model(str(base))
     found, expected = {}, {}
     plan = replace(choose_plan("auto", "cpu", 4096, [served]), server=ServerUse())
     open_sides({CANDIDATE: served}, plan).losses(texts, found.update)
@@ -63,6 +67,80 @@ def test_options_of_plain_completions_are_split_together_with_the_prompt(start_a
     # The word that "sat" is joined to.
     assert expected[0].tokens == 3
     same_losses(found, expected)
+
+
+OPTIONS = (" one two", "sat", "the mat", "t", "th", "é 😀")
+
+
+def options_behind(prompt):
+    messages = (Message(role="system", content="w3"), Message(role="user", content=prompt))
+    return [
+        LossRequest(key=f"{prompt}/{each}", side=CANDIDATE, text=each, messages=messages, options=OPTIONS)
+        for each in OPTIONS
+    ]
+
+
+@pytest.fixture
+def merging_base(tiny_bytes_dir, tmp_path):
+    """A base whose tokenizer joins a prompt's last space with what follows."""
+    base = tmp_path / "merging"
+    shutil.copytree(tiny_bytes_dir, base)
+    state = json.loads((base / "tokenizer.json").read_text())
+    vocabulary = state["model"]["vocab"]
+    merges = [["t", "h"], ["Ġ", "th"], ["Ġ", "s"]]
+    # In place of bytes that no text here has.
+    for rare, merge in zip("õö÷", merges, strict=True):
+        vocabulary["".join(merge)] = vocabulary.pop(rare)
+    state["model"]["merges"] = merges
+    (base / "tokenizer.json").write_text(json.dumps(state))
+    return base
+
+
+def test_options_of_a_chat_are_scored_as_here(start_app, merging_base):
+    """The server writes the conversation, and its text is split together with each option."""
+    texts = [one for prompt in ("what is", "w1 w2 w3") for one in options_behind(prompt)]
+    found, expected = losses_there_and_here(merging_base, start_app(merging_base), texts, "openai")
+    assert len(expected) == len(texts)
+    # The space before it is a part of every option.
+    assert [expected[place].tokens for place in (1, 4)] == [3, 1]
+    same_losses(found, expected)
+
+
+def test_options_of_a_chat_whose_tokens_lose_spaces_are_not_scored(start_app, tiny_model_dir):
+    served = describe_model(f"openai:{tiny_model_dir.name}@{start_app(tiny_model_dir)}")
+    plan = replace(choose_plan("auto", "cpu", 4096, [served]), server=ServerUse())
+    engine = open_sides({CANDIDATE: served}, plan)
+    with pytest.raises(
+        TextsUnmeasuredError, match=r"choice-likelihood .* don't keep each character"
+    ) as error:
+        engine.losses(options_behind("what is"), lambda _: None)
+    assert len(error.value.reasons) == len(OPTIONS)
+    assert "choice-likelihood" in engine.plan.server.unmeasured
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "told"),
+    [
+        (lambda written: RefusedError("status 404: Not Found", 404), NoLossError, "needs .*: status 404"),
+        (lambda written: ServerError("no reply"), ServerError, "^no reply$"),
+        (lambda written: written.replace("x", "xx"), NoLossError, "they make other tokens of its text"),
+    ],
+)
+def test_why_options_of_a_chat_are_not_scored_is_told(change, kind, told):
+    def ask(sides, jobs, take):
+        for place, job in enumerate(jobs):
+            if "messages" in job.body:
+                take(place, [ord(letter) for letter in job.body["messages"][-1]["content"]])
+            elif "tokens" in job.body:
+                take(place, change("".join(map(chr, job.body["tokens"]))))
+            else:
+                take(place, [ord(letter) for letter in job.body["prompt"]])
+
+    texts = options_behind("x")
+    scored, problems = ServedTokens({CANDIDATE: "m"}, ask, chat=True).scored(range(len(texts)), texts)
+    assert (scored, set(problems)) == ({}, {*range(len(texts))})
+    assert {type(problem) for problem in problems.values()} == {kind}
+    assert all(re.search(told, str(problem)) for problem in problems.values())
 
 
 def test_each_text_s_tokens_are_asked_once():
