@@ -14,7 +14,7 @@ from harness.presentation.sentences import (
 from harness.presentation.terminal import detectable, interval, outcome_counts, pairs
 from harness.types import CaseResult, GateRecord, GateVerdict, MetricComparison, MetricFinding
 from harness.types.run import conversation
-from tunegate.printable import form_of, printable, printable_line
+from tunegate.printable import both_of, printable, printable_line
 
 # GitHub refuses comments of more than 65 536 characters.
 _MOST_CHARACTERS = 60_000
@@ -74,13 +74,11 @@ def _table(record: GateRecord) -> Iterator[str]:
     lacking, empty = rows_without_value(record), empty_metrics(record)
     for row in (*gated, *graded):
         told = lacking.get((row.set_name, row.metric))
-        before, now = row.baseline.mean.estimate, row.candidate.mean.estimate
-        form = form_of((before, now, row.drop.low, row.drop.high), 2)
         cells = [
             _plain(f"{row.set_name} {row.metric}"),
             pairs(row, record.comparison),
-            told or f"{before:{form}} → {now:{form}}",
-            interval(row.drop, form),
+            told or " → ".join(both_of(row.baseline.mean.estimate, row.candidate.mean.estimate, 2)),
+            interval(row.drop, abs(row.baseline.mean.estimate)),
             detectable(row),
             instead_of_verdict(record, row, told, empty) or _verdict(row),
         ]

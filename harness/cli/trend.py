@@ -15,7 +15,7 @@ from harness.history.store import History, open_history
 from harness.presentation.console import open_console
 from harness.studies.trend import Trend, trends_of, trends_of_accepted
 from harness.types.storage import to_json
-from tunegate.printable import form_of, say
+from tunegate.printable import figures_of, say
 from tunegate.project import command_project
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -87,11 +87,10 @@ def _table(found: Trend) -> Table:
     table = Table("run", "model", "mean", "n", "verdict", title=title, title_justify="left", box=None)
     for point in found.points:
         mean = point.summary.mean
-        form = form_of((mean.estimate, mean.low, mean.high), 3)
         table.add_row(
             point.run_id,
             point.model[-40:],
-            f"{mean.estimate:{form}} [{mean.low:{form}}, {mean.high:{form}}]",
+            "{} [{}, {}]".format(*figures_of((mean.estimate, mean.low, mean.high), 3)),
             str(point.summary.n),
             "–" if point.verdict is None else str(point.verdict),
         )

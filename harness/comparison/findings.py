@@ -250,14 +250,12 @@ def nothing_to_lose_findings(
             verdict=GateVerdict.INCONCLUSIVE,
             set_name=row.set_name,
             metric=row.metric,
-            data=NothingToLoseFinding(
-                passed=round(_most_to_lose(row, facts) * row.n, 2), n=row.n, margin=row.margin
-            ),
+            data=NothingToLoseFinding(passed=_passed(row, facts), n=row.n, margin=row.margin),
         )
         for row in rows
         if row.verdict is GateVerdict.PASS
         and row.margin is not None
-        and is_within(_most_to_lose(row, facts) / (unit := row.margin or 1.0), row.margin / unit)
+        and is_within(_most_to_lose(row, facts), row.margin)
         and (row.set_name in probes or standing(row) is not Standing.BETTER)
     ]
 
@@ -385,13 +383,14 @@ def _pairing_findings(candidate: Run, pairing: Pairing) -> list[Finding]:
     ]
 
 
-def _most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
-    """How far a metric's mean can fall from the baseline's; without limit on a scale without an end.
+def _passed(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
+    """The same of all cases together: a number of them, or a sum in any unit."""
+    passed = _most_to_lose(row, facts) * row.n
+    return round(passed, 2) if row.kind == "binary" else passed
 
-    Args:
-        row: The metric.
-        facts: How to read each metric's values.
-    """
+
+def _most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
+    """How far a metric's mean can fall from the baseline's; without limit on a scale without an end."""
     mean, of_metric = row.baseline.mean.estimate, facts.get(row.metric)
     if of_metric is None:
         # Passes, and the metrics of whole sets, are shares.

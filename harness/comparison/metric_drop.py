@@ -394,5 +394,6 @@ def _summary(paired: PairedMetric, values: Sequence[float], confidence: float) -
     if paired.kind == "binary" and all(value in {0.0, 1.0} for value in values):
         mean = rate_interval([value == 1.0 for value in values], paired.clusters, confidence)
     else:
-        mean = mean_interval(values, paired.clusters, confidence, least=paired.least, most=paired.most)
+        ends = {"least": paired.least, "most": paired.most}
+        mean = mean_interval(values, paired.clusters, confidence, **ends, unit=unit_of_scale(paired))
     return MetricSummary(metric=paired.metric, n=len(values), mean=mean)

@@ -375,10 +375,13 @@ def _other_question(
 
 
 def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
-    """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone."""
-    if is_within(end_of_pass(row), margin) and not row.missing_unlimited:
+    """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone.
+
+    The row is in units of its scale, which tell rounding where no drop is tolerated, or one far below them.
+    """
+    if is_within(end_of_pass(row), margin, unit=1.0) and not row.missing_unlimited:
         return GateVerdict.PASS
-    beyond = rejected and not is_within(row.drop.high, margin)
+    beyond = rejected and not is_within(row.drop.high, margin, unit=1.0)
     return GateVerdict.REGRESS if beyond else GateVerdict.INCONCLUSIVE
 
 

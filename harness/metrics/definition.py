@@ -282,9 +282,11 @@ def _violated_scale(name: str, value: float) -> str:
         return "" if value in {0.0, 1.0} else "0 or 1"
     if kind.logarithmic and value <= 0:
         return "a number above 0, since runs are compared by its logarithm"
-    if kind.minimum is not None and value < kind.minimum - _ROUNDING:
+    # A scale may be shorter than what is rounding on most.
+    slack = _ROUNDING * min(kind.scale_length, 1.0)
+    if kind.minimum is not None and value < kind.minimum - slack:
         return f"{kind.minimum:g} or more"
-    if kind.maximum is not None and value > kind.maximum + _ROUNDING:
+    if kind.maximum is not None and value > kind.maximum + slack:
         return f"{kind.maximum:g} or less"
     return ""
 

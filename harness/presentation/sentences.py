@@ -42,7 +42,7 @@ from harness.types import (
     Verdict,
     id_of,
 )
-from tunegate.printable import figure_of, form_of, p_of
+from tunegate.printable import both_of, figure_of, figures_of, p_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
@@ -72,11 +72,11 @@ def sentence_of(finding: Finding) -> str:
 
 
 def _metric(finding: Finding, data: MetricFinding) -> str:
-    form = form_of((data.baseline, data.candidate, data.drop.low, data.drop.high), 3)
-    change = f"{data.baseline:{form}} → {data.candidate:{form}}"
+    change = " → ".join(both_of(data.baseline, data.candidate, 3))
+    size = max(abs(data.baseline), abs(data.candidate))
     count = f"n={data.n}" if data.clusters == data.n else f"n={data.n} in {data.clusters} clusters"
     drop = "drop of exactly these cases" if data.population == "cases" else "drop"
-    bounds, name = f"{drop} {_span(data.drop, form)}, {count}", f"{finding.set_name} {finding.metric}"
+    bounds, name = f"{drop} {_span(data.drop, size)}, {count}", f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
         verb, flips = "rose" if data.candidate > data.baseline else "fell", f"; {_flips(data)}"
         return f"{name} {verb}: {change}, {bounds}, {p_of(data.p_value)}{flips * (data.scale == 'binary')}"
@@ -144,8 +144,9 @@ def _flips(data: MetricFinding) -> str:
     return f"{data.lost} {cases} lost, {data.gained} gained"
 
 
-def _span(value: Interval, form: str = ".3f") -> str:
-    return f"{value.estimate:+{form}} [{value.low:+{form}}, {value.high:+{form}}]"
+def _span(value: Interval, size: float = 1.0) -> str:
+    ends = figures_of((value.estimate, value.low, value.high), 3, sign="+", size=size)
+    return "{} [{}, {}]".format(*ends)
 
 
 def _regressed_cases(finding: Finding, data: RegressedCasesFinding) -> str:
@@ -298,7 +299,7 @@ def _driver(_: Finding, data: DriverFinding) -> str:
     return (
         f"{driver.set_name}: {len(ids)} of {driver.lost_in_set} lost cases are of {driver.kind}"
         f" {driver.name}: drop {_span(driver.drop)}, n={driver.n},"
-        f" elsewhere {driver.drop_elsewhere:+.3f}: {_named(ids)}"
+        f" elsewhere {figures_of((driver.drop_elsewhere,), 3, sign='+')[0]}: {_named(ids)}"
     )
 
 

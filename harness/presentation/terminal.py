@@ -32,7 +32,7 @@ from harness.types import (
     Standing,
 )
 from harness.types.training import TrainingManifest
-from tunegate.printable import form_of, printable_line
+from tunegate.printable import both_of, figures_of, printable_line
 
 
 def plan_lines(plan: ExecutionPlan) -> list[str]:
@@ -161,13 +161,11 @@ def metric_table(comparison: Comparison, record: GateRecord | None = None) -> Ta
         told = lacking.get((row.set_name, row.metric))
         if record is not None and (word := instead_of_verdict(record, row, told, empty)):
             verdict = Text(word, style=STYLES[GateVerdict.INCONCLUSIVE])
-        before, now = row.baseline.mean.estimate, row.candidate.mean.estimate
-        form = form_of((before, now, row.drop.low, row.drop.high), 2)
         table.add_row(
             f"{row.set_name} {row.metric}",
             pairs(row, comparison),
-            told or f"{before:{form}} → {now:{form}}",
-            interval(row.drop, form),
+            told or " → ".join(both_of(row.baseline.mean.estimate, row.candidate.mean.estimate, 2)),
+            interval(row.drop, abs(row.baseline.mean.estimate)),
             detectable(row),
             verdict,
             style="" if row.verdict is not None else "dim",
@@ -194,14 +192,14 @@ def pairs(row: MetricComparison, comparison: Comparison) -> str:
     return str(row.n)
 
 
-def interval(value: Interval, form: str = ".2f") -> str:
+def interval(value: Interval, size: float = 1.0) -> str:
     """An estimate and its bounds.
 
     Args:
         value: The interval.
-        form: Of each figure.
+        size: That of what it was computed from, which tells rounding from a small change.
     """
-    return f"{value.estimate:+{form}} [{value.low:+{form}}, {value.high:+{form}}]"
+    return "{} [{}, {}]".format(*figures_of((value.estimate, value.low, value.high), 2, sign="+", size=size))
 
 
 def share(value: Interval) -> str:
@@ -231,8 +229,7 @@ def detectable_range(alone: float | None, whole: float | None) -> str:
     """
     if alone is None:
         return "none"
-    form = form_of((alone, whole or 0.0), 2)
-    return f"≥ {alone:{form}}" if whole is None else f"≥ {alone:{form}} to {whole:{form}}"
+    return f"≥ {' to '.join(figures_of([each for each in (alone, whole) if each is not None], 2))}"
 
 
 def outcome_counts(run: Run) -> str:
@@ -274,9 +271,13 @@ def _forgetting_line(forgetting: Forgetting, title: str, before_it: str) -> Text
         line.append(f"\n            general text {interval(forgetting.loss_change)} nats/token", style=style)
         if forgetting.divergence is not None:
             apart = forgetting.divergence
-            line.append(f", KL {apart.estimate:.2f} [{apart.low:.2f}, {apart.high:.2f}]", style="default")
+            told = figures_of((apart.estimate, apart.low, apart.high), 2)
+            line.append(", KL {} [{}, {}]".format(*told), style="default")
     if forgetting.loss_by_kind:
-        kinds = (f"{kind} {change.estimate:+.2f}" for kind, change in forgetting.loss_by_kind.items())
+        kinds = (
+            f"{kind} {figures_of((change.estimate,), 2, sign='+')[0]}"
+            for kind, change in forgetting.loss_by_kind.items()
+        )
         line.append(f"\n            other text {', '.join(kinds)} (for information)", style="default")
     if forgetting.refusals is not None and forgetting.refusals[0] != forgetting.refusals[1]:
         before, now = forgetting.refusals

@@ -191,6 +191,13 @@ class Metric:
     cached: bool = False
 
     @property
+    def scale_length(self) -> float:
+        """How far apart the ends of the scale are; infinite if it has none."""
+        if self.minimum is None or self.maximum is None:
+            return math.inf
+        return self.maximum - self.minimum
+
+    @property
     def facts(self) -> MetricFacts:
         """The facts about it in a run."""
         return MetricFacts(

@@ -6,6 +6,7 @@ not affect the others.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -55,8 +56,9 @@ if TYPE_CHECKING:
 _CHUNK = 256
 # A judge's verdicts come one by one, each after seconds.
 _JUDGED_CHUNK = 16
-# A value this close below its threshold is rounding noise: 2·0.8·0.8/1.6 is not quite 0.8.
-_ROUNDING = 1e-9
+# A value this close below its threshold is rounding noise: 2·0.8·0.8/1.6 is not quite 0.8. So is this
+# part of the threshold, in any unit, and a smaller one of the scale, from whose end a value may be counted.
+_ROUNDING, _OF_SCALE = 1e-9, 1e-15
 
 # The index of an answer among all answers, and the place of a check in its case.
 _Place: TypeAlias = tuple[int, Path]
@@ -309,10 +311,10 @@ def _decided(check: Check, result: Result) -> Result:
     if is_binary(check):
         value = 0.0 if result.unclear else value
         passed = value == 1.0
-    elif check.threshold is not None and kind.higher_is_better:
-        passed = value >= check.threshold - _ROUNDING
     elif check.threshold is not None:
-        passed = value <= check.threshold + _ROUNDING
+        noise = 0.0 if math.isinf(kind.scale_length) else _OF_SCALE * kind.scale_length
+        missed = check.threshold - value if kind.higher_is_better else value - check.threshold
+        passed = missed <= _ROUNDING * abs(check.threshold) + noise
     return replace(result, metric=check.type, value=value, threshold=check.threshold, passed=passed)
 
 

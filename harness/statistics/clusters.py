@@ -156,7 +156,8 @@ def unseen_share(units: float, error: float) -> float:
 CONFIDENCE = 0.90
 
 
-_NO_SPREAD = 1e-9
+# Of the values' size, for what is less comes from rounding.
+_NO_SPREAD = 1e-12
 
 
 def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> Interval:
@@ -227,6 +228,7 @@ def mean_interval(
     *,
     least: float = -math.inf,
     most: float = math.inf,
+    unit: float | None = None,
 ) -> Interval:
     """Interval of a mean score: Student's t, over clusters if there are any.
 
@@ -236,8 +238,10 @@ def mean_interval(
         confidence: Two-sided.
         least: Lower end of the score's scale: no bound is below it.
         most: Upper end of the score's scale.
+        unit: On a scale without an end, the largest difference that one case can make; by default as much
+            as the values are on average.
     """
-    span = most - least if math.isfinite(most - least) else 1.0
+    span = most - least if math.isfinite(most - least) else unit
     return ratio_interval(group(values, clusters), confidence, span=span, least=least, most=most)
 
 
@@ -245,7 +249,7 @@ def ratio_interval(
     units: Units,
     confidence: float = CONFIDENCE,
     *,
-    span: float = 1.0,
+    span: float | None = None,
     least: float = -math.inf,
     most: float = math.inf,
 ) -> Interval:
@@ -258,7 +262,8 @@ def ratio_interval(
     Args:
         units: The sums and sizes.
         confidence: Two-sided.
-        span: Largest difference that one case can make.
+        span: Largest difference that one case can make; by default as much as the values are on average, so
+            that a cost has the same interval in any currency, and 1 if all are 0.
         least: Lower end of the scale: no bound is below it.
         most: Upper end of the scale.
     """
@@ -266,9 +271,12 @@ def ratio_interval(
 
     error = (1 - confidence) / 2
     mean, spread = units.mean, standard_error(units)
-    if spread > _NO_SPREAD:
+    size = max(abs(total) / weight for total, weight in zip(units.sums, units.sizes, strict=True))
+    if spread > _NO_SPREAD * size:
         half, method = float(stdtrit(units.count - 1, 1 - error)) * spread, f"t over {units.count}"
     else:
+        if span is None:
+            span = math.fsum(map(abs, units.sums)) / math.fsum(units.sizes) or 1.0
         half, method = unseen_share(units.effective, error) * span, "rule of three"
     return Interval(
         estimate=mean,

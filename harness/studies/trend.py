@@ -11,7 +11,7 @@ from harness.comparison.pairing import PASS_RATE, answers_of
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
-from tunegate.printable import form_of, p_of
+from tunegate.printable import both_of, p_of
 
 _LEVEL = 0.05
 # What is different about a metric; facts that only one of two runs has are "known".
@@ -128,8 +128,12 @@ class Trend:
     def _moved_note(self) -> str:
         if self.change is not None and self.levels is not None:
             before, after = self.levels
-            at, form, p = self.points[self.change], form_of((before, after), 2), p_of(self.p_change or 0.0)
-            return f"changed with run {at.run_id}: {before:{form}} before, {after:{form}} since ({p})"
+            at, p, (then, now) = (
+                self.points[self.change],
+                p_of(self.p_change or 0.0),
+                both_of(before, after, 2),
+            )
+            return f"changed with run {at.run_id}: {then} before, {now} since ({p})"
         return f"drifts {self.drift} ({p_of(self.p_trend or 0.0)})" if self.drift else ""
 
     @property

@@ -343,14 +343,15 @@ PROBE_MARGIN = 0.10
 _ROUNDING = 1e-9
 
 
-def is_within(value: float, limit: float) -> bool:
+def is_within(value: float, limit: float, unit: float | None = None) -> bool:
     """Whether a value is at most what is tolerated, also where rounding has added a little.
 
     Args:
         value: A drop, or a share of cases.
         limit: The most that is tolerated.
+        unit: A length of which a billionth is rounding; the limit by default, whatever the scale.
     """
-    return value <= limit + _ROUNDING
+    return value <= limit + _ROUNDING * (limit if unit is None else unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from harness.baselines.file import Baseline
 from harness.types import Finding, GateRecord, GateVerdict, MetricFinding
-from reports.html.metrics import change_text, is_rate, mean_text
+from harness.types.golden import is_within
+from reports.html.metrics import change_text, in_margins, is_rate, mean_text
 from reports.html.names import quoted, quoted_title
 from reports.html.text import one_line
 
@@ -75,10 +76,10 @@ def falls(record: GateRecord, accepted: Baseline | None) -> tuple[Fall, ...]:
         if finding.verdict is GateVerdict.REGRESS:
             continue
         drop, data = accepted_drop(record, accepted, finding), finding.data
-        if drop is None or not isinstance(data, MetricFinding) or drop <= data.margin:
+        if drop is None or not isinstance(data, MetricFinding) or is_within(drop, data.margin):
             continue
         rate = rates.get((finding.set_name or "", finding.metric or ""), data.scale == "binary")
-        found.append((drop / max(data.margin, 1e-9), _fall(record, accepted, finding, drop, rate=rate)))
+        found.append((in_margins(drop, data.margin), _fall(record, accepted, finding, drop, rate=rate)))
     return tuple(fall for _, fall in sorted(found, key=lambda entry: -entry[0]))
 
 

@@ -2,10 +2,13 @@
 
 import math
 
-from tunegate.printable import form_of
+from tunegate.printable import figures_of, form_of
 
 _MINUS = "−"
 _THIN_SPACE = "\u202f"
+# A case of a million; what is less comes from rounding.
+_LEAST_RATE = 1e-6
+_NO_DECIMALS, _MILLION = 1000.0, 1e6
 
 
 def count(number: int) -> str:
@@ -14,31 +17,41 @@ def count(number: int) -> str:
 
 
 def percent(rate: float) -> str:
-    """A fraction as percent with one decimal: ``95.0 %``."""
-    return f"{rate * 100:.1f}{_THIN_SPACE}%".replace("-", _MINUS)
+    """A fraction as percent with one decimal: ``95.0 %``; only nothing is ``0.0 %``."""
+    return f"{hundredths(rate)}{_THIN_SPACE}%"
+
+
+def hundredths(rate: float) -> str:
+    """A fraction, or a difference of two, in hundredths with one decimal: ``95.0``, ``0.04``."""
+    number = 0.0 if abs(rate) < _LEAST_RATE else rate * 100
+    return _one_decimal(number).replace("-", _MINUS)
+
+
+def _one_decimal(number: float) -> str:
+    text = f"{number:.1f}"
+    return text if number == 0 or float(text) else f"{number:.2g}"
 
 
 def signed(number: float, decimals: int) -> str:
-    """A number that always has its sign, unless it rounds to zero.
+    """A number that always has its sign, unless it is 0 or rounding.
 
     Args:
         number: The number.
-        decimals: Digits after the point.
+        decimals: Digits after the point, if it is not a small one.
     """
-    text = f"{number:+.{decimals}f}".replace("-", _MINUS)
+    text = figures_of((number,), decimals, sign="+")[0].replace("-", _MINUS)
     return text[1:] if not text.strip(f"+{_MINUS}0.") else text
 
 
 def difference(drop: float) -> str:
     """A difference of two mean scores, as :func:`mean` with a sign: ``+0.123``, ``+2e−06``."""
-    if form_of((drop,), 3) == ".3f":
-        return signed(drop, 3)
-    return f"{drop:+.3g}".replace("-", _MINUS)
+    return signed(drop, 3)
 
 
 def points(drop: float) -> str:
     """A difference of two rates in percentage points: ``+55.0``."""
-    return signed(drop * 100, 1)
+    text = hundredths(drop)
+    return f"+{text}" if drop >= _LEAST_RATE else text
 
 
 def score(value: float) -> str:
@@ -49,9 +62,20 @@ def score(value: float) -> str:
 
 
 def mean(value: float) -> str:
-    """A mean score with three decimals, or three digits: ``0.900``, ``12.4``, ``2e-06``."""
-    form = ".3g" if abs(value) >= 10 else form_of((value,), 3)
-    return f"{value:{form}}".replace("-", _MINUS)
+    """A mean score with three decimals, or three digits: ``0.900``, ``12.4``, ``1234``, ``2e-06``."""
+    return f"{value:{_whole_form(value) or form_of((value,), 3)}}".replace("-", _MINUS)
+
+
+def limit(value: float) -> str:
+    """A margin with three digits, or all of a whole number: ``0.05``, ``2e-06``, ``12345``."""
+    return f"{value:{_whole_form(value) or '.3g'}}".replace("-", _MINUS)
+
+
+def _whole_form(value: float) -> str:
+    """The form of large figures; empty for others."""
+    if abs(value) < 10:
+        return ""
+    return ".3g" if abs(value) < _NO_DECIMALS else form_of((max(abs(value), _MILLION),), 0)
 
 
 def p_value(p: float) -> str:

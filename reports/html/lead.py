@@ -18,7 +18,7 @@ from harness.types import (
     Verdict,
 )
 from reports.html import figures
-from reports.html.metrics import drop_text, margin_text
+from reports.html.metrics import drop_text, in_margins, margin_text
 from reports.html.names import PASS_RATE, description_of, quoted, quoted_title
 from reports.html.text import one_line
 
@@ -85,7 +85,7 @@ def _described(record: GateRecord, finding: Finding) -> str:
 def _beyond_margin(finding: Finding) -> float:
     """How many times the margin a drop is."""
     data = finding.data
-    return data.drop.estimate / max(data.margin, 1e-9) if isinstance(data, MetricFinding) else 0.0
+    return in_margins(data.drop.estimate, data.margin) if isinstance(data, MetricFinding) else 0.0
 
 
 def _fell(finding: Finding) -> str:

@@ -143,7 +143,7 @@ def range_text(drop: Interval, *, rate: bool) -> str:
 
 def _size(drop: float, *, rate: bool) -> str:
     """A drop without its sign."""
-    return f"{abs(drop) * 100:.1f}" if rate else figures.mean(abs(drop))
+    return figures.hundredths(abs(drop)) if rate else figures.mean(abs(drop))
 
 
 def mean_text(value: float, *, rate: bool) -> str:
@@ -164,8 +164,18 @@ def margin_text(value: float, *, rate: bool) -> str:
         rate: Whether the metric is a share of cases.
     """
     if not rate:
-        return f"{value:.3g}".replace("-", "−")
-    return f"{value * 100:.1f}".removesuffix(".0").replace("-", "−") + "\u00a0pts"
+        return figures.limit(value)
+    return figures.hundredths(value).removesuffix(".0") + "\u00a0pts"
+
+
+def in_margins(drop: float, margin: float) -> float:
+    """How many times the margin a drop is, which orders drops on all scales.
+
+    Args:
+        drop: The drop.
+        margin: The largest tolerated one.
+    """
+    return drop / margin if margin > 0 else math.copysign(math.inf, drop)
 
 
 def drops_text(alone: float, whole: float | None, *, rate: bool) -> str:
@@ -228,10 +238,8 @@ def _note(facts: MetricFacts | None) -> str:
 
 def _estimate(summary: MetricSummary, facts: Mapping[str, MetricFacts], *, rate: bool) -> Estimate:
     low, high = _inside(summary, facts)
-    bounds = f"{low * 100:.1f}, {high * 100:.1f}" if rate else f"{figures.mean(low)}, {figures.mean(high)}"
-    return Estimate(
-        value=mean_text(summary.mean.estimate, rate=rate), interval=f"[{bounds}]".replace("-", "−")
-    )
+    low_text, high_text = ((figures.hundredths if rate else figures.mean)(each) for each in (low, high))
+    return Estimate(value=mean_text(summary.mean.estimate, rate=rate), interval=f"[{low_text}, {high_text}]")
 
 
 def _inside(summary: MetricSummary, facts: Mapping[str, MetricFacts]) -> tuple[float, float]:
@@ -260,7 +268,7 @@ def _scores(run: Run, set_name: str) -> list[tuple[str, MetricSummary, bool]]:
         binary = facts is not None and facts.kind == "binary"
         logarithmic = facts is not None and facts.logarithmic
         values = [_mean_score(result, metric, logarithmic=logarithmic) for result in scored]
-        rows.append((set_name, _summary(metric, scored, values), binary))
+        rows.append((set_name, _summary(metric, scored, values, facts), binary))
     return rows
 
 
@@ -271,13 +279,18 @@ def _mean_score(result: CaseResult, metric: str, *, logarithmic: bool) -> float:
     return math.fsum(values) / len(values)
 
 
-def _summary(metric: str, results: Sequence[CaseResult], values: Sequence[float]) -> MetricSummary:
+def _summary(
+    metric: str, results: Sequence[CaseResult], values: Sequence[float], facts: MetricFacts | None = None
+) -> MetricSummary:
     clusters = [result.case.cluster or place for place, result in enumerate(results)]
     zeros_and_ones = all(value in {0.0, 1.0} for value in values)
     if zeros_and_ones and len(set(clusters)) == len(values):
         mean = wilson(round(math.fsum(values)), len(values))
+    elif facts is None or facts.logarithmic:
+        mean = mean_interval(values, clusters, unit=1.0)
     else:
-        mean = mean_interval(values, clusters)
+        least, most = (math.inf if end is None else end for end in (facts.least, facts.most))
+        mean = mean_interval(values, clusters, least=-least if math.isinf(least) else least, most=most)
     return MetricSummary(metric=metric, n=len(values), mean=mean)
 
 

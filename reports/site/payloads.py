@@ -16,7 +16,7 @@ from reports.site.digest import CaseDigest, RunDigest
 from reports.site.gathering import AcceptedRun, SiteData, Training
 from reports.site.states import change_text, is_higher_better, metric_title
 
-_DIGITS = 5
+_DIGITS, _SMALL, _ROUNDING = 5, 0.01, 1e-15
 _MOST_POINTS, _MOST_LINES = 300, 40
 _MOST_DEGREES = 400  # from here on the t distribution is the normal one, to two digits
 
@@ -148,7 +148,7 @@ def _graded(runs: Sequence[RunDigest]) -> dict[str, Any]:
 
 def _value(case: CaseDigest | None, metric: str) -> float | None:
     value = None if case is None else case.values.get(metric)
-    return None if value is None else round(value, 4)
+    return None if value is None else _round(value)
 
 
 def case_keys(runs: Sequence[RunDigest]) -> list[str]:
@@ -350,7 +350,9 @@ def _span(interval: Interval) -> list[float]:
 
 
 def _round(value: float) -> float:
-    return round(value, _DIGITS)
+    """A figure with so many decimals, or digits if it is a small one."""
+    small = _ROUNDING < abs(value) < _SMALL
+    return float(f"{value:.{_DIGITS}g}") if small else round(value, _DIGITS)
 
 
 def _word(verdict: object) -> str | None:

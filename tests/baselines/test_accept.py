@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 
@@ -9,7 +10,7 @@ from harness.baselines.accept import accept_run
 from harness.baselines.file import baseline_path, load_baseline, run_of
 from harness.comparison.gate import run_gate
 from harness.errors import BaselineError
-from harness.types import GateSettings, GateVerdict, Outcome
+from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome
 
 
 @pytest.fixture
@@ -28,6 +29,20 @@ def test_the_file_holds_what_a_gate_needs(run, tmp_path):
     assert [dataclasses.replace(row) for row in from_file.metrics] == list(from_run.metrics)
     assert kept.text_losses == run.text_losses
     assert run_gate(run, kept)[1].outcome is not GateVerdict.REGRESS
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1.0, 1e8])
+@pytest.mark.parametrize("values", [(1.0, 2.0, 4.0, 5.0), (3.0,) * 4], ids=["varied", "alike"])
+def test_the_kept_means_have_their_interval_in_any_unit(make_run, make_result, tmp_path, unit, values):
+    """Of costs of 1e-10 the interval was 0.5 below and above them."""
+    results = [make_result(f"set/{n}", scores=[("cost", value * unit)]) for n, value in enumerate(values)]
+    facts = {"cost": MetricFacts(kind="graded", most=None, higher_is_better=False)}
+    run = dataclasses.replace(make_run(results), metrics=facts)
+    kept = load_baseline(accept_run(run, "shipped", "why", tmp_path)).summaries
+    (mean,) = (each.summary.mean for each in kept if each.summary.metric == "cost")
+    half = 2.353363434801 * math.sqrt(10 / 12) if len(set(values)) > 1 else 3 * (1 - 0.05 ** (1 / 4))
+    assert mean.estimate / unit == pytest.approx(3)
+    assert mean.high / unit == pytest.approx(3 + half)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from harness.comparison.findings import nothing_to_lose_findings
 from harness.comparison.gate import run_gate
-from harness.presentation.sentences import sentences_of
+from harness.presentation.sentences import sentence_of, sentences_of
 from harness.types import (
     Finding,
     GateSettings,
@@ -62,7 +62,17 @@ def test_rounding_does_not_lift_the_baseline_above_the_margin():
 def test_a_margin_below_a_billionth_is_compared_in_its_own_size(mean, counts):
     of_score = row(mean, mean, metric="similar", margin=1e-10)
     facts = {"similar": MetricFacts(kind="graded", most=1e-9)}
-    assert bool(nothing_to_lose_findings([of_score], (), facts)) is counts
+    found = nothing_to_lose_findings([of_score], (), facts)
+    assert bool(found) is counts
+    assert [f"within {mean:.3g} of the worst" in sentence_of(each) for each in found] == [True] * counts
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1.0, 1e8])
+def test_where_no_drop_is_tolerated_only_the_worst_value_leaves_nothing_to_lose(unit):
+    facts = {"mine": MetricFacts(kind="graded", most=None)}
+    for mean, counts in ((0.0, True), (0.2 * unit, False)):
+        of_score = row(mean, mean, metric="mine", margin=0.0)
+        assert bool(nothing_to_lose_findings([of_score], (), facts)) is counts
 
 
 def test_what_was_gained_is_a_pass_but_not_of_forgetting_probes():

@@ -94,6 +94,11 @@ def test_another_library_s_number_is_stored_as_one(registered, number):
         (asynchronous, {}, "the metric's function is async (allowed: one that returns its results)"),
         (one_by_one(lambda r: graded(r, 1.5, "")), {}, "the metric gave 1.5 (allowed: 1 or less)"),
         (one_by_one(lambda r: graded(r, -1, "")), {}, "the metric gave -1 (allowed: 0 or more)"),
+        (
+            one_by_one(lambda r: graded(r, 2e-9, "")),
+            {"maximum": 1e-9},
+            "the metric gave 2e-09 (allowed: 1e-09 or less)",
+        ),
         (one_by_one(lambda r: graded(r, float("nan"), "")), {}, "the metric gave nan instead of a number."),
         (
             one_by_one(lambda r: graded(r, 0.5, "")),

@@ -1,6 +1,7 @@
 """The verdict's sentences: figures that a person can check, and what to do next."""
 
 import math
+import re
 from dataclasses import replace
 from typing import get_args
 
@@ -8,7 +9,7 @@ import pytest
 
 from harness.comparison.findings import metric_findings, retention_findings
 from harness.comparison.metric_drop import compare_metric
-from harness.comparison.metric_verdicts import standing
+from harness.comparison.metric_verdicts import judge_metrics, standing
 from harness.comparison.pairing import PairedMetric
 from harness.presentation.sentences import _WRITERS, sentence_of
 from harness.types import Comparison, FindingData, Forgetting, GateVerdict, Standing
@@ -64,6 +65,33 @@ def test_a_cost_of_millionths_is_told_in_its_digits():
     paired = PairedMetric(set_name="orders", metric="cost", kind="graded", keys=keys, clusters=keys, **costs)
     row = replace(compare_metric(paired), margin=1e-7, p_adjusted=0.001, verdict=GateVerdict.REGRESS)
     assert describe_row(row, 40).startswith("orders cost rose: 2e-06 → 6e-06, drop +4e-06 [")
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1e-8, 1e-6, 1.0, 1e8])
+@pytest.mark.parametrize("fall", [0.3, 3e-7])
+def test_no_drop_is_told_as_nothing(unit, fall):
+    """Of values of 5 a fall by 3e-7 beyond a margin of 1e-7 was 5.000 to 5.000 and +0.000, and in no unit less."""
+    keys = tuple(f"orders/{place}" for place in range(40))
+    baseline = tuple((5 + place / 100) * unit for place in range(40))
+    paired = PairedMetric(
+        set_name="orders",
+        metric="cost",
+        kind="graded",
+        keys=keys,
+        clusters=keys,
+        baseline=baseline,
+        candidate=tuple(value - fall * (1 + place % 2 / 10) * unit for place, value in enumerate(baseline)),
+        most=math.inf,
+        light_tails=True,
+    )
+    (row,) = judge_metrics([paired], {("orders", "cost"): fall * unit / 3})
+    assert row.verdict is GateVerdict.REGRESS
+    said = describe_row(row, 40)
+    before, now, drop, low, high = map(float, re.findall(r"(?<![\w=])[-+]?\d[\d.]*(?:e[-+]\d+)?", said)[:5])
+    assert 0 < now < before
+    assert 0 < low < drop < high
+    assert drop == pytest.approx(1.05 * fall * unit, rel=0.01)
+    assert len(said) < 160
 
 
 def test_a_pass_says_what_is_excluded():

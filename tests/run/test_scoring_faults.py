@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import ModelError
 from harness.metrics.definition import ScoringRequest, graded
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.run.scoring import score_cases
 from harness.types import (
     Check,
@@ -86,6 +87,33 @@ def test_rounding_noise_does_not_fail_a_value_that_equals_its_maximum(
     replace_metric("repetition", lambda requests: [graded(r, value, "") for r in requests])
 
     assert score_one("x", Check(type="repetition", threshold=0.2)).scores[0].passed is passed
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-10, 1.0, 1e8])
+@pytest.mark.parametrize(
+    ("name", "maximum", "passing", "failing"),
+    [
+        ("latency", None, (3.0, 3.0 + 1e-10), (3.001,)),
+        ("f1", 4.0, (3.0, 3.0 - 1e-10), (2.999,)),
+        ("repetition", 4.0, (3.0, 3.0 + 1e-10), (3.001,)),
+    ],
+)
+def test_a_threshold_decides_in_any_unit(replace_metric, monkeypatch, unit, name, maximum, passing, failing):
+    """At 1e-10 any value passed a maximum of 3e-10: a difference below a billionth was no difference."""
+    top = maximum and maximum * unit
+    monkeypatch.setitem(BUILTIN_METRICS, name, replace(BUILTIN_METRICS[name], maximum=top))
+    for value, passed in [*((each, True) for each in passing), *((each, False) for each in failing)]:
+        replace_metric(name, lambda requests, value=value: [graded(r, value * unit, "") for r in requests])
+        (score,) = score_one("x", Check(type=name, threshold=3.0 * unit)).scores
+        assert score.passed is passed
+
+
+def test_a_cost_of_nothing_is_distinguished_from_a_small_one(replace_metric):
+    """A cosine of -1e-17 is rounding below a threshold of 0; where a scale has no end, nothing below 0 is."""
+    for name, value, passed in (("latency", 3e-10, False), ("latency", 0.0, True), ("similar", -1e-17, True)):
+        replace_metric(name, lambda requests, value=value: [graded(r, value, "") for r in requests])
+        check = Check(type=name, threshold=0.0)
+        assert score_one("x", check, references=("x",)).scores[0].passed is passed
 
 
 def test_a_reasoning_that_the_prompt_began_is_taken_apart_too() -> None:

@@ -137,14 +137,21 @@ def test_values_that_never_vary_leave_room_for_the_unseen():
 
 
 def test_the_unseen_count_with_the_whole_scale():
-    """Ten equal grades of 3 on a scale of 1 to 5: 4 x (1 - 0.05^(1/10)) either way, and one unit on an open scale."""
+    """Ten equal grades of 3 on a scale of 1 to 5: 4 x (1 - 0.05^(1/10)) either way.
+
+    On an open scale a case may move by the mean, in any unit, or by what the caller says.
+    """
     unseen = 1 - 0.05 ** (1 / 10)
     grades = mean_interval([3.0] * 10, range(10), least=1.0, most=5.0)
     assert (grades.low, grades.high) == pytest.approx((3 - 4 * unseen, 3 + 4 * unseen))
     for scale in ({}, {"least": 0.0}, {"most": 9.0}):
-        open_ended = mean_interval([3.0] * 10, range(10), **scale)
+        for size in (1e-12, 1.0, 1e12):
+            cost = mean_interval([3 * size] * 10, range(10), **{end: at * size for end, at in scale.items()})
+            assert (cost.low / size, cost.high / size) == pytest.approx((3 - 3 * unseen, 3 + 3 * unseen))
+        open_ended = mean_interval([3.0] * 10, range(10), **scale, unit=1.0)
         assert (open_ended.low, open_ended.high) == pytest.approx((3 - unseen, 3 + unseen))
         assert (open_ended.method, open_ended.confidence) == ("rule of three", 0.9)
+    assert mean_interval([0.0] * 10, range(10)).high == pytest.approx(unseen)
     two = ratio_interval(Units(sums=(1.0, 1.0), sizes=(1.0, 1.0)))
     assert two.high == pytest.approx(1 + 1 - 0.05 ** (1 / 2))
 
@@ -153,6 +160,25 @@ def test_two_values_have_a_spread():
     """0 and 1: a variance of 1/2, so an error of 1/2; one value, or one cluster, has none."""
     assert standard_error(Units(sums=(0.0, 1.0), sizes=(1.0, 1.0))) == pytest.approx(0.5)
     assert standard_error(Units(sums=(3.0,), sizes=(4.0,))) == 0.0
+
+
+@pytest.mark.parametrize("unit", [1e-150, 2**-40, 1e-6, 1e12])
+def test_a_mean_has_the_same_interval_in_any_unit(unit):
+    """Errors below a billionth counted as none: [0, 1] was told of scores that differ by 1e-10."""
+    values = [0.1, 0.4, 0.35, 0.8, 0.9, 0.2]
+    for scale in ({}, {"least": 0.0}, {"least": 0.0, "most": 1.0}):
+        of_one = mean_interval(values, [0, 0, 1, 1, 2, 3], **scale)
+        found = mean_interval(
+            [value * unit for value in values],
+            [0, 0, 1, 1, 2, 3],
+            **{end: at * unit for end, at in scale.items()},
+        )
+        assert (found.low / unit, found.high / unit) == pytest.approx((of_one.low, of_one.high))
+        assert found.method == of_one.method == "t over 4"
+    seconds = mean_interval([1.7e9 + place for place in range(4)], range(4))
+    assert seconds.high - seconds.estimate == pytest.approx(math.sqrt(5 / 12) * 2.353363434801)
+    # Nor is rounding an error.
+    assert mean_interval([0.1 * unit + 0.2 * unit, 0.3 * unit], range(2)).method == "rule of three"
 
 
 def test_no_bound_lies_beyond_the_scale():

@@ -8,6 +8,7 @@ from harness.statistics.paired_graded import mean_drop
 from harness.types import Interval
 from trainers.config import RunConfig
 from trainers.run.training_run import TrainingRun
+from tunegate.printable import figures_of
 
 
 def reward_comparison(
@@ -26,11 +27,13 @@ def reward_comparison(
     """
     gains = [now - was for was, now in zip(before, after, strict=True)]
     rewards = [*before, *after]
-    # The rule is about drops; a gain is a negative drop. A reward's scale is as long as what was seen of it.
-    units = Units(sums=tuple(gains), sizes=(1.0,) * len(gains))
-    found = mean_drop(units, CONFIDENCE, reach=max(rewards) - min(rewards))
+    # In units of the rewards' size, of which a billionth is rounding. The rule is about drops; a gain is a
+    # negative drop. A reward's scale is as long as what was seen of it.
+    size = max(map(abs, rewards)) or 1.0
+    units = Units(sums=tuple(gain / size for gain in gains), sizes=(1.0,) * len(gains))
+    found = mean_drop(units, CONFIDENCE, reach=(max(rewards) - min(rewards)) / size)
     means = _mean(before), _mean(after)
-    gain = _as_facts(found.interval)
+    gain = _as_facts(found.interval, size)
     run.console.print(
         f"held out  reward of the likeliest answer to {len(after)} prompts {_told(means[0])} before, "
         f"{_told(means[1])} after: {_told(gain, '+')} (p={found.p_value:.2g} of no better)"
@@ -49,14 +52,14 @@ def _mean(values: Sequence[float]) -> dict[str, float]:
     return _as_facts(mean_interval(values, range(len(values))))
 
 
-def _as_facts(interval: Interval) -> dict[str, float]:
+def _as_facts(interval: Interval, unit: float = 1.0) -> dict[str, float]:
     return {
-        "estimate": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
+        "estimate": interval.estimate * unit,
+        "low": interval.low * unit,
+        "high": interval.high * unit,
         "confidence": interval.confidence,
     }
 
 
 def _told(mean: dict[str, float], sign: str = "") -> str:
-    return f"{mean['estimate']:{sign}.3f} [{mean['low']:{sign}.3f}, {mean['high']:{sign}.3f}]"
+    return "{} [{}, {}]".format(*figures_of((mean["estimate"], mean["low"], mean["high"]), 3, sign=sign))

@@ -178,7 +178,7 @@ def _compared(
     from harness.statistics.clusters import mean_interval
 
     changes = [now - was for was, now in zip(before, after, strict=True)]
-    change = mean_interval(changes, range(len(changes)))
+    change = mean_interval(changes, range(len(changes)), unit=1.0)
     found = {
         "n": len(changes),
         "before_nats_per_token": math.fsum(before) / len(before),

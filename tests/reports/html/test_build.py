@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pytest
+
 from harness.comparison.findings import metric_findings
 from harness.types import (
     Finding,
@@ -13,11 +15,13 @@ from harness.types import (
     GateVerdict,
     Interval,
     JsonValue,
+    MetricFacts,
     NoVerdictFinding,
     OtherTextFinding,
     Outcome,
     RegressedCase,
     RegressedCasesFinding,
+    Score,
     Stability,
     Verdict,
 )
@@ -150,6 +154,28 @@ def test_without_a_baseline_there_are_scores_with_intervals_and_the_failed_cases
     assert all(row.candidate.interval and row.n for row in view.metrics.informing)
     assert view.cases.shown == "failed"
     assert {choice.label: choice.count for choice in view.cases.outcomes}["failed"] == 6
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1.0, 1e8])
+def test_without_a_baseline_scores_have_their_interval_in_any_unit(
+    invented: Callable[..., GateRecord], unit: float
+) -> None:
+    """Grades of 3 on a scale of 1 to 5 had the interval of a scale of 1, and costs of 3e-10 were 0.000."""
+    record = invented(compared=False)
+    facts = {
+        "cost": MetricFacts(kind="graded", most=None),
+        "grade": MetricFacts(kind="graded", least=unit, most=5 * unit),
+    }
+    scores = tuple(Score(metric=name, value=3 * unit) for name in facts)
+    results = tuple(replace(each, scores=scores) for each in record.run.results)
+    shown = build_view(replace(record, run=replace(record.run, results=results, metrics=facts)))
+    rows = {row.metric: row for row in shown.metrics.informing}
+    for name, span in (("cost", 3), ("grade", 4)):
+        found, unseen = rows[name].candidate, 1 - 0.05 ** (1 / int(rows[name].n))
+        low, high = (float(end) for end in found.interval.replace("−", "-").strip("[]").split(", "))
+        assert float(found.value.replace("−", "-")) == pytest.approx(3 * unit)
+        ends = (3 - span * unseen) * unit, (3 + span * unseen) * unit
+        assert (low, high) == pytest.approx(ends, rel=0.01)
 
 
 def test_a_verdict_that_rests_on_missing_results_says_so(invented: Callable[..., GateRecord]) -> None:

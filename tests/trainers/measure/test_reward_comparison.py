@@ -47,6 +47,20 @@ def test_p_and_the_interval_agree():
         assert (found["gain"]["low"] > 0) == (found["p_no_better"] < 0.05), shift
 
 
+@pytest.mark.parametrize("unit", [1e-10, 1e-6, 1e8])
+def test_a_gain_is_the_same_in_any_unit(unit):
+    """Of rewards of 1e-10 every gain counted as rounding."""
+    before = [0.2 + 0.01 * (n % 7) for n in range(40)]
+    after = [was + 0.1 + 0.05 * (n % 5) for n, was in enumerate(before)]
+    of_one, _ = compared(before, after)
+    found, said = compared([each * unit for each in before], [each * unit for each in after])
+    assert found["p_no_better"] == of_one["p_no_better"]
+    for figure in ("before", "after", "gain"):
+        for end in ("estimate", "low", "high"):
+            assert found[figure][end] / unit == pytest.approx(of_one[figure][end])
+    assert f"] after: {0.2 * unit:+{'.3g' if unit < 1 else '.0f'}} [" in said
+
+
 def test_rewards_that_did_not_move_show_nothing():
     found, said = compared([0.4] * 10, [0.4] * 10)
     assert found["gain"] == {"estimate": 0.0, "low": 0.0, "high": 0.0, "confidence": 0.9}

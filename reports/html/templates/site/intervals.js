@@ -70,5 +70,7 @@ function gradedDrop(pairs, quantiles) {
   if (G < 2) return [mean, null, null];
   const error = Math.sqrt((G / (G - 1)) * sum(clusters.map(([total, count]) => (total - count * mean) ** 2))) / pairs.length;
   const half = error * quantiles[Math.min(G - 1, quantiles.length) - 1];
-  return error > 1e-12 ? [mean, mean - half, mean + half] : [mean, null, null];
+  // What is less comes from rounding, in any unit.
+  const least = 1e-12 * Math.max(...pairs.map(({ drop }) => Math.abs(drop)));
+  return error > least ? [mean, mean - half, mean + half] : [mean, null, null];
 }

@@ -21,13 +21,23 @@ function drawSelect(label, name, values, chosen, all = "all") {
 }
 
 const MINUS = "\u2212";
-const percent = (value) => `${(100 * value).toFixed(1)}\u202f%`.replace("-", MINUS);
-const plainMean = (value) => (Math.abs(value) >= 10 ? String(Number(value.toPrecision(3))) : value.toFixed(3)).replace("-", MINUS);
+/** A fraction in hundredths: only nothing, or rounding, is 0.0. */
+const hundredths = (value) => {
+  const text = (100 * value).toFixed(1);
+  return (Number(text) || Math.abs(value) < 1e-6 ? text : String(Number((100 * value).toPrecision(2)))).replace("-", MINUS);
+};
+const percent = (value) => `${hundredths(value)}\u202f%`;
+/** A mean score with three decimals, or three digits if it is a small one or above 10. */
+const plainMean = (value) => {
+  const size = Math.abs(value);
+  if (size >= 1000) return (size < 1e15 ? value.toFixed(0) : value.toPrecision(4)).replace("-", MINUS);
+  return (size >= 10 || (size > 1e-15 && size < 0.01) ? String(Number(value.toPrecision(3))) : value.toFixed(3)).replace("-", MINUS);
+};
 const meanText = (value, rate) => (rate ? percent(value) : plainMean(value));
 const spanText = ([, low, high], rate) =>
-  rate ? `[${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`.replaceAll("-", MINUS) : `[${plainMean(low)}, ${plainMean(high)}]`;
+  rate ? `[${hundredths(low)}, ${hundredths(high)}]` : `[${plainMean(low)}, ${plainMean(high)}]`;
 const signedText = (value, rate) => {
-  const text = rate ? `${(100 * value).toFixed(1)}` : plainMean(value);
+  const text = rate ? hundredths(value) : plainMean(value);
   return (value > 0 && !text.startsWith("+") ? `+${text}` : text).replace("-", MINUS);
 };
 const momentText = (at) => (/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(at) ? `${at.slice(0, 10)} ${at.slice(11, 16)}` : at);
