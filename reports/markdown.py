@@ -14,7 +14,8 @@ from harness.presentation.sentences import (
 from harness.presentation.terminal import detectable, interval, outcome_counts, pairs
 from harness.types import CaseResult, GateRecord, GateVerdict, MetricComparison, MetricFinding
 from harness.types.run import conversation
-from tunegate.printable import both_of, printable, printable_line
+from tunegate.figures import both_of
+from tunegate.printable import printable, printable_line
 
 # GitHub refuses comments of more than 65 536 characters.
 _MOST_CHARACTERS = 60_000

@@ -27,7 +27,8 @@ from harness.studies.set_power import HARM, MetricPower, SetPower, power_of_set
 from harness.types import GoldenSet
 from harness.types.golden import ALPHA
 from harness.types.storage import to_json
-from tunegate.printable import figure_of, say
+from tunegate.figures import figure_of
+from tunegate.printable import say
 from tunegate.project import command_project
 
 

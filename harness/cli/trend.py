@@ -15,7 +15,8 @@ from harness.history.store import History, open_history
 from harness.presentation.console import open_console
 from harness.studies.trend import Trend, trends_of, trends_of_accepted
 from harness.types.storage import to_json
-from tunegate.printable import figures_of, say
+from tunegate.figures import figures_of
+from tunegate.printable import say
 from tunegate.project import command_project
 
 _BARS = "▁▂▃▄▅▆▇█"

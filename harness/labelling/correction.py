@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.comparison.times import asked_otherwise
 from harness.errors import BaselineError, SettingsError
 from harness.judge.questions import SINGLE_TASKS
 from harness.labelling.label import Label
@@ -167,7 +168,12 @@ def correct_scores(record: GateRecord, labels: Sequence[Label], metrics: Sequenc
 
 def _asked_alike(baseline: Run, candidate: Run) -> Run:
     """The baseline's run with the cases that are the same in both: only those were shown to people."""
-    asked = {(result.key, result.case.content_sha256) for result in candidate.results}
+    otherwise = asked_otherwise(candidate, baseline)
+    asked = {
+        (result.key, result.case.content_sha256)
+        for result in candidate.results
+        if result.key not in otherwise
+    }
     kept = [one for one in baseline.results if (one.key, one.case.content_sha256) in asked]
     return replace(baseline, results=tuple(kept))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from harness.comparison.times import asked_otherwise
 from harness.errors import SettingsError
 from harness.labelling.items import Expectation, LabelItem, SourceAnswer
 from harness.types import GateRecord, GoldenCase, Run
@@ -27,7 +28,8 @@ def answers_of_record(
     taken = set(golden_sets) or {one.name for one in record.run.golden_sets if not one.probes_forgetting}
     answered = _of_run(record.run, taken, "candidate", rubric)
     if record.baseline is not None:
-        asked = {result.case.messages for result in record.run.results}
+        otherwise = asked_otherwise(record.run, record.baseline)
+        asked = {result.case.messages for result in record.run.results if result.key not in otherwise}
         others = _of_run(record.baseline, taken, "baseline", rubric)
         answered += [one for one in others if one.messages in asked]
     return answered

@@ -42,7 +42,7 @@ from harness.types import (
     Verdict,
     id_of,
 )
-from tunegate.printable import both_of, figure_of, figures_of, p_of
+from tunegate.figures import both_of, figure_of, figures_of, p_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5

@@ -32,7 +32,8 @@ from harness.types import (
     Standing,
 )
 from harness.types.training import TrainingManifest
-from tunegate.printable import both_of, figures_of, printable_line
+from tunegate.figures import both_of, figures_of
+from tunegate.printable import printable_line
 
 
 def plan_lines(plan: ExecutionPlan) -> list[str]:

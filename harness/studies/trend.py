@@ -11,7 +11,7 @@ from harness.comparison.pairing import PASS_RATE, answers_of
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
-from tunegate.printable import both_of, p_of
+from tunegate.figures import both_of, p_of
 
 _LEVEL = 0.05
 # What is different about a metric; facts that only one of two runs has are "known".

@@ -71,10 +71,8 @@ def falls(record: GateRecord, accepted: Baseline | None) -> tuple[Fall, ...]:
         return ()
     rates = {(row.set_name, row.metric): is_rate(row) for row in record.comparison.metrics}
     found: list[tuple[float, Fall]] = []
-    for finding in record.verdict.findings:
-        # A regression is the headline already.
-        if finding.verdict is GateVerdict.REGRESS:
-            continue
+    # A regression is the headline already.
+    for finding in (each for each in record.verdict.findings if each.verdict is not GateVerdict.REGRESS):
         drop, data = accepted_drop(record, accepted, finding), finding.data
         if drop is None or not isinstance(data, MetricFinding) or is_within(drop, data.margin):
             continue

@@ -2,7 +2,7 @@
 
 import math
 
-from tunegate.printable import figures_of, form_of
+from tunegate.figures import figures_of, form_of
 
 _MINUS = "−"
 _THIN_SPACE = "\u202f"

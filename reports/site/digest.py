@@ -14,6 +14,7 @@ from harness.types import (
     Interval,
     Outcome,
     Retention,
+    Run,
 )
 from harness.types.training import TrainingManifest
 from reports.html.text import one_line
@@ -139,7 +140,8 @@ def digest_of(line: RunLine, record: GateRecord, texts: dict[str, str]) -> RunDi
             if row.margin is not None
         ),
         cases={
-            result.key: _case(result, texts, graded.get(result.case.set_name, ())) for result in run.results
+            result.key: _case(result, run, texts, graded.get(result.case.set_name, ()))
+            for result in run.results
         },
         retention=forgetting.overall,
         by_skill=forgetting.by_skill,
@@ -151,7 +153,10 @@ def digest_of(line: RunLine, record: GateRecord, texts: dict[str, str]) -> RunDi
     )
 
 
-def _case(result: CaseResult, texts: dict[str, str], graded: Sequence[str]) -> CaseDigest:
+def _case(result: CaseResult, run: Run, texts: dict[str, str], graded: Sequence[str]) -> CaseDigest:
+    # Other values of the chat template make another prompt.
+    asked = result.case.asked_with(run.plan.chat_template_kwargs)
+
     def kept(text: str, longest: int) -> str:
         text = text if len(text) <= longest else f"{text[:longest]}…"
         return texts.setdefault(text, text)
@@ -159,7 +164,7 @@ def _case(result: CaseResult, texts: dict[str, str], graded: Sequence[str]) -> C
     done = result.completion
     return CaseDigest(
         sign=SIGNS[result.outcome],
-        content=texts.setdefault(found := result.case.content_sha256[:12], found),
+        content=texts.setdefault(found := asked.content_sha256[:12], found),
         prompt=kept(result.case.messages[-1].shown if result.case.messages else "", _LONGEST_PROMPT),
         answer=None if done is None else kept(done.text, _LONGEST_ANSWER),
         why=kept(_why(result), _LONGEST_WHY),

@@ -239,6 +239,20 @@ def test_cases_that_only_the_baseline_was_asked_are_left_out(judged_run):
     ]
 
 
+def test_a_baseline_that_was_asked_with_other_values_of_the_template_is_not_asked_alike(judged_run):
+    """They were other prompts: people were shown none of its answers, and no difference is corrected."""
+    candidate, then = judged_run([1] * 4), judged_run([0] * 4, run_id="then", answer="old")
+    alike = GateRecord(run=candidate, baseline=then)
+    off = replace(then, plan=replace(then.plan, chat_template_kwargs={"enable_thinking": False}))
+    record = GateRecord(run=candidate, baseline=off)
+    says = lambda text: LabelValue(passed=True)  # noqa: E731
+    assert len(labels_of(alike, says)) == 8
+    assert len(labels_of(record, says)) == 4
+    found = correct_scores(record, labels_of(alike, says))
+    assert ([row.side for row in found.rows], found.differences) == (["candidate"], ())
+    assert len(correct_scores(alike, labels_of(alike, says)).rows) == 2
+
+
 def test_what_cannot_be_corrected_is_refused(judged_run):
     record = GateRecord(run=judged_run([1, 0]))
     with pytest.raises(SettingsError, match=r"--metric pairwise: .*allowed: llm-rubric, llm-reference"):

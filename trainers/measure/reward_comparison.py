@@ -8,7 +8,7 @@ from harness.statistics.paired_graded import mean_drop
 from harness.types import Interval
 from trainers.config import RunConfig
 from trainers.run.training_run import TrainingRun
-from tunegate.printable import figures_of
+from tunegate.figures import figures_of
 
 
 def reward_comparison(

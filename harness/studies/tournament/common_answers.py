@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
+from harness.comparison.times import asked_otherwise
 from harness.errors import BaselineError, SettingsError
 from harness.run.judging import texts_of
 from harness.types import GoldenCase, Run
@@ -64,12 +66,14 @@ def common_answers(
         for run in runs.values()
     ]
     texts = {name: texts_of(run) for name, run in runs.items()}
+    pairs = combinations(runs.values(), 2)
+    otherwise = {key: why for now, then in pairs for key, why in asked_otherwise(now, then).items()}
     left_out: Counter[str] = Counter()
     common: list[CommonAnswer] = []
     for key in dict.fromkeys(key for of_run in cases for key in of_run):
         found = [of_run[key] for of_run in cases if key in of_run]
         stored = [own for own in found[0].answer_keys if all(own in of_run for of_run in texts.values())]
-        reason = _why_left_out(found, len(runs), stored)
+        reason = _why_left_out(found, len(runs), stored) or otherwise.get(key)
         if reason is None:
             common += _answers_to(found[0], stored, texts)
         else:

@@ -125,6 +125,17 @@ def test_a_case_that_was_edited_has_another_version(source: SiteSource) -> None:
     assert versions == "a" * 11 + "b"
 
 
+def test_a_case_asked_with_other_values_of_the_template_has_another_version(
+    invented: Callable[..., GateRecord], source: SiteSource
+) -> None:
+    line, record = source.gather().runs[0].line, invented(lost=1)
+    values = {"enable_thinking": False}
+    off = replace(record, run=replace(record.run, plan=replace(record.run.plan, chat_template_kwargs=values)))
+    first, again, other = (digest_of(line, each, {}) for each in (record, record, off))
+    for key, case in first.cases.items():
+        assert again.cases[key].content == case.content != other.cases[key].content
+
+
 def test_compared_cases_have_clusters_and_the_values_of_graded_metrics(source: SiteSource) -> None:
     """Of each run a place; a run without the case, or without a value, has none there."""
     data = source.gather()
@@ -142,6 +153,24 @@ def test_compared_cases_have_clusters_and_the_values_of_graded_metrics(source: S
     assert (set_name, metric, sign) == ("orders", "loss", -1)
     assert dict(values)[place] == [None] * 11 + [0.25]
     assert found["quantiles"][:2] == [6.31375, 2.91999]
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1e-6, 1.0, 1e8])
+def test_drawn_figures_keep_their_digits_in_any_unit(source: SiteSource, unit: float) -> None:
+    """What cost 0.000003 was drawn as nothing, and so was its fall."""
+    data = source.gather()
+    run = data.runs[0]
+    figure = run.figures[0]
+    drop = replace(figure.drop, estimate=0.123456 * unit, low=0.0123456 * unit, high=0.23 * unit)
+    of_cost = replace(figure, metric="cost", drop=drop, margin=0.05 * unit)
+    cases = {key: replace(case, values={"cost": 0.23456 * unit}) for key, case in run.cases.items()}
+    changed = replace(data, runs=(replace(run, figures=(of_cost,), cases=cases),))
+    found = payloads.compare_payload(changed)
+    *_, ends, margin, _ = found["figures"][0][0]
+    assert [end / unit for end in ends] == pytest.approx([0.123456, 0.0123456, 0.23], rel=1e-3)
+    assert margin / unit == pytest.approx(0.05)
+    values = [value for *_, of_set in found["graded"] for _, (value,) in of_set if value is not None]
+    assert [value / unit for value in values] == pytest.approx([0.23456] * len(run.cases))
 
 
 def test_gain_is_the_reverse_of_the_drop_and_forgetting_has_counts(source: SiteSource) -> None:

@@ -26,6 +26,22 @@ def test_cases_that_are_missing_changed_or_without_an_answer_are_counted(run_wit
     }
 
 
+def test_runs_asked_with_other_values_of_the_template_are_not_compared(run_with):
+    """Whichever of the runs it is; a case's own value is the same in all of them, and a log has none."""
+    runs = {name: run_with(name, {"s/a": name, "s/own": name}) for name in ("one", "two", "three")}
+    for place, run in enumerate(runs.values()):
+        own = replace(run.results[1].case.generation, chat_template_kwargs={"enable_thinking": True})
+        results = (run.results[0], replace(run.results[1], case=replace(run.results[1].case, generation=own)))
+        values = {"enable_thinking": False} if place == 1 else {}
+        plan = replace(run.plan, batch_tokens=0 if place == 0 else 512, chat_template_kwargs=values)
+        runs[run.model.label] = replace(run, results=results, plan=plan)
+    common, left_out = common_answers(runs)
+    assert [one.key for one in common] == ["s/own"]
+    assert left_out == {"asked with other values of the chat template": 1}
+    without = {name: run for name, run in runs.items() if name != "two"}
+    assert [one.key for one in common_answers(without)[0]] == ["s/a", "s/own"]
+
+
 def test_each_of_several_answers_meets_its_counterpart_and_they_share_a_cluster(run_with):
     runs = {}
     for name in ("one", "two"):

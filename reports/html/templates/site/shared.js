@@ -30,8 +30,8 @@ const percent = (value) => `${hundredths(value)}\u202f%`;
 /** A mean score with three decimals, or three digits if it is a small one or above 10. */
 const plainMean = (value) => {
   const size = Math.abs(value);
-  if (size >= 1000) return (size < 1e15 ? value.toFixed(0) : value.toPrecision(4)).replace("-", MINUS);
-  return (size >= 10 || (size > 1e-15 && size < 0.01) ? String(Number(value.toPrecision(3))) : value.toFixed(3)).replace("-", MINUS);
+  if (size >= 1000) return (size < 1e15 ? value.toFixed(0) : value.toPrecision(4)).replaceAll("-", MINUS);
+  return (size >= 10 || (size > 1e-15 && size < 0.01) ? String(Number(value.toPrecision(3))) : value.toFixed(3)).replaceAll("-", MINUS);
 };
 const meanText = (value, rate) => (rate ? percent(value) : plainMean(value));
 const spanText = ([, low, high], rate) =>
