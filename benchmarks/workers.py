@@ -22,9 +22,10 @@ from pathlib import Path
 
 from harness.engines.base import CANDIDATE, GenerationRequest
 from harness.engines.open import choose_plan, describe_model, open_sides
-from harness.engines.workers.choose import available_bytes, chosen_workers, usable_cores
+from harness.engines.workers.choose import chosen_workers, usable_cores
 from harness.engines.workers.local import open_workers
 from harness.models.resolve import resolve_model
+from harness.provenance import available_bytes
 from harness.types import GenerationSettings, Message
 
 ROOT = Path(__file__).parents[1]
@@ -198,8 +199,9 @@ def _show(bases: dict[str, str], found: dict[tuple[str, str, int], list[dict[str
     for (base, length, way), runs in found.items():
         value = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
         size = 2 * sum(file.stat().st_size for file in resolve_model(bases[base]).glob("*.safetensors"))
-        plan = choose_plan("float32", "cpu", None, [describe_model(bases[base])])
-        chosen = chosen_workers(plan, usable_cores(), size, available_bytes())
+        models = [describe_model(bases[base])]
+        plan = choose_plan("float32", "cpu", None, models)
+        chosen = chosen_workers(plan, models, usable_cores(), size, available_bytes())
         who = f"{way} worker{'s' * (way != 1)}" if way else "process"
         mark = ", chosen" if way == chosen else ""
         print(

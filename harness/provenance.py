@@ -1,4 +1,4 @@
-"""Where a run happens: interpreter, platform, package versions, the project's commit."""
+"""Where a run happens: interpreter, platform, free memory, package versions, the project's commit."""
 
 import os
 import platform
@@ -92,6 +92,26 @@ def machine_name() -> str:
     if torch is not None and torch.cuda.is_initialized():
         parts.append(torch.cuda.get_device_name())
     return "; ".join(parts)
+
+
+_MEMORY, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+
+
+def available_bytes() -> float | None:
+    """Free memory in bytes, of the machine or of its container; None where it is unknown."""
+    try:
+        lines = dict(line.split(":", 1) for line in _MEMORY.read_text("ascii").splitlines())
+        free = float(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError):
+        return None
+    try:
+        limit = float((_CONTAINER / "memory.max").read_text("ascii"))
+        held = float((_CONTAINER / "memory.current").read_text("ascii"))
+        kinds = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text("ascii").splitlines())
+        # Pages of files that nobody has used for long are given back where memory is needed.
+        return min(free, max(0.0, limit - held + float(kinds["inactive_file"])))
+    except (OSError, ValueError, KeyError):  # no limit, or "max"
+        return free
 
 
 def ask_git(root: Path, *arguments: str) -> str | None:

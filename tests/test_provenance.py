@@ -2,7 +2,8 @@
 
 import subprocess
 
-from harness.provenance import branch_of, describe_environment, main_branch
+from harness import provenance
+from harness.provenance import available_bytes, branch_of, describe_environment, main_branch
 
 
 def git(root, *arguments):
@@ -45,3 +46,19 @@ def test_the_main_branch_is_the_remote_s_else_the_usual_name(tmp_path):
     assert main_branch(tmp_path) == "master"
     git(tmp_path, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/develop")
     assert main_branch(tmp_path) == "develop"
+
+
+def test_free_memory_is_the_machines_or_the_containers(monkeypatch, tmp_path):
+    monkeypatch.setattr(provenance, "_MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(provenance, "_CONTAINER", tmp_path)
+    assert available_bytes() is None
+    (tmp_path / "meminfo").write_text("MemTotal:  100 kB\nMemAvailable:   50 kB\n")
+    assert available_bytes() == 50 * 1024
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("30720\n")
+    (tmp_path / "memory.stat").write_text("anon 10000\ninactive_file 10240\n")
+    assert available_bytes() == 50 * 1024
+    (tmp_path / "memory.max").write_text("40960\n")
+    assert available_bytes() == 20 * 1024
+    (tmp_path / "memory.max").write_text("1024\n")
+    assert available_bytes() == 0

@@ -257,7 +257,8 @@ def model_answerer(model: str) -> Answerer:
     Raises:
         InputError: There is no such model.
     """
-    from harness.engines.open import describe_model, open_engine
+    from harness.engines.one_model import open_engine
+    from harness.engines.open import describe_model
 
     asking = asking_settings(None, None)
     describe_model(model, asking.base)

@@ -1,20 +1,65 @@
-"""The interface of an engine."""
+"""The interface of an engine, and which ones there are."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from harness.prompts.rendering import RenderedPrompt
+from harness.registry import EngineKind
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, TextLoss
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 # Engines that ask servers.
 SERVED = frozenset({"openai", "openai-completions", "vllm"})
-# Tokens of a batch on a processor, where twice the rows take twice the time.
+# Tokens of a batch, unless the models' size decides.
 BATCH_TOKENS = 4096
 # The candidate's base, if the baseline is another model.
 BASE = "base"
+
+# These two are chosen by the kind of a model, and open each other's models; their names are still
+# reserved.
+_DESCRIBE, OPEN_OWN = "harness.engines.open:describe_own", "harness.engines.open:open_own"
+
+BUILTIN_ENGINES: dict[str, EngineKind] = {
+    kind.name: kind
+    for kind in (
+        EngineKind(
+            name="transformers",
+            summary="Base models and adapters, in batches.",
+            describe=_DESCRIBE,
+            open=OPEN_OWN,
+            measures_text=True,
+        ),
+        EngineKind(
+            name="multitask",
+            summary="Encoders with heads for labels, entities and spans.",
+            describe=_DESCRIBE,
+            open=OPEN_OWN,
+        ),
+        EngineKind(
+            name="openai",
+            summary="Models behind OpenAI-compatible servers, by chat completions.",
+            describe="harness.engines.served.describe:describe_chat",
+            open="harness.engines.served.engine:ServedEngine",
+            measures_text=True,
+        ),
+        EngineKind(
+            name="openai-completions",
+            summary="The same by plain completions, for models without a chat template.",
+            describe="harness.engines.served.describe:describe_plain",
+            open="harness.engines.served.engine:ServedEngine",
+            measures_text=True,
+        ),
+        EngineKind(
+            name="vllm",
+            summary="Base models and adapters on a server with vLLM's API.",
+            describe="harness.engines.served.vllm:refuse_name",
+            open="harness.engines.served.vllm:VllmEngine",
+            measures_text=True,
+        ),
+    )
+}
 
 # Called with an answer's index among the requests and its text so far.
 OnText: TypeAlias = Callable[[int, str], None]

@@ -8,7 +8,7 @@ leaves, each row has its own limit, stops, tokenizer and random stream, and gree
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -282,6 +282,21 @@ class StreamRow:
         """
         have = self.columns or len(self.prompt) + self.written
         return have + min(self.limit - self.written, max(usual, self.written / 2))
+
+
+def read_together(rows: Iterable[StreamRow], most: int) -> int:
+    """How many of the first rows are read at a time: one at least.
+
+    Args:
+        rows: The rows, in the order of their turn.
+        most: Most tokens, padding included.
+    """
+    longest = number = 0
+    for number, row in enumerate(rows, 1):
+        longest = max(longest, len(row.tokens) - row.shared)
+        if number > 1 and number * longest > most:
+            return number - 1
+    return number
 
 
 def choose_tokens(logits: torch.Tensor, rows: Sequence[Row | None]) -> torch.Tensor:

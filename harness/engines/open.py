@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from harness.engines.adapter import (
     check_base,
@@ -20,66 +21,33 @@ from harness.engines.adapter import (
     read_training,
     refuse_ignored_revision,
 )
-from harness.engines.base import BATCH_TOKENS, CANDIDATE, SERVED, Engine, StreamingEngine
+from harness.engines.base import (
+    BATCH_TOKENS,
+    BUILTIN_ENGINES,
+    OPEN_OWN,
+    SERVED,
+    Engine,
+    StreamingEngine,
+)
 from harness.engines.multitask.directory import read_multitask
 from harness.engines.plugin_engine import describe_plugin_model, open_plugin_engine
-from harness.engines.precision import batch_budget, gpu_dtype, refuse_missing_gpus, split_device
+from harness.engines.precision import gpu_dtype, refuse_missing_gpus, split_device
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError, TunegateError, first_line
 from harness.models.resolve import (
     adapter_sha256,
+    model_config,
     model_sha256,
     own_settings,
     prompting_sha256,
     resolve_model,
+    token_bytes,
     unreadable_file,
 )
 from harness.prompts.tokenizers import has_tokenizer
+from harness.provenance import available_bytes
 from harness.registry import EngineKind, active
-from harness.types import ExecutionPlan, ModelRef, ServerUse
+from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef, ServerUse
 from tunegate.project import user_path
-
-# These two are chosen by the kind of a model, and open each other's models; their names are still reserved.
-_DESCRIBE, _OPEN = "harness.engines.open:describe_own", "harness.engines.open:open_own"
-
-BUILTIN_ENGINES: dict[str, EngineKind] = {
-    kind.name: kind
-    for kind in (
-        EngineKind(
-            name="transformers",
-            summary="Base models and adapters, in batches.",
-            describe=_DESCRIBE,
-            open=_OPEN,
-            measures_text=True,
-        ),
-        EngineKind(
-            name="multitask",
-            summary="Encoders with heads for labels, entities and spans.",
-            describe=_DESCRIBE,
-            open=_OPEN,
-        ),
-        EngineKind(
-            name="openai",
-            summary="Models behind OpenAI-compatible servers, by chat completions.",
-            describe="harness.engines.served.describe:describe_chat",
-            open="harness.engines.served.engine:ServedEngine",
-            measures_text=True,
-        ),
-        EngineKind(
-            name="openai-completions",
-            summary="The same by plain completions, for models without a chat template.",
-            describe="harness.engines.served.describe:describe_plain",
-            open="harness.engines.served.engine:ServedEngine",
-            measures_text=True,
-        ),
-        EngineKind(
-            name="vllm",
-            summary="Base models and adapters on a server with vLLM's API.",
-            describe="harness.engines.served.vllm:refuse_name",
-            open="harness.engines.served.vllm:VllmEngine",
-            measures_text=True,
-        ),
-    )
-}
 
 
 def engine_kinds() -> Mapping[str, EngineKind]:
@@ -89,7 +57,7 @@ def engine_kinds() -> Mapping[str, EngineKind]:
 
 def is_own(engine: str) -> bool:
     """Whether an execution plan's engine is tunegate's own, so that its libraries are needed."""
-    return engine in BUILTIN_ENGINES and BUILTIN_ENGINES[engine].open == _OPEN
+    return engine in BUILTIN_ENGINES and BUILTIN_ENGINES[engine].open == OPEN_OWN
 
 
 def split_reference(reference: str) -> tuple[EngineKind, str] | None:
@@ -306,9 +274,53 @@ def choose_plan(
         engine="transformers",
         dtype=dtype,
         device=device,
-        batch_tokens=batch_tokens or (batch_budget(dtype, sides) if device.startswith("cuda") else tokens),
+        batch_tokens=batch_tokens or batch_budget(dtype, sides, device),
         mixed=dtype == "float32" and sum(mixes(side.adapter_dir) for side in sides) > 1,
     )
+
+
+# The most tokens of a batch that the models' size decides; the least are BATCH_TOKENS.
+_MOST_BATCH_TOKENS = 65_536
+# Keys and values of a batch take so many bytes at most, on a GPU and on a processor.
+_GPU_CACHE, _CPU_CACHE = 2 * 1024**3, 1024**3
+# Of a processor's free memory, before the weights are in it: several workers may have a batch each.
+_FREE_PART = 1 / 8
+
+
+def batch_budget(dtype: str, sides: Sequence[ModelRef], device: str = "cuda") -> int:
+    """Tokens of a batch, where nobody says how many: a step of few rows takes nearly as long as one of many.
+
+    Where answers depend on their batch, in low precision, free memory has no say: it is another one each day.
+
+    Args:
+        dtype: The weights' type.
+        sides: Models that transformers runs.
+        device: A plan's.
+
+    Returns:
+        A power of two: the keys and values of so many tokens fit into 2 GiB on a GPU, in a CPU's float32 into
+        1 GiB and an eighth of the free memory; 4096 at least, elsewhere, and for models of unknown size.
+    """
+    if device.startswith("cuda"):
+        return budget_of([model_config(side.base_model) for side in sides], dtype)
+    if device != "cpu" or dtype not in EXACT_DTYPES:
+        return BATCH_TOKENS
+    free = available_bytes()
+    room = _CPU_CACHE if free is None else min(_CPU_CACHE, _FREE_PART * free)
+    return budget_of([model_config(side.base_model) for side in sides], dtype, room)
+
+
+def budget_of(configs: Sequence[Mapping[str, Any]], dtype: str, room: float = _GPU_CACHE) -> int:
+    """As ``batch_budget``, of models that are loaded.
+
+    Args:
+        configs: The models' configurations.
+        dtype: The type of keys and values.
+        room: Bytes for them, of which 2 GiB are used at most.
+    """
+    largest = max((token_bytes(config, dtype) or _GPU_CACHE for config in configs), default=_GPU_CACHE)
+    fitting = min(max(int(min(room, _GPU_CACHE)) // largest, BATCH_TOKENS), _MOST_BATCH_TOKENS)
+    return 1 << (fitting.bit_length() - 1)
 
 
 def _has_cuda() -> bool:
@@ -361,24 +373,6 @@ def open_own(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> StreamingEng
     except Exception as error:  # the boundary: an exception during loading is not a failed test
         labels = ", ".join(dict.fromkeys(model.label for model in sides.values()))
         raise EngineError(f"{labels}: can't be run: {first_line(error)}") from error
-
-
-def open_engine(
-    reference: str, base: str | None = None, *, dtype: str = "auto", device: str = "auto"
-) -> Engine:
-    """Load one model as the candidate, for tools that use a single model.
-
-    Args:
-        reference: As for describe_model.
-        base: As for describe_model.
-        dtype: A dtype's name, or ``auto``.
-        device: ``cpu``, ``cuda`` or ``auto``.
-
-    Raises:
-        InputError: The model is not usable. EngineError: A library is missing or the device is unavailable.
-    """
-    model = describe_model(reference, base)
-    return open_sides({CANDIDATE: model}, choose_plan(dtype, device, None, [model]))
 
 
 def check_alive(engine: Engine, side: str, model: ModelRef) -> None:

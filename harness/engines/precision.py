@@ -1,4 +1,4 @@
-"""The device, and what suits it: the type of numbers, by one rule for gate and trainers, and batches' size.
+"""The device, and the type of numbers that suits it, by one rule for gate and trainers.
 
 A model that is too large for one device is split: its layers are on all GPUs, and what has no room there in
 the machine's memory or on its disk. Such a device is called ``cuda:split``, or ``cpu:split`` where no GPU may
@@ -6,22 +6,15 @@ compute, with the memory that each may use if the user limits it: ``cuda:split:0
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Literal
 
-from harness.engines.adapter import read_json
-from harness.engines.base import BATCH_TOKENS
 from harness.errors import SettingsError
-from harness.models.resolve import resolve_model
+from harness.models.resolve import model_config
 from harness.types import ExecutionPlan, ModelRef
 
-# The most tokens of a batch on a GPU; the least are those of a processor.
-_MOST_BATCH_TOKENS = 65_536
-# Keys and values of a batch on a GPU take so many bytes at most.
-_CACHE_BYTES = 2 * 1024**3
-_BYTES = {"float32": 4}  # of a number; others have 2
 _FIRST_WITH_BFLOAT16 = (8, 0)  # Ampere
 # In the name of a plan's device.
 SPLIT = ":split"
@@ -154,45 +147,6 @@ def _gpus(device: str) -> list[str]:
     return [f"cuda:{name}" for name, size in limits.items() if size and name != "cpu"]
 
 
-def batch_budget(dtype: str, sides: Sequence[ModelRef]) -> int:
-    """Tokens of a GPU's batch, where nobody says how many: a step takes as long for few rows as for many.
-
-    The models alone decide: in low precision answers depend on their batch, and another day has other room.
-
-    Args:
-        dtype: The weights' type.
-        sides: Models that transformers runs.
-
-    Returns:
-        A power of two: the keys and values of so many tokens fit into 2 GiB; 4096 for models whose
-        configuration doesn't tell their size.
-    """
-    return budget_of([_config(side) for side in sides], dtype)
-
-
-def budget_of(configs: Sequence[Mapping[str, Any]], dtype: str, room: float = _CACHE_BYTES) -> int:
-    """As ``batch_budget``, of models that are loaded.
-
-    Args:
-        configs: The models' configurations.
-        dtype: The type of keys and values.
-        room: Bytes for them, of which 2 GiB are used at most.
-    """
-    largest = max((_token_bytes(config, dtype) or _CACHE_BYTES for config in configs), default=_CACHE_BYTES)
-    fitting = min(max(int(min(room, _CACHE_BYTES)) // largest, BATCH_TOKENS), _MOST_BATCH_TOKENS)
-    return 1 << (fitting.bit_length() - 1)
-
-
-def _token_bytes(config: Mapping[str, Any], dtype: str) -> int:
-    """Bytes of a token's keys and values in all layers; 0 if unknown."""
-    text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
-    layers = _number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
-    heads = _number(text, "num_attention_heads", "n_head", "n_heads", "num_heads")
-    width = _number(text, "hidden_size", "n_embd", "d_model")
-    size = _number(text, "head_dim") or (width // heads if heads else 0)
-    return 2 * layers * (_number(text, "num_key_value_heads") or heads) * size * _BYTES.get(dtype, 2)
-
-
 def in_four_bits(plan: ExecutionPlan, sides: Sequence[ModelRef]) -> ExecutionPlan:
     """The plan on bases in 4 bits, as QLoRA trains on them; as it is for engines that load models themselves.
 
@@ -210,20 +164,10 @@ def in_four_bits(plan: ExecutionPlan, sides: Sequence[ModelRef]) -> ExecutionPla
             "--gate-weights nf4: bitsandbytes is not installed: pip install 'tunegate[train]'"
         )
     for side in sides:
-        if stored := _config(side).get("quantization_config"):
+        if stored := model_config(side.base_model).get("quantization_config"):
             method = stored.get("quant_method", "unknown") if isinstance(stored, dict) else "unknown"
             raise SettingsError(
                 f"--gate-weights nf4: {side.base_model}: its weights are stored quantised ({method}); "
                 f"leave the option out: they are loaded as they are"
             )
     return replace(plan, weights="nf4")
-
-
-def _config(side: ModelRef) -> Mapping[str, Any]:
-    path = resolve_model(side.base_model, recorded=True) / "config.json"
-    return read_json(path) if path.is_file() else {}
-
-
-def _number(config: Mapping[str, Any], *names: str) -> int:
-    """The first of these that is a number; 0 if none is."""
-    return next((config[name] for name in names if isinstance(config.get(name), int)), 0)

@@ -205,38 +205,50 @@ def with_shared(asked: Sequence[Question]) -> list[Question]:
 
 # A worker gets no fewer rows at a time: reading the weights for few takes as long as for many.
 _SMALLEST_PART = 8
-# A part is stored as a whole: it has so many times the rows that are under way at a time.
-_FILLS = 4
+# A part is stored as a whole: it has so many times the rows that are under way at a time, if those are few.
+_FILLS, _MANY_ROWS = 4, 512
+# Rows with the same first tokens are together as far as they are this fraction of a part.
+_TOGETHER = 1 / 8
 
 
 def parts_of(batch: list[int], asked: Sequence[Question], budget: int, workers: int) -> list[list[int]]:
-    """A batch as it is dealt out: one that is refilled in parts, which become smaller for workers.
+    """A batch as it is dealt out: one that is refilled in parts that take about as long each.
+
+    They are as large as can be: a step of few rows takes nearly as long as one of many.
 
     Args:
         batch: Indices of questions.
         asked: All questions.
         budget: Most rows times tokens of the longest one.
-        workers: Number of workers.
+        workers: Number of workers, each of which gets as many parts.
 
     Returns:
         The parts. Rows with the same first tokens are together, the longest first.
     """
     if not asked[batch[0]].side.refills:
         return [batch]
+    limits = {row: min(asked[row].request.settings.token_limit, EXPECTED_TOKENS) for row in batch}
+    under_way = max(1, budget // max(len(asked[row].tokens) + limit for row, limit in limits.items()))
+    most = max(under_way, min(_FILLS * under_way, _MANY_ROWS))
+    number = workers * -(-len(batch) // (workers * most))
+    parts: list[list[int]] = [[] for _ in range(min(number, -(-len(batch) // _SMALLEST_PART)))]
     groups: dict[tuple[int, ...], list[int]] = {}
-    lengths = {row: (asked[row].request.settings.token_limit, len(asked[row].tokens)) for row in batch}
-    for row in sorted(batch, key=lengths.__getitem__, reverse=True):
+    for row in sorted(
+        batch, key=lambda row: (asked[row].request.settings.token_limit, len(asked[row].tokens)), reverse=True
+    ):
         groups.setdefault(tuple(asked[row].tokens[: asked[row].shared]), []).append(row)
-    ordered = [row for group in groups.values() for row in group]
-    found = []
-    while ordered:
-        longest = max(tokens + min(limit, EXPECTED_TOKENS) for limit, tokens in lengths.values())
-        most = _FILLS * max(1, budget // longest)
-        share = len(ordered) if workers == 1 else round(len(ordered) / (1.5 * workers))
-        size = max(_SMALLEST_PART, min(share, most))
-        found.append(ordered[:size])
-        ordered = ordered[size:]
-    return found
+    held = max(1, int(len(batch) / len(parts) * _TOGETHER))
+    pieces = [
+        group[start : start + held] for group in groups.values() for start in range(0, len(group), held)
+    ]
+    work = {row: len(asked[row].tokens) - asked[row].shared + limit for row, limit in limits.items()}
+    loads = [0] * len(parts)
+    for piece in sorted(pieces, key=lambda piece: sum(work[row] for row in piece), reverse=True):
+        least = loads.index(min(loads))
+        parts[least] += piece
+        loads[least] += sum(work[row] for row in piece)
+    place = {row: number for number, row in enumerate(row for group in groups.values() for row in group)}
+    return [sorted(part, key=place.__getitem__) for part in parts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ show whether a model's answers stay. Imports torch: load it where a model runs.
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from collections import deque
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias
 import torch
 from transformers.cache_utils import DynamicLayer
 
-from harness.engines.decode import EXPECTED_TOKENS, Ending, StreamRow, choose_tokens, pad_rows
+from harness.engines.decode import EXPECTED_TOKENS, Ending, StreamRow, choose_tokens, pad_rows, read_together
 from harness.engines.library_faults import is_out_of_memory
 from harness.errors import first_line
 
@@ -24,8 +25,8 @@ from harness.errors import first_line
 _TOGETHER = 1 / 8
 # Columns that are free after the memory was arranged anew.
 _SPARE_COLUMNS = 64
-# Most first tokens that are kept for the rows to come.
-_KEPT_TOKENS = 4096
+# Most first tokens that are kept for the rows to come; and most that a processor reads at a time.
+_KEPT_TOKENS, _READ_TOKENS = 4096, 4096
 
 # Keys and values of one row in each layer, (1, heads, tokens, head size).
 _Past: TypeAlias = "list[tuple[torch.Tensor, torch.Tensor]]"
@@ -159,7 +160,7 @@ class Stream:
             kept: Keys and values of first tokens that were read before; those that are read here are added.
         """
         self._forward, self._adapters, self._new_cache, self._virtual = forward, adapters, new_cache, virtual
-        self._device, self._budget, self._kept = device, budget, kept
+        self._device, self._budget, self._kept = torch.device(device), budget, kept
         self._store = _Store(new_cache())
         self._live: list[StreamRow] = []
         self._next: list[int] = []
@@ -186,7 +187,7 @@ class Stream:
         while self._waiting or self._live:
             reason = None
             try:
-                if entering := self._entering():
+                while entering := self._entering():
                     self._enter(entering)
                 if self._live:
                     self._tried = len(self._live)
@@ -209,6 +210,8 @@ class Stream:
             entering += 1
         if entering < min(len(self._waiting), _TOGETHER * len(self._live)):
             return []
+        if self._device.type == "cpu":
+            entering = read_together(itertools.islice(self._waiting, entering), _READ_TOKENS)
         return [self._waiting.popleft() for _ in range(entering)]
 
     def _enter(self, rows: list[StreamRow]) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
-from harness.engines.open import describe_model, open_engine
+from harness.engines.one_model import open_engine
+from harness.engines.open import describe_model
 from harness.errors import CasesFailedError, EngineError, JudgeError, PromptError
 from harness.judge.dealing import ComputingEngine
 from harness.judge.spec import JudgeSpec

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from harness.errors import AdapterError, ModelError
 from harness.models.catalogue import CATALOGUE
@@ -129,6 +130,42 @@ def own_settings(directory: Path) -> tuple[str, ...]:
         for name, off in _OF_GREEDY.items()
         if settings.get(name) not in (None, False, *off)
     )
+
+
+def model_config(reference: str) -> Mapping[str, Any]:
+    """A model's configuration; empty without one, which is refused when the model loads.
+
+    Args:
+        reference: As a run recorded it.
+    """
+    try:
+        path = resolve_model(reference, recorded=True) / "config.json"
+        config = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, ModelError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def token_bytes(config: Mapping[str, Any], dtype: str) -> int:
+    """Bytes of a token's keys and values in all layers; 0 if unknown.
+
+    Args:
+        config: A model's configuration.
+        dtype: The type of keys and values.
+    """
+    text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    layers = _number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    heads = _number(text, "num_attention_heads", "n_head", "n_heads", "num_heads")
+    width = _number(text, "hidden_size", "n_embd", "d_model")
+    size = _number(text, "head_dim") or (width // heads if heads else 0)
+    return (
+        2 * layers * (_number(text, "num_key_value_heads") or heads) * size * (4 if dtype == "float32" else 2)
+    )
+
+
+def _number(config: Mapping[str, Any], *names: str) -> int:
+    """The first of these that is a number; 0 if none is."""
+    return next((config[name] for name in names if isinstance(config.get(name), int)), 0)
 
 
 def _shortened(text: str, most: int = 40) -> str:

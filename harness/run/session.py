@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from harness.baselines.target import stored_run
-from harness.engines.base import BASE, BASELINE
+from harness.engines.base import BASE, BASELINE, BATCH_TOKENS
 from harness.engines.open import choose_plan, engine_kinds
 from harness.engines.workers.functions import Dealer, Workers
 from harness.errors import SettingsError
@@ -110,8 +110,15 @@ def run_session(
 
 
 def _plan_of(inputs: Inputs, golden_sets: Sequence[GoldenSet]) -> ExecutionPlan:
-    """The plan; where a time is gated, each side answers in batches of its own."""
-    return replace(inputs.plan, mixed=inputs.plan.mixed and not gates_time(golden_sets))
+    """The plan; where a time is gated, each side answers in batches of its own, and in more of them."""
+    plan = inputs.plan
+    if not gates_time(golden_sets):
+        return plan
+    # Each batch is one measurement. A GPU needs large ones to show what it can do.
+    tokens = inputs.settings.batch_tokens or (
+        min(plan.batch_tokens, BATCH_TOKENS) if plan.device == "cpu" else plan.batch_tokens
+    )
+    return replace(plan, mixed=False, batch_tokens=tokens)
 
 
 def gates_time(golden_sets: Sequence[GoldenSet]) -> bool:

@@ -164,7 +164,7 @@ class Settings(BaseModel):
     ] = "auto"
     batch_tokens: Annotated[
         Tokens,
-        Option(flag="--gate-batch-tokens", metavar="N", help="rows x length of a batch (4096; more on CUDA)"),
+        Option(flag="--gate-batch-tokens", metavar="N", help="rows x length of a batch (4096 to 65536)"),
     ] = None
     workers: Annotated[
         WorkerCount,

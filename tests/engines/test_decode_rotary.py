@@ -76,7 +76,7 @@ def long_base(request, small_base):
 def answers(base, prompts):
     """The engine's answers to all prompts, by a model that is loaded for them alone."""
     from harness.engines.base import GenerationRequest
-    from harness.engines.open import open_engine
+    from harness.engines.one_model import open_engine
     from harness.types import GenerationSettings, Message
 
     asked = [

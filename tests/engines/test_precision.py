@@ -6,10 +6,10 @@ import json
 import pytest
 import torch
 
+from harness.engines import open as opening
 from harness.engines import precision
-from harness.engines.open import choose_plan, open_own
+from harness.engines.open import batch_budget, choose_plan, open_own
 from harness.engines.precision import (
-    batch_budget,
     dtype_of_capability,
     in_four_bits,
     memory_limits,
@@ -120,7 +120,35 @@ def test_on_a_gpu_as_many_tokens_share_a_batch_as_fit(tmp_path, config, dtype, e
     assert batch_budget(dtype, [model]) == expected
     assert choose_plan(dtype, "cuda:1", None, [model]).batch_tokens == expected
     assert choose_plan(dtype, "cuda", 300, [model]).batch_tokens == 300
-    assert choose_plan(dtype, "cpu", None, [model]).batch_tokens == 4096
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("config", "free", "expected"),
+    [
+        (SMOL, None, 16_384),  # 46 080 bytes a token
+        (SMOL, 8 * GIB, 16_384),
+        (SMOL, 4 * GIB, 8192),
+        (SMOL, 1 * GIB, 4096),
+        (LLAMA_8B, 64 * GIB, 4096),  # 262 144 bytes a token: 1 GiB exactly
+        ({**SMOL, "num_hidden_layers": 4}, 16 * GIB, 65_536),
+        ({"model_type": "unheard of"}, None, 4096),
+    ],
+)
+def test_on_a_processor_a_batch_is_as_large_as_memory_allows(monkeypatch, tmp_path, config, free, expected):
+    """Long prompts and answers: with 4096 tokens ten rows were under way, which took 1.7 times the seconds."""
+    monkeypatch.setattr(opening, "available_bytes", lambda: free)
+    model = model_of(tmp_path / "model", config)
+    assert choose_plan("float32", "cpu", None, [model]).batch_tokens == expected
+    assert choose_plan("float32", "cpu", 300, [model]).batch_tokens == 300
+
+
+def test_where_answers_depend_on_their_batch_a_processors_memory_has_no_say(tmp_path):
+    model = model_of(tmp_path / "model", SMOL)
+    assert choose_plan("bfloat16", "cpu", None, [model]).batch_tokens == 4096
+    assert choose_plan("float32", "mps", None, [model]).batch_tokens == 4096
 
 
 def test_the_larger_model_of_two_decides(tmp_path):
@@ -169,10 +197,12 @@ def test_what_the_processor_computes_has_its_plan_also_beside_a_gpu(monkeypatch,
     monkeypatch.setattr("harness.engines.open._has_cuda", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
+    monkeypatch.setattr(opening, "available_bytes", lambda: None)
     models = [model_of(tmp_path / "model", SMOL)]
     plans = [choose_plan("auto", device, None, models) for device in ("split:cpu=60GiB", "cpu", "split")]
     assert [(plan.dtype, plan.batch_tokens) for plan in plans] == [
-        *[("float32", 4096)] * 2,
+        ("float32", 4096),  # some of it is on a disk: there is no memory for large batches
+        ("float32", 16_384),
         ("bfloat16", 65_536),
     ]
     assert completion_keys(models[0], plans[0])((), GREEDY, "", None) == completion_keys(models[0], plans[1])(

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from harness.engines import stream
 from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest
 from harness.engines.decode import has_windows, shared_lengths
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
 from harness.engines.questions import parts_of
+from harness.engines.stream import Stream
 from harness.types import GenerationSettings, Message
 
 FIRST = "w1 w2 w3 w4 w5 w6 w7 w8 w9 the cat sat on the mat and the cat is one of two"
@@ -297,16 +299,43 @@ def test_prompts_are_grouped_by_their_first_tokens(prompts, lengths):
     assert read <= sum(map(len, prompts))
 
 
-def test_workers_get_parts_that_become_smaller(opened, asked):
+def test_workers_get_parts_of_one_size(opened, asked):
     engine = opened(4096)
     questions = [engine._question(request) for request in asked]
     every = list(range(len(asked)))
     parts = parts_of(every, questions, 4096, 2)
     assert sorted(row for part in parts for row in part) == every
-    assert [len(part) for part in parts] == [10, 8, 8, 4]
+    assert sorted(len(part) for part in parts) == [15, 15]
     assert len(parts_of(every, questions, 4096, 1)) == 1
+    # Of each length both workers get as many, and a worker no fewer than eight if there are so many.
+    work = [sum(len(questions[row].tokens) - questions[row].shared for row in part) for part in parts]
+    assert max(work) < 1.1 * min(work)
+    assert sorted(len(part) for part in parts_of(every, questions, 4096, 16)) == [7, 7, 8, 8]
     # A part is stored as a whole: it stays small where few rows are under way at a time.
-    assert [len(part) for part in parts_of(every, questions, 250, 1)] == [12, 12, 6]
+    assert sorted(len(part) for part in parts_of(every, questions, 250, 1)) == [10, 10, 10]
+
+
+def test_a_processor_reads_few_tokens_at_a_time_and_has_many_rows_under_way(
+    monkeypatch, opened, asked, alone
+):
+    monkeypatch.setattr(stream, "_READ_TOKENS", 60)
+    read, under_way = [], []
+    real_read, real_step = Stream._read, Stream._step
+
+    def note_read(self, tokens, *rest):
+        read.append((len(tokens), len(tokens) * max(map(len, tokens))))
+        return real_read(self, tokens, *rest)
+
+    def note_step(self):
+        under_way.append(len(self._live))
+        real_step(self)
+
+    monkeypatch.setattr(Stream, "_read", note_read)
+    monkeypatch.setattr(Stream, "_step", note_step)
+    assert answers(opened(4096), asked) == alone
+    # The tokens of a prompt that others share are read by rows of their own.
+    assert all(padded <= 60 or rows <= 2 for rows, padded in read)
+    assert under_way[0] > 20
 
 
 def test_the_answers_of_a_part_share_their_time(opened, asked):

@@ -69,7 +69,7 @@ def test_a_local_model_has_a_verdict_on_every_question(tiny_model_dir, judge_of)
 def test_a_local_model_takes_the_likeliest_reply(tiny_model_dir, judge_of):
     """As the engine's own losses say."""
     from harness.engines.base import CANDIDATE, LossRequest
-    from harness.engines.open import open_engine
+    from harness.engines.one_model import open_engine
 
     request = questions()[0]
     (reply,) = judge_of(f"local:{tiny_model_dir}").ask_all([request])

@@ -6,7 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import ModelError
-from harness.models.resolve import own_settings, plain_reference, resolve_model, with_revision
+from harness.models.resolve import (
+    model_config,
+    own_settings,
+    plain_reference,
+    resolve_model,
+    token_bytes,
+    with_revision,
+)
 
 
 def write_model(directory, *files: str):
@@ -313,3 +320,11 @@ def test_what_a_generation_config_changes_in_greedy_answers(tmp_path, content, f
     if content is not None:
         (tmp_path / "generation_config.json").write_text(content)
     assert own_settings(tmp_path) == found
+
+
+@pytest.mark.parametrize("written", [None, "{", "[1]", '{"n_layer": "two"}'])
+def test_a_configuration_that_tells_nothing_is_refused_when_the_model_loads(tmp_path, written):
+    if written is not None:
+        (tmp_path / "config.json").write_text(written)
+        (tmp_path / "model.safetensors").touch()
+    assert token_bytes(model_config(str(tmp_path)), "float32") == 0

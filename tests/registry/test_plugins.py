@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from harness.comparison.pairing import PASS_RATE
-from harness.engines.open import BUILTIN_ENGINES
+from harness.engines.base import BUILTIN_ENGINES
 from harness.errors import GoldenError, SettingsError
 from harness.golden.editor_schema import golden_schema
 from harness.golden.load import load_golden_set

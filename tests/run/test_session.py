@@ -8,7 +8,7 @@ from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
 from harness.baselines.target import NO_TARGET, accepted_target, model_target, run_target
 from harness.run.cache import Cache
-from harness.run.session import run_session
+from harness.run.session import _plan_of, run_session
 from harness.types import Outcome
 
 
@@ -79,3 +79,23 @@ def test_the_base_behind_the_adapters_answers_the_probes_alone(
     assert [key for side, key in opened.asked if side == "base"] == (["s/p1"] if probed else [])
     assert ("base" in session.results) is probed
     assert bool(session.answers["candidate"].text_losses) is probed
+
+
+@pytest.mark.parametrize(
+    ("device", "asked", "planned", "timed"),
+    [("cpu", None, 16_384, 4096), ("cpu", 8192, 8192, 8192), ("cuda", None, 65_536, 65_536)],
+)
+def test_a_gated_time_is_measured_in_more_batches(
+    inputs_of, models, golden_set, device, asked, planned, timed
+):
+    inputs = inputs_of(model_target(models["baseline"]))
+    inputs = replace(
+        inputs,
+        plan=replace(inputs.plan, device=device, batch_tokens=planned),
+        settings=inputs.settings.model_copy(update={"batch_tokens": asked}),
+    )
+    gate = replace(golden_set.gate, metric_margins={"latency": 0.1})
+    assert _plan_of(inputs, [golden_set]) == inputs.plan
+    assert _plan_of(inputs, [replace(golden_set, gate=gate)]) == replace(
+        inputs.plan, mixed=False, batch_tokens=timed
+    )

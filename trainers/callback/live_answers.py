@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from harness.engines.base import BATCH_TOKENS, CANDIDATE
 from harness.engines.decode import varies_with_length
-from harness.engines.precision import budget_of
+from harness.engines.open import budget_of
 from harness.engines.side import Side
 from harness.engines.sides import LoadedSides
 from harness.engines.transformers_engine import TransformersEngine
@@ -21,7 +21,7 @@ from harness.run.conclusion import answered_run
 from harness.run.generation import answer_cases
 from harness.run.judging import texts_of
 from harness.run.session import score_sides
-from harness.types import ExecutionPlan, ModelRef, Placement, Run
+from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef, Placement, Run
 from trainers.callback.asking import TrainingGate
 from trainers.measure.sampling import side_of
 
@@ -128,6 +128,8 @@ def _batch_tokens(model: Any, dtype: str, baseline: Run | None) -> int:
     In lower precision the shape of the batches changes texts: what a resumed training, or one with an
     accepted baseline, has free now says nothing of how that was asked.
     """
+    if model.device.type == "cpu" and dtype in EXACT_DTYPES:
+        return BATCH_TOKENS  # texts are the same in any batch, and training needs the memory
     then = None if baseline is None else baseline.plan
     if then is not None and then.engine == "transformers" and then.device.split(":")[0] == model.device.type:
         return then.batch_tokens

@@ -2,18 +2,20 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
 from harness.engines.workers.local import open_workers
+from harness.models.resolve import model_config, token_bytes
+from harness.provenance import available_bytes
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
 
-# What a worker has for itself: pages of its libraries that it writes to; keys, values and logits, which grow
-# with the model.
+# What a worker has for itself beside its batch's keys and values: pages of its libraries that it writes to;
+# what it reads prompts with and logits, which grow with the model.
 _OWN_BYTES, _OWN_SHARE = 400e6, 0.1
-_CPU_LIMIT, _MEMORY = Path("/sys/fs/cgroup/cpu.max"), Path("/proc/meminfo")
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 def open_chosen(
@@ -31,24 +33,28 @@ def open_chosen(
     if platform.system() != "Linux":
         return open_sides(sides, plan)
     cores = usable_cores()
-    most = wanted or chosen_workers(plan, cores, weight_bytes, available_bytes())
+    most = wanted or chosen_workers(plan, list(sides.values()), cores, weight_bytes, available_bytes())
     return open_sides(sides, plan) if most == 1 else open_workers(sides, plan, most, max(cores, most))
 
 
-def chosen_workers(plan: ExecutionPlan, cores: int, weight_bytes: int, available: float | None) -> int:
+def chosen_workers(
+    plan: ExecutionPlan, sides: Sequence[ModelRef], cores: int, weight_bytes: int, available: float | None
+) -> int:
     """One worker for each core, as far as memory allows.
 
     In lower precision greedy text depends on how a product is divided among threads: one process computes.
 
     Args:
         plan: How to compute.
+        sides: The models.
         cores: Processor cores.
         weight_bytes: Size of all bases' weights in memory, which workers share.
         available: Bytes of free memory; None where it is unknown.
     """
     if plan.dtype not in EXACT_DTYPES:
         return 1
-    own = _OWN_BYTES + _OWN_SHARE * weight_bytes
+    of_token = max((token_bytes(model_config(side.base_model), plan.dtype) for side in sides), default=0)
+    own = _OWN_BYTES + _OWN_SHARE * weight_bytes + of_token * plan.batch_tokens
     fitting = cores if available is None else int((available - weight_bytes) // own)
     return max(1, min(cores, fitting))
 
@@ -64,12 +70,3 @@ def usable_cores() -> int:
         return max(1, min(cores, int(quota) // int(period)))
     except (OSError, ValueError):  # none, or "max"
         return cores
-
-
-def available_bytes() -> float | None:
-    """Free memory in bytes; None where it is unknown."""
-    try:
-        lines = dict(line.split(":", 1) for line in _MEMORY.read_text("ascii").splitlines())
-        return float(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, ValueError, KeyError):
-        return None

@@ -15,16 +15,19 @@ from typing import Any
 from harness.engines.base import SERVED
 from harness.engines.open import describe_own
 from harness.engines.served.process import COMMAND
-from harness.engines.workers.choose import available_bytes, chosen_workers
+from harness.engines.workers.choose import chosen_workers
 from harness.engines.workers.deal import FinishedBatch, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import LocalTransport, Template
 from harness.engines.workers.models import Models
 from harness.engines.workers.served_models import ServedModels
 from harness.errors import EngineError, ModelError, SettingsError
+from harness.provenance import available_bytes
 from harness.types import ExecutionPlan, ModelRef, ServerUse
 from tunegate.project import user_path
 
+# Each worker gets so many parts: those of other machines may be faster.
+_PARTS = 4
 # Texts depend on these; a node with others would answer differently from this machine.
 _LIBRARIES = ("tunegate", "torch", "transformers", "peft", "tokenizers")
 
@@ -116,8 +119,8 @@ class Node:
         if work.plan.device == "cpu":
             self._template = Template()
             plan, changes = self._template.call("load", dict(work.sides), work.plan)
-            free = available_bytes()
-            most = work.wanted or chosen_workers(work.plan, self._cores, work.weight_bytes, free)
+            free, sides = available_bytes(), list(work.sides.values())
+            most = work.wanted or chosen_workers(work.plan, sides, self._cores, work.weight_bytes, free)
             return LoadedNode(plan=plan, changes=changes, workers=most)
         self._models = Models()
         plan, changes = self._models.load(work.sides, work.plan)
@@ -164,7 +167,7 @@ class Node:
             if self._models is not None:
                 return self._models.prepare(kind, requests, workers), loaded.workers, self._models.use
             self._transports, self._idle = {}, {}
-            return self._forking.call("prepare", kind, list(requests), workers), loaded.workers, None
+            return self._forking.call("prepare", kind, list(requests), _PARTS * workers), loaded.workers, None
 
     def compute(self, slot: int, batch: Sequence[int]) -> FinishedBatch | LostWorker:
         """Answer a batch of what was prepared.

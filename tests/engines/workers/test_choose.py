@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
 from harness.engines.open import choose_plan
 from harness.engines.workers import choose
+from harness.types import ModelRef
 
 FLOAT32 = choose_plan("float32", "cpu", 4096, [])
 BFLOAT16 = choose_plan("bfloat16", "cpu", 4096, [])
@@ -22,7 +25,17 @@ GIB = 2**30
     ],
 )
 def test_a_worker_for_each_core_as_far_as_memory_allows(plan, cores, weights, available, workers):
-    assert choose.chosen_workers(plan, cores, weights, available) == workers
+    assert choose.chosen_workers(plan, [], cores, weights, available) == workers
+
+
+def test_each_worker_has_a_batch_of_its_own(tmp_path):
+    sizes = {"num_hidden_layers": 32, "num_key_value_heads": 8, "num_attention_heads": 32, "head_dim": 128}
+    (tmp_path / "config.json").write_text(json.dumps(sizes))
+    (tmp_path / "model.safetensors").touch()
+    model = ModelRef(label="m", base_model=str(tmp_path), base_sha256="0" * 64)
+    # 4096 tokens of 262 144 bytes each are 1.1 GB, beside 3.2 GB.
+    assert choose.chosen_workers(FLOAT32, [model], 16, 28e9, 28e9 + 4.2e9) == 1
+    assert choose.chosen_workers(FLOAT32, [model], 16, 28e9, 28e9 + 8.7e9) == 2
 
 
 @pytest.mark.parametrize(
@@ -47,13 +60,6 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch, tmp_path, thread
         path.write_text(limit)
     monkeypatch.setattr(choose, "_CPU_LIMIT", path)
     assert choose.usable_cores() == cores
-
-
-def test_free_memory_that_nothing_tells_of_is_unknown(monkeypatch, tmp_path):
-    monkeypatch.setattr(choose, "_MEMORY", tmp_path / "meminfo")
-    assert choose.available_bytes() is None
-    (tmp_path / "meminfo").write_text("MemTotal:  100 kB\nMemAvailable:   50 kB\n")
-    assert choose.available_bytes() == 50 * 1024
 
 
 @pytest.mark.parametrize("system", ["Darwin", "Windows"])
