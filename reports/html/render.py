@@ -83,9 +83,7 @@ def page_environment() -> "Environment":
         # The value of each expression passes through here before it is escaped, so no template can forget it.
         finalize=_spelled_out,
     )
-    environment.filters["count"] = count
-    environment.filters["one_line"] = one_line
-    environment.filters["most_frequent"] = _most_frequent
+    environment.filters |= {"count": count, "one_line": one_line, "most_frequent": _most_frequent}
     environment.globals["first_rows"] = _first_rows
     # Base64 has no sign that could end the element it is in.
     environment.filters["base64"] = _own

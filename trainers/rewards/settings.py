@@ -68,9 +68,7 @@ class RegexFormat(WeightedReward):
 
     type: Literal["regex"]
     pattern: Annotated[str, AfterValidator(_pattern), Field(description="Regular expression.")]
-    full: Annotated[bool, Field(description="It must match the whole stripped answer, not only a part.")] = (
-        True
-    )
+    full: Annotated[bool, Field(description="It must match the whole stripped answer, not a part.")] = True
 
 
 class Length(WeightedReward):

@@ -56,12 +56,8 @@ def trl_arguments(kind: Any, run: TrainingRun[TrainingConfig], **of_method: Any)
 
 
 # A tracker's libraries; one of them is enough.
-_TRACKERS = {
-    "tensorboard": ("tensorboard", "tensorboardX"),
-    "trackio": ("trackio",),
-    "wandb": ("wandb",),
-    "mlflow": ("mlflow",),
-}
+_TRACKERS: dict[str, tuple[str, ...]] = {name: (name,) for name in ("trackio", "wandb", "mlflow")}
+_TRACKERS["tensorboard"] = ("tensorboard", "tensorboardX")
 
 
 def require_trackers(names: Sequence[str]) -> None:
@@ -115,6 +111,7 @@ def with_rate_of_adapter(config: TrainingConfigT) -> TrainingConfigT:
     """
     if config.adapter is None or "learning_rate" in config.model_fields_set:
         return config
-    kind = str(read_json(config.adapter / "adapter_config.json").get("peft_type"))
-    method = kind.lower().removesuffix("_tuning")
-    return config.model_copy(update={"learning_rate": default_rate(type(config), method)})
+    kind = str(read_json(config.adapter / "adapter_config.json").get("peft_type")).lower()
+    return config.model_copy(
+        update={"learning_rate": default_rate(type(config), kind.removesuffix("_tuning"))}
+    )
