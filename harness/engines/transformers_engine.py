@@ -66,7 +66,10 @@ class TransformersEngine:
     Attributes:
         plan: How it computes, with each side's placement.
         sides: The loaded sides by name.
+        parts: In so many parts each worker is given its answers, where something waits for them.
     """
+
+    parts = 1
 
     def __init__(self, loaded: LoadedSides, plan: ExecutionPlan) -> None:
         """Answer with sides that are in memory.
@@ -122,7 +125,7 @@ class TransformersEngine:
                 self.plan.batch_tokens,
                 refilled=True,
             )
-            for part in parts_of(batch, asked, self.plan.batch_tokens, workers)
+            for part in parts_of(batch, asked, self.plan.batch_tokens, self.parts * workers)
         ]
         stream = StreamSettings(budget=self.plan.batch_tokens)
 

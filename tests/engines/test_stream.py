@@ -315,6 +315,14 @@ def test_workers_get_parts_of_one_size(opened, asked):
     assert sorted(len(part) for part in parts_of(every, questions, 250, 1)) == [10, 10, 10]
 
 
+def test_where_something_waits_for_answers_they_come_in_more_parts(monkeypatch, opened, asked):
+    engine, found = opened(4096), []
+    engine.generate(asked, found.append)
+    monkeypatch.setattr(engine, "parts", 3)
+    engine.generate(asked, found.append)
+    assert [len(batch) for batch in found] == [30, 10, 10, 10]
+
+
 def test_a_processor_reads_few_tokens_at_a_time_and_has_many_rows_under_way(
     monkeypatch, opened, asked, alone
 ):

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +22,7 @@ from harness.run.judging import (
 )
 from harness.run.scoring import Judging
 from harness.settings import Settings
-from harness.types import Check, Completion, GoldenSet, JudgeVerdict, Outcome, Repeat
+from harness.types import Check, Completion, ExecutionPlan, GoldenSet, JudgeVerdict, Outcome, Repeat
 
 UNRELIABLE = Calibration(judge="j", prompts={}, labelled={}, items=40, measures=(), reasons=("kappa 0.1",))
 
@@ -118,6 +119,9 @@ def test_without_a_judge_that_answers_meanwhile_judged_cases_are_not_counted(cas
     assert told == []
 
 
+PLAN = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=4096)
+
+
 class PreparedPanel:
     """A panel that notes when it is prepared."""
 
@@ -137,8 +141,18 @@ def test_judging_is_prepared_once_the_models_are_open(case_of):
     panel = PreparedPanel(overlaps=True)
     opened = preparing(lambda sides, plan: "engine", Judging(panel=panel), judged(case_of))
     assert not panel.done.is_set()
-    assert opened({}, None) == "engine"
+    assert opened({}, PLAN) == "engine"
     assert panel.done.wait(5)
+
+
+@pytest.mark.parametrize(("device", "parts"), [("cpu", 3), ("cuda", 1)])
+def test_a_judge_gets_a_processors_first_answers_before_all_are_there(case_of, device, parts):
+    """A GPU answers many rows in the time of few: its parts stay large."""
+    engine = SimpleNamespace(parts=1)
+    opened = preparing(
+        lambda sides, plan: engine, Judging(panel=PreparedPanel(overlaps=True)), judged(case_of)
+    )
+    assert opened({}, replace(PLAN, device=device)).parts == parts
 
 
 @pytest.mark.parametrize("overlaps", [True, False])

@@ -63,7 +63,10 @@ class WorkersEngine:
 
     Attributes:
         plan: How they compute.
+        parts: As the engine's in this process.
     """
+
+    parts = 1
 
     def __init__(
         self,
@@ -139,7 +142,7 @@ class WorkersEngine:
         requests: Sequence[Any],
         on_batch: Callable[[Mapping[int, Any]], None],
     ) -> None:
-        batches = self._template.call("prepare", kind, list(requests), self._most)
+        batches = self._template.call("prepare", kind, list(requests), self.parts * self._most)
         self._deal(batches, self._most, requests, on_batch, self._transport)
 
     def _transport(self, workers: int) -> Transport:
