@@ -11,7 +11,7 @@ from harness.presentation.sentences import (
     sentence_of,
     verdict_line,
 )
-from harness.presentation.terminal import detectable, interval, outcome_counts, pairs
+from harness.presentation.terminal import confidences, detectable, interval, outcome_counts, pairs
 from harness.types import CaseResult, GateRecord, GateVerdict, MetricComparison, MetricFinding
 from harness.types.run import conversation
 from tunegate.figures import both_of
@@ -67,11 +67,12 @@ def _where_it_is(run: str, unsaved: str | None, place: str) -> str:
 
 def _table(record: GateRecord) -> Iterator[str]:
     assert record.comparison is not None
-    yield "| metric | n | baseline → now | drop [90 %] | detects | verdict |"
-    yield "|---|---|---|---|---|---|"
     rows = record.comparison.metrics
     gated = [row for row in rows if row.verdict is not None]
     graded = [row for row in rows if row.verdict is None and row.kind == "graded"]
+    confidence = confidences(row.drop for row in (*gated, *graded))
+    yield f"| metric | n | baseline → now | drop [{confidence}] | detects | verdict |"
+    yield "|---|---|---|---|---|---|"
     lacking, empty = rows_without_value(record), empty_metrics(record)
     for row in (*gated, *graded):
         told = lacking.get((row.set_name, row.metric))

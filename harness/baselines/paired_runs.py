@@ -112,9 +112,9 @@ def require_pairs(unpaired: Mapping[str, str], pairs: Sequence[object]) -> None:
         return
     reasons = set(unpaired.values())
     if "changed since the baseline" in reasons:
-        remedy = "if the prompts may differ, --pair-by=id compares by name"
+        remedy = "if the prompts may differ, tunegate compare --pair-by=id compares by name"
     elif reasons <= {"only in the candidate", "only in the baseline"}:
-        remedy = "if only the names differ, --pair-by=content compares by prompt"
+        remedy = "if only the names differ, tunegate compare --pair-by=content compares by prompt"
     else:
         remedy = "score them again"
     counts = ", ".join(f"{list(unpaired.values()).count(each)} {each}" for each in sorted(reasons))

@@ -41,7 +41,8 @@ def open_cache(path: Path) -> Iterator[Cache]:
         try:
             yield cache
         except KeyboardInterrupt:
-            say("tunegate: finished answers are kept; the same command continues from them", err=True)
+            kept = "finished answers are kept; the same command continues from them"
+            say(f"tunegate: {cache.forgets or kept}", err=True)
             raise
         finally:
             if cache.problem:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -21,9 +20,8 @@ from harness.cli.options import (
 )
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
-from harness.cli.prompting import asking_settings
+from harness.cli.prompting import asked_model, asked_plan, asking_settings
 from harness.engines.base import CANDIDATE
-from harness.engines.open import choose_plan, describe_model
 from harness.errors import EngineError, SettingsError
 from harness.golden.load import load_gate_sets
 from harness.golden.schema import decides
@@ -34,7 +32,8 @@ from harness.run.conclusion import make_directory
 from harness.run.judging import judged_checks
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
-from harness.types import ExecutionPlan, GoldenCase
+from harness.types import UNKNOWN_WEIGHTS, ExecutionPlan, GoldenCase
+from tunegate.printable import say
 
 _MOST_LISTED = 20
 
@@ -62,9 +61,10 @@ def noise(
     if unknown := [name for name in chosen if name not in DTYPES]:
         raise SettingsError(f"--dtype: found {unknown[0]!r} (allowed: {' | '.join(DTYPES)})")
     asking = asking_settings(chat_template_kwargs, base)
-    found = describe_model(model, asking.base)
+    found = asked_model(model, asking)
+    plans = [asked_plan(found, asking, name, device, batch_tokens) for name in chosen]
     # The heads of a multitask model answer their tasks and nothing else.
-    asks_probes = forgetting and choose_plan(chosen[0], device, batch_tokens, [found]).engine != "multitask"
+    asks_probes = forgetting and plans[0].engine != "multitask"
     sets = load_gate_sets(golden or None, forgetting=asks_probes)
     cases = [case for golden_set in sets for case in golden_set.cases if case.skip is None]
     _refuse_without_verdicts(cases)
@@ -72,24 +72,24 @@ def noise(
     history_place = find_history(directory, to_write=True).place
     make_directory(kept_in(directory))
     check_history(history_place, required=True)
-    plans = [
-        replace(
-            choose_plan(name, device, batch_tokens, [found]),
-            chat_template_kwargs=asking.chat_template_kwargs,
-        )
-        for name in chosen
-    ]
     measured: list[tuple[ExecutionPlan, Noise]] = []
     with current_stage_bar() as on_progress, _told(found.label, measured):
         for plan in plans:
             planned = plan_reruns(plan, reruns, [plan.dtype])
             measured.append((plan, measure_noise(found, plan, planned, cases, on_progress, allowed=allowed)))
     console = open_console()
+    is_known = not found.base_sha256.startswith(UNKNOWN_WEIGHTS)
     with open_history(history_place) as history:
         for plan, result in measured:
             asked = [case.asked_with(plan.chat_template_kwargs) for case in cases]
-            history.save_noise(result.model, plan.dtype, asked, result.stability)
+            if is_known:
+                history.save_noise(result.model, plan.dtype, asked, result.stability)
             _print(console, plan.dtype, result)
+    if not is_known:
+        say(
+            f"not stored: nobody identifies the weights of {found.label}, so no gate could find the record "
+            "again; model_id in the settings is your word for what they are"
+        )
 
 
 def _refuse_without_verdicts(cases: Sequence[GoldenCase]) -> None:

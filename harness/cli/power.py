@@ -183,8 +183,9 @@ def _looks_told(found: list[SetPower], looks: int) -> str:
 def power_table(found: list[SetPower]) -> Table:
     """The table of sets."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    # Names and a long head may wrap: figures are never cut.
     for header in ("set", "cases", "margin", "detects", "passes", "settled if equal", "if fallen"):
-        table.add_column(header, no_wrap=True)
+        table.add_column(header, no_wrap=header not in {"set", "settled if equal"}, overflow="fold")
     for row in found:
         if row.pass_chance is not None:
             table.add_row(
@@ -241,4 +242,7 @@ def _needed(units: int | None, row: SetPower) -> str:
         return "its own"
     if units is None:
         return "no number"
-    return f"{units} cases" if row.units == row.cases else f"{units} clusters"
+    if row.units == row.cases:
+        return f"{units} cases"
+    # Of clusters only further ones are tried: how few of them would do is not known.
+    return f"≤ {units} clusters" if units == row.units else f"{units} clusters"

@@ -1,5 +1,6 @@
 """``tunegate probes``: a base's own forgetting probes."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,10 @@ from harness.cli.options import (
 )
 from harness.cli.power import power_table
 from harness.cli.progress import current_stage_bar
-from harness.cli.prompting import asking_settings
+from harness.cli.prompting import asked_model, asked_plan, asking_settings
 from harness.comparison.pairing import PASS_RATE
-from harness.engines.open import choose_plan, describe_model
 from harness.errors import PromptError, SettingsError
-from harness.golden.load import project_golden
+from harness.golden.load import INCLUDED, project_golden
 from harness.presentation.console import open_console
 from harness.registry.content_metrics import CODE
 from harness.run.cache import Cache
@@ -36,6 +36,7 @@ from harness.studies.calibration import (
     Cell,
     CellUse,
     Choice,
+    Measurement,
     choose_probes,
     measure_stability,
     unanswerable,
@@ -43,15 +44,16 @@ from harness.studies.calibration import (
 from harness.studies.set_power import SetPower, pass_chance_of, power_of_set
 from harness.types import ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permissions, Stability
 from harness.types.golden import ALPHA, PROBE_MARGIN
-from harness.types.storage import to_json, write_whole
+from harness.types.storage import to_json, why_no_file, write_whole
 from tunegate.printable import say
 from tunegate.streams import prints_aside
 
 app = typer.Typer(help="A base's own forgetting probes: choose them by its answers.", no_args_is_help=True)
+_YAML = (".yaml", ".yml")
 _USES = {
     CellUse.BETWEEN: "chosen",
-    CellUse.ONLY_EASY: "chosen: too easy, but nothing of this skill is harder",
-    CellUse.ADDED: "chosen: too easy, but the others are too few",
+    CellUse.ONLY_EASY: "chosen: too easy, but its hardest",
+    CellUse.ADDED: "chosen: too easy, to have enough",
     CellUse.TOO_EASY: "left out: too easy",
     CellUse.TOO_HARD: "left out: too hard",
 }
@@ -63,12 +65,14 @@ class CalibratedProbes:
 
     Attributes:
         left_out: Number of probes that could not be asked, by reason.
+        unended: Number of probes that got reasoning and no answer.
     """
 
     path: str
     model: str
     cells: tuple[Cell, ...]
     left_out: dict[str, int]
+    unended: int
     power: SetPower
 
 
@@ -114,30 +118,30 @@ def calibrate(
     _check_options(path, overwrite, dtype, floor, ceiling)
     levels = [_with_room(each, max_reasoning_tokens) for each in _asked_levels(level or (), skill or ())]
     asking = asking_settings(chat_template_kwargs, base)
-    found = describe_model(model, asking.base)
-    plan = replace(
-        choose_plan(dtype, device, batch_tokens, [found]), chat_template_kwargs=asking.chat_template_kwargs
-    )
+    found = asked_model(model, asking)
+    plan = asked_plan(found, asking, dtype, device, batch_tokens)
     if plan.engine == "multitask":
         raise SettingsError(f"{model}: the heads of a multi-task model answer no probes")
     with prints_aside(as_json), open_cache(kept_in(directory) / "cache.sqlite") as cache:
-        stability, left_out = _measure(found, plan, levels, cache, asking.permissions)
+        measured, left_out = _measure(found, plan, levels, cache, asking.permissions)
     margin = PROBE_MARGIN if asking.forgetting_margin is None else asking.forgetting_margin
-    choice, refused = _choose(found.label, levels, stability, (floor, ceiling), margin)
+    choice, refused = _choose(found.label, levels, measured.stability, (floor, ceiling), margin)
     if refused:
         if not as_json:
             _print_cells(choice.cells, left_out)
-        raise SettingsError(refused)
+        raise SettingsError("; ".join([refused, *_unended_note(measured.unended)]))
     text, golden_set = _written(path, found.label, choice, max_reasoning_tokens)
     write_whole(path, text)
     power = power_of_set(golden_set, {PASS_RATE: margin}, USUAL_CHURN, ALPHA)
     result = CalibratedProbes(
-        path=str(path), model=found.label, cells=choice.cells, left_out=left_out, power=power
+        path=str(path),
+        model=found.label,
+        cells=choice.cells,
+        left_out=left_out,
+        unended=measured.unended,
+        power=power,
     )
-    if as_json:
-        say(to_json(result))
-    else:
-        _print(result)
+    _print(result, as_json=as_json)
 
 
 def _measure(
@@ -146,7 +150,7 @@ def _measure(
     levels: Sequence[GoldenSet],
     cache: Cache,
     allowed: Permissions,
-) -> tuple[dict[str, Stability], dict[str, int]]:
+) -> tuple[Measurement, dict[str, int]]:
     """The stability of what the model can be asked, and the number of the other probes, by reason."""
     cases = [case for each in levels for case in each.cases]
     left_out: dict[str, int] = {}
@@ -159,16 +163,16 @@ def _measure(
             cases = [case for case in cases if case.key not in problems]
         if not cases:
             raise PromptError(f"{model.label} can't be asked any probe: {next(iter(problems.values()))}")
-        stability = measure_stability(model, plan, cases, cache, on_progress, allowed=allowed)
-    if broken := len(cases) - len(stability):
+        measured = measure_stability(model, plan, cases, cache, on_progress, allowed=allowed)
+    if broken := len(cases) - len(measured.stability):
         left_out["they have no verdict, since an answer or a check broke"] = broken
-    return stability, left_out
+    return measured, left_out
 
 
 def _default_output() -> Path:
     """Among the project's golden sets, so that its gates ask it."""
     places = project_golden()
-    directory = next((place for place in places if place.suffix not in {".yaml", ".yml"}), None)
+    directory = next((place for place in places if place.suffix not in _YAML), None)
     if directory is None:
         raise SettingsError("the project's golden sets are single files: say with --output where to write")
     return directory / "probes.yaml"
@@ -179,7 +183,15 @@ def _check_options(path: Path, overwrite: bool, dtype: str, floor: float, ceilin
         raise SettingsError(f"--dtype: found {dtype!r} (allowed: {' | '.join(DTYPES)})")
     if floor >= ceiling:
         raise SettingsError(f"--floor {floor} is not below --ceiling {ceiling}")
-    if path.exists() and not overwrite:
+    # Before a model answers for hours, not when its answers are to be written.
+    if path.suffix not in _YAML or path.name.startswith(INCLUDED):
+        raise SettingsError(f"--output {path}: no gate reads it there (allowed: NAME.yaml, NAME.yml)")
+    if (problem := why_no_file(path)) is not None:
+        raise SettingsError(f"--output {path}: it {problem}")
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not os.access(there, os.W_OK):
+        raise SettingsError(f"--output {path}: {there} can't be written")
+    if there == path and not overwrite:
         raise SettingsError(f"{path} exists: replace it with --overwrite, or name another --output")
 
 
@@ -267,18 +279,33 @@ def _pass_chance(cases: Sequence[GoldenCase], margin: float) -> float:
     return pass_chance_of(cases, margin, USUAL_CHURN)
 
 
-def _print(result: CalibratedProbes) -> None:
+def _print(result: CalibratedProbes, *, as_json: bool) -> None:
+    if as_json:
+        say(to_json(result))
+        return
     _print_cells(result.cells, result.left_out)
     console = open_console()
+    for note in _unended_note(result.unended):
+        console.print(note)
     console.print(f"{result.power.cases} probes of {result.model} written to {result.path}")
     console.print(power_table([result.power]))
+
+
+def _unended_note(unended: int) -> list[str]:
+    """A sentence if answers are missing because a model was still thinking."""
+    if not unended:
+        return []
+    return [
+        f"{unended} probes got reasoning and no answer, and count as failed: give it room by "
+        "--max-reasoning-tokens, or turn it off by --chat-template-kwargs"
+    ]
 
 
 def _print_cells(cells: Sequence[Cell], left_out: Mapping[str, int]) -> None:
     """The counts of each skill and level, and what was not asked."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for header in ("skill", "level", "passed", "unstable", ""):
-        table.add_column(header, no_wrap=True)
+        table.add_column(header, no_wrap=bool(header))
     for cell in cells:
         table.add_row(
             cell.skill, cell.level, f"{cell.passed} of {cell.cases}", str(cell.unstable), _USES[cell.use]

@@ -21,7 +21,7 @@ from harness.cli.options import (
     TemplateValuesOption,
 )
 from harness.cli.progress import stage_bars
-from harness.cli.prompting import asking_settings
+from harness.cli.prompting import asking_settings, is_served
 from harness.errors import AdapterError, HistoryError
 from harness.golden.load import load_gate_sets
 from harness.history.store import check_history
@@ -91,6 +91,11 @@ def rank(
         chat_template_kwargs=asking.chat_template_kwargs,
         allow_python_checks=asking.allow_python_checks,
         allow_code_checks=asking.allow_code_checks,
+        # A model of one's own needs no word for its weights.
+        model_id=asking.model_id if any(map(is_served, (*models, baseline))) else None,
+        server_concurrency=asking.server_concurrency,
+        server_timeout_s=asking.server_timeout_s,
+        server_prices=asking.server_prices,
     )
     with prints_aside(as_json):
         ranked = _ranked(settings, golden)

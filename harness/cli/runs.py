@@ -215,13 +215,17 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare one stored run with another; exit status 1 if it regressed."""
+    from harness.baselines.paired_runs import require_pairs
     from harness.comparison.gate import run_gate
+    from harness.comparison.pairing import pair_runs
     from harness.presentation.terminal import render_gate
     from harness.types import GateRecord, GateVerdict
     from harness.types.storage import to_json
 
     with _history(history) as stored:
         runs = stored.load_run(candidate), stored.load_run(baseline)
+    pairing = pair_runs(*runs)
+    require_pairs(pairing.unpaired, pairing.pairs)
     comparison, verdict = run_gate(*runs, margin=margin)
     record = GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
     if as_json:

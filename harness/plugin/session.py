@@ -290,8 +290,8 @@ class GateSession:
         if not self._answered.asked and self._session is None:
             return "interrupted before the first answer; the same command begins anew" if stopped else None
         kept = str(self._answered) if self._answered.asked else "all"
-        if not self.inputs.settings.cache:
-            return f"interrupted at {kept} answers; nothing is kept (--gate-no-cache)"
+        if forgets := self._cache.forgets:
+            return f"interrupted at {kept} answers; {forgets}"
         return f"interrupted: {kept} answers are kept; the same command continues from them"
 
     @property

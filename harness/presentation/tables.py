@@ -24,7 +24,9 @@ def render_ranking(found: Sequence[RankedModel], width: int) -> RenderableType:
         width: Characters of a line; where the names need the room, the runs are on lines of their own.
     """
     notes = [Text(f"• {note}") for note in _notes(found)]
-    star = Text("* no other model has both a larger gain and more kept", style="dim")
+    lost = "; cases without a verdict count as lost for it, and in the order"
+    lacks = any(_lacks_verdicts(ranked.record.run) for ranked in found)
+    star = Text(f"* no other model has both a larger gain and more kept{lost if lacks else ''}", style="dim")
     table, runs = _table(found, with_runs=True), list[Text]()
     if open_console(width=_WIDEST).measure(table).maximum > width:
         table = _table(found, with_runs=False)

@@ -230,7 +230,8 @@ def detectable_range(alone: float | None, whole: float | None) -> str:
     """
     if alone is None:
         return "none"
-    return f"≥ {' to '.join(figures_of([each for each in (alone, whole) if each is not None], 2))}"
+    ends = figures_of([each for each in (alone, whole) if each is not None], 2)
+    return f"≥ {' to '.join(dict.fromkeys(ends))}"
 
 
 def outcome_counts(run: Run) -> str:

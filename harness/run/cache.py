@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache as memoised
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from harness.errors import SettingsError
@@ -57,6 +56,7 @@ _SORTED = json.JSONEncoder(sort_keys=True).encode
 
 # Such keys are of one session: weights that nobody identifies may be others in the next one.
 _OF_SESSION = "session:"
+_FORGOTTEN = "answers of servers whose weights nobody identifies are not kept (--gate-model-id)"
 
 
 def completion_keys(
@@ -199,6 +199,7 @@ class Cache:
 
     Attributes:
         problem: What is wrong with the file, in one line; empty if nothing is.
+        forgets: Which answers the next session won't find; empty if it finds all.
     """
 
     def __init__(
@@ -215,6 +216,7 @@ class Cache:
             SettingsError: The file can't be opened, or is not a cache.
         """
         self.problem = ""
+        self.forgets = "nothing is kept (--gate-no-cache)" if path is None else ""
         self._path = path
         # What the file did not take, and what is of this session alone.
         self._unstored: dict[str, str] = {}
@@ -257,9 +259,7 @@ class Cache:
         """Use the cache in a with block."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
 
@@ -340,6 +340,8 @@ class Cache:
 
     def _store(self, rows: list[tuple[str, str]]) -> None:
         kept = [row for row in rows if row[0][: len(_OF_SESSION)] != _OF_SESSION]
+        if len(kept) < len(rows):
+            self.forgets = self.forgets or _FORGOTTEN
         with self._lock:
             self._unstored.update(row for row in rows if row[0][: len(_OF_SESSION)] == _OF_SESSION)
             if kept and not self._is_open and self._make is not None:

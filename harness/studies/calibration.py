@@ -77,6 +77,20 @@ class Choice:
     cases: tuple[GoldenCase, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What a model passes, and how stably.
+
+    Attributes:
+        stability: By case key, how many wordings passed, and how many passed or failed. A case is missing
+            where a wording got no verdict, since an answer or a check broke: that is no failed probe.
+        unended: How many cases got reasoning as they stand, and no answer: they failed.
+    """
+
+    stability: dict[str, Stability]
+    unended: int
+
+
 def unanswerable(
     model: ModelRef, plan: ExecutionPlan, cases: Sequence[GoldenCase], cache: Cache
 ) -> dict[str, str]:
@@ -110,7 +124,7 @@ def measure_stability(
     *,
     open_engine: OpenEngine | None = None,
     allowed: Permissions = NOTHING_ALLOWED,
-) -> dict[str, Stability]:
+) -> Measurement:
     """Answer each case as it stands, and those that pass in the next wording, in a shuffled order.
 
     What fails in one wording can't be chosen, so it is asked no further: that spares a model that passes a
@@ -125,25 +139,24 @@ def measure_stability(
         open_engine: Loads the model; the usual engine by default.
         allowed: What checks may run.
 
-    Returns:
-        By case key, how many wordings passed, and how many passed or failed. A case is missing where a
-        wording got no verdict, since an answer or a check broke: that is no failed probe.
-
     Raises:
         PromptError: The model can't answer a case.
         EngineError: The model failed.
     """
     opened = KeptEngine(open_engine or engine_opener(_worded_all(cases), None))
     found = {case.key: Stability(passed=0, answers=0) for case in cases}
+    unended = 0
     for number in range(len(WORDINGS)):
         asked = [_worded(case, number) for case in cases if found[case.key].passed == number]
         random.Random(_ORDER).shuffle(asked)
         answers = answer_cases({CANDIDATE: model}, plan, asked, cache, on_progress, open_engine=opened)
         for result in _scored(asked, answers[CANDIDATE], on_progress, allowed):
             key, one = result.key.rpartition("~")[0], stability_of(result)
+            unended += number == 0 and result.completion is not None and result.completion.unanswered
             before = found[key]
             found[key] = Stability(passed=before.passed + one.passed, answers=before.answers + one.answers)
-    return {key: one for key, one in found.items() if one.answers in {one.passed + 1, len(WORDINGS)}}
+    stability = {key: one for key, one in found.items() if one.answers in {one.passed + 1, len(WORDINGS)}}
+    return Measurement(stability=stability, unended=unended)
 
 
 def _scored(

@@ -27,15 +27,18 @@ class RankedModel:
             regression.
         gain: Mean rise of the task sets' pass rates, in cases; None without a task set.
         cases: Number of these cases.
+        lacking: Number of further ones, which have a verdict on one side only.
         kept: Retention: the share of the baseline's passed probes that are still passed; None without probes.
         probes: Number of probes that the baseline passed.
-        on_front: No other candidate has both a larger gain and more kept.
+        on_front: No other candidate has both a larger gain and more kept, where each case without a verdict
+            counts as lost.
     """
 
     name: str
     record: GateRecord
     gain: Interval | None
     cases: int
+    lacking: int
     kept: Interval | None
     probes: int
     on_front: bool = False
@@ -78,10 +81,11 @@ def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
     """Order the gates of several candidates with one baseline, by the candidates' names.
 
     Returns:
-        The best first: those that don't regress before those that do, then by gain, then by retention.
+        The best first: those that don't regress before those that do, then by gain, then by retention, where
+        each case without a verdict counts as lost: what a candidate did not answer puts it before no other.
     """
     found = [_measured(name, record) for name, record in records.items()]
-    points = [_point(ranked) for ranked in found]
+    points = _points(found)
     marked = [
         replace(
             ranked,
@@ -91,7 +95,10 @@ def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
         )
         for ranked, (gain, kept) in zip(found, points, strict=True)
     ]
-    return sorted(marked, key=lambda ranked: (ranked.regressed, *(-value for value in _point(ranked))))
+    order = sorted(
+        range(len(found)), key=lambda place: (found[place].regressed, *(-value for value in points[place]))
+    )
+    return [marked[place] for place in order]
 
 
 def _measured(name: str, record: GateRecord) -> RankedModel:
@@ -105,6 +112,7 @@ def _measured(name: str, record: GateRecord) -> RankedModel:
         record=record,
         gain=_gain(rows),
         cases=sum(row.n for row in rows),
+        lacking=sum(row.missing for row in rows),
         kept=None if overall is None else overall.rate,
         probes=0 if overall is None else overall.passed_by_baseline,
     )
@@ -128,9 +136,20 @@ def _gain(rows: Sequence[MetricComparison]) -> Interval | None:
     )
 
 
-def _point(ranked: RankedModel) -> tuple[float, float]:
-    """Gain and retention; a missing value counts as equal for all."""
-    return (
-        0.0 if ranked.gain is None else ranked.gain.estimate,
-        0.0 if ranked.kept is None else ranked.kept.estimate,
-    )
+def _points(found: Sequence[RankedModel]) -> list[tuple[float, float]]:
+    """Gain and retention with each case without a verdict lost; what no candidate has is equal for all."""
+    is_judged = any(ranked.gain is not None for ranked in found)
+    probes = max(ranked.probes for ranked in found)
+    return [
+        (
+            _least_gain(ranked) if is_judged else 0.0,
+            0.0 if ranked.kept is None else ranked.kept.estimate * ranked.probes / probes,
+        )
+        for ranked in found
+    ]
+
+
+def _least_gain(ranked: RankedModel) -> float:
+    if ranked.gain is None:
+        return -1.0
+    return (ranked.cases * ranked.gain.estimate - ranked.lacking) / (ranked.cases + ranked.lacking)

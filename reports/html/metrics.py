@@ -186,8 +186,8 @@ def drops_text(alone: float, whole: float | None, *, rate: bool) -> str:
         whole: The one that takes whole clusters; None without any.
         rate: Whether the metric is a share of cases.
     """
-    text = margin_text(alone, rate=rate)
-    return text if whole is None else f"{text} to {margin_text(whole, rate=rate)}"
+    ends = dict.fromkeys(margin_text(drop, rate=rate) for drop in (alone, whole) if drop is not None)
+    return " to ".join(ends)
 
 
 def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) -> MetricRow:

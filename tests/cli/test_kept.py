@@ -1,11 +1,14 @@
 """What commands keep: said after Ctrl-C, and when the cache's file breaks."""
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
 from harness.cli.kept import open_cache
 from harness.errors import SettingsError
+from harness.run.cache import completion_keys
+from harness.types import UNKNOWN_WEIGHTS, Completion, GenerationSettings
 
 
 def test_after_an_interrupt_it_says_what_is_kept(tmp_path, capsys):
@@ -14,6 +17,23 @@ def test_after_an_interrupt_it_says_what_is_kept(tmp_path, capsys):
     assert (
         capsys.readouterr().err
         == "tunegate: finished answers are kept; the same command continues from them\n"
+    )
+
+
+def test_after_an_interrupt_it_does_not_promise_what_nobody_can_find_again(tmp_path, capsys, make_run):
+    """A server's weights may be others the next time."""
+    served = replace(make_run([]).model, base_sha256=f"{UNKNOWN_WEIGHTS}1")
+    answer = Completion(text="a", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
+    key = completion_keys(served, make_run([]).plan)((), GenerationSettings(), "", None)
+
+    def stop(cache):
+        cache.put_all({key: answer})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), open_cache(tmp_path / "cache.sqlite") as cache:
+        stop(cache)
+    assert capsys.readouterr().err == (
+        "tunegate: answers of servers whose weights nobody identifies are not kept (--gate-model-id)\n"
     )
 
 

@@ -6,7 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.errors import BaselineError
+from harness.history.store import open_history
 from harness.run import generation
+from harness.types import GateRecord
 
 RUNNER = CliRunner()
 
@@ -143,6 +146,17 @@ def test_show_prints_the_gate_and_a_case(runs):
 def test_compare_judges_two_stored_runs(runs):
     assert RUNNER.invoke(app, ["runs", "compare", "latest", "latest~1"]).exit_code == 1
     assert RUNNER.invoke(app, ["runs", "compare", "latest~1", "latest"]).exit_code == 0
+
+
+def test_runs_without_a_common_case_are_not_compared(tmp_path, make_run, make_result):
+    """No verdict is the verdict on nothing: it is refused, as tunegate compare refuses it."""
+    with open_history(tmp_path / "history.sqlite") as history:
+        for name in ("one", "other"):
+            history.save(GateRecord(run=make_run([make_result(f"{name}/a")], run_id=name)))
+    kept = ["--history", str(tmp_path / "history.sqlite")]
+    refused = RUNNER.invoke(app, ["runs", "compare", "one", "other", *kept]).exception
+    assert isinstance(refused, BaselineError)
+    assert "no case can be compared (1 only in the baseline, 1 only in the candidate)" in str(refused)
 
 
 def test_an_unknown_run_is_named(runs):

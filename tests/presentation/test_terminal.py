@@ -219,6 +219,7 @@ def test_what_clusters_detect_is_a_range():
     assert detectable_range(None, None) == "none"
     assert detectable_range(0.084, None) == "≥ 0.08"
     assert detectable_range(0.084, 0.406) == "≥ 0.08 to 0.41"
+    assert detectable_range(0.084, 0.0841) == "≥ 0.08"
 
 
 def test_a_row_of_which_most_cases_errored_shows_no_mean_and_no_pass():

@@ -22,6 +22,17 @@ def test_verdict_table_and_folded_cases(invented: Callable[..., GateRecord]) -> 
     assert f"tunegate runs show {record.run.id}" in lines[-1]
 
 
+def test_the_intervals_of_a_run_that_stopped_early_are_called_what_they_are(
+    invented: Callable[..., GateRecord],
+) -> None:
+    record = invented(orders=60, lost=25)
+    assert record.comparison is not None
+    wide = [replace(row, drop=replace(row.drop, confidence=0.9705)) for row in record.comparison.metrics]
+    text = render_markdown(replace(record, comparison=replace(record.comparison, metrics=tuple(wide))))
+    assert "| drop [97 %] |" in text
+    assert "[90 %]" not in text
+
+
 def test_an_unstored_run_names_what_saves_it(invented: Callable[..., GateRecord]) -> None:
     saved_later = render_markdown(invented(), "tunegate runs recover").splitlines()[-1]
     assert "`tunegate runs recover` saves it, then `tunegate runs show" in saved_later

@@ -148,7 +148,9 @@ def test_each_case_is_asked_in_further_wordings_while_it_passes(tiny_model_dir):
     model = describe_model(str(tiny_model_dir))
     plan = choose_plan("float32", "cpu", 4096, [model])
     cases = [case for case in level_sets()[0].cases if case.id.startswith(("half", "turns-name", "spider"))]
-    found = measure_stability(model, plan, cases, Cache(None), lambda *_: None, open_engine=made.opened)
+    found = measure_stability(
+        model, plan, cases, Cache(None), lambda *_: None, open_engine=made.opened
+    ).stability
     assert found["easy/half-1"] == Stability(passed=0, answers=1)
     assert found["easy/half-2"] == Stability(passed=1, answers=2)
     assert found["easy/turns-name-1"] == Stability(passed=3, answers=3)
@@ -178,7 +180,9 @@ def test_a_probe_without_a_verdict_is_no_failed_one(tiny_model_dir):
     model = describe_model(str(tiny_model_dir))
     plan = choose_plan("float32", "cpu", 4096, [model])
     cases = [case for case in level_sets()[0].cases if case.id.startswith(("half", "turns-name-1", "spider"))]
-    found = measure_stability(model, plan, cases, Cache(None), lambda *_: None, open_engine=made.opened)
+    found = measure_stability(
+        model, plan, cases, Cache(None), lambda *_: None, open_engine=made.opened
+    ).stability
     assert found["easy/turns-name-1"] == Stability(passed=2, answers=3)
     assert found["easy/spider-legs"] == Stability(passed=3, answers=3)
     assert {case.key for case in cases} - set(found) == {"easy/half-1", "easy/half-2"}
@@ -309,3 +313,47 @@ def test_options_are_checked_before_a_model_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "--floor 0.9" in str(calibrate("nowhere", "--floor", "0.9", "--ceiling", "0.5").exception)
     assert "--dtype: found" in str(calibrate("nowhere", "--dtype", "int3").exception)
+
+
+def test_an_output_that_could_not_be_used_is_refused_before_a_model_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "file").touch()
+    for output, why in (
+        ("probes.txt", "no gate reads it there (allowed: NAME.yaml, NAME.yml)"),
+        ("_probes.yaml", "no gate reads it there"),
+        ("folder.yaml", "it is a directory"),
+        ("file/probes.yaml", "which is not a directory"),
+    ):
+        refused = calibrate("nowhere", "--output", output, "--overwrite").exception
+        assert isinstance(refused, SettingsError), output
+        assert f"--output {output}: " in str(refused)
+        assert why in str(refused)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    refused = calibrate("nowhere", "--output", "below/probes.yaml").exception
+    assert str(refused) == f"--output below/probes.yaml: {tmp_path} can't be written"
+
+
+def test_answers_that_are_reasoning_alone_are_told(engine, tiny_model_dir, tmp_path, monkeypatch):
+    """A base that thinks has no room for it in the probes' limits, and would seem to be able to do nothing."""
+    monkeypatch.chdir(tmp_path)
+    cut = Completion(
+        text="<think>Let me see", stop_reason="length", prompt_tokens=9, completion_tokens=3, latency_s=0.01
+    )
+
+    def generate(requests, on_batch):
+        on_batch(dict.fromkeys(range(len(requests)), cut))
+
+    monkeypatch.setattr(engine, "generate", generate)
+    refused = str(calibrate(tiny_model_dir, "--level", "easy").exception)
+    assert re.search(r"passes too few probes .*; \d{3} probes got reasoning and no answer", refused)
+    assert "--max-reasoning-tokens" in refused
+
+
+def test_the_table_is_whole_in_80_columns(engine, tiny_model_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    told = calibrate(tiny_model_dir)
+    assert told.exit_code == 0, told.output
+    assert "…" not in told.output
+    assert re.search(r"refusal +hard +8 of 8 +0 +chosen: too easy, but its hardest", told.output)

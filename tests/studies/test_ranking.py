@@ -2,20 +2,24 @@
 
 import json
 from dataclasses import replace
+from io import StringIO
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.comparison.gate import run_gate
 from harness.errors import AdapterError, SettingsError
 from harness.golden.load import load_golden_set
 from harness.history.store import check_history, open_history
+from harness.presentation.tables import render_ranking
 from harness.run.cache import Cache
 from harness.run.inputs import prepare
 from harness.settings import Settings
-from harness.studies.ranking import rank_models
-from harness.types import Stability
+from harness.studies.ranking import rank_models, rank_records
+from harness.types import GateRecord, Outcome, Stability
 
 CASES = "\n".join(
     f"  - {{id: c{n}, prompt: what is w{n}, checks: [{{type: regex, value: 'w'}}]}}" for n in range(12)
@@ -189,3 +193,35 @@ def test_json_holds_every_gate(command, adapters):
         str(adapters / "wild"),
     }
     assert all(ranked["record"]["verdict"]["outcome"] for ranked in found)
+
+
+def test_what_a_model_did_not_answer_puts_it_before_no_other(make_run, make_result):
+    """The share of ten cases is no larger gain than that of a hundred."""
+
+    def run(name, outcomes):
+        results = [make_result(f"s/{place}", outcome) for place, outcome in enumerate(outcomes)]
+        made = make_run(results, run_id=name)
+        return replace(made, model=replace(made.model, label=name))
+
+    errored = Outcome.ERRORED
+    baseline = run("baseline", [place >= 10 for place in range(100)])
+    runs = [
+        run("gains", [place >= 5 for place in range(100)]),
+        run("few", [True] * 10 + [errored] * 90),
+        run("none", [errored] * 100),
+        run("equal", [place >= 10 for place in range(100)]),
+    ]
+    records = {}
+    for candidate in runs:
+        comparison, verdict = run_gate(candidate, baseline)
+        records[candidate.id] = GateRecord(
+            run=candidate, baseline=baseline, comparison=comparison, verdict=verdict
+        )
+    found = rank_records(records)
+    assert [each.name for each in found] == ["gains", "equal", "few", "none"]
+    assert [each.on_front for each in found] == [True, False, False, False]
+    assert [each.lacking for each in found] == [0, 0, 90, 0]
+    assert found[2].gain.estimate == 1.0
+    told = Console(width=200, file=(written := StringIO()))
+    told.print(render_ranking(found, 200))
+    assert "cases without a verdict count as lost for it, and in the order" in written.getvalue()
