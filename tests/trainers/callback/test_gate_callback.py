@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -299,6 +300,32 @@ def test_golden_sets_that_changed_before_a_resume_have_a_baseline_or_are_refused
     assert new.looks[1].baseline_id != new.looks[0].baseline_id
     with open_history(place.path / ".tunegate" / "history.sqlite") as history:
         assert len(history.load_run(new.looks[1].baseline_id).results) == 40
+
+
+@pytest.mark.parametrize("baseline", ["base", "start"])
+def test_other_values_of_the_template_before_a_resume_have_a_baseline_or_are_refused(
+    place, make_trainer, baseline
+):
+    """The old baseline answered other prompts: no case could be compared with it."""
+    place.base = shutil.copytree(place.base, place.path / "toned")
+    template = (place.base / "chat_template.jinja").read_text()
+    (place.base / "chat_template.jinja").write_text("{{ tone }} " + template)
+    gate = {"forgetting": False, "baseline": baseline}
+    make_trainer(GateCallback(place.golden, **gate), max_steps=2, save_steps=1).train()
+    (place.path / "pyproject.toml").write_text('[tool.tunegate.chat_template_kwargs]\ntone = "w7"\n')
+    again = make_trainer(new := GateCallback(place.golden, **gate), max_steps=2, save_steps=1)
+    start = str(place.output / "checkpoint-1")
+    if baseline == "start":
+        with pytest.raises(SettingsError, match="restore the golden sets and chat_template_kwargs"):
+            again.train(resume_from_checkpoint=start)
+        return
+    again.train(resume_from_checkpoint=start)
+    with open_history(place.path / ".tunegate" / "history.sqlite") as history:
+        runs = [history.load_run(look.baseline_id) for look in new.looks]
+        record = history.load_record("latest")
+    assert [dict(run.plan.chat_template_kwargs) for run in runs] == [{}, {"tone": "w7"}]
+    assert record.run.plan.chat_template_kwargs == {"tone": "w7"}
+    assert {row.n for row in record.comparison.metrics} == {40}
 
 
 def test_another_model_as_baseline_would_be_a_second_load(place, make_trainer):
