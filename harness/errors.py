@@ -20,7 +20,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tunegate.printable import printable, printable_line
 
@@ -35,6 +35,16 @@ class TunegateError(Exception):
     def __str__(self) -> str:
         """The message as it may be printed: names of files and keys come from others."""
         return printable(super().__str__())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, whatever its class is called with: a worker's error is sent to who asked."""
+        return _received, (type(self), self.args), vars(self)
+
+
+def _received(kind: type[TunegateError], args: tuple[Any, ...]) -> TunegateError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class InputError(TunegateError):

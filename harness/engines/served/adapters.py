@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.adapter import OUTPUT_LAYERS, read_adapter, read_json
+from harness.engines.served.address import without_keys
 from harness.engines.served.chat import send_text
 from harness.engines.served.client import RefusedError, ServerClient, ServerError
 from harness.engines.served.describe import PATIENCE, list_models, open_client, refuse_without_client
@@ -117,13 +118,20 @@ class LoadedAdapters:
                 self._ask("unload_lora_adapter", {"lora_name": name})
             except ServerError as error:
                 # The answers don't depend on it, but the server keeps a place for it.
-                if not error.is_unreachable and name in self._listed():
+                if not error.is_unreachable and self._is_listed(name):
                     warnings.warn(f"{self.url} does not unload the adapter {name}: {error}", stacklevel=2)
         self._own.clear()
         self._known.clear()
 
     def _listed(self) -> dict[str, Mapping[str, Any]]:
         return {str(entry.get("id")): entry for entry in list_models(self._client) or []}
+
+    def _is_listed(self, name: str) -> bool:
+        """Whether the server still has a model; False if it is not there any more."""
+        try:
+            return name in self._listed()
+        except ModelError:
+            return False
 
     def _check(self, name: str, model: ModelRef) -> None:
         entry = self._listed().get(name)
@@ -257,7 +265,7 @@ def _base_on(url: str, client: ServerClient, model: ModelRef) -> dict[str, Any]:
             is_it = named or (Path(root).is_dir() and model_sha256(Path(root)) == model.base_sha256)
         if is_it:
             return entry
-    names = ", ".join(str(entry.get("root") or entry.get("id")) for entry in bases) or "none"
+    names = without_keys(", ".join(str(entry.get("root") or entry.get("id")) for entry in bases)) or "none"
     raise ModelError(
         f"{url}: serves {names}, and the base is {model.base_model}: serve that one, under this name "
         f"(--served-model-name) if its path is another there"

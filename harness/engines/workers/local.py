@@ -20,7 +20,7 @@ from harness.engines.library_faults import raise_failures
 from harness.engines.transformers_engine import late_answers_apart
 from harness.engines.workers.deal import Event, FinishedBatch, LostWorker, Transport, deal, evened
 from harness.engines.workers.functions import FunctionKind
-from harness.errors import EngineError
+from harness.errors import EngineError, first_line
 from harness.types import EXACT_DTYPES, Completion, ExecutionPlan, ModelRef, TextLoss
 
 # The path is that of the process that starts it: a project may have a package of the same name.
@@ -36,6 +36,8 @@ _THREADS = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _POLL_S = 1.0
+# A process whose connection is closed has ended, or does so in less.
+_END_S = 10.0
 # A worker that uses no processor time in so many polls waits for something that doesn't come.
 HUNG_POLLS = 60
 
@@ -211,13 +213,20 @@ class Template:
                 ask()
                 answered, reply = self.connection.recv()
         except (EOFError, OSError) as error:
-            status = self.process.wait()
             raise EngineError(
-                f"the process with the models {_ending(status)}; --gate-workers 1 needs none"
-            ) from (error)
+                f"the process with the models {self._happened(error)}; --gate-workers 1 needs none"
+            ) from error
         if not answered:
             raise reply
         return reply
+
+    def _happened(self, error: Exception) -> str:
+        """How it ended; one that goes on can't be asked again, since it waits for the rest of a question."""
+        try:
+            return _ending(self.process.wait(_END_S))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return f"can't be asked: {first_line(error)}"
 
     def end(self) -> None:
         """End it; its workers end with it."""

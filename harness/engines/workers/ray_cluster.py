@@ -20,10 +20,10 @@ from harness.engines.workers.deal import Event, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import WorkersEngine
 from harness.engines.workers.ray_nodes import LoadedNode, Node, Work, absolute, libraries_of, versions
-from harness.engines.workers.ray_reservations import connect, reservations
+from harness.engines.workers.ray_reservations import cause_of, connect, reservations
 from harness.engines.workers.ray_watch import PULSE, NodeWatch, longest_step_s
 from harness.engines.workers.served_models import unmeasured_apart, with_uses
-from harness.errors import EngineError, InputError, SettingsError, TunegateError, first_line
+from harness.errors import EngineError, InputError, SettingsError, first_line
 from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 _POLL_S = 1.0
@@ -150,12 +150,12 @@ class _Cluster:
         try:
             replies = self._replies({member.actor.load.remote(self.work): member for member in self.members})
         except ray.exceptions.RayError as error:
-            raise _cause(error) from error
+            raise cause_of(error) from error
         self.loaded: LoadedNode = replies[0]
         self.workers = sum(reply.workers for reply in replies)
 
     def _replies(self, loading: dict[Any, _Member]) -> list[LoadedNode]:
-        """What the nodes have loaded; one that does nothing is left out.
+        """What the nodes have loaded; one that ends, or does nothing, is left out.
 
         Raises:
             EngineError: None is left.
@@ -165,9 +165,16 @@ class _Cluster:
         found: list[LoadedNode] = []
         while loading:
             ready, _ = ray.wait(list(loading), num_returns=1, timeout=_POLL_S)
-            found += ray.get(ready)
-            loading = {call: member for call, member in loading.items() if call not in ready}
-            for member, reason in self.watch.standing(loading.values()).items():
+            gone: dict[_Member, str] = {}
+            for call in ready:
+                member = loading.pop(call)
+                try:
+                    found.append(ray.get(call))
+                except ray.exceptions.RayTaskError:
+                    raise
+                except ray.exceptions.RayError as error:
+                    gone[member] = f"was lost: {first_line(error)}"
+            for member, reason in {**gone, **self.watch.standing(loading.values())}.items():
                 ray.kill(member.actor)
                 self.members.remove(member)
                 loading = {call: each for call, each in loading.items() if each is not member}
@@ -340,7 +347,7 @@ class _Transport:
         try:
             reply = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
-            cause = _cause(error)
+            cause = cause_of(error)
             # The other nodes have the models: what is in a replacement's way is of its place, such as a GPU's
             # memory that a lost one still holds.
             if worker is None and member.replaces:
@@ -391,9 +398,3 @@ class _Transport:
         # A processor's work is done by a fork, so that no batch can end the node; a GPU's may have.
         blamed = self._cluster.work.plan.device != "cpu"
         return [LostWorker(worker=worker, reason=self._cluster.last_loss, of_batch=blamed) for worker in gone]
-
-
-def _cause(error: Exception) -> TunegateError:
-    """The error of a node, as it was raised there."""
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, TunegateError) else EngineError(f"Ray: {first_line(cause or error)}")

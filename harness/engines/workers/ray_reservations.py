@@ -1,11 +1,12 @@
-"""Where a Ray cluster is, and what the actors on its nodes reserve."""
+"""Where a Ray cluster is, what the actors on its nodes reserve, and what their errors say."""
 
+import os
 import socket
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from harness.engines.served.process import devices_of
-from harness.errors import SettingsError, first_line
+from harness.errors import EngineError, SettingsError, TunegateError, first_line
 from harness.types import ExecutionPlan, ServerUse
 
 _CONNECTED_WITHIN_S = 10.0
@@ -28,7 +29,7 @@ def connect(address: str) -> bool:
         return False
     named = f"ray:{address}" if address else "ray"
     try:
-        host, _, port = address.rpartition(":")
+        host, _, port = (address or os.environ.get("RAY_ADDRESS", "")).rpartition(":")
         if host and port.isdecimal() and "/" not in host:
             # Ray tries for minutes.
             socket.create_connection((host, int(port)), _CONNECTED_WITHIN_S).close()
@@ -97,3 +98,9 @@ def _group(use: ServerUse, most: int) -> int:
             f"the cluster has more than {most}"
         )
     return group if most else 0
+
+
+def cause_of(error: Exception) -> TunegateError:
+    """The error of a node, as it was raised there."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, TunegateError) else EngineError(f"Ray: {first_line(cause or error)}")

@@ -2,14 +2,17 @@
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from harness.engines.open import describe_model
-from harness.engines.served.adapters import refuse_unusual
-from harness.errors import AdapterError
+from harness.engines.served import adapters
+from harness.engines.served.adapters import LoadedAdapters, refuse_unusual
+from harness.engines.served.client import RefusedError
+from harness.errors import AdapterError, ModelError
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,24 @@ def test_an_adapter_of_the_output_layer_is_refused(tiny_adapter_dir, tmp_path):
     model = replace(describe_model(str(tiny_adapter_dir)), adapter_dir=str(tmp_path))
     with pytest.raises(AdapterError, match=r"LoRA on lm_head.*or merge it"):
         refuse_unusual(model)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_server_that_ends_while_an_adapter_is_unloaded_costs_no_verdict(monkeypatch, listed):
+    loaded = LoadedAdapters.__new__(LoadedAdapters)
+    loaded.url, loaded._own, loaded._known, loaded._client = "http://127.0.0.1:1/v1", {"abc"}, {}, None
+
+    def refuse(*_):
+        raise RefusedError("status 500", 500)
+
+    def entries(_):
+        if not listed:
+            raise ModelError("http://127.0.0.1:1/v1: no reply; is the server running?")
+        return [{"id": "abc"}]
+
+    loaded._ask = refuse
+    monkeypatch.setattr(adapters, "list_models", entries)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        loaded.unload()
+    assert ["does not unload the adapter abc" in str(each.message) for each in told] == [True] * listed

@@ -158,3 +158,19 @@ def test_a_template_that_is_gone_is_one_line(sides, plan):
     with pytest.raises(EngineError, match=r"^the process with the models was killed by signal 9: did memory"):
         local.WorkersEngine(template, sides, plan, 2, 2)
     assert template.connection.closed
+
+
+def test_a_template_that_got_half_a_question_is_not_waited_for(monkeypatch):
+    """It goes on, and waits for the rest: as where this process may open no further file."""
+
+    def fail(*_):
+        raise OSError(24, "Too many open files")
+
+    template = local.Template()
+    monkeypatch.setattr(local, "send_handle", fail)
+    monkeypatch.setattr(local, "_END_S", 0.1)
+    with pytest.raises(
+        EngineError, match=r"^the process with the models can't be asked: .*Too many open files"
+    ):
+        template.fork(1)
+    assert template.process.wait(10) == -signal.SIGKILL

@@ -206,6 +206,10 @@ def test_a_cluster_that_is_not_there_is_one_line(monkeypatch):
             SettingsError, match=f"^--gate-engine ray:{address}: no cluster answers: .*refused"
         ):
             open_ray({}, None, address, None, 0)
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(SettingsError, match=r"^--gate-engine ray: no cluster answers: .*refused"):
+            open_ray({}, None, "", None, 0)
+    monkeypatch.delenv("RAY_ADDRESS")
 
     def refuse(**_):
         raise ConnectionError("ran out of time\nand more")

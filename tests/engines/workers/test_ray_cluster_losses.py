@@ -126,6 +126,25 @@ def test_a_replacement_that_has_no_memory_is_replaced_in_turn(cluster):
     assert [each.workers for each in nodes.members] == [1, 1]
 
 
+def loading(*results):
+    return {Call(result): member(StandInNode()) for result in results}
+
+
+def test_a_node_that_is_lost_while_it_loads_is_left_out(cluster):
+    nodes, calls = cluster([]), loading("loaded", ray.exceptions.RayActorError())
+    nodes.members = list(calls.values())
+    with pytest.warns(RuntimeWarning, match="node n was lost: .*Actor"):
+        assert nodes._replies(calls) == ["loaded"]
+    assert [each.actor.killed for each in nodes.members] == [False]
+    calls = loading(ray.exceptions.RayActorError())
+    nodes.members = list(calls.values())
+    with (
+        pytest.warns(RuntimeWarning, match="was lost"),
+        pytest.raises(EngineError, match="no node of the cluster could load the models"),
+    ):
+        nodes._replies(calls)
+
+
 def test_what_no_node_can_load_ends_the_session(cluster):
     wrong = StandInNode(failing(SettingsError("has torch 1.0 instead of 2.0")))
     with pytest.raises(SettingsError, match="has torch"):
