@@ -18,6 +18,7 @@ from trainers.unread_keys import (
     stop_keys,
     warmup_problem,
 )
+from tunegate.printable import shown_value
 
 # Types of keys that take a number.
 _NUMBERS: tuple[Any, ...] = (int, float, int | None, float | None)
@@ -48,7 +49,7 @@ class StrictModel(BaseModel):
             for key, value in given.items():
                 field = cls.model_fields.get(key)
                 if field is not None and field.annotation is bool and not isinstance(value, bool):
-                    refuse(f"{key}: found {value!r} (allowed: true or false)")
+                    refuse(f"{key}: found {shown_value(value)} (allowed: true or false)")
                 if field is not None and field.annotation in _NUMBERS:
                     refuse(number_problem(key, value, whole=float not in _kinds(field.annotation)))
         return given
@@ -81,7 +82,7 @@ def number_problem(key: str, value: object, *, whole: bool) -> str | None:
     """
     allowed = "a whole number" if whole else "a number"
     if isinstance(value, bool | str) or (whole and isinstance(value, float) and not value.is_integer()):
-        return f"{key}: found {value!r} (allowed: {allowed})"
+        return f"{key}: found {shown_value(value)} (allowed: {allowed})"
     largest = _LARGEST_OF.get(key, _LARGEST)
     if isinstance(value, int | float) and abs(value) > largest:
         return f"{key}: found {value:g} (allowed: {allowed} of at most {largest})"

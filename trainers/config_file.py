@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import SettingsError
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
+from tunegate.printable import shown_value
 
 # Steps of a pydantic location that are alternatives of a type, not keys.
 _INNER_STEPS = ("literal", "list[", "tuple[", "lax-or-strict[")
@@ -121,11 +122,11 @@ def _describe(document: Document, error: ValidationError, kind: type[BaseModel])
         return SettingsError(f"{document.path}{inside}: {name}: the key is missing")
     if problem["type"].startswith("union_tag"):
         tags = str(problem["ctx"].get("expected_tags", "a mapping with type")).replace("'", "")
-        return SettingsError(f"{place}.type: found {problem['input']!r} (allowed: {tags})")
+        return SettingsError(f"{place}.type: found {shown_value(problem['input'])} (allowed: {tags})")
     # Of a key with alternatives, such as a list or a word, each has its own problem.
     same = [each for each in error.errors(include_url=False) if _steps(each) == _steps(problem)]
     allowed = " or ".join(dict.fromkeys(_allowed(each) for each in same))
-    return SettingsError(f"{place}: found {problem['input']!r} (allowed: {allowed})")
+    return SettingsError(f"{place}: found {shown_value(problem['input'])} (allowed: {allowed})")
 
 
 # The types of YAML's values, by pydantic's names of problems.

@@ -15,6 +15,7 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_LONGEST_VALUE = 60
 _HALF = re.compile("[\ud800-\udfff]")
 _NAMES = {"\0": "NUL", "\a": "BEL", "\b": "BS", "\n": "LF", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
 # GitHub reads ``::name::`` after the spaces at a line's start, and ``##[name]`` anywhere, Azure ``##vso[``.
@@ -35,6 +36,12 @@ def printable(text: str) -> str:
 def printable_line(text: str) -> str:
     """As printable, on one line: line breaks are made visible too."""
     return printable(text.replace("\n", "⟨LF⟩"))
+
+
+def shown_value(value: object) -> str:
+    """A value for a message: as Python writes it, on one line, cut if it is long."""
+    shown = " ".join(repr(value).split())
+    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[: _LONGEST_VALUE - 1]}…"
 
 
 def encodable(text: str) -> str:

@@ -106,6 +106,15 @@ def test_a_fault_is_named(tmp_path, text, message):
         load(tmp_path, text)
 
 
+@pytest.mark.parametrize("key", ["seed", "max_length", "quantization", "packing", "output"])
+def test_a_long_value_is_not_told_whole(tmp_path, key):
+    value = {"output": [3] * 3000}.get(key, "word " * 600)
+    given = yaml.safe_load(GOOD) | {key: value}
+    with pytest.raises(SettingsError, match=f"{key}: found .*…") as refused:
+        load(tmp_path, yaml.safe_dump(given))
+    assert len(str(refused.value)) < 300 + len(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("message", "place"),
     [

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.errors import DataError, GoldenError, ModelError
 from harness.presentation.console import open_console
-from tunegate.printable import encodable, printable, printable_line
+from tunegate.printable import encodable, printable, printable_line, shown_value
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "trainers", "reports", "tunegate")
@@ -114,3 +114,11 @@ def test_nothing_prints_past_the_escape(package):
         and (calls := _prints(ast.parse(path.read_text(encoding="utf-8"))))
     }
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(3, "3"), ("a b", "'a b'"), ({"a": None}, "{'a': None}"), ("x" * 3000, f"'{'x' * 58}…")],
+)
+def test_a_value_is_shown_in_a_message_and_not_whole(value, shown):
+    assert shown_value(value) == shown

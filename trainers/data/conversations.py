@@ -10,6 +10,7 @@ from harness.errors import DataError
 from trainers.data.rows import REPEATED, Examples, Row, read_rows, text_of
 from trainers.data.turns import EMPTY, Turn, parsed, refuse, tools_of, turns_of
 from trainers.data.unread_fields import refuse_fields, repeated_fields
+from tunegate.printable import shown_value
 
 FORMATS = "prompt and completion | instruction, input and output | messages | conversations"
 # Fields with turns before the question, each read beside any form.
@@ -188,7 +189,7 @@ def _asked(path: Path, line: int, row: Row, form: str) -> list[Turn]:
         return prompt_of(path, line, row)
     text, given = text_of(path, line, row, form), row.get("input") or ""
     if not isinstance(given, str):
-        refuse(path, line, "input", f"found {given!r} (allowed: a text)")
+        refuse(path, line, "input", f"found {shown_value(given)} (allowed: a text)")
     return [{"role": "user", "content": text + (f"\n\n{given}" if given.strip() else "")}]
 
 
@@ -206,7 +207,9 @@ def _turns_before(path: Path, line: int, row: Row) -> list[Turn]:
     for pair in pairs:
         texts: list[Any] = pair if isinstance(pair, list) and len(pair) == 2 else [None, None]
         if not all(isinstance(text, str) and text.strip() for text in texts):
-            refuse(path, line, "history", f"found {pair!r} (allowed: pairs of question and answer)")
+            refuse(
+                path, line, "history", f"found {shown_value(pair)} (allowed: pairs of question and answer)"
+            )
         turns += [{"role": "user", "content": texts[0]}, {"role": "assistant", "content": texts[1]}]
     return turns
 

@@ -8,6 +8,7 @@ from harness.errors import DataError
 from trainers.data.conversations import WHOLE, Question, answer_of, made_row, question_of
 from trainers.data.rows import Examples, Row, read_rows
 from trainers.data.turns import Turn, turns_of
+from tunegate.printable import shown_value
 
 _PAIR = "prompt, chosen and rejected"
 _THUMB = "prompt, completion and label (true | false)"
@@ -118,7 +119,7 @@ def thumb_row(path: Path, line: int, row: Row) -> Row:
     asked = question_of(path, line, row, ("label",) if whole else ("completion", "label"), _THUMB)
     label = _LABELS.get(str(row["label"]).lower()) if isinstance(row["label"], bool | str) else None
     if label is None:
-        raise DataError(path, line, f"label: found {row['label']!r} (allowed: true or false)")
+        raise DataError(path, line, f"label: found {shown_value(row['label'])} (allowed: true or false)")
     turns = asked.turns
     if whole:
         if len(turns) < 2 or turns[-1]["role"] != "assistant":

@@ -12,6 +12,7 @@ from typing import Any
 from harness.errors import DataError
 from harness.types.training import DataNotes
 from trainers.data.sources import read_source
+from tunegate.printable import shown_value
 
 Row = dict[str, Any]
 
@@ -129,5 +130,5 @@ def text_of(path: Path, line: int, row: Row, key: str) -> str:
     """
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise DataError(path, line, f"{key}: found {value!r} (allowed: a text that isn't empty)")
+        raise DataError(path, line, f"{key}: found {shown_value(value)} (allowed: a text that isn't empty)")
     return value

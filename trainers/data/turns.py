@@ -15,6 +15,7 @@ from harness.errors import DataError
 from harness.prompts.rendering import chat_turns
 from harness.types import Message, ToolCall
 from harness.types.storage import parse_json
+from tunegate.printable import shown_value
 
 Turn = dict[str, Any]
 
@@ -83,11 +84,11 @@ def _turn(path: Path, line: int, key: str, given: Mapping[str, Any]) -> Turn:
     for field, value in ((field, given.get(field)) for field in _REASONING):
         if value:
             if not isinstance(value, str):
-                refuse(path, line, key, f"{field}: found {value!r} (allowed: a text)")
+                refuse(path, line, key, f"{field}: found {shown_value(value)} (allowed: a text)")
             turn["reasoning"] = value
     if given.get("weight") is not None:
         if given["weight"] not in (0, 1):  # a tuple: it may be a list, which no set could look up
-            refuse(path, line, key, f"weight: found {given['weight']!r} (allowed: 0 and 1)")
+            refuse(path, line, key, f"weight: found {shown_value(given['weight'])} (allowed: 0 and 1)")
         turn["weight"] = int(given["weight"])
     _check_role(path, line, key, turn, given)
     return turn
@@ -122,7 +123,7 @@ def _no_turn(named: Any, role: Any, content: Any) -> str:
         other = next((kind for kind in kinds if kind != "text"), None)
         return f"a turn's content has a part of type {other!r} (allowed: text)"
     if named is not None and content is not None:
-        return f"a turn's content: found {content!r} (allowed: a text)"
+        return f"a turn's content: found {shown_value(content)} (allowed: a text)"
     return "each needs role (system | user | assistant | tool) and content"
 
 
@@ -149,7 +150,7 @@ def _text_of_parts(content: Any) -> Any:
 def _listed(path: Path, line: int, key: str, calls: Any) -> list[Any]:
     found = parsed(path, line, key, calls) if isinstance(calls, str) else calls
     if not isinstance(found, list):
-        refuse(path, line, key, f"tool_calls: found {found!r} (allowed: a list of calls)")
+        refuse(path, line, key, f"tool_calls: found {shown_value(found)} (allowed: a list of calls)")
     return found
 
 
@@ -161,7 +162,12 @@ def _call(path: Path, line: int, key: str, given: Any) -> dict[str, Any]:
     """
     call = given.get("function", given) if isinstance(given, dict) else given
     if not isinstance(call, dict) or not isinstance(call.get("name"), str):
-        refuse(path, line, key, f"tool_calls: found {given!r} (allowed: a name, and arguments as an object)")
+        refuse(
+            path,
+            line,
+            key,
+            f"tool_calls: found {shown_value(given)} (allowed: a name, and arguments as an object)",
+        )
     both = {**given, **call}
     if unread := [name for name, value in both.items() if name not in _OF_A_CALL and value not in EMPTY]:
         problem = f"a call has {unread[0]}, which is not read (allowed: name and arguments)"
@@ -173,7 +179,12 @@ def _call(path: Path, line: int, key: str, given: Any) -> dict[str, Any]:
     if isinstance(arguments, str):
         arguments = parsed(path, line, key, arguments) if arguments.strip() else {}
     if not isinstance(arguments, dict):
-        refuse(path, line, key, f"tool_calls: found {given!r} (allowed: a name, and arguments as an object)")
+        refuse(
+            path,
+            line,
+            key,
+            f"tool_calls: found {shown_value(given)} (allowed: a name, and arguments as an object)",
+        )
     named = {"id": str(given["id"])} if given.get("id") else {}
     return {"name": call["name"], "arguments": arguments, **named}
 
@@ -191,7 +202,12 @@ def _with_named_results(path: Path, line: int, key: str, turns: Sequence[Turn]) 
         if are_results:
             ids = [turn.pop("tool_call_id", None) for turn in part]
             if called and (unknown := [each for each in ids if each is not None and each not in called]):
-                refuse(path, line, key, f"tool_call_id: found {unknown[0]!r}, the id of no call before it")
+                refuse(
+                    path,
+                    line,
+                    key,
+                    f"tool_call_id: found {shown_value(unknown[0])}, the id of no call before it",
+                )
             for call_id, turn in zip(ids, part, strict=True):
                 if call_id in called:
                     turn.setdefault("name", called[call_id][1])
@@ -218,12 +234,14 @@ def tools_of(path: Path, line: int, value: Any) -> list[dict[str, Any]]:
     """
     found = parsed(path, line, "tools", value) if isinstance(value, str) else value
     if not isinstance(found, list):
-        refuse(path, line, "tools", f"found {found!r} (allowed: a list of tools)")
+        refuse(path, line, "tools", f"found {shown_value(found)} (allowed: a list of tools)")
     tools = []
     for entry in found:
         function = entry.get("function", entry) if isinstance(entry, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            refuse(path, line, "tools", f"found {entry!r} (allowed: tools with name and parameters)")
+            refuse(
+                path, line, "tools", f"found {shown_value(entry)} (allowed: tools with name and parameters)"
+            )
         # In the order of the gate's own tools: templates write them as JSON.
         plain = {"name": "", "description": "", "parameters": {"type": "object", "properties": {}}}
         tools.append({"type": "function", "function": {**plain, **function}})

@@ -24,6 +24,7 @@ from trainers.measure.early_stop import GOLDEN_METRIC
 from trainers.measure.sampling import sample_answers
 from trainers.measure.training_log import read_log
 from trainers.run.training_run import TrainingRun
+from tunegate.printable import shown_value
 
 _LOSS = "eval_loss"
 _ASKED, _MOST_TOKENS = 4, 256
@@ -137,7 +138,9 @@ class HeldOutLoss(TrainerCallback):
         wanted = self._run.config.trl.get("metric_for_best_model")
         known = sorted(metrics.keys() - {"epoch"})
         if wanted is not None and not {wanted, f"eval_{wanted}"} & set(known):
-            raise SettingsError(f"trl.metric_for_best_model: found {wanted!r} (allowed: {', '.join(known)})")
+            raise SettingsError(
+                f"trl.metric_for_best_model: found {shown_value(wanted)} (allowed: {', '.join(known)})"
+            )
 
     def notes(self, trainer: Any) -> dict[str, Any]:
         """The manifest's section; also printed.

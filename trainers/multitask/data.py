@@ -26,6 +26,7 @@ from trainers.data.leakage import without_leaks
 from trainers.data.overlap import words_of
 from trainers.data.rows import Examples, Row, read_rows, text_of
 from trainers.multitask.config import MultitaskConfig, TaskSettings
+from tunegate.printable import shown_value
 
 _FORMATS: Mapping[Kind, str] = {
     "label": "text and label",
@@ -135,7 +136,9 @@ def _check_held_out(
             continue
         if unknown := sorted(named - set(known)):
             raise DataError(
-                path, line, f"found {unknown[0]!r}, which no training row has (allowed: {', '.join(known)})"
+                path,
+                line,
+                f"found {shown_value(unknown[0])}, which no training row has (allowed: {', '.join(known)})",
             )
 
 
@@ -160,7 +163,7 @@ def _entities_row(path: Path, line: int, row: Row) -> Row:
     text, written = text_of(path, line, row, "text"), row.get("entities")
     if not isinstance(written, list):
         raise DataError(
-            path, line, f"entities: found {written!r} (allowed: a list, empty where there is none)"
+            path, line, f"entities: found {shown_value(written)} (allowed: a list, empty where there is none)"
         )
     entities = sorted((_entity(path, line, one, text) for one in written), key=lambda entity: entity.start)
     return _row(text, tuple(entities), write_entities(entities, text))
@@ -169,10 +172,12 @@ def _entities_row(path: Path, line: int, row: Row) -> Row:
 def _entity(path: Path, line: int, one: Any, text: str) -> Entity:
     allowed = "type, a text; start and end, characters of the text"
     if not isinstance(one, dict) or set(one) != {"type", "start", "end"}:
-        raise DataError(path, line, f"entities: found {one!r} (allowed: {allowed})")
+        raise DataError(path, line, f"entities: found {shown_value(one)} (allowed: {allowed})")
     kind, start, end = one["type"], one["start"], one["end"]
     if not isinstance(kind, str) or not kind.strip():
-        raise DataError(path, line, f"entities: type: found {kind!r} (allowed: a text that isn't empty)")
+        raise DataError(
+            path, line, f"entities: type: found {shown_value(kind)} (allowed: a text that isn't empty)"
+        )
     if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
         raise DataError(
             path,

@@ -11,6 +11,7 @@ from harness.types import CaseResult, Check, Completion, GoldenCase, Message
 from trainers.rewards.answers import plain
 from trainers.rewards.definition import RewardError, RewardFunction, answer_text
 from trainers.rewards.settings import GoldenCheck
+from tunegate.printable import shown_value
 
 _KEYS = {"type", "threshold", "value"}
 
@@ -83,7 +84,7 @@ def _make(settings: GoldenCheck, references: tuple[str, ...], place: str) -> Che
     options = {key: value for key, value in check.items() if key not in _KEYS}
     threshold = check.get("threshold")
     if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, int | float)):
-        raise SettingsError(f"{place}: check.threshold: found {threshold!r} (allowed: a number)")
+        raise SettingsError(f"{place}: check.threshold: found {shown_value(threshold)} (allowed: a number)")
     try:
         return make_check(
             str(check.get("type")), threshold, check.get("value"), options, references=references

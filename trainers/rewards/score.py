@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 from harness.errors import InputError, handled_faults
 from harness.metrics.call_limit import LIMIT_S, limited_call
 from trainers.rewards.definition import Reward, RewardError
+from tunegate.printable import shown_value
 from tunegate.streams import own_streams
 
-_MOST_SHOWN = 60
 _REMEDY = "fix it, then continue with --resume if a checkpoint was written"
 
 
@@ -126,14 +126,9 @@ def _number(reward: Reward, asked: RewardBatch, number: int, value: Any) -> floa
     except Exception:  # of any library's number: too large, several in one
         found = math.nan
     if not math.isfinite(found):
-        problem = f"gave {_shown(value)} for {_row(asked, number)} (allowed: a finite number, or None)"
+        problem = f"gave {shown_value(value)} for {_row(asked, number)} (allowed: a finite number, or None)"
         raise RewardError(f"{reward.place}: {problem}; {_REMEDY}")
     return found
-
-
-def _shown(value: Any) -> str:
-    shown = " ".join(repr(value).split())
-    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
 
 
 def _row(asked: RewardBatch, number: int) -> str:

@@ -13,6 +13,7 @@ from harness.prompts.training import render_example
 from harness.types import GenerationSettings
 from trainers.config import TrainingConfig, rendering_of
 from trainers.run.training_run import TrainingRun
+from tunegate.printable import shown_value
 
 # Templates that end an answer with the tokenizer's own end token, for bases that know no chat.
 _OF_BARE_BASES = {
@@ -72,7 +73,9 @@ def _template(wanted: str | Path, tokenizer: Any) -> str:
     shipped = _shipped()
     if wanted not in shipped:
         names = ", ".join([*_OF_BARE_BASES, *sorted(shipped)])
-        raise SettingsError(f"chat_template: found {wanted!r} (allowed: a .jinja file, or {names})")
+        raise SettingsError(
+            f"chat_template: found {shown_value(wanted)} (allowed: a .jinja file, or {names})"
+        )
     return str(shipped[wanted].read_text(encoding="utf-8"))
 
 

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from harness.engines.adapter import read_json
 from harness.errors import SettingsError
 from trainers.config import TrainingConfig
+from tunegate.printable import shown_value
 
 # Keys of TRL that are set by our keys of other names; those of the same name are known by it.
 _OUR_KEYS = {
@@ -112,10 +113,12 @@ def _check_type(key: str, value: Any, kind: Any) -> None:
     except ValidationError:
         if not older:
             name = allowed.__name__ if isinstance(allowed, type) else allowed
-            raise SettingsError(f"trl.{key}: found {value!r} (allowed by TRL: {name})") from None
+            raise SettingsError(f"trl.{key}: found {shown_value(value)} (allowed by TRL: {name})") from None
     # Some are read only as one of several words, without a check: another one would do nothing.
     choices = kind.__dataclass_fields__[key].metadata.get("choices")
     if choices and isinstance(value, str) and value not in choices:
-        raise SettingsError(f"trl.{key}: found {value!r} (allowed by TRL: {', '.join(map(str, choices))})")
+        raise SettingsError(
+            f"trl.{key}: found {shown_value(value)} (allowed by TRL: {', '.join(map(str, choices))})"
+        )
     if key in _NOT_NEGATIVE and value is not None and value < 0:
-        raise SettingsError(f"trl.{key}: found {value!r} (allowed: 0 or more)")
+        raise SettingsError(f"trl.{key}: found {shown_value(value)} (allowed: 0 or more)")

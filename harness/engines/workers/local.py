@@ -221,7 +221,7 @@ class Template:
         return reply
 
     def _happened(self, error: Exception) -> str:
-        """How it ended; one that goes on can't be asked again, since it waits for the rest of a question."""
+        """How it ended; one that goes on waits for the rest of a question, and hears no other."""
         try:
             return _ending(self.process.wait(_END_S))
         except subprocess.TimeoutExpired:

@@ -184,7 +184,7 @@ def test_what_a_node_refuses_is_one_line(engine):
     actor = ray.remote(ray_nodes.Node).options(num_cpus=0).remote(1)
     with pytest.raises(ray.exceptions.RayTaskError) as raised:
         ray.get(actor.load.remote(work))
-    cause = ray_cluster._cause(raised.value)
+    cause = ray_cluster.cause_of(raised.value)
     assert isinstance(cause, SettingsError)
     assert "of the Ray cluster has torch" in str(cause)
     assert "instead of 0.1: install the same" in str(cause)
