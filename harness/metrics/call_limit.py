@@ -140,6 +140,18 @@ def limited_call(
     raise OverdueError(call.problem)
 
 
+def limited_batch(function: Callable[[], _T], place: str, answers: int) -> _T:
+    """As ``limited_call``, for a function of several answers: it may take as many times the limit of one.
+
+    Args:
+        function: The function.
+        place: Whose it is, for the message.
+        answers: Their number.
+    """
+    work = "one answer" if answers == 1 else f"{answers} answers"
+    return limited_call(function, place, LIMIT_S * answers, work)
+
+
 def _close(call: _Call) -> None:
     """No interrupt is sent after it; one that was sent before comes within it."""
     with _lock:

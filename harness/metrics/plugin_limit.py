@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from harness.metrics.call_limit import LIMIT_S, limited_call
+from harness.metrics.call_limit import limited_batch
 
 
 def limited_metric(
@@ -22,11 +22,10 @@ def limited_metric(
     if isinstance(function, partial) and function.func is score_each:
         (score,) = function.args
         return partial(
-            score_each, lambda one: limited_call(partial(score, one), f"{one.case.key}: {place}", LIMIT_S)
+            score_each, lambda one: limited_batch(partial(score, one), f"{one.case.key}: {place}", 1)
         )
 
     def of_all(requests: Sequence[Any]) -> Any:
-        work, limit_s = f"{len(requests)} answers", LIMIT_S * len(requests)
-        return limited_call(partial(function, requests), place, limit_s, work)
+        return limited_batch(partial(function, requests), place, len(requests))
 
     return of_all

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness.errors import OverdueError
-from harness.metrics import call_limit, plugin_limit
+from harness.metrics import call_limit
 from harness.metrics.definition import ScoringRequest, binary, computed, one_by_one, score_function
 from harness.metrics.plugin_limit import limited_metric
 from harness.registry import Metric, Registry, use_registry
@@ -55,7 +55,7 @@ def register():
     ],
 )
 def test_a_metric_that_does_not_end_is_interrupted_with_its_name(monkeypatch, register, function, told):
-    monkeypatch.setattr(plugin_limit, "LIMIT_S", 0.1)
+    monkeypatch.setattr(call_limit, "LIMIT_S", 0.1)
     register(function=function)
     with pytest.raises(OverdueError) as refused:
         computed(score_function("mine"), [REQUESTS[0], REQUESTS[2]])

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from harness.errors import InputError, handled_faults
-from harness.metrics.call_limit import LIMIT_S, limited_call
+from harness.metrics.call_limit import limited_batch
 from trainers.rewards.definition import Reward, RewardError
 from tunegate.printable import shown_value
 from tunegate.streams import own_streams
@@ -95,7 +95,7 @@ def _call(reward: Reward, asked: RewardBatch, which: Sequence[int]) -> Any:
         prompts=deepcopy([asked.prompts[number] for number in which]),
         **deepcopy(columns),
     )
-    return limited_call(call, reward.place, LIMIT_S * len(which), f"{len(which)} answers")
+    return limited_batch(call, reward.place, len(which))
 
 
 def _refuse(reward: Reward, asked: RewardBatch, error: BaseException) -> NoReturn:

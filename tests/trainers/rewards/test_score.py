@@ -7,7 +7,6 @@ import pytest
 
 from harness.errors import OverdueError
 from harness.metrics import call_limit
-from trainers.rewards import score
 from trainers.rewards.definition import Reward, RewardError
 from trainers.rewards.score import RewardBatch, score_answers
 
@@ -126,7 +125,7 @@ def test_a_fault_is_one_line_with_reward_row_and_remedy(function, message):
 
 def test_a_reward_that_does_not_end_is_interrupted_with_its_name(monkeypatch, plain_signals):
     """A training would stand still without a word."""
-    monkeypatch.setattr(score, "LIMIT_S", 0.1)
+    monkeypatch.setattr(call_limit, "LIMIT_S", 0.1)
     with pytest.raises(OverdueError) as refused:
         scored(reward(lambda completions, **_: time.sleep(60)))
     assert str(refused.value) == "rewards[0] (mine) did not end within 0.3 s for 3 answers"
