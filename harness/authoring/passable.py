@@ -17,6 +17,7 @@ from harness.statistics.paired_binary import bound_without_flips
 from harness.statistics.varying_answers import answers_vary, equal_varying_drop
 from harness.types import GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
+from tunegate.figures import figure_of
 
 
 def last_level(golden_set: GoldenSet, looks: int) -> float:
@@ -127,13 +128,13 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
     remedy = (
         "repeat each case, choose temperature: 0, or record how much they vary (tunegate noise)"
         if vary
-        else f"add independent cases, widen the margin to {bound + 0.005:.2f}, or ask about these very cases "
-        f"(gate: {{population: cases}})"
+        else f"add independent cases, widen the margin to {_wide_enough(bound)}, or ask about these "
+        f"very cases (gate: {{population: cases}})"
     )
     looks = "" if level == ALPHA else " at the last look"
     return (
         f"it can pass its gate{looks} only by gains: with {_counted(cases)}{vary} even equal answers leave a "
-        f"drop of {bound:.3f} possible, and its margin is {margin:g}",
+        f"drop of {figure_of(bound, 3)} possible, and its margin is {margin:g}",
         remedy,
     )
 
@@ -181,21 +182,48 @@ def why_metrics_never_pass(golden_set: GoldenSet, level: float = ALPHA) -> list[
             found.append((f"{never}: {reason}", "choose a smaller margin"))
             continue
         bound, most = _bound_of_scores(metric, cases, margin, level)
-        if reproduce or is_within(bound, margin):
+        if _moves_by_its_mean(metric) and not reproduce and bound > TASK_MARGIN:
+            found.append(_of_open_scale(metric, cases, margin, bound))
+        if _moves_by_its_mean(metric) or reproduce or is_within(bound, margin):
             continue
         never = f"{metric} can pass its gate only by gains"
         if most > margin:
-            never = (
-                f"{metric} can pass its gate only where the baseline is within {most:.2f} of its worst value"
-            )
+            near = figure_of(most, 2)
+            never = f"{metric} can pass its gate only where the baseline is within {near} of its worst value"
         found.append(
             (
-                f"{never}: with {_counted(cases)} even equal answers leave a drop of {bound:.3f} possible, "
-                f"and its margin is {margin:g}",
-                f"add independent cases, or widen the margin to {bound + 0.005:.2f}",
+                f"{never}: with {_counted(cases)} even equal answers leave a drop of {figure_of(bound, 3)} "
+                f"possible, and its margin is {margin:g}",
+                f"add independent cases, or widen the margin to {_wide_enough(bound)}",
             )
         )
     return found
+
+
+def _wide_enough(bound: float) -> str:
+    """A round margin that a bound is within, in any unit: with two decimals, or two digits."""
+    step = 0.01 if 0.01 <= bound < 1 else 10.0 ** (math.floor(math.log10(bound)) - 1)
+    wide = math.ceil(bound / step * (1 - 1e-9)) * step
+    return f"{wide:.2g}" if step < 1 else f"{wide:.0f}"
+
+
+def _moves_by_its_mean(metric: str) -> bool:
+    """Whether a scale without an end leaves open that a case loses as much as the baseline's mean.
+
+    As in harness.comparison.metric_drop.unit_of_scale. A logarithm loses 1.
+    """
+    kind = CHECK_TYPES.get(base_type(metric))
+    return math.isinf(largest_drop(metric)) and not (kind is not None and kind.logarithmic)
+
+
+def _of_open_scale(metric: str, cases: Sequence[GoldenCase], margin: float, share: float) -> tuple[str, str]:
+    """Up to which mean so few cases pass: nothing is known of the values, nor of their unit."""
+    return (
+        f"{metric} can pass its gate only where the baseline's mean is at most {margin / share:.3g}: with "
+        f"{_counted(cases)} even equal answers leave a drop by {share:.1%} of it possible, and its margin is "
+        f"{margin:g}",
+        "add independent cases, or widen the margin",
+    )
 
 
 def _bound_of_scores(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.authoring.passable import (
+    _wide_enough,
     last_level,
     least_drop_left_open,
     why_it_never_passes,
@@ -17,7 +18,16 @@ from harness.comparison.whole_sets import _Case, _row
 from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import group
 from harness.studies.set_power import pass_chance_of
-from harness.types import Check, GateSettings, GateVerdict, GenerationSettings, GoldenCase, GoldenSet, Message
+from harness.types import (
+    Check,
+    GateSettings,
+    GateVerdict,
+    GenerationSettings,
+    GoldenCase,
+    GoldenSet,
+    Message,
+    MetricFacts,
+)
 
 
 def set_of(n, clusters=None, **gate):
@@ -164,6 +174,38 @@ def test_a_graded_metric_may_pass_from_a_low_mean_only(make_result, make_run):
     assert 0.05 < limit < 1
     assert passes(limit - 0.01)
     assert not passes(limit + 0.01)
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1e-6, 1.0, 1e8])
+def test_a_score_without_an_end_passes_up_to_a_mean_that_its_margin_tells(make_result, make_run, unit):
+    """Its unit is that of its values, of which nothing is known: a margin of 1e-6 was compared with a drop of 0.05."""
+    gates = {"s": GateSettings(metric_margins={"cost": 0.5 * unit})}
+    facts = {"cost": MetricFacts(kind="graded", most=None, higher_is_better=False)}
+
+    def passes(mean):
+        results = [make_result(f"s/{place:03}", scores=[("cost", mean)]) for place in range(40)]
+        run = replace(make_run(results, gates=gates), metrics=facts)
+        rows = run_gate(run, run)[0].metrics
+        return next(row.verdict is GateVerdict.PASS for row in rows if row.metric == "cost")
+
+    def told(n, **gate):
+        of_cost = set_of(n, metric_margins={"cost": 0.5 * unit}, **gate)
+        return why_metrics_never_pass(with_cases(of_cost, checks=(Check(type="cost"),)))
+
+    ((message, _),) = told(40)
+    limit = float(message.partition("at most ")[2].partition(":")[0])
+    assert 1 < limit / unit < 20
+    assert passes(limit * 0.99)
+    assert not passes(limit * 1.01)
+    assert told(100) == told(40, population="cases") == []
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"), [(0.0512, "0.06"), (0.163, "0.17"), (3.21e-7, "3.3e-07"), (1.62e8, "170000000")]
+)
+def test_a_wide_enough_margin_is_told_in_any_unit(bound, told):
+    assert _wide_enough(bound) == told
+    assert bound <= float(told) <= 1.2 * bound
 
 
 def test_the_last_look_needs_more_cases():
