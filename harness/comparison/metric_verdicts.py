@@ -20,7 +20,7 @@ from harness.comparison.missing_cases import Extremes, with_missing
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import CaseTest, measured_churn, regressed_cases, shared_case_tests
 from harness.registry.content_metrics import SET_METRICS
-from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_of_width, majority
+from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_set_drop, half_width
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import weighted_holm
 from harness.types import (
@@ -307,12 +307,11 @@ def _judged(
     )
 
 
-def _units_of_set(row: MetricComparison, metrics: Sequence[PairedMetric]) -> int:
-    """How many clusters can show a drop of a whole set's metric: one with most cases can't by itself."""
+def _sizes_of_set(row: MetricComparison, metrics: Sequence[PairedMetric]) -> list[int]:
+    """The number of cases of each cluster of a whole set's metric."""
     check = SET_METRICS[row.metric]
     clusters = [each.clusters for each in metrics if (each.set_name, each.metric) == (row.set_name, check)]
-    sizes = list(Counter(clusters[0]).values()) if clusters else [1] * row.n
-    return len(sizes) - (majority(sizes) is not None)
+    return list(Counter(clusters[0]).values()) if clusters else [1] * row.n
 
 
 def _judged_set(
@@ -325,13 +324,13 @@ def _judged_set(
 ) -> MetricComparison:
     """The row of a whole set's metric with its verdict and the drop it could have detected."""
     margin = margins[row.set_name, row.metric]
-    half = (row.drop.high - row.drop.low) / 2
-    seen = row.drop.estimate
-    able = detectable_of_width(half, row.drop.confidence, level, margin, lost_of=row.n, seen=seen)
     if row.population == "cases":
         able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=False)
-    elif 0.5 ** _units_of_set(row, metrics) > level:
-        able = 1.0  # no drop is shown by so few
+    else:
+        others, sizes = row.drop_of_others, _sizes_of_set(row, metrics)
+        halves = half_width(row.drop), None if others is None else half_width(others)
+        seen = row.drop.estimate, 0.0 if others is None else others.estimate
+        able = detectable_set_drop(halves, sizes, row.drop.confidence, level, margin, seen=seen)
     return replace(
         row,
         margin=margin,

@@ -13,7 +13,7 @@ from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.classification import costliest_labels, label_counts, macro_f1_of
 from harness.statistics.clustered_drop import counted_drop, drop_beyond_majority
 from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
-from harness.statistics.jackknife import added_by_cluster, error_of_left_out
+from harness.statistics.jackknife import LeftOutRate, added_by_cluster, mean_of
 from harness.statistics.paired_binary import above_zero
 from harness.types import (
     PROSE,
@@ -169,6 +169,23 @@ def loss_change(
     return ratio_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), confidence, span=largest)
 
 
+@dataclass(frozen=True, slots=True)
+class SetDrop:
+    """The drop of a whole set's figure.
+
+    Attributes:
+        interval: Of the drop.
+        high_unseen: The upper end with unseen losses.
+        p_value: One-sided, of "not above 0".
+        of_others: Where one cluster has most cases, the drop without it: it has to be above 0, too.
+    """
+
+    interval: Interval
+    high_unseen: float
+    p_value: float
+    of_others: Interval | None = None
+
+
 _Labels = list[tuple[str, str]]
 
 
@@ -301,10 +318,10 @@ def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool 
     now, before = _left_out(candidate), _left_out(baseline)
     if counted:
         known = counted_drop([before.whole - now.whole], confidence)
-        drop, high_unseen, p_value = known.interval, known.high_unseen, known.p_value
+        found = SetDrop(known.interval, known.high_unseen, known.p_value)
     else:
-        drop, high_unseen, p_value = _drop_between(now, before, candidate, confidence)
-    means = [_reach(side, confidence, least=0.0) for side in (now, before)]
+        found = _drop_between(now, before, candidate, confidence)
+    means = [mean_of(side, confidence, least=0.0) for side in (now, before)]
     summaries = [MetricSummary(metric=MACRO_F1, n=len(cases), mean=mean) for mean in means]
     return MetricComparison(
         set_name=name,
@@ -313,88 +330,64 @@ def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool 
         n=len(cases),
         candidate=summaries[0],
         baseline=summaries[1],
-        drop=drop,
-        high_unseen=high_unseen,
-        p_value=above_zero(p_value),
+        drop=found.interval,
+        drop_of_others=found.of_others,
+        high_unseen=found.high_unseen,
+        p_value=above_zero(found.p_value),
         population="cases" if counted else "sample",
         lost=tuple([case.key for case in cases if case.fell > 0]),
         gained=tuple([case.key for case in cases if case.fell < 0]),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    """A figure over all clusters, and without one of them each."""
+def _left_out(counts: "numpy.ndarray") -> LeftOutRate:
+    """The macro-F1 over all clusters, and without one of them each.
 
-    whole: float
-    without: list[float]
-
-
-def _left_out(counts: "numpy.ndarray") -> _Rate:
+    Args:
+        counts: Label counts of each cluster, (clusters, 3, labels).
+    """
     total = counts.sum(axis=0)
     without = [float(value) for value in macro_f1_of(total - counts)] if len(counts) > 1 else []
-    return _Rate(float(macro_f1_of(total)), without)
+    return LeftOutRate(float(macro_f1_of(total)), without)
 
 
-def macro_f1_drop(
-    candidate: "numpy.ndarray", baseline: "numpy.ndarray", confidence: float
-) -> tuple[Interval, float, float]:
+def macro_f1_drop(candidate: "numpy.ndarray", baseline: "numpy.ndarray", confidence: float) -> SetDrop:
     """The drop of a macro-F1 between two sides of the same cases.
 
     Args:
         candidate: Label counts of each cluster, (clusters, 3, labels).
         baseline: The same of the other side.
         confidence: Two-sided.
-
-    Returns:
-        Its interval, the upper end with unseen losses, and the one-sided p-value of "not above 0".
     """
     return _drop_between(_left_out(candidate), _left_out(baseline), candidate, confidence)
+
+
+def _drop_between(
+    now: LeftOutRate, before: LeftOutRate, counts: "numpy.ndarray", confidence: float
+) -> SetDrop:
+    """As :func:`macro_f1_drop`, given both figures and the candidate's label counts.
+
+    What each cluster adds to the drop is compared as a pass rate's clusters are, by one rule for the interval
+    and p that takes their sizes into account.
+    """
+    left = LeftOutRate(
+        before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)]
+    )
+    if len(left.without) < 2:
+        return SetDrop(mean_of(left, confidence, least=-1.0), 1.0, 1.0)
+    sizes = [float(size) for size in counts[:, 0, :].sum(axis=1)]
+    unseen = _unseen_loss(counts, (1 - confidence) / 2)
+    added = added_by_cluster(left.whole, left.without, sizes)
+    found, others = drop_beyond_majority(added, confidence)
+    return SetDrop(
+        replace(found.interval, method="jackknife"),
+        min(max(found.high_unseen, left.whole + unseen), 1.0),
+        found.p_value,
+        None if others is None else others.interval,
+    )
 
 
 def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
     """The loss of macro-F1 that the clusters of one label can miss: a rare label may be lost unseen."""
     clusters = (counts[:, 0, :] > 0).sum(axis=0)
     return max(unseen_share(int(number), error) for number in clusters) / len(clusters)
-
-
-def _drop_between(
-    now: _Rate, before: _Rate, counts: "numpy.ndarray", confidence: float
-) -> tuple[Interval, float, float]:
-    """As :func:`macro_f1_drop`, given both figures and the candidate's label counts.
-
-    What each cluster adds to the drop is compared as a pass rate's clusters are, by one rule for the interval
-    and p that takes their sizes into account.
-    """
-    left = _Rate(before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)])
-    if len(left.without) < 2:
-        return _reach(left, confidence, least=-1.0), 1.0, 1.0
-    sizes = [float(size) for size in counts[:, 0, :].sum(axis=1)]
-    unseen = _unseen_loss(counts, (1 - confidence) / 2)
-    found = drop_beyond_majority(added_by_cluster(left.whole, left.without, sizes), confidence)
-    interval = replace(found.interval, method="jackknife")
-    return interval, min(max(found.high_unseen, left.whole + unseen), 1.0), found.p_value
-
-
-def _reach(left: _Rate, confidence: float, *, least: float) -> Interval:
-    """A figure with its interval by the jackknife, which leaves out one cluster at a time.
-
-    Where nothing varies its error is 0, so the interval is never narrower than the share of cases that this
-    many draws can miss.
-    """
-    from scipy.stats import t
-
-    clusters, value = len(left.without), left.whole
-    if clusters < 2:
-        return Interval(estimate=value, low=least, high=1.0, confidence=confidence, method="one cluster")
-    tail = (1 - confidence) / 2
-    reach = max(
-        float(t.ppf(1 - tail, clusters - 1)) * error_of_left_out(left.without), unseen_share(clusters, tail)
-    )
-    return Interval(
-        estimate=value,
-        low=max(value - reach, least),
-        high=min(value + reach, 1.0),
-        confidence=confidence,
-        method="jackknife",
-    )

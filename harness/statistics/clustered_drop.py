@@ -150,6 +150,44 @@ def detectable_of_width(
     return max(found, margin - (bound - sure) * at_margin)
 
 
+def half_width(drop: Interval) -> float:
+    """Half the width of an interval."""
+    return (drop.high - drop.low) / 2
+
+
+def detectable_set_drop(
+    halves: tuple[float, float | None],
+    sizes: Sequence[float],
+    confidence: float,
+    level: float,
+    margin: float,
+    *,
+    seen: tuple[float, float] = (0.0, 0.0),
+) -> float:
+    """The drop of a whole set's figure that is found; 1 if none is.
+
+    It has to be found without the cluster that has most cases, too, of which no margin is asked.
+
+    Args:
+        halves: Half the width of the drop's interval, and of that without this cluster; None without one.
+        sizes: Each cluster's number of cases.
+        confidence: Two-sided, of the intervals.
+        level: One-sided level at which "no drop" is rejected.
+        margin: Largest tolerated drop.
+        seen: Both drops that were seen, whose part of the variance is not chance.
+    """
+    largest = majority(sizes)
+    if 0.5 ** (len(sizes) - (largest is not None)) > level:
+        return 1.0  # no drop is shown by so few
+    cases = round(sum(sizes))
+    able = detectable_of_width(halves[0], confidence, level, margin, lost_of=cases, seen=seen[0])
+    if largest is not None and halves[1] is not None:
+        others = cases - round(sizes[largest])
+        alone = detectable_of_width(halves[1], confidence, level, 0.0, lost_of=others, seen=seen[1])
+        able = max(able, alone)
+    return min(able, 1.0)
+
+
 def first_drop_beyond(margin: float, n: int) -> float:
     """The smallest drop of n whole cases that is more than a margin.
 
@@ -221,7 +259,7 @@ def clustered_drop(units: Units, confidence: float) -> MeanDrop:
     return _result(units, confidence, bounds, max(bounds[1], unseen), p_value=p_value)
 
 
-def drop_beyond_majority(units: Units, confidence: float) -> MeanDrop:
+def drop_beyond_majority(units: Units, confidence: float) -> tuple[MeanDrop, MeanDrop | None]:
     """As :func:`clustered_drop`, where a drop has to show without a unit that has most cases, too.
 
     The luck of such a unit moves the whole figure, and what others show beside it says too little of its
@@ -230,17 +268,21 @@ def drop_beyond_majority(units: Units, confidence: float) -> MeanDrop:
     Args:
         units: The drops.
         confidence: Two-sided.
+
+    Returns:
+        The drop, and that without this unit; None if there is none.
     """
     found, largest = clustered_drop(units, confidence), majority(units.sizes)
     if largest is None or units.count < 2:
-        return found
+        return found, None
     others = [place for place in range(units.count) if place != largest]
     rest = Units(
         sums=tuple(units.sums[place] for place in others), sizes=tuple(units.sizes[place] for place in others)
     )
-    p_value = max(found.p_value, clustered_drop(rest, confidence).p_value)
+    alone = clustered_drop(rest, confidence)
+    p_value = max(found.p_value, alone.p_value)
     low = found.low if p_value <= (1 - confidence) / 2 else min(found.low, 0.0)
-    return replace(found, low=low, p_value=p_value)
+    return replace(found, low=low, p_value=p_value), alone
 
 
 def majority(sizes: Sequence[float]) -> int | None:

@@ -5,8 +5,10 @@ Efron, B. and Tibshirani, R. (1993). An Introduction to the Bootstrap, chapter 1
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from harness.statistics.clusters import Units
+from harness.statistics.clusters import Units, unseen_share
+from harness.types import Interval
 
 _BY_CHANCE = 1e-9  # smaller differences are rounding
 
@@ -64,3 +66,40 @@ def added_by_cluster(whole: float, without: Sequence[float], sizes: Sequence[flo
     moved = [0.0 if abs(each + shift) < _BY_CHANCE else each + shift for each in added]
     sums = tuple(each * size for each, size in zip(moved, sizes, strict=True))
     return Units(sums=sums, sizes=tuple(sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutRate:
+    """A figure over all clusters, and without one of them each."""
+
+    whole: float
+    without: list[float]
+
+
+def mean_of(left: LeftOutRate, confidence: float, *, least: float) -> Interval:
+    """A figure with its interval by the jackknife, which leaves out one cluster at a time.
+
+    Where nothing varies its error is 0, so the interval is never narrower than the share of cases that this
+    many draws can miss.
+
+    Args:
+        left: The figure.
+        confidence: Two-sided.
+        least: Lower end of its scale, which ends at 1.
+    """
+    from scipy.stats import t
+
+    clusters, value = len(left.without), left.whole
+    if clusters < 2:
+        return Interval(estimate=value, low=least, high=1.0, confidence=confidence, method="one cluster")
+    tail = (1 - confidence) / 2
+    reach = max(
+        float(t.ppf(1 - tail, clusters - 1)) * error_of_left_out(left.without), unseen_share(clusters, tail)
+    )
+    return Interval(
+        estimate=value,
+        low=max(value - reach, least),
+        high=min(value + reach, 1.0),
+        confidence=confidence,
+        method="jackknife",
+    )

@@ -1,16 +1,17 @@
 """How often an equal model passes a gated macro-F1, and what it detects: rare labels count like others."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from harness.comparison.whole_sets import macro_f1_drop
+from harness.comparison.whole_sets import SetDrop, macro_f1_drop
 from harness.metrics.labelled_answer import expected_label
-from harness.statistics.clustered_drop import detectable_of_width
+from harness.statistics.clustered_drop import detectable_set_drop, half_width
 from harness.statistics.clusters import CONFIDENCE
 from harness.statistics.detectable_drops import USUAL_ALIKE
 from harness.studies.repeated_power import noisy_share, share_of
-from harness.types import GoldenCase, Interval
+from harness.types import GoldenCase
 from harness.types.golden import is_within
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def macro_f1_pass(cases: Sequence[GoldenCase], margin: float, churn: float) -> f
     """
     if not any(map(_label, cases)):
         return 0.0
-    return share_of(is_within(high, margin) for _, high in _equal_drops(cases, churn, _RUNS))
+    return share_of(is_within(drop.high_unseen, margin) for drop in _equal_drops(cases, churn, _RUNS))
 
 
 def macro_f1_detectable(
@@ -49,16 +50,18 @@ def macro_f1_detectable(
     Returns:
         The drop, or None if none is found.
     """
-    halves = [(drop.high - drop.low) / 2 for drop, _ in _equal_drops(cases, churn, _WIDTHS)]
-    if not halves:
+    drops = list(_equal_drops(cases, churn, _WIDTHS))
+    if not drops:
         return None
-    labelled = sum(_label(case) is not None for case in cases)
-    able = detectable_of_width(median(halves), CONFIDENCE, level, margin, lost_of=labelled)
+    sizes = Counter(case.cluster or (place,) for place, case in enumerate(cases) if _label(case) is not None)
+    others = [half_width(drop.of_others) for drop in drops if drop.of_others is not None]
+    halves = median(half_width(drop.interval) for drop in drops), median(others) if others else None
+    able = detectable_set_drop(halves, list(sizes.values()), CONFIDENCE, level, margin)
     return able if able < 1 else None
 
 
-def _equal_drops(cases: Sequence[GoldenCase], churn: float, runs: int) -> Iterator[tuple[Interval, float]]:
-    """Drops between two equal models, each with its upper end with unseen losses; none without labels."""
+def _equal_drops(cases: Sequence[GoldenCase], churn: float, runs: int) -> Iterator[SetDrop]:
+    """Drops between two equal models; none without labels."""
     import numpy as np
 
     labelled = [(case, label) for case in cases if (label := _label(case)) is not None]
@@ -84,7 +87,7 @@ def _equal_drops(cases: Sequence[GoldenCase], churn: float, runs: int) -> Iterat
             _counts(units, expected, np.where(side, other, expected), right=~side, labels=len(known))
             for side in wrong
         )
-        yield macro_f1_drop(now, before, CONFIDENCE)[:2]
+        yield macro_f1_drop(now, before, CONFIDENCE)
 
 
 def _label(case: GoldenCase) -> str | None:

@@ -30,6 +30,8 @@ class MetricComparison:
             A regression needs its upper end to be beyond the margin.
         high_unseen: The upper end that also allows for losses that no case shows; a pass needs it to be
             within the margin. None in records of earlier versions, and where it is the interval's own.
+        drop_of_others: Of a whole set's metric, the drop without the cluster that has most cases: a
+            regression needs it to be above 0, too. None without such a cluster.
         population: Whether the drop is about further cases like these (``sample``) or about exactly these
             ``cases``.
         other_question: The verdict for the other of these two questions, for a gated pass rate.
@@ -57,6 +59,7 @@ class MetricComparison:
     candidate: MetricSummary
     baseline: MetricSummary
     drop: Interval
+    drop_of_others: Interval | None = None
     p_value: float
     p_adjusted: float | None = None
     lost: tuple[str, ...] = ()
