@@ -31,6 +31,7 @@ from harness.types import (
     Run,
     Score,
     TextLoss,
+    set_of,
 )
 from harness.types.storage import DamagedFactsError, decode, encode, parse_json
 
@@ -219,13 +220,14 @@ def read_baseline(text: str, path: str) -> Baseline:
         raise DamagedBaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
 
 
-def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:
+def run_of(baseline: Baseline, cases: Sequence[GoldenCase], *, with_gone: bool = False) -> Run:
     """The accepted run as far as its file stores it, for unchanged cases.
 
     Args:
         baseline: The accepted run.
         cases: The current golden cases. A case that was changed since has no answers, so it is not paired and
             is reported as changed.
+        with_gone: Whether these are all cases of their sets, so that the baseline's others were taken out.
     """
     results = []
     for case in cases:
@@ -234,6 +236,11 @@ def run_of(baseline: Baseline, cases: Sequence[GoldenCase]) -> Run:
             # Other content has another hash: so a changed case is noticed.
             asked = case if kept.sha256 == case.content_sha256 else replace(case, messages=())
             results.append(_result(asked, kept))
+    now, names = {case.key for case in cases}, {case.set_name for case in cases if with_gone}
+    for key, kept in baseline.cases.items():
+        if key not in now and (name := set_of(key)) in names:
+            gone = GoldenCase(id=key.removeprefix(f"{name}/"), set_name=name, messages=())
+            results.append(_result(gone, kept))
     asked_alike = json.dumps(sorted((result.key, result.case.content_sha256) for result in results))
     return Run(
         # A separate run in the history: it has no answers' texts, and may be a part of the accepted one.

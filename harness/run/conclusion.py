@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from harness.baselines.file import run_of
 from harness.comparison.findings import failed_tests_findings, with_further
 from harness.comparison.gate import (
     Judgement,
@@ -250,11 +251,14 @@ def conclude_session(
         side: replace(run, looks=session.looks.get(side, ()))
         for side, run in session_runs(session, collected).items()
     }
-    stored = None if session.stored is None else against_itself(session.stored)
-    baseline = runs.get(BASELINE, stored)
+    cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
+    stored, accepted = session.stored, inputs.target.accepted
+    if accepted is not None and not any(run.lacks_cases for run in runs.values()):
+        # A case that was taken out of its set is told, as it is with a stored run.
+        stored = run_of(accepted, cases, with_gone=True)
+    baseline = runs.get(BASELINE, None if stored is None else against_itself(stored))
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
-    cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
     stability = noted_stability(inputs.noise, baseline.model, baseline.plan, cases)
     records = {}
     for candidate in inputs.candidates:

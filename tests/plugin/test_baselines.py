@@ -85,6 +85,20 @@ def test_cases_that_changed_since_are_listed_and_the_others_compared(project, wr
     assert record["comparison"]["metrics"][0]["n"] == 9
 
 
+def test_cases_that_were_taken_out_since_are_told(project, write_golden):
+    """Else a set without its lost cases would pass as if it had never had them. A selection takes none out."""
+    accept(project)
+    text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
+    selected = project.run("--gate-baseline=shipped", "-k", "peru or japan")
+    selected.stdout.no_fnmatch_line("*not compared*")
+    write_golden(project.pytester, "capitals", text.partition("  - id: cuba")[0])
+    result = project.run("--gate-baseline=shipped", "--gate-json=record.json")
+    result.stdout.fnmatch_lines(["* 2 cases are not compared: 2 only in the baseline"])
+    record = json.loads((project.pytester.path / "record.json").read_text())
+    assert record["comparison"]["unpaired"] == ["capitals/cuba", "capitals/iran"]
+    assert record["comparison"]["metrics"][0]["n"] == 8
+
+
 def test_the_run_of_a_commit_is_found(project):
     """commit:REV is the newest whole run of a commit, without uncommitted changes."""
 
