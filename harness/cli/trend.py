@@ -13,7 +13,8 @@ from harness.history.listing import RunFilter
 from harness.history.location import history_place
 from harness.history.store import History, open_history
 from harness.presentation.console import open_console
-from harness.studies.trend import Trend, trends_of, trends_of_accepted
+from harness.studies.trend import Trend, incomplete_sets, trends_of, trends_of_accepted
+from harness.types import GateRecord
 from harness.types.storage import to_json
 from tunegate.figures import figures_of
 from tunegate.printable import say
@@ -39,6 +40,7 @@ def trend(
     as_json: JsonOption = False,
 ) -> None:
     """Follow each gated metric through the runs, and say where one drifts or changed."""
+    incomplete: list[str] = []
     if accepted is not None:
         versions = [
             version
@@ -47,7 +49,7 @@ def trend(
         ]
         trends = trends_of_accepted(versions[-limit:])
     else:
-        trends = _of_stored(history, limit, model, passed=passed)
+        trends, incomplete = _of_stored(history, limit, model, passed=passed)
     if as_json:
         say(to_json(trends))
         return
@@ -62,14 +64,26 @@ def trend(
         for note in (found.start_note, found.note):
             if note:
                 console.print(f"{found.set_name} {found.metric} {note}\n", style="yellow")
+    for line in incomplete:
+        console.print(f"{line}: too many of its cases have no verdict")
 
 
-def _of_stored(history: str | None, limit: int, model: str | None, *, passed: bool) -> list[Trend]:
+def _of_stored(
+    history: str | None, limit: int, model: str | None, *, passed: bool
+) -> tuple[list[Trend], list[str]]:
+    """The trends, and the runs of which a set is left out."""
+    incomplete: list[str] = []
+
+    def noted(record: GateRecord) -> GateRecord:
+        if names := incomplete_sets(record.run):
+            incomplete.append(f"run {record.run.id} is left out of {', '.join(names)}")
+        return record
+
     with open_history(history_place(history), to_read=True) as stored:
         wanted = _newest_complete(
             stored, limit, RunFilter(model=model or "", verdict="pass" if passed else None)
         )
-        return trends_of(stored.load_record(run_id) for run_id in reversed(wanted))
+        return trends_of(noted(stored.load_record(run_id)) for run_id in reversed(wanted)), incomplete
 
 
 def _newest_complete(stored: History, limit: int, wanted: RunFilter) -> list[str]:

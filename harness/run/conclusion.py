@@ -36,7 +36,17 @@ from harness.provenance import describe_environment
 from harness.run.judging import against_itself
 from harness.run.session import Session
 from harness.run.workload import Answers
-from harness.types import CaseResult, Check, Environment, GateRecord, GoldenSet, MetricFacts, ModelRef, Run
+from harness.types import (
+    CaseResult,
+    Check,
+    Environment,
+    GateRecord,
+    GoldenCase,
+    GoldenSet,
+    MetricFacts,
+    ModelRef,
+    Run,
+)
 from harness.types.golden import ALPHA
 from harness.types.storage import DamagedFactsError, decode, encode_by_parts, write_whole
 
@@ -224,6 +234,15 @@ def _sets_with(golden_sets: Sequence[GoldenSet], results: Sequence[CaseResult]) 
 Resample: TypeAlias = Callable[[Collection[str]], ResampledAnswers]
 
 
+def _stored_baseline(session: Session, runs: Iterable[Run], cases: Sequence[GoldenCase]) -> Run | None:
+    """The stored run to compare with; None if there is none."""
+    stored, accepted = session.stored, session.inputs.target.accepted
+    if accepted is not None and not any(run.lacks_cases for run in runs):
+        # A case that was taken out of its set is told, as it is with a stored run.
+        stored = run_of(accepted, cases, with_gone=True)
+    return None if stored is None else against_itself(stored)
+
+
 def conclude_session(
     session: Session,
     *,
@@ -252,11 +271,7 @@ def conclude_session(
         for side, run in session_runs(session, collected).items()
     }
     cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
-    stored, accepted = session.stored, inputs.target.accepted
-    if accepted is not None and not any(run.lacks_cases for run in runs.values()):
-        # A case that was taken out of its set is told, as it is with a stored run.
-        stored = run_of(accepted, cases, with_gone=True)
-    baseline = runs.get(BASELINE, None if stored is None else against_itself(stored))
+    baseline = runs.get(BASELINE) or _stored_baseline(session, runs.values(), cases)
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
     stability = noted_stability(inputs.noise, baseline.model, baseline.plan, cases)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from harness.baselines.file import Baseline
-from harness.comparison.pairing import PASS_RATE, answers_of
+from harness.comparison.metric_drop import compare_metric
+from harness.comparison.missing_cases import beyond_limits
+from harness.comparison.pairing import PASS_RATE, answers_of, pair_runs, paired_metrics
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
@@ -163,8 +165,14 @@ def trends_of(records: Iterable[GateRecord]) -> list[Trend]:
     return trends_of_points(points_of(record) for record in records)
 
 
+def incomplete_sets(run: Run) -> list[str]:
+    """Sets of which more cases have no verdict than they tolerate: the others' mean is not the set's."""
+    return [each.name for each in run.golden_sets if beyond_limits(run, each)]
+
+
 def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
-    """The gated metrics of one record, by set and metric."""
+    """The gated metrics of one record's complete sets, by set and metric, over all its own cases."""
+    incomplete, own = incomplete_sets(record.run), _own_summaries(record)
     values = record.run.plan.chat_template_kwargs
     asked = (each.case.asked_with(values) for each in record.run.results)
     cases = _cases_of_sets((case.key, case.content_sha256) for case in asked)
@@ -173,13 +181,28 @@ def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
             run_id=record.run.id,
             started_at=record.run.started_at,
             model=record.run.model.label,
-            summary=row.candidate,
+            summary=own.get((row.set_name, row.metric), row.candidate),
             verdict=row.verdict,
             facts=_facts(record.run.metrics, row.metric, _deciding(record.run, row.set_name)),
             cases_sha256=cases[row.set_name],
         )
         for row in (() if record.comparison is None else record.comparison.metrics)
-        if row.margin is not None
+        if row.margin is not None and row.set_name not in incomplete
+    }
+
+
+def _own_summaries(record: GateRecord) -> dict[tuple[str, str], MetricSummary]:
+    """Gated metrics over a run's own cases, where a comparison has not all of a set's."""
+    if record.comparison is None:
+        return {}
+    partly = {each.set_name for each in record.comparison.counts if each.unpaired}
+    gated = {(row.set_name, row.metric) for row in record.comparison.metrics if row.margin is not None}
+    if not any(name in partly for name, _ in gated):
+        return {}
+    return {
+        (metric.set_name, metric.metric): compare_metric(metric, detectable=False).candidate
+        for metric in paired_metrics(pair_runs(record.run, record.run))
+        if metric.set_name in partly and (metric.set_name, metric.metric) in gated
     }
 
 

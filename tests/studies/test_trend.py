@@ -12,7 +12,7 @@ from harness.cli.trend import sparkline
 from harness.comparison.gate import run_gate
 from harness.history.store import open_history
 from harness.studies.trend import trends_of, trends_of_accepted
-from harness.types import GateRecord, GateSettings, MetricFacts, Score
+from harness.types import GateRecord, GateSettings, MetricFacts, Outcome, Score
 
 
 def record(make_run, make_result, number, passed, cases=100):
@@ -40,6 +40,40 @@ def test_a_drift_has_the_direction_of_most_pairs(make_run, make_result):
     passed = [50, 10, 20, 30, 40, 45, 46, 47, 48]
     (trend,) = trends_of(record(make_run, make_result, n + 1, each) for n, each in enumerate(passed))
     assert trend.note.startswith("drifts up (p=0.045)")
+
+
+def test_a_run_of_which_too_many_cases_errored_is_no_point(make_run, make_result, tmp_path):
+    """A run that answered one case, and passed it, was a point of 1.00."""
+    made = [record(make_run, make_result, n + 1, 90) for n in range(3)]
+    errored = dataclasses.replace(
+        made[2].run,
+        results=(
+            *made[2].run.results[:1],
+            *(make_result(f"set/{n}", Outcome.ERRORED) for n in range(1, 100)),
+        ),
+    )
+    comparison, verdict = run_gate(errored, made[2].baseline)
+    made[2] = dataclasses.replace(made[2], run=errored, comparison=comparison, verdict=verdict)
+    (trend,) = trends_of(made)
+    assert [point.run_id for point in trend.points] == [each.run.id for each in made[:2]]
+    with open_history(tmp_path / "history.sqlite") as history:
+        for each in made:
+            history.save(each)
+    told = CliRunner().invoke(app, ["runs", "trend", "--history", str(tmp_path / "history.sqlite")])
+    left_out = f"run {errored.id} is left out of set: too many of its cases have no verdict"
+    assert left_out in " ".join(told.output.split())
+
+
+def test_a_point_is_of_all_cases_that_its_run_answered(make_run, make_result):
+    """Of a run with changed cases, the gate compares the others alone: 0.90 was 1.00."""
+    made = record(make_run, make_result, 1, 90)
+    before = [make_result(f"set/{n}", prompt="Say yes." if n < 90 else "Say no.") for n in range(100)]
+    baseline = dataclasses.replace(make_run(before), id="base")
+    comparison, verdict = run_gate(made.run, baseline)
+    assert comparison.metrics[0].candidate.mean.estimate == 1.0
+    made = dataclasses.replace(made, baseline=baseline, comparison=comparison, verdict=verdict)
+    (point,) = trends_of([made])[0].points
+    assert (point.summary.n, point.summary.mean.estimate) == (100, 0.9)
 
 
 def test_partial_runs_take_no_complete_ones_place(make_run, make_result, tmp_path):
