@@ -1,6 +1,6 @@
 """This gate and others on cases in clusters, and on runs that may stop early: for docs/gate-evidence.md.
 
-    python benchmarks/gate_modes.py clusters --peers ~/.cache/tunegate-peers [--runs 200]
+    python benchmarks/gate_modes.py clusters --peers ~/.cache/tunegate-peers [--runs 200] [--only NAME]
     python benchmarks/gate_modes.py looks --peers ~/.cache/tunegate-peers [--runs 200]
 
 Both feed the same simulated runs to every gate, as gates.py does.
@@ -29,7 +29,13 @@ SHAPES = {
     "20 of 2, 10 of 5, 2 of 25": ([2] * 20 + [5] * 10 + [25] * 2, (0.5,)),
 }
 ALIKE = {1.0: "whole clusters", 0.5: "half", 0.0: "alone"}
-CHANGES = {"no change": 0.0, "−5 points": 0.05, "−20 points": 0.2, "half of a kind lost": 0.0}
+CHANGES = {
+    "no change": 0.0,
+    "−5 points": 0.05,
+    "−20 points": 0.2,
+    "half of a kind lost": 0.0,
+    "−5 points, clusters lost whole": 0.0,
+}
 # Cases of a set that may stop early.
 WATCHED = (
     "100 cases",
@@ -45,10 +51,16 @@ WATCHES = ("evalsig watch", "evalsig watch, rho 8")
 def cluster_moves(random: np.random.Generator, change: str, sizes: list[int], together: float) -> Moves:
     """Drops of one run: 5 % flip each way, and the change."""
     moves = clustered(random, len(sizes), 0.05 + CHANGES[change], 0.05, together, sizes)
-    if change != "half of a kind lost":
+    if change == "half of a kind lost":
+        # A fifth of the clusters is of that kind.
+        chances = np.full(len(sizes), 0.1)
+    elif change == "−5 points, clusters lost whole":
+        # Few large clusters hide it best.
+        largest = np.array(sizes) == max(sizes)
+        chances = largest * MARGIN * sum(sizes) / np.dot(largest, sizes)
+    else:
         return moves
-    # A fifth of the clusters is of that kind.
-    return np.where(np.repeat(random.random(len(sizes)) < 0.1, sizes), 1.0, moves)
+    return np.where(np.repeat(random.random(len(sizes)) < chances, sizes), 1.0, moves)
 
 
 def shown(verdicts: NDArray[np.int_]) -> str:
@@ -61,7 +73,7 @@ def sides(metrics: list[PairedMetric]) -> NDArray[np.float64]:
     return np.array([[each.baseline for each in metrics], [each.candidate for each in metrics]])
 
 
-def print_clusters(runs: int, peers: Path) -> None:
+def print_clusters(runs: int, peers: Path, only: str) -> None:
     """The table of clusters: one greedy answer a case."""
     found: dict[str, list[PairedMetric]] = {}
     arrays: dict[str, Any] = {}
@@ -71,6 +83,8 @@ def print_clusters(runs: int, peers: Path) -> None:
             for number, change in enumerate(CHANGES):
                 random = np.random.default_rng([place, int(100 * together), number])
                 name = f"{shape} | {ALIKE[together]} | {change}"
+                if only not in name:
+                    continue
                 found[name] = [
                     paired(cluster_moves(random, change, sizes, together), groups.tolist())
                     for _ in range(runs)
@@ -87,16 +101,18 @@ def print_clusters(runs: int, peers: Path) -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def print_looks(runs: int, peers: Path) -> None:
+def print_looks(runs: int, peers: Path, only: str) -> None:
     """The table of runs that may stop: five looks here, evalsig's test after every case."""
     kinds = kinds_of_sets(np.random.default_rng(20261127))
-    found = {
+    # All are drawn, so that a row alone has the same runs.
+    drawn = {
         f"{name} | {f'drop of {drop:g}' if drop else 'no change'}": [
             kinds[name](drop)[0] for _ in range(runs)
         ]
         for name in WATCHED
         for drop in (0.0, MARGIN, 0.2)
     }
+    found = {name: metrics for name, metrics in drawn.items() if only in name}
     arrays: dict[str, Any] = {}
     for name, metrics in found.items():
         before, now = sides(metrics)
@@ -123,6 +139,7 @@ def main() -> None:
     parser.add_argument("table", choices=tables)
     parser.add_argument("--peers", type=Path, required=True, help="environment of the other gates")
     parser.add_argument("--runs", type=int, default=200, help="simulated runs a figure")
+    parser.add_argument("--only", default="", help="the rows with this in their names")
     chosen = parser.parse_args()
     # The figures beside a verdict take most of the time, and decide nothing.
     module = "harness.comparison.metric_verdicts"
@@ -131,7 +148,7 @@ def main() -> None:
         mock.patch(f"{module}.smallest_detectable_of_clusters", return_value=None),
         mock.patch(f"{module}.cases_to_settle", return_value=None),
     ):
-        tables[chosen.table](chosen.runs, chosen.peers)
+        tables[chosen.table](chosen.runs, chosen.peers, chosen.only)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,43 @@ class _Estimate:
         return third / self.variance**1.5 if self.variance > 0 else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Sums over items: their number, and of labels, judged values, products of both and judged squares."""
+
+    count: int = 0
+    labels: float = 0.0
+    judged: float = 0.0
+    products: float = 0.0
+    squares: float = 0.0
+
+    @staticmethod
+    def of(judged: Sequence[float], labels: Sequence[float] = ()) -> "_Sums":
+        """The sums over judged values, and their labels where there are any."""
+        return _Sums(
+            len(judged),
+            math.fsum(labels),
+            math.fsum(judged),
+            math.fsum(label * own for label, own in zip(labels, judged, strict=False)),
+            math.fsum(own * own for own in judged),
+        )
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return self._joined(other, 1)
+
+    def __sub__(self, other: "_Sums") -> "_Sums":
+        return self._joined(other, -1)
+
+    def _joined(self, other: "_Sums", sign: int) -> "_Sums":
+        return _Sums(
+            self.count + sign * other.count,
+            self.labels + sign * other.labels,
+            self.judged + sign * other.judged,
+            self.products + sign * other.products,
+            self.squares + sign * other.squares,
+        )
+
+
 def prediction_powered_mean(
     items: PartlyLabelledItems,
     confidence: float = CONFIDENCE,
@@ -72,9 +109,11 @@ def prediction_powered_mean(
     al. (2023), Prediction-powered inference, Science 382; the judge's weight is its usefulness, as in
     Angelopoulos, A., Duchi, J. and Zrnic, T. (2023), PPI++ (arXiv:2311.01453): a useless one gets no weight.
     With few labels Student's t is used. The variance is that of the clusters' sums, so a cluster may be
-    labelled in part. If no label differs from the judge's value, the interval is at least as wide as the
-    share of errors that so few labels may miss (the rule of three). Labels of yes or no get a score interval:
-    near either end of the scale the error of a mean is neither symmetric nor well known from few labels.
+    labelled in part. The weight is learned from the same labels: the jackknife counts what each of them
+    changes in it. If no label differs from the judge's value, the interval is at least as wide as the share
+    of errors that so few labels may miss (the rule of three). Labels of yes or no get a score interval: near
+    either end of the scale the error of a mean is neither symmetric nor well known from few labels; there
+    half an error more stands for that of the weight, too.
     A judge that errs in one direction makes the error skewed at any rate: the interval is then longer on the
     side of what few labels may have missed (docs/decisions/0011-judges-that-err-one-way.md).
 
@@ -210,21 +249,27 @@ def _estimate(items: PartlyLabelledItems, confidence: float, span: float) -> _Es
         raise ValueError("at least two labelled items are needed, in different clusters")
     # Items in one cluster have no spread that shows the error of their mean: they are not used.
     others = items.judged_only if len(set(of_others)) > 1 else ()
-    weight = _weight(items.labels, items.judged, others)
-    corrections = [label - weight * own for label, own in zip(items.labels, items.judged, strict=True)]
-    influence = _influence(corrections, of_labelled)
-    value = _mean(corrections)
+    of_clusters, mean_judged = _labelled_sums(items, of_labelled), _mean(items.judged)
+    whole = sum(of_clusters.values(), start=_Sums())
+    further = _Sums.of([own - mean_judged for own in others])
+    weight = _weight(whole, further)
+    value = _mean(items.labels) + _corrected(whole, further)
+    values = sorted(set(items.labels))
+    is_rate = len(values) == 2 and values[1] - values[0] == span
+    if is_rate:
+        # Half an error, added below, stands for the weight's own.
+        corrections = [label - weight * own for label, own in zip(items.labels, items.judged, strict=True)]
+        influence = _influence(corrections, of_labelled)
+    else:
+        influence = _jackknife(of_clusters, whole, further)
     if weight > 0:
-        value += weight * _mean(items.judged_only)
         for cluster, share in _influence(items.judged_only, of_others).items():
             influence[cluster] = influence.get(cluster, 0.0) + weight * share
     errors = [label - own for label, own in zip(items.labels, items.judged, strict=True)]
     unseen = 0.0
-    if _spread(errors if weight > 0 else corrections) <= _NO_SPREAD:
+    if _spread(errors if weight > 0 else items.labels) <= _NO_SPREAD:
         effective = group(errors, of_labelled).effective
         unseen = unseen_share(effective, (1 - confidence) / 2) * (span if math.isfinite(span) else 1.0)
-    values = sorted(set(items.labels))
-    is_rate = len(values) == 2 and values[1] - values[0] == span
     return _Estimate(
         value=value,
         influence=influence,
@@ -249,20 +294,42 @@ def _influence(values: Sequence[float], clusters: Sequence[str | int]) -> dict[s
     return {cluster: scale * share for cluster, share in shares.items()}
 
 
-def _weight(labels: Sequence[float], judged: Sequence[float], judged_only: Sequence[float]) -> float:
+def _jackknife(
+    of_clusters: Mapping[str | int, "_Sums"], whole: "_Sums", others: "_Sums"
+) -> dict[str | int, float]:
+    """As :func:`_influence`, by what the mean would be without each cluster's labels, its weight included."""
+    without = {cluster: _corrected(whole - own, others) for cluster, own in of_clusters.items()}
+    middle = _mean(list(without.values()))
+    scale = math.sqrt((len(without) - 1) / len(without))
+    return {cluster: scale * (middle - value) for cluster, value in without.items()}
+
+
+def _labelled_sums(items: PartlyLabelledItems, clusters: Sequence[str | int]) -> dict[str | int, "_Sums"]:
+    """Each cluster's sums over its labelled items, about the means of all."""
+    mean_label, mean_judged = _mean(items.labels), _mean(items.judged)
+    found: dict[str | int, _Sums] = {}
+    for label, own, cluster in zip(items.labels, items.judged, clusters, strict=True):
+        found[cluster] = found.get(cluster, _Sums()) + _Sums.of([own - mean_judged], [label - mean_label])
+    return found
+
+
+def _weight(labelled: "_Sums", others: "_Sums") -> float:
     """The judge's weight, from 0 to 1: that of least variance for independent items, otherwise near it."""
-    if not judged_only:
+    if not others.count or labelled.count < 2:
         return 0.0
-    n, mean_label, mean_judged = len(labels), _mean(labels), _mean(judged)
-    shared = math.fsum(
-        (label - mean_label) * (own - mean_judged) for label, own in zip(labels, judged, strict=True)
-    ) / (n - 1)
-    both = [*judged, *judged_only]
-    mean = _mean(both)
-    spread = math.fsum((value - mean) ** 2 for value in both) / (len(both) - 1)
+    n, both = labelled.count, labelled + others
+    shared = (labelled.products - labelled.labels * labelled.judged / n) / (n - 1)
+    spread = (both.squares - both.judged**2 / both.count) / (both.count - 1)
     if spread <= _NO_SPREAD:
         return 0.0
-    return min(max(shared / ((1 + n / len(judged_only)) * spread), 0.0), 1.0)
+    return min(max(shared / ((1 + n / others.count) * spread), 0.0), 1.0)
+
+
+def _corrected(labelled: "_Sums", others: "_Sums") -> float:
+    """The corrected mean of these labels."""
+    weight = _weight(labelled, others)
+    value = (labelled.labels - weight * labelled.judged) / labelled.count
+    return value + weight * others.judged / others.count if weight > 0 else value
 
 
 def _mean(values: Sequence[float]) -> float:
