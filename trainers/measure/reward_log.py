@@ -7,6 +7,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trainers.config import RunConfig
 from trainers.measure.samples import read_samples
 from trainers.run.training_run import TrainingRun
+from tunegate.figures import figure_of
 
 _SHOWN = 60
 
@@ -31,17 +32,18 @@ class RewardLog(TrainerCallback):
         if not logs or "reward" not in logs or not (state.global_step == 1 or state.global_step % tenth == 0):
             return
         parts = ", ".join(
-            f"{name.removeprefix('rewards/')} {value:.3f}"
+            f"{name.removeprefix('rewards/')} {figure_of(value, 3)}"
             for name, value in logs.items()
             if name.startswith("rewards/") and name.count("/") == 1
         )
         kl = f"  kl {logs['kl']:.4f}" if logs.get("kl") is not None else ""
-        self._run.console.print(f"  reward  {logs['reward']:.3f} ({parts}){kl}")
+        self._run.console.print(f"  reward  {figure_of(logs['reward'], 3)} ({parts}){kl}")
         here = [sample for sample in read_samples(self._run.work) if sample.step == state.global_step]
         if here:
             best = max(here, key=lambda sample: sample.reward)
             self._run.console.print(
-                f"  sample  {_short(best.prompt)} → {_short(best.answer)}  {best.reward:.3f}", markup=False
+                f"  sample  {_short(best.prompt)} → {_short(best.answer)}  {figure_of(best.reward, 3)}",
+                markup=False,
             )
 
 

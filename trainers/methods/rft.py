@@ -55,6 +55,7 @@ from trainers.shared.result import finish
 from trainers.shared.reward_notes import report_rewards, reward_notes, samples_of
 from trainers.shared.rollouts import require_generation
 from trainers.shared.vllm_rollouts import answer_source
+from tunegate.figures import figure_of
 
 Ask: TypeAlias = Callable[[Sequence[GenerationRequest]], list[SampledAnswer]]
 
@@ -225,15 +226,16 @@ def _best_answers(
     scored = score_answers(rewards, asked)
     add_samples(run.work, samples_of(number, asked, scored.totals, scored.parts))
     chosen = best([answer.text for answer in answers], scored.totals, config.num_generations, config)
-    mean, sampled = sum(scored.totals) / len(scored.totals), len(answers)
+    sampled, highest = len(answers), max(scored.totals)
+    mean, most = (figure_of(each, 3) for each in (sum(scored.totals) / len(scored.totals), highest))
     run.console.print(
-        f"round {number}/{config.rounds}  reward {mean:.3f} (n={sampled}), best {max(scored.totals):.3f}; "
+        f"round {number}/{config.rounds}  reward {mean} (n={sampled}), best {most}; "
         f"{len(chosen)} answers to learn"
     )
     if not chosen:
         raise SettingsError(
             f"threshold: no answer of round {number} reaches {config.threshold:g} "
-            f"(best: {max(scored.totals):.3g}); "
+            f"(best: {highest:.3g}); "
             "lower it, sample more (num_generations), or start from an adapter that does better"
         )
     # The whole text is learnt: an answer without its reasoning would teach not to reason.

@@ -9,6 +9,7 @@ from harness.statistics.paired_binary import holm
 from trainers.multitask.config import MultitaskConfig
 from trainers.multitask.data import TaskData
 from trainers.multitask.evaluate import compared, measured
+from tunegate.figures import figures_of
 
 LEVEL = 0.05
 
@@ -105,7 +106,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         str(row["n"]),
         _interval(row["alone"]),
         _interval(row["together"]),
-        f"{change:+.3f} [{low:+.3f}, {high:+.3f}]",
+        "{} [{}, {}]".format(*figures_of((change, low, high), 3, sign="+", size=1.0)),
         f"{row['p_adjusted']:.3f}",
         row["finding"],
     )

@@ -12,6 +12,7 @@ from trainers.measure.samples import Sample, by_group, first_and_last
 from trainers.rewards.definition import Reward
 from trainers.rewards.score import RewardBatch
 from trainers.run.training_run import TrainingRun
+from tunegate.figures import both_of, figures_of
 
 
 def samples_of(
@@ -78,10 +79,12 @@ def report_rewards(run: TrainingRun[RunConfig], noted: TrainingManifest) -> None
     change: Any = None if noted.rewards is None else noted.rewards.change
     if change is not None:
         before, after, by = change["before"], change["after"], change["change"]
+        then, now = both_of(before["estimate"], after["estimate"], 3)
+        size = max(abs(before["estimate"]), abs(after["estimate"]))
+        ends = figures_of((by["estimate"], by["low"], by["high"]), 3, sign="+", size=size)
         run.console.print(
-            f"reward    {before['estimate']:.3f} in the first fifth of the steps (n={change['n_before']}), "
-            f"{after['estimate']:.3f} in the last (n={change['n_after']}): "
-            f"{by['estimate']:+.3f} [{by['low']:+.3f}, {by['high']:+.3f}]"
+            f"reward    {then} in the first fifth of the steps (n={change['n_before']}), "
+            f"{now} in the last (n={change['n_after']}): {ends[0]} [{ends[1]}, {ends[2]}]"
         )
     for line in () if noted.canaries is None else noted.canaries.summary:
         run.console.print(f"canary    {line}")

@@ -1,9 +1,14 @@
 """What the manifest says of rewards: each step's mean with n, the change, and the divergence where it was computed."""
 
+import io
+from types import SimpleNamespace
+
+from rich.console import Console
+
 from harness.types.storage import plain
 from trainers.measure.samples import Sample
 from trainers.rewards.definition import Reward
-from trainers.shared.reward_notes import reward_notes
+from trainers.shared.reward_notes import report_rewards, reward_notes
 
 
 def samples(rewards_by_step):
@@ -52,3 +57,15 @@ def test_files_that_rewards_read_are_noted_by_reward():
 def test_without_samples_there_is_nothing_to_note():
     noted = reward_notes([], [])
     assert (noted.rewards.steps, noted.rewards.change, noted.canaries.summary) == ((), None, ())
+
+
+def test_the_change_of_small_rewards_is_told():
+    """Rewards of a few millionths rose from 0.000 to 0.000."""
+    noted = reward_notes(samples([[1e-6, 2e-6]] * 5 + [[4e-6, 5e-6]] * 5), [])
+    shown = io.StringIO()
+    report_rewards(SimpleNamespace(console=Console(file=shown, width=300)), noted)
+    said = shown.getvalue()
+    assert said.startswith(
+        "reward    1.5e-06 in the first fifth of the steps (n=4), 4.5e-06 in the last (n=4): "
+    )
+    assert "+3e-06 [+2" in said
