@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from harness.prompts.rendering import RenderedPrompt
 from harness.registry import EngineKind
@@ -63,6 +63,9 @@ BUILTIN_ENGINES: dict[str, EngineKind] = {
 
 # Called with an answer's index among the requests and its text so far.
 OnText: TypeAlias = Callable[[int, str], None]
+# Called with answers by index while others of their batch go on, each with its share of the time so far; all
+# come again with their batch.
+OnEarly: TypeAlias = Callable[[Mapping[int, Any]], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,13 @@ class Engine(Protocol):
 
     def largest_logit_change(self, side: str) -> float:
         """Largest absolute change of the base's logits by a side's adapter."""
+
+
+@runtime_checkable
+class EarlyEngine(Protocol):
+    """An engine that gives answers before their batch ends."""
+
+    on_early: OnEarly | None
 
 
 class StreamingEngine(Engine, Protocol):

@@ -284,16 +284,16 @@ class StreamRow:
         return have + min(self.limit - self.written, max(usual, self.written / 2))
 
 
-def read_together(rows: Iterable[StreamRow], most: int) -> int:
+def read_together(lengths: Iterable[int], most: float) -> int:
     """How many of the first rows are read at a time: one at least.
 
     Args:
-        rows: The rows, in the order of their turn.
+        lengths: Tokens of each row, in the order of their turn.
         most: Most tokens, padding included.
     """
     longest = number = 0
-    for number, row in enumerate(rows, 1):
-        longest = max(longest, len(row.tokens) - row.shared)
+    for number, length in enumerate(lengths, 1):
+        longest = max(longest, length)
         if number > 1 and number * longest > most:
             return number - 1
     return number

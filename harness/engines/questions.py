@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -203,10 +203,12 @@ def with_shared(asked: Sequence[Question]) -> list[Question]:
     return found
 
 
-# A worker gets no fewer rows at a time: reading the weights for few takes as long as for many.
-_SMALLEST_PART = 8
+# A worker gets no fewer rows: reading the weights for few takes as long as for many.
+SMALLEST_PART = 8
 # A part is stored as a whole: it has so many times the rows that are under way at a time, if those are few.
 _FILLS, _MANY_ROWS = 4, 512
+# Answers that have ended are told so often.
+_TOLD_EVERY_S = 5.0
 # Rows with the same first tokens are together as far as they are this fraction of a part.
 _TOGETHER = 1 / 8
 
@@ -231,11 +233,9 @@ def parts_of(batch: list[int], asked: Sequence[Question], budget: int, workers: 
     under_way = max(1, budget // max(len(asked[row].tokens) + limit for row, limit in limits.items()))
     most = max(under_way, min(_FILLS * under_way, _MANY_ROWS))
     number = workers * -(-len(batch) // (workers * most))
-    parts: list[list[int]] = [[] for _ in range(min(number, -(-len(batch) // _SMALLEST_PART)))]
+    parts: list[list[int]] = [[] for _ in range(min(number, -(-len(batch) // SMALLEST_PART)))]
     groups: dict[tuple[int, ...], list[int]] = {}
-    for row in sorted(
-        batch, key=lambda row: (asked[row].request.settings.token_limit, len(asked[row].tokens)), reverse=True
-    ):
+    for row in sorted(batch, key=lambda row: (limits[row], len(asked[row].tokens)), reverse=True):
         groups.setdefault(tuple(asked[row].tokens[: asked[row].shared]), []).append(row)
     held = max(1, int(len(batch) / len(parts) * _TOGETHER))
     pieces = [
@@ -257,11 +257,13 @@ class StreamSettings:
 
     Attributes:
         budget: Most rows times tokens of the longest one.
+        tell: Called with answers that have ended, by place, every few seconds while others go on.
         kept: Keys and values of first tokens, kept for the questions to come, by the sides' group: another
             model, or an adapter with other virtual tokens, reads the same tokens differently.
     """
 
     budget: float = math.inf
+    tell: Callable[[Mapping[int, Completion]], object] | None = None
     kept: dict[str, dict[Any, Any]] = field(default_factory=dict)
 
 
@@ -327,10 +329,11 @@ def write_answers(
     else:
         rows = [question.row(lambda: time.perf_counter() / len(questions)) for question in questions]
         reasons = _decode_together(questions, rows, on_tokens)
-    return [
-        WrittenAnswer(row.watch.tokens, reason, row.watch.end, getattr(row.watch, "seconds", None))
-        for row, reason in zip(rows, reasons, strict=True)
-    ]
+    return [_written(row, reason) for row, reason in zip(rows, reasons, strict=True)]
+
+
+def _written(row: Row, reason: Ending) -> WrittenAnswer:
+    return WrittenAnswer(row.watch.tokens, reason, row.watch.end, getattr(row.watch, "seconds", None))
 
 
 def _decode_refilled(
@@ -341,10 +344,18 @@ def _decode_refilled(
 
     side, adapters = questions[0].side, [question.side.adapter for question in questions]
     found: dict[int, tuple[Row, Ending]] = {}
+    untold, began = dict(found), (told_at := time.perf_counter())
 
     def on_ended(row: StreamRow, reason: Ending) -> None:
+        nonlocal told_at
         assert row.row is not None
-        found[row.index] = row.row, reason
+        found[row.index] = untold[row.index] = row.row, reason
+        if settings.tell and (now := time.perf_counter()) - told_at > _TOLD_EVERY_S:
+            ended = {place: _finished(questions[place], _written(*one)) for place, one in untold.items()}
+            share_s, told_at = (now - began) / len(found), now
+            found_early = {place: one for place, one in ended.items() if isinstance(one, Completion)}
+            settings.tell({place: replace(one, latency_s=share_s) for place, one in found_early.items()})
+            untold.clear()
 
     if side.group not in settings.kept:
         settings.kept.clear()  # one group's questions come after another's

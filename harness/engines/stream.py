@@ -8,6 +8,7 @@ show whether a model's answers stay. Imports torch: load it where a model runs.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 import warnings
 from collections import deque
@@ -22,13 +23,11 @@ from harness.engines.library_faults import is_out_of_memory
 from harness.errors import first_line
 
 # Rows are added together when they are this fraction of those under way: reading few costs as much as many.
-_TOGETHER = 1 / 8
-# Columns that are free after the memory was arranged anew.
-_SPARE_COLUMNS = 64
+_TOGETHER, _SPARE_COLUMNS = 1 / 8, 64
 # Most first tokens that are kept for the rows to come; and most that a processor reads at a time.
 _KEPT_TOKENS, _READ_TOKENS = 4096, 4096
 
-# Keys and values of one row in each layer, (1, heads, tokens, head size).
+# Keys and values of a row in each layer, (1, heads, tokens, head size).
 _Past: TypeAlias = "list[tuple[torch.Tensor, torch.Tensor]]"
 
 
@@ -84,7 +83,7 @@ class _Store:
         end, mask = max(self.span, columns), self._mask
         if mask is not None and mask.shape[0] >= rows and self.end >= end and mask.shape[1] > self.end:
             return
-        shape = (max(rows, 0 if mask is None else mask.shape[0]), end + _SPARE_COLUMNS)
+        shape = (rows, end + _SPARE_COLUMNS)  # no more rows: few long ones stay of many
         held, to = slice(self.end - self.span, self.end), slice(end - self.span, end)
         self._mask = torch.zeros(shape, dtype=torch.long, device=like[0][0].device)
         if mask is not None:
@@ -166,7 +165,8 @@ class Stream:
         self._next: list[int] = []
         self._waiting: deque[StreamRow] = deque()
         self._expected, self._ended = float(EXPECTED_TOKENS), 0
-        self._share_s, self._tried = 0.0, 1
+        self._share_s, self._tried, self._sharing = 0.0, 1, 1
+        self._read_most = _READ_TOKENS if self._device.type == "cpu" else math.inf
 
     def add(self, rows: Sequence[StreamRow]) -> None:
         """Let rows wait for their turn, in this order."""
@@ -180,15 +180,16 @@ class Stream:
         """Write the answers of all rows that were added.
 
         Args:
-            on_ended: Called with each row whose answer has ended, and why.
+            on_ended: Called with a row whose answer has ended, and why.
             on_tokens: Called with each row's index and its tokens so far, after each token.
         """
         self._on_ended, self._on_tokens = on_ended, on_tokens
         while self._waiting or self._live:
-            reason = None
+            reason, fills = None, False
             try:
-                while entering := self._entering():
+                while entering := self._entering(fills):
                     self._enter(entering)
+                    fills = True
                 if self._live:
                     self._tried = len(self._live)
                     self._step()
@@ -199,8 +200,8 @@ class Stream:
             if reason is not None:  # here the tensors that the error held are free
                 self._take_less(reason)
 
-    def _entering(self) -> list[StreamRow]:
-        """The next rows, removed from the queue, if they are enough to be read together."""
+    def _entering(self, fills: bool) -> list[StreamRow]:
+        """The next rows, removed from the queue, if they are enough, or go on to fill what is free."""
         longest = max((row.columns_expected(self._expected) for row in self._live), default=0.0)
         entering = 0
         for row in self._waiting:
@@ -208,11 +209,11 @@ class Stream:
             if (len(self._live) + entering + 1) * longest > self._budget and (self._live or entering):
                 break
             entering += 1
-        if entering < min(len(self._waiting), _TOGETHER * len(self._live)):
+        if not fills and entering < min(len(self._waiting), _TOGETHER * len(self._live)):
             return []
-        if self._device.type == "cpu":
-            entering = read_together(itertools.islice(self._waiting, entering), _READ_TOKENS)
-        return [self._waiting.popleft() for _ in range(entering)]
+        self._sharing = len(self._live) + entering
+        lengths = (len(row.tokens) - row.shared for row in itertools.islice(self._waiting, entering))
+        return [self._waiting.popleft() for _ in range(read_together(lengths, self._read_most))]
 
     def _enter(self, rows: list[StreamRow]) -> None:
         """Read prompts, choose each one's next token, and add those that go on to the rows under way."""
@@ -252,13 +253,13 @@ class Stream:
             for key in [key for key in self._kept if key not in wanted and key[1]]:
                 del self._kept[key]
         missing = [key for key in wanted if key not in self._kept]
-        if not missing:
-            return
-        adapters = [adapter for adapter, _ in missing]
-        pasts = [self._kept.get((adapter, ())) for adapter in adapters]
-        _, own = self._read([tokens for _, tokens in missing], pasts, adapters)
-        for place, key in enumerate(missing):
-            self._kept[key] = [(keys.clone(), values.clone()) for keys, values in own(place)]
+        while missing:
+            number = read_together((len(tokens) for _, tokens in missing), self._read_most)
+            now, missing = missing[:number], missing[number:]
+            pasts = [self._kept.get((adapter, ())) for adapter, _ in now]
+            _, own = self._read([tokens for _, tokens in now], pasts, [adapter for adapter, _ in now])
+            for place, key in enumerate(now):
+                self._kept[key] = [(keys.clone(), values.clone()) for keys, values in own(place)]
 
     def _past(self, row: StreamRow, count: int) -> _Past | None:
         """A row's virtual tokens and first ``count`` ones, which were read before; None if nothing was."""
@@ -307,7 +308,7 @@ class Stream:
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1, :]  # (rows, vocabulary)
-        self._share_s += (time.perf_counter() - began) / self._tried
+        self._share_s += (time.perf_counter() - began) / self._sharing
 
         def own(place: int) -> _Past:
             first, count = width - before[place], len(tokens[place])

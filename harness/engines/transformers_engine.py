@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.base import GenerationRequest, LossRequest, OnText
+from harness.engines.base import GenerationRequest, LossRequest, OnEarly, OnText
 from harness.engines.constrained import following_schema
 from harness.engines.decode import pack_batches
 from harness.engines.library_faults import Batches, answer_or_split
@@ -66,10 +66,10 @@ class TransformersEngine:
     Attributes:
         plan: How it computes, with each side's placement.
         sides: The loaded sides by name.
-        parts: In so many parts each worker is given its answers, where something waits for them.
+        on_early: Called with answers that have ended while others of their batch go on.
     """
 
-    parts = 1
+    on_early: OnEarly | None = None
 
     def __init__(self, loaded: LoadedSides, plan: ExecutionPlan) -> None:
         """Answer with sides that are in memory.
@@ -125,15 +125,18 @@ class TransformersEngine:
                 self.plan.batch_tokens,
                 refilled=True,
             )
-            for part in parts_of(batch, asked, self.plan.batch_tokens, self.parts * workers)
+            for part in parts_of(batch, asked, self.plan.batch_tokens, workers)
         ]
-        stream = StreamSettings(budget=self.plan.batch_tokens)
+        kept: dict[str, dict[Any, Any]] = {}
 
         def answer(batch: Sequence[int]) -> dict[int, Completion | LateAnswer]:
-            started = time.perf_counter()
-            answered = answer_questions(
-                [asked[index] for index in batch], on_text and _renumbered(on_text, batch), stream
-            )
+            def tell(found: Mapping[int, Completion]) -> None:
+                with suppress(Exception):  # it comes again when the batch ends, outside of the model
+                    (self.on_early or len)({batch[place]: one for place, one in found.items()})
+
+            stream = StreamSettings(budget=self.plan.batch_tokens, tell=self.on_early and tell, kept=kept)
+            started, questions = time.perf_counter(), [asked[index] for index in batch]
+            answered = answer_questions(questions, on_text and _renumbered(on_text, batch), stream)
             # A batch is measured as a whole: its answers are one measurement, which comparisons know by this.
             latency_s = (time.perf_counter() - started) / len(batch)
             return {
@@ -394,5 +397,4 @@ def late_answers_apart(
 
 
 def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:
-    """As ``on_text``, for indices in a batch instead of indices among all requests."""
     return lambda place, text: on_text(batch[place], text)

@@ -146,6 +146,10 @@ def model_config(reference: str) -> Mapping[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
+# Of a number, where it isn't two.
+_BYTES = {"float32": 4, "float64": 8}
+
+
 def token_bytes(config: Mapping[str, Any], dtype: str) -> int:
     """Bytes of a token's keys and values in all layers; 0 if unknown.
 
@@ -158,9 +162,8 @@ def token_bytes(config: Mapping[str, Any], dtype: str) -> int:
     heads = _number(text, "num_attention_heads", "n_head", "n_heads", "num_heads")
     width = _number(text, "hidden_size", "n_embd", "d_model")
     size = _number(text, "head_dim") or (width // heads if heads else 0)
-    return (
-        2 * layers * (_number(text, "num_key_value_heads") or heads) * size * (4 if dtype == "float32" else 2)
-    )
+    numbers = 2 * layers * (_number(text, "num_key_value_heads") or heads) * size
+    return numbers * _BYTES.get(dtype, 2)
 
 
 def _number(config: Mapping[str, Any], *names: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from harness.engines.base import SERVED, Engine
+from harness.engines.base import SERVED, EarlyEngine, Engine
 from harness.engines.open import check_alive, open_sides
 from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
@@ -263,14 +263,18 @@ def compute_missing(
     workload, texts = answers.workload, answers.workload.texts
     groups, text_places = _asked_once(answers), answers.missing_texts
 
-    def keep_completions(batch: Mapping[int, Completion]) -> None:
+    def keep(batch: Mapping[int, Completion]) -> None:
         finished = {place: completion for index, completion in batch.items() for place in groups[index]}
+        new = {place: one for place, one in finished.items() if place not in answers.completions}
+        store_completions(answers, finished, cache)
+        _hand_over(workload, new, on_answers)
+        on_progress("answering", len(answers.completions), len(workload.answers))
+
+    def keep_completions(batch: Mapping[int, Completion]) -> None:
         if LISTENERS:
             asked = {groups[index][0]: completion for index, completion in batch.items()}
             _tell(workload, asked, engine.plan.engine)
-        store_completions(answers, finished, cache)
-        _hand_over(workload, finished, on_answers)
-        on_progress("answering", len(answers.completions), len(workload.answers))
+        keep(batch)
 
     def keep_losses(batch: Mapping[int, TextLoss]) -> None:
         store_losses(answers, {text_places[index]: loss for index, loss in batch.items()}, cache)
@@ -278,6 +282,8 @@ def compute_missing(
 
     on_progress("answering", len(answers.completions), len(workload.answers))
     if groups:
+        if isinstance(engine, EarlyEngine):
+            engine.on_early = keep
         try:
             engine.generate([workload.answers[first] for first, *_ in groups], keep_completions)
         except CasesFailedError as error:

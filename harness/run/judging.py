@@ -323,10 +323,6 @@ def lending(judging: Judging, open_engine: OpenEngine) -> OpenEngine:
     return open_engine if judging.dealer is None else judging.dealer.lending(open_engine)
 
 
-# A processor answers in so many parts where a judge waits for them: large ones would leave it idle at first.
-_PARTS = 3
-
-
 def preparing(open_engine: OpenEngine, judging: Judging, cases: Sequence[GoldenCase]) -> OpenEngine:
     """Opens the models, then imports what judging needs in another thread, while they answer.
 
@@ -350,8 +346,6 @@ def preparing(open_engine: OpenEngine, judging: Judging, cases: Sequence[GoldenC
 
     def opened(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
         engine = open_engine(sides, plan)
-        if plan.device == "cpu" and hasattr(engine, "parts"):
-            engine.parts = _PARTS
         threading.Thread(target=prepare, name="judging", daemon=True).start()
         return engine
 

@@ -11,7 +11,7 @@ from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
 from harness.run.judging import lending
 from harness.run.scoring import Judging
-from harness.run.session import Session, score_sides, session_opener
+from harness.run.session import Session, score_sides, session_opener, session_plan
 from harness.statistics.paired_binary import Trials
 from harness.types import GoldenCase, GoldenSet, Stability
 
@@ -48,7 +48,7 @@ def resample(
     cases = _reseeded_cases(session.golden_sets, keys, times)
     answers = answer_cases(
         session.inputs.sides,
-        session.inputs.plan,
+        session_plan(session.inputs, session.golden_sets),
         cases,
         cache,
         lambda stage, done, total: on_progress(f"confirming: {stage}", done, total),

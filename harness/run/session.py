@@ -88,7 +88,7 @@ def run_session(
         limits[BASE] = _probe_keys(golden_sets)
     answers = answer_cases(
         sides,
-        _plan_of(inputs, golden_sets),
+        session_plan(inputs, golden_sets),
         asked,
         cache,
         on_progress,
@@ -109,8 +109,13 @@ def run_session(
     )
 
 
-def _plan_of(inputs: Inputs, golden_sets: Sequence[GoldenSet]) -> ExecutionPlan:
-    """The plan; where a time is gated, each side answers in batches of its own, and in more of them."""
+def session_plan(inputs: Inputs, golden_sets: Sequence[GoldenSet]) -> ExecutionPlan:
+    """The plan; where a time is gated, each side answers in batches of its own, and in more of them.
+
+    Args:
+        inputs: The checked inputs.
+        golden_sets: The sets.
+    """
     plan = inputs.plan
     if not gates_time(golden_sets):
         return plan

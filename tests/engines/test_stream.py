@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from harness.engines import questions as questions_of
 from harness.engines import stream
 from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest
 from harness.engines.decode import has_windows, shared_lengths
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
 from harness.engines.questions import parts_of
-from harness.engines.stream import Stream
+from harness.engines.stream import Stream, _Store
 from harness.types import GenerationSettings, Message
 
 FIRST = "w1 w2 w3 w4 w5 w6 w7 w8 w9 the cat sat on the mat and the cat is one of two"
@@ -136,8 +137,6 @@ def test_where_memory_runs_out_half_as_many_go_on(opened, asked, alone, monkeypa
 @pytest.mark.parametrize("place", ["reserve", "put", "choose_tokens"])
 def test_memory_that_is_half_written_is_read_again(opened, asked, alone, monkeypatch, place, at):
     """It may run out while columns move, while rows are added, or after a step's forward pass."""
-    from harness.engines import stream
-
     engine = opened(400)  # its test prompts have their memory
     owner, calls = (stream if place == "choose_tokens" else stream._Store), itertools.count()
     real = getattr(owner, place)
@@ -315,12 +314,43 @@ def test_workers_get_parts_of_one_size(opened, asked):
     assert sorted(len(part) for part in parts_of(every, questions, 250, 1)) == [10, 10, 10]
 
 
-def test_where_something_waits_for_answers_they_come_in_more_parts(monkeypatch, opened, asked):
-    engine, found = opened(4096), []
-    engine.generate(asked, found.append)
-    monkeypatch.setattr(engine, "parts", 3)
-    engine.generate(asked, found.append)
-    assert [len(batch) for batch in found] == [30, 10, 10, 10]
+def test_answers_that_have_ended_are_told_while_others_go_on(monkeypatch, opened, asked, alone):
+    """Each with its share of the time so far, and once more with its batch."""
+    monkeypatch.setattr(questions_of, "_TOLD_EVERY_S", 0.0)
+    engine, early = opened(4096), []
+    monkeypatch.setattr(engine, "on_early", early.append)
+    assert answers(engine, asked) == alone
+    told = {}
+    for each in early:
+        assert told.keys().isdisjoint(each)
+        told.update(each)
+    assert {n: (one.text, one.stop_reason, one.completion_tokens) for n, one in told.items()} == dict(
+        enumerate(alone)
+    )
+    assert all(one.latency_s > 0 for one in told.values())
+
+
+def test_whoever_breaks_when_told_early_breaks_no_batch(monkeypatch, opened, asked, alone):
+    monkeypatch.setattr(questions_of, "_TOLD_EVERY_S", 0.0)
+    engine, told = opened(4096), []
+    monkeypatch.setattr(engine, "on_early", lambda found: told.append(found) or found[len(asked)])
+    assert answers(engine, asked) == alone
+    assert told
+
+
+def test_long_rows_that_stay_of_many_take_the_memory_of_few(monkeypatch, opened, asked):
+    sizes = []
+    real = _Store.reserve
+
+    def note(self, rows, columns, like):
+        real(self, rows, columns, like)
+        sizes.append(self.layers[0].keys[:, 0, 64:, 0].numel())  # 64 columns are free after it
+
+    monkeypatch.setattr(_Store, "reserve", note)
+    settings = [GenerationSettings(max_new_tokens=tokens) for tokens in (*[5] * 40, *[200] * 2)]
+    long = [replace(asked[n % 5], settings=each, key=str(n)) for n, each in enumerate(settings)]
+    answers(opened(2000), long)
+    assert max(sizes) <= 2000
 
 
 def test_a_processor_reads_few_tokens_at_a_time_and_has_many_rows_under_way(

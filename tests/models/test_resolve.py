@@ -328,3 +328,9 @@ def test_a_configuration_that_tells_nothing_is_refused_when_the_model_loads(tmp_
         (tmp_path / "config.json").write_text(written)
         (tmp_path / "model.safetensors").touch()
     assert token_bytes(model_config(str(tmp_path)), "float32") == 0
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("bfloat16", 2), ("float32", 4), ("float64", 8)])
+def test_a_token_has_a_key_and_a_value_in_each_layer_and_head(dtype, size):
+    config = {"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "hidden_size": 576}
+    assert token_bytes(config, dtype) == 2 * 30 * 3 * 64 * size

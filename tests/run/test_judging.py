@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -143,16 +142,6 @@ def test_judging_is_prepared_once_the_models_are_open(case_of):
     assert not panel.done.is_set()
     assert opened({}, PLAN) == "engine"
     assert panel.done.wait(5)
-
-
-@pytest.mark.parametrize(("device", "parts"), [("cpu", 3), ("cuda", 1)])
-def test_a_judge_gets_a_processors_first_answers_before_all_are_there(case_of, device, parts):
-    """A GPU answers many rows in the time of few: its parts stay large."""
-    engine = SimpleNamespace(parts=1)
-    opened = preparing(
-        lambda sides, plan: engine, Judging(panel=PreparedPanel(overlaps=True)), judged(case_of)
-    )
-    assert opened({}, replace(PLAN, device=device)).parts == parts
 
 
 @pytest.mark.parametrize("overlaps", [True, False])

@@ -8,7 +8,7 @@ from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
 from harness.baselines.target import NO_TARGET, accepted_target, model_target, run_target
 from harness.run.cache import Cache
-from harness.run.session import _plan_of, run_session
+from harness.run.session import run_session, session_plan
 from harness.types import Outcome
 
 
@@ -95,7 +95,7 @@ def test_a_gated_time_is_measured_in_more_batches(
         settings=inputs.settings.model_copy(update={"batch_tokens": asked}),
     )
     gate = replace(golden_set.gate, metric_margins={"latency": 0.1})
-    assert _plan_of(inputs, [golden_set]) == inputs.plan
-    assert _plan_of(inputs, [replace(golden_set, gate=gate)]) == replace(
+    assert session_plan(inputs, [golden_set]) == inputs.plan
+    assert session_plan(inputs, [replace(golden_set, gate=gate)]) == replace(
         inputs.plan, mixed=False, batch_tokens=timed
     )

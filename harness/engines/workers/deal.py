@@ -34,6 +34,18 @@ class FinishedBatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyAnswers:
+    """A worker has some answers of its batch, and goes on; once it has finished, it gives them again.
+
+    Attributes:
+        found: Answers by index.
+    """
+
+    worker: int
+    found: Mapping[int, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LostWorker:
     """A worker has ended, or was ended because it did nothing.
 
@@ -49,7 +61,7 @@ class LostWorker:
     of_batch: bool = True
 
 
-Event: TypeAlias = FinishedBatch | LostWorker
+Event: TypeAlias = EarlyAnswers | FinishedBatch | LostWorker
 
 
 class Transport(Protocol):
@@ -79,6 +91,7 @@ def deal(
     most: int,
     keys: Sequence[str],
     on_batch: Callable[[Mapping[int, Any]], None],
+    on_early: Callable[[Mapping[int, Any]], object] = len,
 ) -> dict[int, EngineError]:
     """Compute batches on workers.
 
@@ -88,6 +101,7 @@ def deal(
         most: Most workers at a time.
         keys: The requests' names, for messages.
         on_batch: Called with each batch's answers, in the order in which they are finished.
+        on_early: Called with answers of a batch that goes on, which stay if its worker is lost.
 
     Returns:
         Why rows have no answer, by index.
@@ -108,6 +122,10 @@ def deal(
             for event in transport.wait():
                 if event.worker in idle:
                     idle.remove(event.worker)
+                    continue
+                if isinstance(event, EarlyAnswers):
+                    given[event.worker] = [row for row in given[event.worker] if row not in event.found]
+                    on_early(event.found)
                     continue
                 batch = given.pop(event.worker)
                 if isinstance(event, FinishedBatch):
@@ -130,6 +148,8 @@ def _after_loss(
     event: LostWorker, batch: list[int], keys: Sequence[str], again: set[int]
 ) -> tuple[dict[int, EngineError], list[list[int]]]:
     """The rows of a lost batch that get no answer, and those that are computed again, in parts."""
+    if not batch:
+        return {}, []  # all its answers were there
     if event.of_batch and not again.isdisjoint(batch):
         return {row: EngineError(f"{keys[row]}: {event.reason}, for the second time") for row in batch}, []
     warnings.warn(
@@ -151,12 +171,13 @@ def _small(batch: list[int]) -> list[list[int]]:
     return [batch[start : start + _SMALL] for start in range(0, len(batch), _SMALL)]
 
 
-def evened(batches: Sequence[Sequence[int]], workers: int) -> list[list[int]]:
+def evened(batches: Sequence[Sequence[int]], workers: int, least: int = 1) -> list[list[int]]:
     """Batches of which every worker gets as many: those left over at the end are split among all.
 
     Args:
         batches: The batches, the largest first.
         workers: Number of workers.
+        least: A part has no fewer rows.
 
     Returns:
         The same rows in the same order, in as many batches or more.
@@ -166,7 +187,7 @@ def evened(batches: Sequence[Sequence[int]], workers: int) -> list[list[int]]:
     found = [list(batch) for batch in whole]
     for place, batch in enumerate(rest):
         # Of 2 batches for 5 workers, the first is split in 3.
-        parts = min(len(batch), (workers + left - 1 - place) // left)
+        parts = min(max(1, len(batch) // least), (workers + left - 1 - place) // left)
         size, longer = divmod(len(batch), parts)
         start = 0
         for part in range(parts):

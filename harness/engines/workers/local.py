@@ -15,10 +15,19 @@ from multiprocessing.reduction import send_handle
 from pathlib import Path
 from typing import Any
 
-from harness.engines.base import GenerationRequest, LossRequest, OnText
+from harness.engines.base import GenerationRequest, LossRequest, OnEarly, OnText
 from harness.engines.library_faults import raise_failures
+from harness.engines.questions import SMALLEST_PART
 from harness.engines.transformers_engine import late_answers_apart
-from harness.engines.workers.deal import Event, FinishedBatch, LostWorker, Transport, deal, evened
+from harness.engines.workers.deal import (
+    EarlyAnswers,
+    Event,
+    FinishedBatch,
+    LostWorker,
+    Transport,
+    deal,
+    evened,
+)
 from harness.engines.workers.functions import FunctionKind
 from harness.errors import EngineError, first_line
 from harness.types import EXACT_DTYPES, Completion, ExecutionPlan, ModelRef, TextLoss
@@ -65,10 +74,10 @@ class WorkersEngine:
 
     Attributes:
         plan: How they compute.
-        parts: As the engine's in this process.
+        on_early: As the engine's in this process.
     """
 
-    parts = 1
+    on_early: OnEarly | None = None
 
     def __init__(
         self,
@@ -144,8 +153,8 @@ class WorkersEngine:
         requests: Sequence[Any],
         on_batch: Callable[[Mapping[int, Any]], None],
     ) -> None:
-        batches = self._template.call("prepare", kind, list(requests), self.parts * self._most)
-        self._deal(batches, self._most, requests, on_batch, self._transport)
+        batches = self._template.call("prepare", kind, list(requests), self._most)
+        self._deal(batches, self._most, requests, on_batch, self._transport, kind)
 
     def _transport(self, workers: int) -> Transport:
         return LocalTransport(self._template, max(1, self._cores // workers))
@@ -157,13 +166,15 @@ class WorkersEngine:
         requests: Sequence[Any],
         on_batch: Callable[[Mapping[int, Any]], None],
         transport: Callable[[int], Transport],
+        kind: str | FunctionKind = "losses",
     ) -> None:
         """Compute batches by at most so many workers, which a transport for their number reaches."""
         if self.plan.dtype in EXACT_DTYPES:
             # In lower precision a text depends on its batch: these stay as in one process.
-            batches = evened(batches, most)
+            batches = evened(batches, most, SMALLEST_PART if kind == "answers" else 1)
         workers = max(1, min(most, len(batches)))
-        failures = deal(batches, transport(workers), workers, [each.key for each in requests], on_batch)
+        keys = [each.key for each in requests]
+        failures = deal(batches, transport(workers), workers, keys, on_batch, self.on_early or len)
         raise_failures(failures, len(requests))
 
 
@@ -281,6 +292,8 @@ class LocalTransport:
             found, failures = self._connections[worker].recv()
         except (EOFError, OSError):
             return self._lost(worker)
+        if failures is None:
+            return EarlyAnswers(worker=worker, found=found)
         del self._busy[worker]
         return FinishedBatch(worker=worker, found=found, failures=failures)
 

@@ -13,6 +13,7 @@ from harness.engines.workers.functions import (
 )
 
 if TYPE_CHECKING:
+    from harness.engines.base import OnEarly
     from harness.engines.library_faults import Batches
     from harness.types import ServerUse
 
@@ -94,12 +95,24 @@ class Models:
         self._functions.append((kind, made))
         return made
 
-    def answer(self, batch: Sequence[int]) -> tuple[dict[int, Any], dict[int, str]]:
-        """What a batch gives by index, and why other rows of it have no answer."""
+    def answer(
+        self, batch: Sequence[int], on_early: OnEarly | None = None
+    ) -> tuple[dict[int, Any], dict[int, str]]:
+        """What a batch gives by index, and why other rows of it have no answer.
+
+        Args:
+            batch: The indices of its requests.
+            on_early: Called with answers that have ended before the others.
+
+        Returns:
+            Answers by index; reasons by index.
+        """
         from harness.engines.library_faults import answer_batch
 
         if self._batches is None:
             raise RuntimeError("a batch before its requests")
+        if self._engine is not None:
+            self._engine.on_early = on_early
         found: dict[int, Any] = {}
         failures = answer_batch(self._batches, batch, found.update)
         return found, {row: str(error) for row, error in failures.items()}

@@ -113,7 +113,7 @@ class RayEngine(WorkersEngine):
         transport = _Transport(self._cluster, kind, list(requests))
         try:
             batches, most = transport.prepare()
-            self._deal(batches, most, requests, on_batch, lambda _: transport)
+            self._deal(batches, most, requests, on_batch, lambda _: transport, kind)
         finally:
             self.plan = with_uses(self.plan, self._cluster.uses.values())
 

@@ -16,7 +16,7 @@ from harness.engines.base import SERVED
 from harness.engines.open import describe_own
 from harness.engines.served.process import COMMAND
 from harness.engines.workers.choose import chosen_workers
-from harness.engines.workers.deal import FinishedBatch, LostWorker
+from harness.engines.workers.deal import EarlyAnswers, FinishedBatch, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import LocalTransport, Template
 from harness.engines.workers.models import Models
@@ -165,7 +165,8 @@ class Node:
             self._job = job
             self._counts_steps = kind in ("answers", "losses")
             if self._models is not None:
-                return self._models.prepare(kind, requests, workers), loaded.workers, self._models.use
+                parts = workers if isinstance(self._models, ServedModels) else _PARTS * workers
+                return self._models.prepare(kind, requests, parts), loaded.workers, self._models.use
             self._transports, self._idle = {}, {}
             return self._forking.call("prepare", kind, list(requests), _PARTS * workers), loaded.workers, None
 
@@ -198,12 +199,13 @@ class Node:
         )
         worker = self._idle.pop(slot, None) or transport.start()
         transport.give(worker, batch)
-        while not (events := transport.wait()):
-            pass
-        (event,) = events
-        if isinstance(event, FinishedBatch):
-            self._idle[slot] = worker
-        return event
+        while True:
+            # What ends early is in the node's memory alone: it comes with the rest.
+            for event in transport.wait():
+                if isinstance(event, FinishedBatch):
+                    self._idle[slot] = worker
+                if not isinstance(event, EarlyAnswers):
+                    return event
 
 
 def libraries_of(plan: ExecutionPlan) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.engines.base import OnEarly
 from harness.engines.served.engine import AllFailedError, UnreachableError
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.models import Models
@@ -86,8 +87,17 @@ class ServedModels(Models):
         size = max(1, min(_ROUNDS * concurrency, -(-len(order) // workers)))
         return [order[start : start + size] for start in range(0, len(order), size)]
 
-    def answer(self, batch: Sequence[int]) -> tuple[dict[int, Any], dict[int, str]]:
-        """As of all models.
+    def answer(
+        self, batch: Sequence[int], on_early: OnEarly | None = None
+    ) -> tuple[dict[int, Any], dict[int, str]]:
+        """As of all models; a server's answers come together.
+
+        Args:
+            batch: The indices of its requests.
+            on_early: Called for functions, as of all models.
+
+        Returns:
+            Answers by index; reasons by index.
 
         Raises:
             InputError: No request of this session can be answered.

@@ -105,7 +105,8 @@ def _work(descriptor: int, models: Models, threads: int) -> None:
         torch.set_num_threads(threads)
         connection = Connection(descriptor)
         while True:
-            connection.send(models.answer(connection.recv()))
+            batch = connection.recv()
+            connection.send(models.answer(batch, lambda found: connection.send((found, None))))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         status = 0
     except BaseException:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.workers.deal import FinishedBatch, LostWorker, deal, evened
+from harness.engines.workers.deal import EarlyAnswers, FinishedBatch, LostWorker, deal, evened
 
 KEYS = [f"case-{place}" for place in range(100)]
 
@@ -45,6 +45,37 @@ def test_whoever_has_finished_gets_the_next_batch():
     assert found == {row: f"answer {row}" for row in range(5)}
     assert fakes.log == [(1, [0, 1]), (2, [2]), (1, [3]), (2, [4])]
     assert sorted(fakes.ended) == [1, 2]
+
+
+class EarlyFakes(Fakes):
+    """They give their first answers early, before they fall over or finish."""
+
+    def __init__(self, early, **rest):
+        super().__init__(**rest)
+        self.early, self.told = early, set()
+
+    def wait(self):
+        worker, batch = next(iter(self.busy.items()))
+        rows = [row for row in batch if row in self.early and row not in self.told]
+        if rows:
+            self.told.update(rows)
+            return [EarlyAnswers(worker=worker, found={row: f"early {row}" for row in rows})]
+        return super().wait()
+
+
+def test_what_a_worker_told_before_it_was_lost_is_not_asked_again():
+    found, early, fakes = {}, {}, EarlyFakes({0, 1}, deadly={2})
+    with pytest.warns(RuntimeWarning, match="worker 1 fell over; its 1 requests, from case-2 on"):
+        assert deal([[0, 1, 2], [3]], fakes, 1, KEYS, found.update, early.update) == {}
+    assert early == {0: "early 0", 1: "early 1"}
+    assert found == {2: "answer 2", 3: "answer 3"}
+
+
+def test_a_worker_that_is_lost_after_all_its_answers_costs_none(recwarn):
+    found, early, fakes = {}, {}, EarlyFakes({0, 1}, deadly={0})
+    assert deal([[0, 1], [2]], fakes, 1, KEYS, found.update, early.update) == {}
+    assert (set(early), set(found)) == ({0, 1}, {2})
+    assert not recwarn.list
 
 
 def test_each_batch_is_handed_on_before_its_worker_gets_another():
@@ -124,6 +155,8 @@ def test_evened_batches_hold_the_same_rows_and_leave_no_worker_idle_at_the_end(s
 
 def test_one_batch_for_three_workers_is_split_in_thirds():
     assert evened([[0, 1, 2, 3, 4, 5, 6]], 3) == [[0, 1, 2], [3, 4], [5, 6]]
+    assert evened([[0, 1, 2, 3, 4, 5, 6]], 3, 3) == [[0, 1, 2, 3], [4, 5, 6]]
+    assert evened([[0, 1], [2, 3]], 3, 8) == [[0, 1], [2, 3]]
 
 
 class ClockedWorkers(Fakes):

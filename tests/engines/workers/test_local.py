@@ -92,6 +92,17 @@ def test_texts_and_losses_are_those_of_one_process(workers, sides, plan, expecte
     assert workers.largest_logit_change(CANDIDATE) == pytest.approx(one.largest_logit_change(CANDIDATE), 1e-4)
 
 
+def test_workers_tell_what_has_ended_and_give_it_again_with_its_batch(sides, plan, expected, monkeypatch):
+    often = "import harness.engines.questions as of; of._TOLD_EVERY_S = 0.0; from harness.engines.workers.template"
+    monkeypatch.setattr(local, "_START", local._START.replace("from harness.engines.workers.template", often))
+    engine, found, early = local.open_workers(sides, plan, 2, 2), {}, {}
+    engine.on_early = early.update
+    engine.generate(ASKED, found.update)
+    assert texts(found) == expected
+    assert early
+    assert {place: one.text for place, one in early.items()} == {place: expected[place] for place in early}
+
+
 def test_the_process_with_the_models_has_one_thread(workers):
     """A fork of several threads may wait for ever for a lock that another thread held."""
     assert len(list(Path(f"/proc/{workers._template.process.pid}/task").iterdir())) == 1
