@@ -101,12 +101,13 @@ class ServedEngine:
         Raises:
             TextsUnmeasuredError: They give none for some texts; all others were measured, or failed.
             CasesFailedError: Some failed; all others were measured.
-            EngineError: All failed.
+            UnreachableError: All that were asked failed, since no server is there.
+            AllFailedError: All that were asked failed.
         """
-        unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
+        unasked = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
         tokens = ServedTokens(self._models, self._ask, chat=self._chat)
-        measured = [place for place in range(len(requests)) if place not in unmeasured]
-        scored, problems = tokens.scored(measured, requests)
+        asked = [place for place in range(len(requests)) if place not in unasked]
+        scored, problems = tokens.scored(asked, requests)
         places = list(scored)
         jobs = [
             loss_job(
@@ -119,9 +120,8 @@ class ServedEngine:
         ]
         take = delivery(places, on_batch, problems)
         self._ask([requests[place].side for place in places], jobs, take)
-        refused = refusals(problems)
-        self._unmeasured = next(iter(refused.values()), self._unmeasured)
-        raise_problems(problems, unmeasured | refused, [request.key for request in requests])
+        self._unmeasured = next(iter(refusals(problems).values()), self._unmeasured)
+        raise_problems(problems, unasked, [request.key for request in requests])
 
     def next_tokens(self, requests: Sequence[GenerationRequest]) -> list[NextToken]:
         """The likeliest first tokens of each answer.
@@ -206,34 +206,38 @@ def refusals(problems: Mapping[int, ServerError]) -> dict[int, str]:
 
 
 def raise_problems(
-    problems: Mapping[int, ServerError], unmeasured: Mapping[int, str], keys: Sequence[str]
+    problems: Mapping[int, ServerError], unasked: Mapping[int, str], keys: Sequence[str]
 ) -> None:
     """Raise what stands for texts without losses: each with its own reason.
 
     Args:
         problems: What went wrong, by index.
-        unmeasured: Why texts are not measured, by index; the other problems are failures.
+        unasked: Why no server was asked for some texts, by index.
         keys: The texts' names.
 
     Raises:
         TextsUnmeasuredError: Some are not measured; others may have failed.
-        EngineError: As for ``raise_failures``.
+        EngineError: As for ``raise_failures``, of the texts that were asked.
     """
+    unmeasured = {**unasked, **refusals(problems)}
     failures = {place: error for place, error in problems.items() if place not in unmeasured}
-    if unmeasured:
-        raise TextsUnmeasuredError(
-            unmeasured, {place: f"{keys[place]}: {error}" for place, error in failures.items()}
-        )
+    asked = len(keys) - len(unasked)
+    # Of a server that is gone, nothing is known: what nobody asked it for is no reply.
+    if unmeasured and not 0 < asked == len(failures):
+        raise TextsUnmeasuredError(unmeasured, _named(failures, keys))
     if failures:
-        raise_failures(failures, keys)
+        raise_failures(failures, keys, asked)
 
 
-def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> None:
+def raise_failures(
+    failures: Mapping[int, ServerError], keys: Sequence[str], asked: int | None = None
+) -> None:
     """Raise the failures of requests.
 
     Args:
         failures: By index.
         keys: The requests' names.
+        asked: How many of the requests were sent; all by default.
 
     Raises:
         CasesFailedError: Some of the requests failed.
@@ -241,8 +245,8 @@ def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> 
         ModelError: All failed, since it knows neither key nor model nor path.
         AllFailedError: All failed.
     """
-    reasons = {place: f"{keys[place]}: {error}" for place, error in failures.items()}
-    if len(reasons) < len(keys):
+    reasons = _named(failures, keys)
+    if len(reasons) < (len(keys) if asked is None else asked):
         raise CasesFailedError(reasons)
     # Requests fail in any order; the first of them is named.
     first, errors = reasons[min(reasons)], failures.values()
@@ -251,3 +255,7 @@ def raise_failures(failures: Mapping[int, ServerError], keys: Sequence[str]) -> 
     if all(isinstance(error, RefusedError) and error.status in _NOT_OURS for error in errors):
         raise ModelError(f"{first}; are the address (up to /v1), the model's name and the key right?")
     raise AllFailedError(first, reasons)
+
+
+def _named(failures: Mapping[int, ServerError], keys: Sequence[str]) -> dict[int, str]:
+    return {place: f"{keys[place]}: {error}" for place, error in failures.items()}

@@ -109,15 +109,15 @@ class VllmEngine:
         Raises:
             TextsUnmeasuredError: The server gives none for some texts; all others were measured, or failed.
             CasesFailedError: Some failed; all others were measured.
-            EngineError: All failed.
+            UnreachableError: All that were asked failed, since no server is there.
+            AllFailedError: All that were asked failed.
         """
-        unmeasured = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
-        order = [place for place in turns([request.side for request in requests]) if place not in unmeasured]
+        unasked = {place: NO_DIVERGENCE for place, one in enumerate(requests) if one.against is not None}
+        order = [place for place in turns([request.side for request in requests]) if place not in unasked]
         problems: dict[int, ServerError] = {}
         self._ask(order, lambda place: self._loss_job(requests[place]), on_batch, problems)
-        refused = refusals(problems)
-        self._unmeasured = next(iter(refused.values()), self._unmeasured)
-        raise_problems(problems, unmeasured | refused, [request.key for request in requests])
+        self._unmeasured = next(iter(refusals(problems).values()), self._unmeasured)
+        raise_problems(problems, unasked, [request.key for request in requests])
 
     def largest_logit_change(self, side: str) -> float:
         """Largest change of the base's log-probabilities by a side's adapter, on fixed tokens.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.engines.base import OnEarly
-from harness.engines.served.engine import AllFailedError, UnreachableError
+from harness.engines.served.engine import NO_DIVERGENCE, AllFailedError, UnreachableError
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.models import Models
 from harness.errors import CasesFailedError, EngineError, InputError, TextsUnmeasuredError
@@ -132,9 +132,13 @@ class ServedModels(Models):
         except TextsUnmeasuredError as error:
             found.update({batch[place]: UnmeasuredText(why) for place, why in error.reasons.items()})
             failures = self._failures(batch, error.failures)
-        except (CasesFailedError, AllFailedError, UnreachableError) as error:
+        except CasesFailedError as error:
+            failures = self._failures(batch, error.failures)
+        except (AllFailedError, UnreachableError) as error:
             # A batch is no session: where all of it failed, other nodes may have the answers.
             failures = self._failures(batch, error.failures)
+            unasked = [row for row in batch if row not in failures]
+            found.update(dict.fromkeys(unasked, UnmeasuredText(NO_DIVERGENCE)))
         except InputError:
             raise
         except EngineError as error:

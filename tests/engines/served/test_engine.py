@@ -9,6 +9,7 @@ import pytest
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import choose_plan, describe_model, open_sides
 from harness.engines.served import describe, engine
+from harness.engines.served.engine import AllFailedError, UnreachableError
 from harness.errors import CasesFailedError, EngineError, ModelError, SettingsError, TextsUnmeasuredError
 from harness.types import UNKNOWN_WEIGHTS, GenerationSettings, Message, ModelRef, ServerUse, ToolCall
 
@@ -232,6 +233,30 @@ def test_a_divergence_is_not_measured_and_the_rest_is(start_app, tiny_model_dir)
         engine.losses(texts, found.update)
     assert (set(found), set(error.value.reasons)) == ({0}, {1})
     assert engine.plan.server.unmeasured == ""
+
+
+@pytest.mark.parametrize("others", [0, 2])
+@pytest.mark.parametrize(
+    ("is_gone", "raised", "said"),
+    [
+        (True, UnreachableError, r"^t/0: .*is the server running\?$"),
+        (False, AllFailedError, r"^t/0: no reply in 6 attempts.*500"),
+    ],
+)
+def test_a_server_that_replies_to_nothing_is_told_so_whatever_nobody_asked_it(
+    judge_server, impatient, others, is_gone, raised, said
+):
+    """A divergence is never asked for: without it nothing else is known of the server."""
+    judge_server.faults = ["500"] * 99
+    model = scripted_model(judge_server)
+    opened = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1))
+    if is_gone:
+        judge_server.close()
+    texts = [LossRequest(key=f"t/{n}", side=CANDIDATE, text="some text") for n in range(2)]
+    texts += [replace(texts[0], key=f"d/{n}", against="baseline") for n in range(others)]
+    with pytest.raises(raised, match=said) as error:
+        opened.losses(texts, lambda batch: None)
+    assert set(error.value.failures) == {0, 1}
 
 
 @pytest.mark.parametrize("key", ["secret-model-key"])

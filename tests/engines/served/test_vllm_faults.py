@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from harness.engines.base import CANDIDATE, LossRequest
+from harness.engines.base import BASELINE, CANDIDATE, LossRequest
+from harness.engines.served.engine import AllFailedError
 from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
 from tests.engines.served.test_vllm import open_on, requests_of
 
@@ -91,3 +92,21 @@ def test_each_text_is_measured_or_has_its_reason(
         assert "status 400" in engine.plan.server.unmeasured
     else:
         assert engine.plan.server.unmeasured == ""
+
+
+def test_a_server_that_measures_no_text_that_it_is_asked_for_is_told_so(
+    start_app, tiny_model_dir, tiny_adapter_dir
+):
+    """A divergence, which no server is asked for, says nothing of it."""
+    url = start_app(
+        tiny_model_dir, runtime_adapters=True, wrap=refusing(lambda said: 500 if b"echo" in said else None)
+    )
+    _, engine = open_on(url, tiny_adapter_dir)
+    engine.engine._pool.clients[0]._first_wait_s = 0.01
+    texts = [text_of(1), text_of(2), text_of(3, against=BASELINE)]
+    with pytest.raises(AllFailedError, match=r"^t/1: no reply in .*500") as error:
+        engine.losses(texts, lambda batch: None)
+    assert set(error.value.failures) == {0, 1}
+    with pytest.raises(TextsUnmeasuredError, match="needs all of a model's probabilities") as error:
+        engine.losses(texts[2:], lambda batch: None)
+    assert (set(error.value.reasons), error.value.failures) == ({0}, {})

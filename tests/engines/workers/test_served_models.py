@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.engines.served.client import ServerError
-from harness.engines.served.engine import raise_failures
+from harness.engines.served.engine import NO_DIVERGENCE, AllFailedError, UnreachableError, raise_failures
 from harness.engines.workers.served_models import ServedModels, UnmeasuredText, unmeasured_apart, with_uses
 from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
 from harness.types import ExecutionPlan, ServerUse
@@ -98,6 +98,20 @@ def test_what_fails_is_told_by_request(models, asked, fault, found, failures):
     models.prepare("losses", REQUESTS, 1)
     asked.fault = fault
     assert models.answer([0, 5, 1]) == (found, failures)
+
+
+@pytest.mark.parametrize("kind", [AllFailedError, UnreachableError])
+def test_divergences_beside_texts_that_all_failed_are_not_measured(models, asked, kind):
+    """Other nodes may measure the texts; no server is asked for a divergence."""
+
+    def losses(requests, on_batch):
+        raise kind("a1: no reply", {2: "a1: no reply"})
+
+    models.prepare("losses", REQUESTS, 1)
+    asked.losses = losses
+    found, failures = models.answer([0, 5, 1])
+    assert found == dict.fromkeys((0, 5), UnmeasuredText(NO_DIVERGENCE))
+    assert failures == {1: "a1: no reply"}
 
 
 @pytest.mark.parametrize("batch", [[5], [5, 1], [0, 5, 1]])
