@@ -15,8 +15,9 @@ from harness.errors import OverdueError
 from tunegate.exit_status import ExitStatus
 from tunegate.printable import say
 
-# What a function may take for one answer where its check does not say.
-LIMIT_S = 600.0
+# What a function may take for one answer where its check does not say; for each further one that it is given
+# with it; and at most. As many times the first as there are answers would be days for a set.
+LIMIT_S, FURTHER_S, MOST_S = 600.0, 5.0, 3600.0
 # A function that goes on after that is known by its name.
 _SLOW_S = 60.0
 _STEP_S = 0.5
@@ -141,15 +142,18 @@ def limited_call(
 
 
 def limited_batch(function: Callable[[], _T], place: str, answers: int) -> _T:
-    """As ``limited_call``, for a function of several answers: it may take as many times the limit of one.
+    """As ``limited_call``, of a function that is given one answer or several at once.
 
     Args:
         function: The function.
-        place: Whose it is, for the message.
-        answers: Their number.
+        place: The check or the reward, for the message.
+        answers: How many it is given.
+
+    Raises:
+        OverdueError: It took longer than the limit for so many.
     """
-    work = "one answer" if answers == 1 else f"{answers} answers"
-    return limited_call(function, place, LIMIT_S * answers, work)
+    limit_s = min(LIMIT_S + FURTHER_S * (answers - 1), MOST_S)
+    return limited_call(function, place, limit_s, "one answer" if answers == 1 else f"{answers} answers")
 
 
 def _close(call: _Call) -> None:

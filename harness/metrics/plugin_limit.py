@@ -10,7 +10,7 @@ from harness.metrics.call_limit import limited_batch
 def limited_metric(
     name: str, function: Callable[[Sequence[Any]], Any], score_each: Callable[..., Any]
 ) -> Callable[[Sequence[Any]], Any]:
-    """A metric's function, each call of which has a limit: for one answer, or as many times that as it gets.
+    """A metric's function, each call of which has a limit: for one answer, or for as many as it is given.
 
     Args:
         name: The metric's, for messages.
@@ -24,8 +24,4 @@ def limited_metric(
         return partial(
             score_each, lambda one: limited_batch(partial(score, one), f"{one.case.key}: {place}", 1)
         )
-
-    def of_all(requests: Sequence[Any]) -> Any:
-        return limited_batch(partial(function, requests), place, len(requests))
-
-    return of_all
+    return lambda requests: limited_batch(partial(function, requests), place, len(requests))

@@ -32,6 +32,7 @@ from harness.metrics.encoder_work import ENCODED, dealt_scores
 from harness.metrics.libraries import ScoreCache, cache_key
 from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
+from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.registry.listeners import LISTENERS, tell_scored
 from harness.run.distrust import NOTHING, Distrust, with_unscored
 from harness.types import (
@@ -52,7 +53,8 @@ if TYPE_CHECKING:
     from harness.engines.workers.functions import Dealer
     from harness.judge.panel import Panel
 
-# Expensive metrics are scored, cached and reported in chunks: a crash loses one, a progress bar moves.
+# Expensive metrics and those of plug-ins are scored, cached and reported in chunks: a crash loses one, a
+# progress bar moves, and one that does not end is interrupted after the limit of a chunk.
 _CHUNK = 256
 # A judge's verdicts come one by one, each after seconds.
 _JUDGED_CHUNK = 16
@@ -262,7 +264,8 @@ def _score_metric(
     """The metric's own results, chunk by chunk, or by workers."""
     started, total = time.time_ns(), len(requests)
     kind = CHECK_TYPES[metric]
-    chunk = _JUDGED_CHUNK if kind.judged else _CHUNK if kind.extra is not None else total
+    is_cheap = kind.extra is None and metric in BUILTIN_METRICS
+    chunk = _JUDGED_CHUNK if kind.judged else total if is_cheap else _CHUNK
     show = on_progress or (lambda metric, done, total: None)
     results: list[Result] = []
     if dealer is not None and metric in ENCODED:

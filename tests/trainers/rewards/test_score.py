@@ -126,9 +126,18 @@ def test_a_fault_is_one_line_with_reward_row_and_remedy(function, message):
 def test_a_reward_that_does_not_end_is_interrupted_with_its_name(monkeypatch, plain_signals):
     """A training would stand still without a word."""
     monkeypatch.setattr(call_limit, "LIMIT_S", 0.1)
+    monkeypatch.setattr(call_limit, "FURTHER_S", 0.25)
     with pytest.raises(OverdueError) as refused:
         scored(reward(lambda completions, **_: time.sleep(60)))
-    assert str(refused.value) == "rewards[0] (mine) did not end within 0.3 s for 3 answers"
+    assert str(refused.value) == "rewards[0] (mine) did not end within 0.6 s for 3 answers"
+
+
+def test_a_reward_that_hangs_is_not_waited_for_once_for_each_answer(monkeypatch, plain_signals):
+    monkeypatch.setattr(call_limit, "LIMIT_S", 0.1)
+    monkeypatch.setattr(call_limit, "FURTHER_S", 0.001)
+    many = RewardBatch(prompts="p" * 64, completions="c" * 64, columns=[{}] * 64, places=["rows.jsonl"] * 64)
+    with pytest.raises(OverdueError, match=r"did not end within 0\.163 s for 64 answers$"):
+        score_answers([reward(lambda completions, **_: time.sleep(60))], many)
 
 
 def test_a_slow_reward_is_named(monkeypatch, capfd):
