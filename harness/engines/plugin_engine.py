@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.base import SERVED, GenerationRequest, LossRequest
 from harness.engines.precision import refuse_split
 from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError, faults_of
-from harness.registry import EngineKind, load_function
+from harness.registry import EngineKind, active, load_function
 from harness.registry.field_types import wrong_field
 from harness.types import Completion, ExecutionPlan, ModelRef, TextLoss
 from harness.types.training import TrainingManifest
@@ -102,9 +102,15 @@ class PluginEngine:
     def losses(
         self, requests: Sequence[LossRequest], on_batch: Callable[[Mapping[int, TextLoss]], None]
     ) -> None:
-        """As an Engine's."""
-        with _all_of(self.place, len(requests), TextLoss, on_batch) as counted:
-            self.engine.losses(requests, counted)
+        """As an Engine's; why texts were not measured is told, as servers' last lines tell it."""
+        try:
+            with _all_of(self.place, len(requests), TextLoss, on_batch) as counted:
+                self.engine.losses(requests, counted)
+        except TextsUnmeasuredError as error:
+            if self.plan.engine not in SERVED:
+                told, reason = "texts were not scored, and checks that need it are unscored", str(error)
+                active().note(f"{self.place}: {told}: {' '.join(reason.split())}")
+            raise
 
     def largest_logit_change(self, *arguments: Any) -> float:
         """As an Engine's; called only for a model with an ``adapter_dir``."""

@@ -1,6 +1,6 @@
 """For what a judge is unreliable, by its calibration: everything, some questions, or cases of some tags."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -44,20 +44,20 @@ class Distrust:
 NOTHING = Distrust()
 
 
-def with_unscored(results: Sequence[CaseResult], distrust: Distrust) -> list[CaseResult]:
-    """Results that say which checks have no score because their judge is unreliable for them.
+def with_unscored(results: Sequence[CaseResult], why: Callable[[GoldenCase, Check], str]) -> list[CaseResult]:
+    """Results that say which checks have no score on purpose, such as one whose judge is unreliable for it.
 
     Args:
         results: Of scoring.
-        distrust: For what the judge is unreliable.
+        why: The reason by case and check; empty if a check is scored.
     """
     return [
         replace(
             result,
             unscored=tuple(
-                UnscoredMetric(metric=check.type, reason=f"the judge is unreliable: {reason}")
+                UnscoredMetric(metric=check.type, reason=reason)
                 for check in result.case.single_checks
-                if (reason := distrust.reason(result.case, check))
+                if (reason := why(result.case, check))
             ),
         )
         for result in results

@@ -296,7 +296,7 @@ def compute_missing(
         try:
             engine.losses([texts[place] for place in text_places], keep_losses)
         except TextsUnmeasuredError as error:
-            answers.unmeasured_texts.update(text_places[index] for index in error.reasons)
+            answers.unmeasured_texts.update({text_places[index]: why for index, why in error.reasons.items()})
             _note_failed_texts(answers, text_places, error)
         except CasesFailedError as error:
             _note_failed_texts(answers, text_places, error)

@@ -283,6 +283,7 @@ def _joined_answers(before: Answers, new: Answers) -> Answers:
         reference_losses={**before.reference_losses, **new.reference_losses},
         failures={**before.failures, **new.failures},
         loss_failures={**before.loss_failures, **new.loss_failures},
+        unmeasured={**before.unmeasured, **new.unmeasured},
     )
 
 

@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.comparison.pairing import fold_repeats
@@ -101,7 +102,7 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
     reference_losses: Mapping[str, tuple[TextLoss, ...]] | None = None,
     failures: Mapping[str, str] | None = None,
     loss_failures: Mapping[str, str] | None = None,
-    without_losses: bool = False,
+    unmeasured: Mapping[str, str] | None = None,
     cache: ScoreCache | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
     judging: Judging | None = None,
@@ -114,7 +115,7 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
         reference_losses: By case key, the model's loss on each reference, for ``perplexity``.
         failures: By answer key, why a case has no answer.
         loss_failures: By the losses' key, why there are none: the model failed on a text.
-        without_losses: Whether the engine gives no losses of some texts: checks that need these are unscored.
+        unmeasured: By the losses' key, why the engine gives none: checks that need them are unscored.
         cache: Where scores of metrics that need a library are stored between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
         judging: The judges.
@@ -126,7 +127,8 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
     judging, answers = judging or Judging(), [(case, key) for case in cases for key in case.answer_keys]
     completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
     losses, failed = reference_losses or {}, loss_failures or {}
-    requests, faults = _requests(cases, completions, losses, failed, judging, without_losses)
+    why = partial(_why_unscored, judging.distrust, unmeasured or {})
+    requests, faults = _requests(cases, completions, losses, failed, judging, why)
     by_metric: dict[str, list[_Place]] = defaultdict(list)
     for place, request in requests.items():
         by_metric[base_type(request.check.type)].append(place)
@@ -152,8 +154,21 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
         )
         for row, (case, key) in enumerate(answers)
     ]
-    folded = fold_repeats(single)
-    return folded if judging.distrust is NOTHING else with_unscored(folded, judging.distrust)
+    return with_unscored(fold_repeats(single), why)
+
+
+def _why_unscored(distrust: Distrust, unmeasured: Mapping[str, str], case: GoldenCase, check: Check) -> str:
+    """Why a check is left without a score; empty if it is not."""
+    if distrust is not NOTHING and (reason := distrust.reason(case, check)):
+        return f"the judge is unreliable: {reason}"
+    if not unmeasured or not CHECK_TYPES[base_type(check.type)].needs_losses:
+        return ""
+    key = _losses_key(case, check)
+    return f"was not measured: {unmeasured[key]}" if key in unmeasured else ""
+
+
+def _losses_key(case: GoldenCase, check: Check) -> str:
+    return choices_key(case) if base_type(check.type) == LIKELIHOOD else case.key
 
 
 def _waits(of_metric: tuple[str, object]) -> bool:
@@ -183,7 +198,7 @@ def _requests(
     losses: Mapping[str, tuple[TextLoss, ...]],
     failed: Mapping[str, str],
     judging: Judging,
-    without_losses: bool,
+    why_unscored: Callable[[GoldenCase, Check], str],
 ) -> tuple[dict[_Place, ScoringRequest], dict[_Place, MetricError]]:
     """The requests, and errors of checks whose text can't be taken out of the answer, by their places."""
     requests: dict[_Place, ScoringRequest] = {}
@@ -193,12 +208,7 @@ def _requests(
         if case.skip is not None or key not in completions:
             continue
         for place, check in single_checks(case.checks):
-            if judging.distrust is not NOTHING and judging.distrust.reason(case, check):
-                continue
-            kind = base_type(check.type)
-            needed = choices_key(case) if kind == LIKELIHOOD else case.key
-            is_known = needed in losses or needed in failed
-            if without_losses and CHECK_TYPES[kind].needs_losses and not is_known:
+            if why_unscored(case, check):
                 continue
             said, completion = _at_turn(case, completions[key], case.checks[place[0]].turn)
             request = ScoringRequest(
@@ -210,7 +220,7 @@ def _requests(
                 choice_losses=dict(
                     zip(likelihood_texts(case), losses.get(choices_key(case), ()), strict=False)
                 ),
-                losses_missing=failed.get(needed, ""),
+                losses_missing=failed.get(_losses_key(case, check), ""),
                 panel=judging.panel,
                 baseline_text=judging.baseline_texts.get(key),
                 repeat=number if judging.fresh else 0,

@@ -213,7 +213,7 @@ def score_sides(
             reference_losses=given.reference_losses,
             failures=given.failures,
             loss_failures=given.loss_failures,
-            without_losses=given.plan.server is not None and bool(given.plan.server.unmeasured),
+            unmeasured=given.unmeasured,
             cache=cache,
             on_progress=on_progress,
             judging=judging,

@@ -167,7 +167,7 @@ class PartialAnswers:
         losses: The finished texts' losses.
         failures: Why there is no answer, if the model failed on a single one.
         failed_texts: The same for texts.
-        unmeasured_texts: Those whose losses the engine does not give.
+        unmeasured_texts: Why the engine gives no losses on texts.
     """
 
     workload: Workload
@@ -177,7 +177,7 @@ class PartialAnswers:
     losses: dict[int, TextLoss] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     failed_texts: dict[int, str] = field(default_factory=dict)
-    unmeasured_texts: set[int] = field(default_factory=set)
+    unmeasured_texts: dict[int, str] = field(default_factory=dict)
 
     @property
     def missing_answers(self) -> list[int]:
@@ -279,6 +279,7 @@ class Answers:
         plan: How these answers were computed.
         failures: By answer key, why a case has no answer: the model failed on this case.
         loss_failures: By the same key as the losses, why there are none: the model failed on a text.
+        unmeasured: The same where the engine gives none on a text, and the model did not fail on another.
     """
 
     completions: Mapping[str, Completion]
@@ -288,6 +289,7 @@ class Answers:
     plan: ExecutionPlan
     failures: Mapping[str, str] = field(default_factory=dict)
     loss_failures: Mapping[str, str] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
 def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:
@@ -300,7 +302,8 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
     """
     workload = answers.workload
     places = [place for place, request in enumerate(workload.answers) if request.side == side]
-    loss_failures = _loss_failures(side, answers)
+    loss_failures = _by_key(side, answers, answers.failed_texts)
+    unmeasured = _by_key(side, answers, answers.unmeasured_texts)
     passages_from = len(workload.references)
     passages = _scored(side, workload.passages, passages_from, answers)
     divergences: dict[str, tuple[TextLoss, ...]] = {}
@@ -323,6 +326,7 @@ def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers
             if place in answers.failures
         },
         loss_failures=loss_failures,
+        unmeasured={key: why for key, why in unmeasured.items() if key not in loss_failures},
     )
 
 
@@ -349,13 +353,13 @@ def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[Tex
     return losses
 
 
-def _loss_failures(side: str, answers: PartialAnswers) -> dict[str, str]:
-    """Why texts have no loss, by their key; of several the first reason."""
-    texts = answers.workload.texts
+def _by_key(side: str, answers: PartialAnswers, reasons: Mapping[int, str]) -> dict[str, str]:
+    """Why references have no loss, by their key; of several the first reason."""
+    references = answers.workload.references
     found: dict[str, str] = {}
-    for place, reason in sorted(answers.failed_texts.items()):
-        if texts[place].side == side:
-            found.setdefault(texts[place].key, reason)
+    for place, reason in sorted(reasons.items()):
+        if place < len(references) and references[place].side == side:
+            found.setdefault(references[place].key, reason)
     return found
 
 

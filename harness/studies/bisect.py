@@ -110,6 +110,8 @@ def bisect_cases(
             answers[f"step-{step}"].completions,
             reference_losses=answers[f"step-{step}"].reference_losses,
             failures=answers[f"step-{step}"].failures,
+            loss_failures=answers[f"step-{step}"].loss_failures,
+            unmeasured=answers[f"step-{step}"].unmeasured,
             cache=cache,
             on_progress=on_progress,
             judging=Judging(allowed=allowed),

@@ -253,7 +253,6 @@ def _computed(
     answers = answer_cases({CANDIDATE: model}, plan, cases, Cache(None), on_progress, open_engine=open_once)[
         CANDIDATE
     ]
-    use = answers.plan.server
     run = answered_run(
         model,
         answers,
@@ -263,7 +262,7 @@ def _computed(
             reference_losses=answers.reference_losses,
             failures=answers.failures,
             loss_failures=answers.loss_failures,
-            without_losses=use is not None and bool(use.unmeasured),
+            unmeasured=answers.unmeasured,
             judging=Judging(allowed=allowed),
         ),
         golden_sets,

@@ -236,7 +236,8 @@ def _brief(result: CaseResult) -> str:
     if result.outcome is Outcome.SKIPPED:
         return one_line(result.case.skip or "", _BRIEF)
     if result.outcome is Outcome.UNSCORED:
-        return "none of its checks decides"
+        said = [f"{each.metric}: {each.reason}" for each in result.unscored]
+        return one_line(said[0], _BRIEF) if said else "none of its checks decides"
     if result.errors:
         return one_line(f"{result.errors[0].metric}: {result.errors[0].error}", _BRIEF)
     failed = [score for score in result.scores if score.passed is False]

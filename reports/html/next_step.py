@@ -210,11 +210,7 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
         text = "New answers did not show the drop again: repeat each case, or add cases."
         return NextStep(title="Ask for several answers per case.", text=text, command="")
     if isinstance(data, NoVerdictFinding) and data.outcome is Outcome.UNSCORED:
-        if _uses_a_judge(record, first.set_name):
-            text = "Checks of an unreliable judge are left unscored."
-            return NextStep(title="Calibrate the judge.", text=text, command=_CALIBRATE)
-        text = "A check decides if it is true or false, or has a threshold."
-        return NextStep(title="Give the unscored cases a check that decides.", text=text, command=again)
+        return _unscored_step(record, first.set_name, again)
     keys = [
         result.key
         for result in record.run.results
@@ -225,6 +221,19 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
     errors = _errors_of(record, keys)
     text = f"A check could not be computed: {one_line(errors[0])}" if errors else ""
     return NextStep(title="Fix what is missing, then gate again.", text=text, command=again)
+
+
+def _unscored_step(record: GateRecord, set_name: str | None, again: str) -> NextStep:
+    """Where cases have no verdict: why their checks were left without a score, or that none decides."""
+    if _uses_a_judge(record, set_name):
+        text = "Checks of an unreliable judge are left unscored."
+        return NextStep(title="Calibrate the judge.", text=text, command=_CALIBRATE)
+    for result in record.run.results:
+        if result.case.set_name == set_name and result.unscored:
+            text = one_line(f"{result.unscored[0].metric} {result.unscored[0].reason}")
+            return NextStep(title="Score these texts, or take the checks out.", text=text, command=again)
+    text = "A check decides if it is true or false, or has a threshold."
+    return NextStep(title="Give the unscored cases a check that decides.", text=text, command=again)
 
 
 def _uses_a_judge(record: GateRecord, set_name: str | None) -> bool:

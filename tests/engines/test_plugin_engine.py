@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.engines.base import CANDIDATE, GenerationRequest
+from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import base_of, choose_plan, describe_model, named_models, open_sides, short_names
 from harness.engines.plugin_engine import open_plugin_engine
 from harness.errors import (
@@ -22,7 +22,7 @@ from harness.errors import (
     SettingsError,
     TextsUnmeasuredError,
 )
-from harness.registry import EngineKind, Registry, use_registry
+from harness.registry import EngineKind, Registry, active, use_registry
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef
 from harness.types.training import TrainingManifest
 
@@ -210,6 +210,22 @@ def test_what_fails_has_a_reason_and_all_else_a_result(register, reasons, told, 
     register(open=PickyEngine)
     with pytest.raises(EngineError, match=told):
         answers_of(describe_model("upper:loud"))
+
+
+def test_why_texts_are_not_measured_is_told(register):
+    class HalfEngine(UpperEngine):
+        def losses(self, requests, on_batch):
+            raise TextsUnmeasuredError({0: "too long\nfor the probe endpoint"})
+
+    register(open=HalfEngine)
+    model = describe_model("upper:loud")
+    engine = open_sides({CANDIDATE: model}, choose_plan("auto", "cpu", 4096, [model]))
+    with pytest.raises(TextsUnmeasuredError):
+        engine.losses([LossRequest(key="t", side=CANDIDATE, text="x")], lambda batch: None)
+    assert active().warnings == [
+        "engine 'upper': texts were not scored, and checks that need it are unscored: "
+        "too long for the probe endpoint"
+    ]
 
 
 ANSWER = Completion(text="YES", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.0)

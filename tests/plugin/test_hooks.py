@@ -1,5 +1,7 @@
 """Plug-ins of a session: a conftest's hook adds to the registry; what is left out is one line, also in -q."""
 
+import json
+
 import pytest
 
 from harness.golden.schema import CHECK_TYPES
@@ -169,3 +171,72 @@ def test_a_gate_with_another_version_of_a_metric_is_not_a_regression(voice, writ
     assert result.ret == 0
     text = " ".join(result.stdout.str().split())
     assert "1 decided by shouts, which was different in the baseline" in text
+
+
+PICKY = """
+import hashlib
+
+from harness.errors import TextsUnmeasuredError
+from harness.registry import EngineKind
+from harness.types import Completion, ModelRef, TextLoss
+
+
+def describe(reference):
+    return ModelRef(label=reference, base_model=reference, base_sha256=hashlib.sha256(b"1").hexdigest())
+
+
+class Picky:
+    def __init__(self, sides, plan):
+        pass
+
+    def generate(self, requests, on_batch):
+        answer = Completion(text="Paris", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
+        on_batch(dict.fromkeys(range(len(requests)), answer))
+
+    def losses(self, requests, on_batch):
+        short = {n for n, request in enumerate(requests) if len(request.text) < 9}
+        on_batch({n: TextLoss(passage="", nats_per_token=0.5, tokens=2) for n in short})
+        if len(short) < len(requests):
+            reason = "too long for the probe endpoint"
+            raise TextsUnmeasuredError(dict.fromkeys({*range(len(requests))} - short, reason))
+
+
+def pytest_tunegate_register(registry):
+    registry.add(EngineKind(name="picky", summary="s", describe=describe, open=Picky, measures_text=True))
+"""
+SCORED = """\
+name: capitals
+cases:
+  - id: short
+    prompt: What is the capital of france?
+    references: [Paris]
+    checks: [{type: perplexity, threshold: 3}]
+  - id: long
+    prompt: What is the capital of france?
+    references: [Paris on the Seine]
+    checks: [{type: perplexity, threshold: 3}]
+"""
+
+
+@pytest.mark.parametrize("forgetting", [False, True])
+def test_a_text_that_an_engine_does_not_measure_leaves_its_check_unscored_with_the_reason(
+    pytester, write_golden, forgetting
+):
+    """As behind a server; the engine gives losses on other texts."""
+    pytester.makeconftest(PICKY)
+    write_golden(pytester, "capitals", SCORED)
+    arguments = [] if forgetting else ["--gate-no-forgetting"]
+    result = pytester.runpytest_inprocess(
+        "-p", "no:xdist", "--model=picky:one", "--gate-json=out.json", "-k", "capitals", *arguments
+    )
+    record = json.loads((pytester.path / "out.json").read_text())
+    print(result.stdout.str())
+    found = {each["case"]["id"]: each for each in record["run"]["results"]}
+    assert (found["short"]["outcome"], found["long"]["outcome"]) == ("passed", "unscored")
+    assert found["long"]["errors"] == []
+    reason = "too long for the probe endpoint"
+    assert found["long"]["unscored"] == [{"metric": "perplexity", "reason": f"was not measured: {reason}"}]
+    result.stdout.fnmatch_lines(
+        [f"tunegate: warning: engine 'picky': texts were not scored, *are unscored: {reason}"]
+    )
+    assert "gives no losses" not in result.stdout.str()

@@ -185,6 +185,7 @@ def test_texts_that_fail_and_texts_that_are_not_measured_are_told_apart(
     answers, _ = answered(cases, HalfEngine(), with_text=True)
     for side in ("candidate", "baseline"):
         assert answers[side].loss_failures == {"s/x": "too odd"}
+        assert answers[side].unmeasured == {"s/yyy": "no echo"}
         assert list(answers[side].reference_losses) == ["s/good"]
         assert answers[side].text_losses == ()
 

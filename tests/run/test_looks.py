@@ -1,7 +1,7 @@
 """A session with several looks asks in a random order, and stops where the verdict is known."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -11,9 +11,10 @@ from harness.golden.answering_order import answering_order
 from harness.run.cache import Cache
 from harness.run.conclusion import answered_run, conclude_session
 from harness.run.inputs import Candidate
-from harness.run.looks import cases_by_look, run_looks
+from harness.run.looks import _joined_answers, cases_by_look, run_looks
 from harness.run.scoring import Judging
 from harness.run.session import run_session
+from harness.run.workload import Answers
 from harness.statistics.paired_binary import Trials
 from harness.types import Check, GateVerdict, Outcome
 
@@ -170,6 +171,14 @@ def test_a_set_that_no_look_has_reached_has_its_part_of_the_level(look, many, op
     assert (alone.verdict.outcome, alone.run.looks[0].look) == (GateVerdict.REGRESS, 1)
     _, record = look(golden_set, *few)
     assert {each.set_name: each.look for each in record.run.looks}["s"] > 1
+
+
+def test_answers_of_two_looks_are_joined_with_all_that_is_told_of_their_cases(plan):
+    shared = {"text_losses": (), "divergences": {}, "plan": plan}
+    names = [each.name for each in fields(Answers) if each.name not in shared]
+    one, other = (Answers(**shared, **{name: {key: name} for name in names}) for key in "ab")
+    joined = _joined_answers(one, other)
+    assert {name: getattr(joined, name) for name in names} == {name: {"a": name, "b": name} for name in names}
 
 
 def test_must_pass_cases_are_answered_first_and_count_in_their_turn(look, many, opened):

@@ -220,20 +220,21 @@ def test_why_a_loss_is_missing_is_told(check: Check, key: str) -> None:
 
 
 @pytest.mark.parametrize("failed", ["perplexity", "choice-likelihood", None])
-def test_a_check_whose_text_failed_is_errored_and_one_whose_text_is_not_measured_unscored(
-    failed: str | None,
-) -> None:
+def test_a_failed_text_errs_its_check_and_an_unmeasured_one_leaves_it_unscored(failed: str | None) -> None:
     """Each needs its own text, whatever became of the other's."""
-    perplexity = Check(type="perplexity", threshold=3)
     likelihood = Check(type="choice-likelihood", threshold=1, options={"choices": ("r", "s")})
-    case = make_case("a", perplexity, likelihood, references=("r",))
+    case = make_case("a", Check(type="perplexity", threshold=3), likelihood, references=("r",))
     keys = {"perplexity": "set/a", "choice-likelihood": "set/a (choices)"}
     failures = {keys[failed]: "no reply"} if failed else {}
-    (result,) = score_cases([case], {case.key: answer("x")}, loss_failures=failures, without_losses=True)
+    unmeasured = {key: f"no {metric}" for metric, key in keys.items() if metric != failed}
+    (result,) = score_cases([case], {case.key: answer("x")}, loss_failures=failures, unmeasured=unmeasured)
     assert [error.metric for error in result.errors] == ([failed] if failed else [])
     assert result.outcome is (Outcome.ERRORED if failed else Outcome.UNSCORED)
+    told = {keys[each.metric]: each.reason for each in result.unscored}
+    assert told == {key: f"was not measured: {why}" for key, why in unmeasured.items()}
     losses = {"set/a": (TextLoss(passage="set/a", nats_per_token=0.1, tokens=1),)}
-    (result,) = score_cases([case], {case.key: answer("x")}, reference_losses=losses, without_losses=True)
+    unmeasured = {"set/a (choices)": "no /tokenize"}
+    (result,) = score_cases([case], {case.key: answer("x")}, reference_losses=losses, unmeasured=unmeasured)
     assert ([score.metric for score in result.scores], result.errors) == (["perplexity"], ())
     assert result.outcome is Outcome.UNSCORED
 

@@ -63,6 +63,11 @@ def test_a_reference_that_failed_leaves_its_case_without(answers, plan):
 
 def test_a_reference_that_is_not_measured_leaves_its_case_without_and_is_no_failure(answers, plan):
     del answers.losses[0]
-    answers.unmeasured_texts.add(0)
-    candidate = assemble("candidate", answers, plan)
+    answers.unmeasured_texts[0] = "too long"
+    answers.unmeasured_texts[len(answers.workload.references)] = "a passage is of no case"
+    candidate, baseline = (assemble(side, answers, plan) for side in ("candidate", "baseline"))
     assert (list(candidate.reference_losses), candidate.loss_failures) == (["s/b"], {})
+    assert (candidate.unmeasured, baseline.unmeasured) == ({"s/a": "too long"}, {})
+    answers.failed_texts[1] = "not a number"
+    candidate = assemble("candidate", answers, plan)
+    assert (candidate.unmeasured, candidate.loss_failures) == ({}, {"s/a": "not a number"})

@@ -16,6 +16,7 @@ from harness.types import (
     Outcome,
     Score,
     ToolCall,
+    UnscoredMetric,
 )
 from reports.earlier_runs import NO_EARLIER_RUNS
 from reports.html import render_report
@@ -73,6 +74,14 @@ def test_an_error_is_shown_with_its_traceback_and_never_as_a_score(
     assert seen.checks[0].why.text == "ValueError: broken"
     assert seen.traces[0].traceback.text == "Traceback …"
     assert seen.brief == "bleu: ValueError: broken"
+
+
+def test_a_case_without_a_verdict_says_why(invented: Callable[..., GateRecord]) -> None:
+    result = replace(result_of("a", checks=(Check(type="perplexity"),)), outcome=Outcome.UNSCORED)
+    assert one_case(result, None, invented()).brief == "none of its checks decides"
+    entry = UnscoredMetric(metric="perplexity", reason="was not measured: too long")
+    seen = one_case(replace(result, unscored=(entry,)), None, invented())
+    assert seen.brief == "perplexity: was not measured: too long"
 
 
 def test_calls_of_tools_are_shown_in_their_turns(invented: Callable[..., GateRecord]) -> None:

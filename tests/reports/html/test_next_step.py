@@ -23,6 +23,7 @@ from harness.types import (
     Score,
     SetLooks,
     TripwireFinding,
+    UnscoredMetric,
     Verdict,
 )
 from reports.earlier_runs import EarlierRuns
@@ -129,6 +130,21 @@ def test_losses_that_only_a_judge_sees_call_for_a_calibration(invented: Invented
     step = next_step(replace(record, run=replace(record.run, results=results)))
     assert step.title == "Reject it, or calibrate the judge."
     assert step.command.startswith("tunegate judge calibrate")
+
+
+def test_why_texts_were_not_measured_is_told_where_their_checks_are_unscored(invented: Invented) -> None:
+    data = NoVerdictFinding(side="candidate", outcome=Outcome.UNSCORED, cases=3, n=40, tolerated=0.05)
+    record = judged(invented(unscored=3), GateVerdict.INCONCLUSIVE, data)
+    reasons = (UnscoredMetric(metric="perplexity", reason="was not measured: too long"),)
+    results = tuple(
+        replace(result, unscored=reasons if result.outcome is Outcome.UNSCORED else ())
+        for result in record.run.results
+    )
+    step = next_step(replace(record, run=replace(record.run, results=results)))
+    assert (step.title, step.text) == (
+        "Score these texts, or take the checks out.",
+        "perplexity was not measured: too long",
+    )
 
 
 def test_checks_that_an_unreliable_judge_left_unscored_call_for_one_too(invented: Invented) -> None:
