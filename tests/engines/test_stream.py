@@ -12,7 +12,7 @@ from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest
 from harness.engines.decode import has_windows, shared_lengths
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
 from harness.engines.questions import parts_of
-from harness.engines.stream import Stream, _Store
+from harness.engines.stream import Stream
 from harness.types import GenerationSettings, Message
 
 FIRST = "w1 w2 w3 w4 w5 w6 w7 w8 w9 the cat sat on the mat and the cat is one of two"
@@ -336,21 +336,6 @@ def test_whoever_breaks_when_told_early_breaks_no_batch(monkeypatch, opened, ask
     monkeypatch.setattr(engine, "on_early", lambda found: told.append(found) or found[len(asked)])
     assert answers(engine, asked) == alone
     assert told
-
-
-def test_long_rows_that_stay_of_many_take_the_memory_of_few(monkeypatch, opened, asked):
-    sizes = []
-    real = _Store.reserve
-
-    def note(self, rows, columns, like):
-        real(self, rows, columns, like)
-        sizes.append(self.layers[0].keys[:, 0, 64:, 0].numel())  # 64 columns are free after it
-
-    monkeypatch.setattr(_Store, "reserve", note)
-    settings = [GenerationSettings(max_new_tokens=tokens) for tokens in (*[5] * 40, *[200] * 2)]
-    long = [replace(asked[n % 5], settings=each, key=str(n)) for n, each in enumerate(settings)]
-    answers(opened(2000), long)
-    assert max(sizes) <= 2000
 
 
 def test_a_processor_reads_few_tokens_at_a_time_and_has_many_rows_under_way(

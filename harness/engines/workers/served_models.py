@@ -94,7 +94,7 @@ class ServedModels(Models):
 
         Args:
             batch: The indices of its requests.
-            on_early: Called for functions, as of all models.
+            on_early: Not called.
 
         Returns:
             Answers by index; reasons by index.
