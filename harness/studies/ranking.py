@@ -7,7 +7,7 @@ candidates: the best one is the best on these cases.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.comparison.pairing import PASS_RATE
+from harness.comparison.pairing import PASS_RATE, is_decided, pair_runs
 from harness.run.cache import Cache
 from harness.run.conclusion import conclude_session
 from harness.run.generation import Progress
@@ -27,7 +27,7 @@ class RankedModel:
             regression.
         gain: Mean rise of the task sets' pass rates, in cases; None without a task set.
         cases: Number of these cases.
-        lacking: Number of further ones, which have a verdict on one side only.
+        lacking: Number of further ones, without a verdict of its own, but with the baseline's and another's.
         kept: Retention: the share of the baseline's passed probes that are still passed; None without probes.
         probes: Number of probes that the baseline passed.
         on_front: No other candidate has both a larger gain and more kept, where each case without a verdict
@@ -84,7 +84,12 @@ def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
         The best first: those that don't regress before those that do, then by gain, then by retention, where
         each case without a verdict counts as lost: what a candidate did not answer puts it before no other.
     """
-    found = [_measured(name, record) for name, record in records.items()]
+    cases = {name: _task_cases(record) for name, record in records.items()}
+    # One list of cases for all: what no candidate or not the baseline answered favours none.
+    counted = frozenset[str]().union(*(compared for compared, _ in cases.values()))
+    found = [
+        _measured(name, record, lacking=len(counted & cases[name][1])) for name, record in records.items()
+    ]
     points = _points(found)
     marked = [
         replace(
@@ -101,9 +106,23 @@ def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
     return [marked[place] for place in order]
 
 
-def _measured(name: str, record: GateRecord) -> RankedModel:
-    assert record.comparison is not None  # without a baseline nothing is ranked
-    tasks = {golden_set.name for golden_set in record.run.golden_sets if not golden_set.probes_forgetting}
+def _task_sets(record: GateRecord) -> set[str]:
+    return {each.name for each in record.run.golden_sets if not each.probes_forgetting}
+
+
+def _task_cases(record: GateRecord) -> tuple[frozenset[str], frozenset[str]]:
+    """Keys of the task cases that are compared, and of those that only the candidate has no verdict on."""
+    assert record.baseline is not None  # without a baseline nothing is ranked
+    tasks, pairing = _task_sets(record), pair_runs(record.run, record.baseline)
+    found = [pair for pair in (*pairing.pairs, *pairing.undecided) if pair[0].case.set_name in tasks]
+    judged = [pair for pair in found if is_decided((pair[1], pair[1]))]
+    compared = frozenset(pair[0].key for pair in judged if is_decided(pair))
+    return compared, frozenset(pair[0].key for pair in judged) - compared
+
+
+def _measured(name: str, record: GateRecord, lacking: int) -> RankedModel:
+    assert record.comparison is not None
+    tasks = _task_sets(record)
     rows = [row for row in record.comparison.metrics if row.set_name in tasks and row.metric == PASS_RATE]
     forgetting = record.comparison.forgetting
     overall = None if forgetting is None else forgetting.overall
@@ -112,7 +131,7 @@ def _measured(name: str, record: GateRecord) -> RankedModel:
         record=record,
         gain=_gain(rows),
         cases=sum(row.n for row in rows),
-        lacking=sum(row.missing for row in rows),
+        lacking=lacking,
         kept=None if overall is None else overall.rate,
         probes=0 if overall is None else overall.passed_by_baseline,
     )

@@ -195,33 +195,79 @@ def test_json_holds_every_gate(command, adapters):
     assert all(ranked["record"]["verdict"]["outcome"] for ranked in found)
 
 
-def test_what_a_model_did_not_answer_puts_it_before_no_other(make_run, make_result):
-    """The share of ten cases is no larger gain than that of a hundred."""
+@pytest.fixture
+def ranked_outcomes(make_run, make_result):
+    """Ranks candidates by the outcomes of their cases, which are by set, against a baseline's."""
 
-    def run(name, outcomes):
-        results = [make_result(f"s/{place}", outcome) for place, outcome in enumerate(outcomes)]
+    def run(name, outcomes_by_set):
+        results = [
+            make_result(f"{set_name}/{place}", outcome)
+            for set_name, outcomes in outcomes_by_set.items()
+            for place, outcome in enumerate(outcomes)
+        ]
         made = make_run(results, run_id=name)
         return replace(made, model=replace(made.model, label=name))
 
-    errored = Outcome.ERRORED
-    baseline = run("baseline", [place >= 10 for place in range(100)])
-    runs = [
-        run("gains", [place >= 5 for place in range(100)]),
-        run("few", [True] * 10 + [errored] * 90),
-        run("none", [errored] * 100),
-        run("equal", [place >= 10 for place in range(100)]),
-    ]
-    records = {}
-    for candidate in runs:
-        comparison, verdict = run_gate(candidate, baseline)
-        records[candidate.id] = GateRecord(
-            run=candidate, baseline=baseline, comparison=comparison, verdict=verdict
-        )
-    found = rank_records(records)
+    def rank(baseline, **candidates):
+        before, records = run("baseline", baseline), {}
+        for name, outcomes in candidates.items():
+            candidate = run(name, outcomes)
+            comparison, verdict = run_gate(candidate, before, margin=0.2)
+            records[name] = GateRecord(run=candidate, baseline=before, comparison=comparison, verdict=verdict)
+        return rank_records(records)
+
+    return rank
+
+
+ERRORED = Outcome.ERRORED
+
+
+def test_what_a_model_did_not_answer_puts_it_before_no_other(ranked_outcomes):
+    """The share of ten cases is no larger gain than that of a hundred."""
+    found = ranked_outcomes(
+        {"s": [place >= 10 for place in range(100)]},
+        gains={"s": [place >= 5 for place in range(100)]},
+        few={"s": [True] * 10 + [ERRORED] * 90},
+        none={"s": [ERRORED] * 100},
+        equal={"s": [place >= 10 for place in range(100)]},
+    )
     assert [each.name for each in found] == ["gains", "equal", "few", "none"]
     assert [each.on_front for each in found] == [True, False, False, False]
-    assert [each.lacking for each in found] == [0, 0, 90, 0]
+    assert [each.lacking for each in found] == [0, 0, 90, 100]
     assert found[2].gain.estimate == 1.0
     told = Console(width=200, file=(written := StringIO()))
     told.print(render_ranking(found, 200))
     assert "cases without a verdict count as lost for it, and in the order" in written.getvalue()
+
+
+def test_a_set_that_a_model_answered_nothing_of_counts_as_lost_for_it(ranked_outcomes):
+    """No case of such a set can be compared, so its comparison has no row of it."""
+    found = ranked_outcomes(
+        {"a": [False] * 10, "b": [True] * 90},
+        few={"a": [True] * 10, "b": [ERRORED] * 90},
+        gains={"a": [True] * 10, "b": [place < 85 for place in range(90)]},
+    )
+    assert [(each.name, each.on_front, each.lacking) for each in found] == [
+        ("gains", True, 0),
+        ("few", False, 90),
+    ]
+    assert found[0].gain.estimate == pytest.approx(0.05)
+
+
+def test_what_the_baseline_did_not_answer_counts_against_no_model(ranked_outcomes):
+    """Of two candidates, one that answered such a case is not behind one that did not."""
+    baseline = {"s": [True] * 19 + [ERRORED]}
+    answers, errors = {"s": [True] * 20}, {"s": [True] * 19 + [ERRORED]}
+    for candidates in ({"one": answers, "two": errors}, {"one": errors, "two": answers}):
+        found = ranked_outcomes(baseline, **candidates)
+        assert [(each.name, each.on_front, each.lacking) for each in found] == [
+            ("one", True, 0),
+            ("two", True, 0),
+        ]
+
+
+def test_what_no_model_answered_counts_against_none(ranked_outcomes):
+    baseline = {"s": [True] * 20, "t": [True] * 20}
+    half = {"s": [True] * 20, "t": [ERRORED] * 20}
+    found = ranked_outcomes(baseline, one=half, two=half)
+    assert [(each.on_front, each.lacking) for each in found] == [(True, 0), (True, 0)]
