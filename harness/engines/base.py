@@ -63,8 +63,8 @@ BUILTIN_ENGINES: dict[str, EngineKind] = {
 
 # Called with an answer's index among the requests and its text so far.
 OnText: TypeAlias = Callable[[int, str], None]
-# Called with answers by index while others of their batch go on, each with its share of the time so far; all
-# come again with their batch.
+# Called with answers by index while others of their batch go on, each with its share of the time so far. They
+# come again with their batch, unless its worker is lost.
 OnEarly: TypeAlias = Callable[[Mapping[int, Any]], object]
 
 
@@ -145,6 +145,10 @@ class Engine(Protocol):
 
     def largest_logit_change(self, side: str) -> float:
         """Largest absolute change of the base's logits by a side's adapter."""
+
+
+class EarlyFaultError(BaseException):
+    """Whoever was given answers early failed: the cause. It is no fault of the batch."""
 
 
 @runtime_checkable

@@ -352,10 +352,11 @@ def _decode_refilled(
         found[row.index] = untold[row.index] = row.row, reason
         if settings.tell and (now := time.perf_counter()) - told_at > _TOLD_EVERY_S:
             ended = {place: _finished(questions[place], _written(*one)) for place, one in untold.items()}
-            share_s, told_at = (now - began) / len(found), now
-            found_early = {place: one for place, one in ended.items() if isinstance(one, Completion)}
-            settings.tell({place: replace(one, latency_s=share_s) for place, one in found_early.items()})
+            share_s = (now - began) / len(found)
+            early = {place: one for place, one in ended.items() if isinstance(one, Completion)}
+            settings.tell({n: replace(one, latency_s=one.latency_s or share_s) for n, one in early.items()})
             untold.clear()
+            told_at = time.perf_counter()
 
     if side.group not in settings.kept:
         settings.kept.clear()  # one group's questions come after another's

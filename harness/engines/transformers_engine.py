@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -131,8 +131,7 @@ class TransformersEngine:
 
         def answer(batch: Sequence[int]) -> dict[int, Completion | LateAnswer]:
             def tell(found: Mapping[int, Completion]) -> None:
-                with suppress(Exception):  # it comes again when the batch ends, outside of the model
-                    (self.on_early or len)({batch[place]: one for place, one in found.items()})
+                (self.on_early or len)({batch[place]: one for place, one in found.items()})
 
             stream = StreamSettings(budget=self.plan.batch_tokens, tell=self.on_early and tell, kept=kept)
             started, questions = time.perf_counter(), [asked[index] for index in batch]

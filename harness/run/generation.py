@@ -4,19 +4,19 @@ Four steps: plan the requests, look them up in the cache, compute what is missin
 side. Each finished batch is stored at once, so a crash loses only one batch.
 """
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from harness.engines.base import SERVED, EarlyEngine, Engine
+from harness.engines.base import SERVED, EarlyEngine, EarlyFaultError, Engine
 from harness.engines.open import check_alive, open_sides
 from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
-from harness.registry.listeners import LISTENERS, Work, tell
+from harness.registry.listeners import LISTENERS
 from harness.run.cache import Cache, liveness_key
 from harness.run.later_turns import answer_later_turns
 from harness.run.prompting import render_workload
+from harness.run.telling import tell_answers, tell_failures
 from harness.run.workload import (
     Answers,
     PartialAnswers,
@@ -260,38 +260,13 @@ def compute_missing(
     Raises:
         EngineError: The model failed on all requests, or on general text.
     """
-    workload, texts = answers.workload, answers.workload.texts
-    groups, text_places = _asked_once(answers), answers.missing_texts
-
-    def keep(batch: Mapping[int, Completion]) -> None:
-        finished = {place: completion for index, completion in batch.items() for place in groups[index]}
-        new = {place: one for place, one in finished.items() if place not in answers.completions}
-        store_completions(answers, finished, cache)
-        _hand_over(workload, new, on_answers)
-        on_progress("answering", len(answers.completions), len(workload.answers))
-
-    def keep_completions(batch: Mapping[int, Completion]) -> None:
-        if LISTENERS:
-            asked = {groups[index][0]: completion for index, completion in batch.items()}
-            _tell(workload, asked, engine.plan.engine)
-        keep(batch)
+    _answer_missing(engine, answers, cache, on_progress, on_answers)
+    texts, text_places = answers.workload.texts, answers.missing_texts
 
     def keep_losses(batch: Mapping[int, TextLoss]) -> None:
         store_losses(answers, {text_places[index]: loss for index, loss in batch.items()}, cache)
         on_progress("scoring texts", len(answers.losses), len(texts))
 
-    on_progress("answering", len(answers.completions), len(workload.answers))
-    if groups:
-        if isinstance(engine, EarlyEngine):
-            engine.on_early = keep
-        try:
-            engine.generate([workload.answers[first] for first, *_ in groups], keep_completions)
-        except CasesFailedError as error:
-            answers.failures.update(
-                {place: reason for index, reason in error.failures.items() for place in groups[index]}
-            )
-            if LISTENERS:
-                _tell_failures(workload, answers.failures, engine.plan.engine)
     if text_places:
         try:
             engine.losses([texts[place] for place in text_places], keep_losses)
@@ -300,6 +275,54 @@ def compute_missing(
             _note_failed_texts(answers, text_places, error)
         except CasesFailedError as error:
             _note_failed_texts(answers, text_places, error)
+
+
+def _answer_missing(
+    engine: Engine, answers: PartialAnswers, cache: Cache, on_progress: Progress, on_answers: OnAnswers
+) -> None:
+    workload, groups = answers.workload, _asked_once(answers)
+    early: dict[int, Completion] = {}  # of batches that have not ended
+
+    def keep(batch: Mapping[int, Completion]) -> None:
+        finished = {place: completion for index, completion in batch.items() for place in groups[index]}
+        new = {place: one for place, one in finished.items() if place not in answers.completions}
+        store_completions(answers, finished, cache)
+        _hand_over(workload, new, on_answers)
+        if new:
+            on_progress("answering", len(answers.completions), len(workload.answers))
+
+    def keep_early(batch: Mapping[int, Completion]) -> None:
+        early.update({groups[index][0]: completion for index, completion in batch.items()})
+        try:
+            keep(batch)
+        except Exception as error:
+            raise EarlyFaultError from error
+
+    def keep_completions(batch: Mapping[int, Completion]) -> None:
+        asked = {groups[index][0]: completion for index, completion in batch.items()}
+        for place in asked:
+            early.pop(place, None)
+        if LISTENERS:
+            tell_answers(workload, asked, engine.plan.engine)
+        keep(batch)
+
+    on_progress("answering", len(answers.completions), len(workload.answers))
+    if not groups:
+        return
+    if isinstance(engine, EarlyEngine):
+        engine.on_early = None if workload.timed else keep_early
+    try:
+        engine.generate([workload.answers[first] for first, *_ in groups], keep_completions)
+    except EarlyFaultError as fault:
+        raise fault.__cause__ or fault from None
+    except CasesFailedError as error:
+        # What had an answer before its batch failed keeps it.
+        failed = {place: why for index, why in error.failures.items() for place in groups[index]}
+        answers.failures.update({n: why for n, why in failed.items() if n not in answers.completions})
+        if LISTENERS:
+            tell_failures(workload, answers.failures, engine.plan.engine)
+    if early and LISTENERS:
+        tell_answers(workload, early, engine.plan.engine)  # their workers were lost
 
 
 def _note_failed_texts(
@@ -324,50 +347,6 @@ def _asked_once(answers: PartialAnswers) -> list[list[int]]:
         key = answers.answer_keys[place], answers.workload.answers[place].timeout_s
         groups.setdefault(key, []).append(place)
     return list(groups.values())
-
-
-def _tell(workload: Workload, finished: Mapping[int, Completion], engine: str) -> None:
-    """Tell of answers at their time: each of a server's has its own, the rows of a batch share one."""
-    ended = time.time_ns()
-    together = sum(completion.latency_s for completion in finished.values())
-    is_remote = engine in SERVED
-    for place, completion in finished.items():
-        request = workload.answers[place]
-        seconds = completion.latency_s if is_remote else together
-        tell(
-            Work(
-                kind="answer",
-                name=request.side,
-                engine=engine,
-                is_remote=is_remote,
-                key=request.key,
-                started_ns=ended - round(seconds * 1e9),
-                ended_ns=ended,
-                input_tokens=completion.prompt_tokens,
-                output_tokens=completion.completion_tokens,
-                stop_reason=completion.stop_reason,
-                rows=1 if is_remote else len(finished),
-            )
-        )
-
-
-def _tell_failures(workload: Workload, failed: Mapping[int, str], engine: str) -> None:
-    """Tell of cases on which the model failed; how long each took is not known."""
-    now = time.time_ns()
-    for request in (workload.answers[place] for place in failed):
-        tell(
-            Work(
-                kind="answer",
-                name=request.side,
-                engine=engine,
-                is_remote=engine in SERVED,
-                key=request.key,
-                started_ns=now,
-                ended_ns=now,
-                errors=1,
-                error="generation_failed",
-            )
-        )
 
 
 def _hand_over(workload: Workload, finished: Mapping[int, Completion], on_answers: OnAnswers) -> None:

@@ -132,10 +132,9 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
     by_metric: dict[str, list[_Place]] = defaultdict(list)
     for place, request in requests.items():
         by_metric[base_type(request.check.type)].append(place)
-    if judging.panel is not None:
+    if judging.panel is not None:  # all questions are sent at once; the loop below only waits for replies
         from harness.metrics.judged import ask_beforehand
 
-        # All questions are sent at once; the loop below only waits for the replies.
         ask_beforehand(judging.panel, requests.values())
     results: dict[int, dict[Path, Result]] = defaultdict(dict)
     for (row, path), fault in faults.items():
@@ -154,7 +153,8 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
         )
         for row, (case, key) in enumerate(answers)
     ]
-    return with_unscored(fold_repeats(single), why)
+    all_scored = not unmeasured and judging.distrust is NOTHING
+    return fold_repeats(single) if all_scored else with_unscored(fold_repeats(single), why)
 
 
 def _why_unscored(distrust: Distrust, unmeasured: Mapping[str, str], case: GoldenCase, check: Check) -> str:

@@ -13,6 +13,7 @@ from harness.engines.base import BASE, BASELINE, GenerationRequest, LossRequest
 from harness.golden.value_rules import choices_key, likelihood_texts
 from harness.run.cache import Cache, completion_keys, loss_key
 from harness.types import Completion, ExecutionPlan, GoldenCase, JsonValue, ModelRef, TextLoss
+from harness.types.golden import TIME_METRICS
 
 _TITLE = "# "
 
@@ -49,12 +50,14 @@ class Workload:
         references: The references that a perplexity check scores, and options whose likelihood is compared.
         passages: The bundled passages of general text.
         divergences: Those of English prose, each with the side from which the divergence is measured.
+        timed: Whether an answer's time may decide something: it is known once its batch has ended.
     """
 
     answers: tuple[GenerationRequest, ...]
     references: tuple[LossRequest, ...] = ()
     passages: tuple[LossRequest, ...] = ()
     divergences: tuple[LossRequest, ...] = ()
+    timed: bool = True
 
     @property
     def texts(self) -> tuple[LossRequest, ...]:
@@ -90,7 +93,13 @@ def plan_workload(
         references=_joined(_references_of(side, cases_of[side]) for side in sides),
         passages=_joined(_passages_of(side) for side in sides) if with_text else (),
         divergences=tuple(_divergences_of(sides)) if with_text else (),
+        timed=any(map(_is_timed, cases)),
     )
+
+
+def _is_timed(case: GoldenCase) -> bool:
+    types = {check.type.removeprefix("not-") for check in case.single_checks}
+    return case.timeout_s is not None or not TIME_METRICS.isdisjoint(types)
 
 
 def _limited(cases: Sequence[GoldenCase], keys: Collection[str] | None) -> list[GoldenCase]:

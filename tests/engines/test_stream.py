@@ -8,7 +8,7 @@ import pytest
 
 from harness.engines import questions as questions_of
 from harness.engines import stream
-from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest
+from harness.engines.base import BASELINE, CANDIDATE, EarlyFaultError, GenerationRequest
 from harness.engines.decode import has_windows, shared_lengths
 from harness.engines.open import base_of, choose_plan, describe_model, open_sides
 from harness.engines.questions import parts_of
@@ -330,12 +330,18 @@ def test_answers_that_have_ended_are_told_while_others_go_on(monkeypatch, opened
     assert all(one.latency_s > 0 for one in told.values())
 
 
-def test_whoever_breaks_when_told_early_breaks_no_batch(monkeypatch, opened, asked, alone):
+def test_a_fault_of_whoever_is_told_early_is_none_of_the_batch(monkeypatch, opened, asked):
     monkeypatch.setattr(questions_of, "_TOLD_EVERY_S", 0.0)
     engine, told = opened(4096), []
-    monkeypatch.setattr(engine, "on_early", lambda found: told.append(found) or found[len(asked)])
-    assert answers(engine, asked) == alone
-    assert told
+
+    def fail(found):
+        told.append(found)
+        raise EarlyFaultError
+
+    monkeypatch.setattr(engine, "on_early", fail)
+    with pytest.raises(EarlyFaultError):
+        answers(engine, asked)
+    assert len(told) == 1
 
 
 def test_a_processor_reads_few_tokens_at_a_time_and_has_many_rows_under_way(

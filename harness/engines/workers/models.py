@@ -111,7 +111,7 @@ class Models:
 
         if self._batches is None:
             raise RuntimeError("a batch before its requests")
-        if self._engine is not None:
+        if on_early is not None and self._engine is not None:
             self._engine.on_early = on_early
         found: dict[int, Any] = {}
         failures = answer_batch(self._batches, batch, found.update)
