@@ -1,6 +1,6 @@
 """What workers cost and bring: seconds, processor time and memory of one process, and of 1, 2 and 4 workers.
 
-    python -m benchmarks.workers [--workers 1,2,4] [--cases 32] [--rounds 1]
+    python -m benchmarks.workers [--workers 1,2,4] [--cases 32] [--rounds 1] [--batch-tokens N]
 
 SmolLM2 and a random model of a fifth of its size answer short and long prompts, each way in a process of its
 own, in turns. *process* is the session's own one with a thread for each core; *chosen* marks what
@@ -103,11 +103,11 @@ def ticks(process: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def measure(base: str, length: str, workers: int, cases: int) -> dict[str, float]:
+def measure(base: str, length: str, workers: int, cases: int, batch_tokens: int | None) -> dict[str, float]:
     """One way: workers, or with 0 this process with a thread for each core."""
     words, new_tokens = LENGTHS[length]
     sides = {CANDIDATE: describe_model(base)}
-    plan = choose_plan("float32", "cpu", None, list(sides.values()))
+    plan = choose_plan("float32", "cpu", batch_tokens, list(sides.values()))
     asked = [
         GenerationRequest(
             key=str(case),
@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--workers", default="1,2,4")
     parser.add_argument("--cases", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--batch-tokens", type=int, help="default: what suits the model")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -175,7 +176,7 @@ def main() -> None:
         found: dict[tuple[str, str, int], list[dict[str, float]]] = {row: [] for row in rows}
         for _ in range(asked.rounds):
             for base, length, way in rows:
-                one = json.dumps([bases[base], length, way, asked.cases])
+                one = json.dumps([bases[base], length, way, asked.cases, asked.batch_tokens])
                 command = [sys.executable, "-m", "benchmarks.workers", "--one", one]
                 reply = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
                 found[base, length, way].append(json.loads(reply.splitlines()[-1]))
