@@ -7,9 +7,9 @@ only in the history; without it, as in a fresh clone on CI, cases are still comp
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydantic import ValidationError
 
@@ -220,14 +220,39 @@ def read_baseline(text: str, path: str) -> Baseline:
         raise DamagedBaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
 
 
-def run_of(baseline: Baseline, cases: Sequence[GoldenCase], *, with_gone: bool = False) -> Run:
+def gone_sets(baseline: Baseline, golden_sets: Sequence[GoldenSet], root: Path) -> set[str]:
+    """Names of an accepted run's sets that are not asked for and whose files no longer hold them.
+
+    A set whose file is still there may just not be selected.
+
+    Args:
+        baseline: The accepted run. It may be from another clone, whose paths are others.
+        golden_sets: The sets that are asked for.
+        root: The project's directory.
+    """
+    asked = {each.name for each in golden_sets}
+    files = {(root / each.path).resolve() for each in golden_sets}
+
+    def is_kept(path: PurePath) -> bool:
+        # The path itself, then each of its ends below the project.
+        places = [root / PurePath(*path.parts[start:]) for start in range(len(path.parts))]
+        return any(place.is_file() and place.resolve() not in files for place in places)
+
+    return {
+        each.name
+        for each in baseline.golden_sets
+        if each.name not in asked and not is_kept(PurePath(each.path))
+    }
+
+
+def run_of(baseline: Baseline, cases: Sequence[GoldenCase], *, whole: Collection[str] = ()) -> Run:
     """The accepted run as far as its file stores it, for unchanged cases.
 
     Args:
         baseline: The accepted run.
         cases: The current golden cases. A case that was changed since has no answers, so it is not paired and
             is reported as changed.
-        with_gone: Whether these are all cases of their sets, so that the baseline's others were taken out.
+        whole: Names of sets that have no cases but these, so that the baseline's others were taken out.
     """
     results = []
     for case in cases:
@@ -236,9 +261,9 @@ def run_of(baseline: Baseline, cases: Sequence[GoldenCase], *, with_gone: bool =
             # Other content has another hash: so a changed case is noticed.
             asked = case if kept.sha256 == case.content_sha256 else replace(case, messages=())
             results.append(_result(asked, kept))
-    now, names = {case.key for case in cases}, {case.set_name for case in cases if with_gone}
+    now = {case.key for case in cases}
     for key, kept in baseline.cases.items():
-        if key not in now and (name := set_of(key)) in names:
+        if key not in now and (name := set_of(key)) in whole:
             gone = GoldenCase(id=key.removeprefix(f"{name}/"), set_name=name, messages=())
             results.append(_result(gone, kept))
     asked_alike = json.dumps(sorted((result.key, result.case.content_sha256) for result in results))

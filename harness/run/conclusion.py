@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from harness.baselines.file import run_of
+from harness.baselines.file import gone_sets, run_of
 from harness.comparison.findings import failed_tests_findings, with_further
 from harness.comparison.gate import (
     Judgement,
@@ -234,12 +234,17 @@ def _sets_with(golden_sets: Sequence[GoldenSet], results: Sequence[CaseResult]) 
 Resample: TypeAlias = Callable[[Collection[str]], ResampledAnswers]
 
 
-def _stored_baseline(session: Session, runs: Iterable[Run], cases: Sequence[GoldenCase]) -> Run | None:
+def _stored_baseline(session: Session, runs: Mapping[str, Run], cases: Sequence[GoldenCase]) -> Run | None:
     """The stored run to compare with; None if there is none."""
-    stored, accepted = session.stored, session.inputs.target.accepted
-    if accepted is not None and not any(run.lacks_cases for run in runs):
-        # A case that was taken out of its set is told, as it is with a stored run.
-        stored = run_of(accepted, cases, with_gone=True)
+    stored, inputs = session.stored, session.inputs
+    accepted, golden_sets = inputs.target.accepted, session.golden_sets
+    # The base answers the probes alone.
+    if accepted is not None and not any(runs[each.side].lacks_cases for each in inputs.candidates):
+        gone = gone_sets(accepted, golden_sets, inputs.root)
+        if not inputs.settings.forgetting:
+            gone -= {each.name for each in accepted.golden_sets if each.probes_forgetting}
+        # What was taken out of a set, or with it, is told, as it is with a stored run.
+        stored = run_of(accepted, cases, whole={each.name for each in golden_sets} | gone)
     return None if stored is None else against_itself(stored)
 
 
@@ -271,7 +276,7 @@ def conclude_session(
         for side, run in session_runs(session, collected).items()
     }
     cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
-    baseline = runs.get(BASELINE) or _stored_baseline(session, runs.values(), cases)
+    baseline = runs.get(BASELINE) or _stored_baseline(session, runs, cases)
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
     stability = noted_stability(inputs.noise, baseline.model, baseline.plan, cases)

@@ -99,6 +99,32 @@ def test_cases_that_were_taken_out_since_are_told(project, write_golden):
     assert record["comparison"]["metrics"][0]["n"] == 8
 
 
+def test_a_set_that_was_taken_out_since_is_told_and_one_that_is_not_selected_is_not(project, write_golden):
+    text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
+    other = write_golden(project.pytester, "more", text.replace("name: capitals", "name: more"))
+    accept(project)
+    only = "golden_sets/capitals.yaml"
+    for selection in ((only,), ("--gate-golden", only), ("-k", "peru")):
+        selected = project.run("--gate-baseline=shipped", *selection)
+        selected.stdout.no_fnmatch_line("*not compared*")
+    other.unlink()
+    result = project.run("--gate-baseline=shipped")
+    result.stdout.fnmatch_lines(["* 10 cases are not compared: 10 only in the baseline"])
+
+
+def test_cases_that_were_taken_out_are_told_where_the_base_answers_the_probes(project, write_golden):
+    """The base answers no other cases, and is no candidate: that it lacks them is no selection."""
+    accept(project, "--gate-golden", "golden_sets/capitals.yaml")
+    text = (project.pytester.path / "golden_sets/capitals.yaml").read_text()
+    probe = "name: probes\nprobes_forgetting: true\n" + text.partition("\n")[2]
+    write_golden(project.pytester, "probes", probe)
+    write_golden(project.pytester, "capitals", text.partition("  - id: cuba")[0])
+    project.loss["base"] = 2.0
+    result = project.run("--gate-baseline=shipped", forgetting=True)
+    told = "* 12 cases are not compared: 10 only in the candidate, 2 only in the baseline"
+    result.stdout.fnmatch_lines([told, "since base  kept 10 of 10 probes*"])
+
+
 def test_the_run_of_a_commit_is_found(project):
     """commit:REV is the newest whole run of a commit, without uncommitted changes."""
 
