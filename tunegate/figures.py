@@ -54,9 +54,10 @@ def both_of(before: float, now: float, decimals: int) -> tuple[str, str]:
         now: The second one.
         decimals: Digits after the point, at least.
     """
+    before, now = (0.0 if abs(each) <= _ROUNDING else each for each in (before, now))
     form = form_of((before, now), decimals)
     digits, kind = int(form[1:-1]), form[-1]
-    differ = not math.isclose(before, now, rel_tol=_ALIKE)
+    differ = not math.isclose(before, now, rel_tol=_ALIKE, abs_tol=_ROUNDING)
     while differ and f"{before:.{digits}{kind}}" == f"{now:.{digits}{kind}}" and digits < _MOST_DIGITS:
         digits += 1
     return f"{before:.{digits}{kind}}", f"{now:.{digits}{kind}}"

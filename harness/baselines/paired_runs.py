@@ -98,8 +98,14 @@ def _by_content(run: Run) -> dict[str, CaseResult]:
     return found
 
 
+# Why a common case is not compared.
+_NO_VERDICT = {"errored", "unscored", "skipped"}
+
+
 def require_pairs(unpaired: Mapping[str, str], pairs: Sequence[object]) -> None:
-    """Refuse runs of which no case is the same on both sides.
+    """Refuse runs of which no case is the same on both sides, asked and checked alike.
+
+    A common case that one side gave no verdict on is one: the runs' verdict says so.
 
     Args:
         unpaired: The cases that are not compared, each with the reason.
@@ -108,9 +114,9 @@ def require_pairs(unpaired: Mapping[str, str], pairs: Sequence[object]) -> None:
     Raises:
         BaselineError: There is no pair.
     """
-    if pairs:
-        return
     reasons = set(unpaired.values())
+    if pairs or reasons & _NO_VERDICT:
+        return
     if "changed since the baseline" in reasons:
         remedy = "if the prompts may differ, tunegate compare --pair-by=id compares by name"
     elif reasons <= {"only in the candidate", "only in the baseline"}:

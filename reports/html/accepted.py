@@ -70,7 +70,7 @@ def falls(record: GateRecord, accepted: Baseline | None) -> tuple[Fall, ...]:
     if accepted is None or record.verdict is None or record.comparison is None:
         return ()
     rates = {(row.set_name, row.metric): is_rate(row) for row in record.comparison.metrics}
-    found: list[tuple[float, Fall]] = []
+    found: list[tuple[tuple[float, float], Fall]] = []
     # A regression is the headline already.
     for finding in (each for each in record.verdict.findings if each.verdict is not GateVerdict.REGRESS):
         drop, data = accepted_drop(record, accepted, finding), finding.data
@@ -78,7 +78,7 @@ def falls(record: GateRecord, accepted: Baseline | None) -> tuple[Fall, ...]:
             continue
         rate = rates.get((finding.set_name or "", finding.metric or ""), data.scale == "binary")
         found.append((in_margins(drop, data.margin), _fall(record, accepted, finding, drop, rate=rate)))
-    return tuple(fall for _, fall in sorted(found, key=lambda entry: -entry[0]))
+    return tuple(fall for _, fall in sorted(found, key=lambda entry: entry[0], reverse=True))
 
 
 def falls_line(record: GateRecord, accepted: Baseline | None) -> str:

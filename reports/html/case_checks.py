@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from harness.golden.schema import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.metrics.definition import quote
 from harness.types import CaseResult, Check, MetricError, MetricFacts, Score, UnscoredMetric
 from reports.html import figures
@@ -142,3 +142,20 @@ def _about(check: Check) -> str:
         return ""
     text = CHECK_TYPES[kind].summary
     return f"Not: {text}" if check.type.startswith("not-") else text
+
+
+def deciding_unscored(result: CaseResult) -> list[UnscoredMetric]:
+    """The checks without a score that could have decided a case; one that only informs is no cause.
+
+    Args:
+        result: The case's result.
+    """
+    deciding = {
+        single.type for check in result.case.checks if _decides(check) for single in check.single_checks
+    }
+    return [each for each in result.unscored if each.metric in deciding]
+
+
+def _decides(check: Check) -> bool:
+    # A record may hold the metric of a plug-in that is not installed here.
+    return base_type(check.type) not in CHECK_TYPES or decides(check)

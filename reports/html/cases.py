@@ -8,7 +8,7 @@ from harness.comparison.pairing import stability_of
 from harness.types import CaseResult, GateRecord, Message, Outcome
 from harness.types.run import conversation
 from reports.html import figures
-from reports.html.case_checks import check_rows, explained
+from reports.html.case_checks import check_rows, deciding_unscored, explained
 from reports.html.case_view import (
     Answer,
     AskedPrompt,
@@ -236,7 +236,7 @@ def _brief(result: CaseResult) -> str:
     if result.outcome is Outcome.SKIPPED:
         return one_line(result.case.skip or "", _BRIEF)
     if result.outcome is Outcome.UNSCORED:
-        said = [f"{each.metric}: {each.reason}" for each in result.unscored]
+        said = [f"{each.metric}: {each.reason}" for each in deciding_unscored(result)]
         return one_line(said[0], _BRIEF) if said else "none of its checks decides"
     if result.errors:
         return one_line(f"{result.errors[0].metric}: {result.errors[0].error}", _BRIEF)

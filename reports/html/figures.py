@@ -8,7 +8,8 @@ _MINUS = "−"
 _THIN_SPACE = "\u202f"
 # A case of a million; what is less comes from rounding.
 _LEAST_RATE = 1e-6
-_NO_DECIMALS, _MILLION = 1000.0, 1e6
+# From the one on, three digits are a thousand, which they write as 1e+03.
+_NO_DECIMALS, _MILLION = 999.5, 1e6
 
 
 def count(number: int) -> str:

@@ -82,10 +82,10 @@ def _described(record: GateRecord, finding: Finding) -> str:
     return f" ({described[0]})" if described else ""
 
 
-def _beyond_margin(finding: Finding) -> float:
+def _beyond_margin(finding: Finding) -> tuple[float, float]:
     """How many times the margin a drop is."""
     data = finding.data
-    return in_margins(data.drop.estimate, data.margin) if isinstance(data, MetricFinding) else 0.0
+    return in_margins(data.drop.estimate, data.margin) if isinstance(data, MetricFinding) else (0.0, 0.0)
 
 
 def _fell(finding: Finding) -> str:

@@ -168,14 +168,19 @@ def margin_text(value: float, *, rate: bool) -> str:
     return figures.hundredths(value).removesuffix(".0") + "\u00a0pts"
 
 
-def in_margins(drop: float, margin: float) -> float:
-    """How many times the margin a drop is, which orders drops on all scales.
+def in_margins(drop: float, margin: float) -> tuple[float, float]:
+    """What orders drops on all scales.
 
     Args:
         drop: The drop.
         margin: The largest tolerated one.
+
+    Returns:
+        How many times the margin the drop is, then the drop itself: without a margin it alone orders.
     """
-    return drop / margin if margin > 0 else math.copysign(math.inf, drop)
+    if margin > 0:
+        return drop / margin, drop
+    return math.copysign(math.inf, drop) if drop else 0.0, drop
 
 
 def drops_text(alone: float, whole: float | None, *, rate: bool) -> str:

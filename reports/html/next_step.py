@@ -20,6 +20,7 @@ from harness.types import (
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html import figures
 from reports.html.accepted import accepted_name, falls
+from reports.html.case_checks import deciding_unscored
 from reports.html.commands import accept_command, against_command, new_case_command, rerun_command
 from reports.html.first_screen import NextStep
 from reports.html.lead import deciding_findings, listed
@@ -229,8 +230,8 @@ def _unscored_step(record: GateRecord, set_name: str | None, again: str) -> Next
         text = "Checks of an unreliable judge are left unscored."
         return NextStep(title="Calibrate the judge.", text=text, command=_CALIBRATE)
     for result in record.run.results:
-        if result.case.set_name == set_name and result.unscored:
-            text = one_line(f"{result.unscored[0].metric} {result.unscored[0].reason}")
+        if result.case.set_name == set_name and (left := deciding_unscored(result)):
+            text = one_line(f"{left[0].metric} {left[0].reason}")
             return NextStep(title="Score these texts, or take the checks out.", text=text, command=again)
     text = "A check decides if it is true or false, or has a threshold."
     return NextStep(title="Give the unscored cases a check that decides.", text=text, command=again)

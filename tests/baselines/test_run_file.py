@@ -94,13 +94,18 @@ def test_the_same_content_under_other_names(make_run, make_result):
     [
         ("changed since the baseline", "--pair-by=id"),
         ("only in the candidate", "--pair-by=content"),
-        ("errored", "score them again"),
+        ("decided by exact-match, which was different in the baseline", "score them again"),
     ],
 )
 def test_no_pair_at_all_is_refused_with_the_way_out(reason, remedy):
     with pytest.raises(BaselineError, match=remedy):
         require_pairs({"s/a": reason}, [])
     require_pairs({"s/a": reason}, [object()])
+
+
+@pytest.mark.parametrize("reason", ["errored", "unscored", "skipped"])
+def test_common_cases_without_a_verdict_are_no_reason_to_refuse(reason):
+    require_pairs({"s/a": reason, "s/b": "only in the candidate"}, [])
 
 
 def test_rows_are_answers_to_golden_cases_by_name(tmp_path, make_run, make_result):

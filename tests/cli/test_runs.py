@@ -1,6 +1,7 @@
 """Stored runs as a user reads them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +10,7 @@ from harness.cli.main import app
 from harness.errors import BaselineError
 from harness.history.store import open_history
 from harness.run import generation
-from harness.types import GateRecord
+from harness.types import GateRecord, Outcome
 
 RUNNER = CliRunner()
 
@@ -102,7 +103,6 @@ def test_the_list_is_filtered(runs, filters, verdicts):
 
 
 def test_a_run_s_commit_is_listed_and_found(tmp_path, make_run, make_result):
-    from dataclasses import replace
 
     from harness.history.store import open_history
     from harness.types import GateRecord
@@ -122,7 +122,6 @@ def test_a_run_s_commit_is_listed_and_found(tmp_path, make_run, make_result):
 
 
 def test_a_model_s_name_takes_one_line_whatever_is_in_it(tmp_path, make_run, make_result):
-    from dataclasses import replace
 
     from harness.history.store import open_history
     from harness.types import GateRecord
@@ -157,6 +156,20 @@ def test_runs_without_a_common_case_are_not_compared(tmp_path, make_run, make_re
     refused = RUNNER.invoke(app, ["runs", "compare", "one", "other", *kept]).exception
     assert isinstance(refused, BaselineError)
     assert "no case can be compared (1 only in the baseline, 1 only in the candidate)" in str(refused)
+
+
+@pytest.mark.parametrize(("must_pass", "status"), [(True, 1), (False, 0)])
+def test_runs_whose_common_cases_have_no_verdict_get_one(tmp_path, make_run, make_result, must_pass, status):
+    """A must-pass case that failed is a regression, whatever the baseline lacks."""
+    with open_history(tmp_path / "history.sqlite") as history:
+        for name, outcome in (("now", Outcome.FAILED), ("then", Outcome.ERRORED)):
+            made = make_result("s/a", outcome)
+            result = replace(made, case=replace(made.case, must_pass=must_pass))
+            history.save(GateRecord(run=make_run([result], run_id=name)))
+    kept = ["--history", str(tmp_path / "history.sqlite")]
+    told = RUNNER.invoke(app, ["runs", "compare", "now", "then", *kept])
+    assert told.exit_code == status, told.output
+    assert ("REGRESS" if must_pass else "INCONCLUSIVE") in told.stdout
 
 
 def test_an_unknown_run_is_named(runs):

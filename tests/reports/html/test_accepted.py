@@ -12,6 +12,7 @@ from harness.types import Finding, GateRecord, GateVerdict, MetricFacts, MetricF
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html.accepted import accepted_drop, falls, falls_line
 from reports.html.build import build_view
+from reports.html.metrics import in_margins
 
 Invented = Callable[..., GateRecord]
 
@@ -52,6 +53,37 @@ def test_a_fall_is_said_under_the_lead_and_comes_next(
     assert alone.accepted == ""
     assert alone.next_step is not None
     assert not alone.next_step.title.startswith("Compare")
+
+
+def test_of_metrics_without_a_margin_the_largest_drop_is_the_worst() -> None:
+    drops = [(0.001, 0.0), (0.4, 0.0), (0.0, 0.0), (-0.5, 0.0), (0.3, 0.1)]
+    assert sorted(drops, key=lambda each: in_margins(*each), reverse=True) == [
+        (0.4, 0.0),
+        (0.001, 0.0),
+        (0.3, 0.1),
+        (0.0, 0.0),
+        (-0.5, 0.0),
+    ]
+
+
+def test_the_worst_fall_comes_first_where_no_drop_is_allowed(invented: Invented, accepted: Baseline) -> None:
+    """Each drop is infinitely many times a margin of 0, so the first one counted as the worst."""
+    record = below(invented, GateVerdict.PASS)
+    assert record.verdict is not None
+    (finding,) = (each for each in record.verdict.findings if each.set_name == "orders")
+    assert isinstance(finding.data, MetricFinding)
+    finding = replace(finding, data=replace(finding.data, margin=0.0))
+    (kept,) = (
+        each
+        for each in accepted.summaries
+        if (each.set_name, each.summary.metric) == ("orders", finding.metric)
+    )
+    slight_mean = replace(kept.summary.mean, estimate=0.01)
+    slight = replace(kept, set_name="slight", summary=replace(kept.summary, mean=slight_mean))
+    accepted = replace(accepted, summaries=(*accepted.summaries, slight))
+    findings = (replace(finding, set_name="slight"), finding)
+    found = falls(replace(record, verdict=Verdict(outcome=GateVerdict.PASS, findings=findings)), accepted)
+    assert ["slight" in each.text for each in found] == [False, True]
 
 
 def test_a_regression_is_the_headline_and_not_said_twice(invented: Invented, accepted: Baseline) -> None:

@@ -77,11 +77,19 @@ def test_an_error_is_shown_with_its_traceback_and_never_as_a_score(
 
 
 def test_a_case_without_a_verdict_says_why(invented: Callable[..., GateRecord]) -> None:
-    result = replace(result_of("a", checks=(Check(type="perplexity"),)), outcome=Outcome.UNSCORED)
-    assert one_case(result, None, invented()).brief == "none of its checks decides"
     entry = UnscoredMetric(metric="perplexity", reason="was not measured: too long")
-    seen = one_case(replace(result, unscored=(entry,)), None, invented())
-    assert seen.brief == "perplexity: was not measured: too long"
+    told = "perplexity: was not measured: too long"
+    for threshold, reasons, brief in (
+        (None, (), "none of its checks decides"),
+        (None, (entry,), "none of its checks decides"),
+        (5.0, (entry,), told),
+    ):
+        check = Check(type="perplexity", threshold=threshold)
+        result = replace(result_of("a", checks=(check,)), outcome=Outcome.UNSCORED, unscored=reasons)
+        assert one_case(result, None, invented()).brief == brief
+    group = Check(type="all-of", checks=(check,))
+    result = replace(result, case=replace(result.case, checks=(Check(type="f1"), group)))
+    assert one_case(result, None, invented()).brief == told
 
 
 def test_calls_of_tools_are_shown_in_their_turns(invented: Callable[..., GateRecord]) -> None:

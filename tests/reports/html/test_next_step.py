@@ -132,19 +132,34 @@ def test_losses_that_only_a_judge_sees_call_for_a_calibration(invented: Invented
     assert step.command.startswith("tunegate judge calibrate")
 
 
-def test_why_texts_were_not_measured_is_told_where_their_checks_are_unscored(invented: Invented) -> None:
+@pytest.mark.parametrize(
+    ("threshold", "told"),
+    [
+        (9.0, ("Score these texts, or take the checks out.", "perplexity was not measured: too long")),
+        (
+            None,
+            (
+                "Give the unscored cases a check that decides.",
+                "A check decides if it is true or false, or has a threshold.",
+            ),
+        ),
+    ],
+)
+def test_why_texts_were_not_measured_is_told_where_checks_that_decide_are_unscored(
+    invented: Invented, threshold: float | None, told: tuple[str, str]
+) -> None:
     data = NoVerdictFinding(side="candidate", outcome=Outcome.UNSCORED, cases=3, n=40, tolerated=0.05)
     record = judged(invented(unscored=3), GateVerdict.INCONCLUSIVE, data)
+    checks = (Check(type="perplexity", threshold=threshold),)
     reasons = (UnscoredMetric(metric="perplexity", reason="was not measured: too long"),)
     results = tuple(
-        replace(result, unscored=reasons if result.outcome is Outcome.UNSCORED else ())
+        replace(result, case=replace(result.case, checks=checks), unscored=reasons)
+        if result.outcome is Outcome.UNSCORED
+        else result
         for result in record.run.results
     )
     step = next_step(replace(record, run=replace(record.run, results=results)))
-    assert (step.title, step.text) == (
-        "Score these texts, or take the checks out.",
-        "perplexity was not measured: too long",
-    )
+    assert (step.title, step.text) == told
 
 
 def test_checks_that_an_unreliable_judge_left_unscored_call_for_one_too(invented: Invented) -> None:
