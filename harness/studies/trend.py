@@ -9,7 +9,9 @@ from typing import Literal, TypeAlias
 from harness.baselines.file import Baseline
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.missing_cases import beyond_limits
-from harness.comparison.pairing import PASS_RATE, answers_of, pair_runs, paired_metrics
+from harness.comparison.pairing import PASS_RATE, Pairing, answers_of, pair_runs, paired_metrics
+from harness.comparison.whole_sets import set_metric_rows
+from harness.registry.content_metrics import SET_METRICS
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
@@ -181,29 +183,42 @@ def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
             run_id=record.run.id,
             started_at=record.run.started_at,
             model=record.run.model.label,
-            summary=own.get((row.set_name, row.metric), row.candidate),
+            summary=summary,
             verdict=row.verdict,
             facts=_facts(record.run.metrics, row.metric, _deciding(record.run, row.set_name)),
             cases_sha256=cases[row.set_name],
         )
         for row in (() if record.comparison is None else record.comparison.metrics)
-        if row.margin is not None and row.set_name not in incomplete
+        if row.margin is not None
+        and row.set_name not in incomplete
+        and (summary := own.get((row.set_name, row.metric), row.candidate)) is not None
     }
 
 
-def _own_summaries(record: GateRecord) -> dict[tuple[str, str], MetricSummary]:
-    """Gated metrics over a run's own cases, where a comparison has not all of a set's."""
+def _own_summaries(record: GateRecord) -> dict[tuple[str, str], MetricSummary | None]:
+    """Gated metrics over a run's own cases, where a comparison has not all of them; None without a value."""
     if record.comparison is None:
         return {}
     partly = {each.set_name for each in record.comparison.counts if each.unpaired}
-    gated = {(row.set_name, row.metric) for row in record.comparison.metrics if row.margin is not None}
-    if not any(name in partly for name, _ in gated):
-        return {}
-    return {
-        (metric.set_name, metric.metric): compare_metric(metric, detectable=False).candidate
-        for metric in paired_metrics(pair_runs(record.run, record.run))
-        if metric.set_name in partly and (metric.set_name, metric.metric) in gated
+    wanted = {
+        (row.set_name, row.metric): row.candidate.mean.confidence
+        for row in record.comparison.metrics
+        if row.margin is not None and (row.set_name in partly or row.missing)
     }
+    if not wanted:
+        return {}
+    pairing = pair_runs(record.run, record.run)
+    found = {
+        (each.set_name, each.metric): compare_metric(each, detectable=False).candidate
+        for each in paired_metrics(pairing)
+        if (each.set_name, each.metric) in wanted
+    }
+    if any(metric in SET_METRICS for _, metric in wanted):
+        levels = {name: level for (name, metric), level in wanted.items() if metric in SET_METRICS}
+        pairs = tuple(pair for pair in pairing.pairs if pair[0].case.set_name in levels)
+        rows = set_metric_rows(Pairing(pairs=pairs, unpaired={}), levels)
+        found |= {(row.set_name, row.metric): row.candidate for row in rows}
+    return {name: found.get(name) for name in wanted}
 
 
 def trends_of_points(runs: Iterable[Mapping[tuple[str, str], Point]]) -> list[Trend]:

@@ -11,8 +11,11 @@ from harness.cli.main import app
 from harness.cli.trend import sparkline
 from harness.comparison.gate import run_gate
 from harness.history.store import open_history
+from harness.registry.content_metrics import MACRO_F1
 from harness.studies.trend import trends_of, trends_of_accepted
 from harness.types import GateRecord, GateSettings, MetricFacts, Outcome, Score
+from tests.comparison.test_whole_sets_set_metrics import EXPECTED, macro_f1
+from tests.comparison.test_whole_sets_set_metrics import run_of as classified
 
 
 def record(make_run, make_result, number, passed, cases=100):
@@ -74,6 +77,39 @@ def test_a_point_is_of_all_cases_that_its_run_answered(make_run, make_result):
     made = dataclasses.replace(made, baseline=baseline, comparison=comparison, verdict=verdict)
     (point,) = trends_of([made])[0].points
     assert (point.summary.n, point.summary.mean.estimate) == (100, 0.9)
+
+
+def test_a_metric_of_whole_sets_is_of_all_cases_that_its_run_answered():
+    """Its point had n=20 beside a pass rate's n=34."""
+    gate = GateSettings(metric_margins={MACRO_F1: 0.2})
+    worse = ["red" if label == "blue" else label for label in EXPECTED]
+    run, before = (classified(answers, EXPECTED, gate=gate) for answers in (worse, EXPECTED))
+    changed = tuple(
+        each if n < 20 else dataclasses.replace(each, case=dataclasses.replace(each.case, messages=()))
+        for n, each in enumerate(before.results)
+    )
+    baseline = dataclasses.replace(before, id="base", results=changed)
+    comparison, verdict = run_gate(run, baseline)
+    trends = trends_of([GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)])
+    points = {each.metric: each.points[0].summary for each in trends}
+    assert {metric: point.n for metric, point in points.items()} == {"pass-rate": 34, MACRO_F1: 34}
+    whole = macro_f1(list(zip(EXPECTED, worse, strict=True)))
+    assert points[MACRO_F1].mean.estimate == pytest.approx(whole)
+    assert points[MACRO_F1].mean.low < whole < points[MACRO_F1].mean.high
+
+
+def test_a_metric_that_the_baseline_has_not_on_all_cases_is_of_all_of_its_run(make_run, make_result):
+    """The cases are paired, for their verdicts; the metric's own are fewer."""
+    made = graded(make_run, make_result, 1, FACTS)
+    lacking = tuple(
+        dataclasses.replace(each, scores=()) if n < 3 else each
+        for n, each in enumerate(made.baseline.results)
+    )
+    baseline = dataclasses.replace(made.baseline, results=lacking)
+    comparison, verdict = run_gate(made.run, baseline)
+    assert [row.n for row in comparison.metrics if row.metric == "polite"] == [len(lacking) - 3]
+    trends = trends_of([GateRecord(run=made.run, baseline=baseline, comparison=comparison, verdict=verdict)])
+    assert {each.points[0].summary.n for each in trends} == {len(lacking)}
 
 
 def test_partial_runs_take_no_complete_ones_place(make_run, make_result, tmp_path):
