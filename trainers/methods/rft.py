@@ -226,11 +226,10 @@ def _best_answers(
     scored = score_answers(rewards, asked)
     add_samples(run.work, samples_of(number, asked, scored.totals, scored.parts))
     chosen = best([answer.text for answer in answers], scored.totals, config.num_generations, config)
-    sampled, highest = len(answers), max(scored.totals)
-    mean, most = (figure_of(each, 3) for each in (sum(scored.totals) / len(scored.totals), highest))
+    mean, highest, sampled = sum(scored.totals) / len(scored.totals), max(scored.totals), len(answers)
     run.console.print(
-        f"round {number}/{config.rounds}  reward {mean} (n={sampled}), best {most}; "
-        f"{len(chosen)} answers to learn"
+        f"round {number}/{config.rounds}  reward {figure_of(mean, 3)} (n={sampled}), "
+        f"best {figure_of(highest, 3)}; {len(chosen)} answers to learn"
     )
     if not chosen:
         raise SettingsError(
