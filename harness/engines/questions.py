@@ -235,18 +235,18 @@ def parts_of(batch: list[int], asked: Sequence[Question], budget: int, workers: 
     number = workers * -(-len(batch) // (workers * most))
     parts: list[list[int]] = [[] for _ in range(min(number, -(-len(batch) // SMALLEST_PART)))]
     groups: dict[tuple[int, ...], list[int]] = {}
-    for row in sorted(batch, key=lambda row: (limits[row], len(asked[row].tokens)), reverse=True):
+    lengths = {row: (asked[row].request.settings.token_limit, len(asked[row].tokens)) for row in batch}
+    for row in sorted(batch, key=lengths.__getitem__, reverse=True):
         groups.setdefault(tuple(asked[row].tokens[: asked[row].shared]), []).append(row)
     held = max(1, int(len(batch) / len(parts) * _TOGETHER))
-    pieces = [
-        group[start : start + held] for group in groups.values() for start in range(0, len(group), held)
-    ]
+    pieces = [group[at : at + held] for group in groups.values() for at in range(0, len(group), held)]
     work = {row: len(asked[row].tokens) - asked[row].shared + limit for row, limit in limits.items()}
     loads = [0] * len(parts)
-    for piece in sorted(pieces, key=lambda piece: sum(work[row] for row in piece), reverse=True):
+    weighed = [(sum(work[row] for row in piece), piece) for piece in pieces]
+    for load, piece in sorted(weighed, key=lambda one: one[0], reverse=True):
         least = loads.index(min(loads))
         parts[least] += piece
-        loads[least] += sum(work[row] for row in piece)
+        loads[least] += load
     place = {row: number for number, row in enumerate(row for group in groups.values() for row in group)}
     return [sorted(part, key=place.__getitem__) for part in parts]
 

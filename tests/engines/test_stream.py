@@ -314,6 +314,14 @@ def test_workers_get_parts_of_one_size(opened, asked):
     assert sorted(len(part) for part in parts_of(every, questions, 250, 1)) == [10, 10, 10]
 
 
+def test_the_longest_answers_of_a_part_begin_first(opened, asked):
+    """However much longer than usual their limit is."""
+    limits = [100, 900, 200, 64, 500]
+    ones = [replace(asked[0], settings=GenerationSettings(max_new_tokens=limit)) for limit in limits]
+    questions = [opened(4096)._question(one) for one in ones]
+    assert parts_of(list(range(5)), questions, 4096, 1) == [[1, 4, 2, 0, 3]]
+
+
 def test_answers_that_have_ended_are_told_while_others_go_on(monkeypatch, opened, asked, alone):
     """Each with its share of the time so far, and once more with its batch."""
     monkeypatch.setattr(questions_of, "_TOLD_EVERY_S", 0.0)
