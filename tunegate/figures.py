@@ -13,6 +13,16 @@ _ALIKE, _MOST_DIGITS = 1e-12, 17
 _SMALLEST_P = 1e-15
 
 
+def is_small(figure: float, rounding: float = _ROUNDING) -> bool:
+    """Whether a few decimals show too little of a figure.
+
+    Args:
+        figure: The figure, or the largest of several that stand together.
+        rounding: What is smaller is nothing.
+    """
+    return rounding < abs(figure) < _SMALL
+
+
 def form_of(figures: Iterable[float], decimals: int, rounding: float = _ROUNDING) -> str:
     """The format of figures that stand together: so many decimals, or three digits where all are small.
 
@@ -24,7 +34,7 @@ def form_of(figures: Iterable[float], decimals: int, rounding: float = _ROUNDING
     largest = max(map(abs, figures))
     if largest >= _LARGE:
         return ".0f" if largest < _HUGE else ".4g"
-    return ".3g" if rounding < largest < _SMALL else f".{decimals}f"
+    return ".3g" if is_small(largest, rounding) else f".{decimals}f"
 
 
 def figures_of(

@@ -287,7 +287,7 @@ _GPU_CACHE, _CPU_CACHE = 2 * 1024**3, 1024**3
 _FREE_PART = 1 / 8
 
 
-def batch_budget(dtype: str, sides: Sequence[ModelRef], device: str = "cuda") -> int:
+def batch_budget(dtype: str, sides: Sequence[ModelRef], device: str) -> int:
     """Tokens of a batch, where nobody says how many: a step of few rows takes nearly as long as one of many.
 
     Where answers depend on their batch, in low precision, free memory has no say: it is another one each day.
@@ -301,12 +301,12 @@ def batch_budget(dtype: str, sides: Sequence[ModelRef], device: str = "cuda") ->
         A power of two: the keys and values of so many tokens fit into 2 GiB on a GPU, in a CPU's float32 into
         1 GiB and an eighth of the free memory; 4096 at least, elsewhere, and for models of unknown size.
     """
-    if device.startswith("cuda"):
-        return budget_of([model_config(side.base_model) for side in sides], dtype)
-    if device != "cpu" or dtype not in EXACT_DTYPES:
-        return BATCH_TOKENS
-    free = available_bytes()
-    room = _CPU_CACHE if free is None else min(_CPU_CACHE, _FREE_PART * free)
+    room: float = _GPU_CACHE
+    if not device.startswith("cuda"):
+        if device != "cpu" or dtype not in EXACT_DTYPES:
+            return BATCH_TOKENS
+        free = available_bytes()
+        room = _CPU_CACHE if free is None else min(_CPU_CACHE, _FREE_PART * free)
     return budget_of([model_config(side.base_model) for side in sides], dtype, room)
 
 

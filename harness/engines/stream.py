@@ -22,7 +22,7 @@ from harness.engines.decode import EXPECTED_TOKENS, Ending, StreamRow, choose_to
 from harness.engines.library_faults import is_out_of_memory
 from harness.errors import first_line
 
-# Rows are added together when they are this fraction of those under way: reading few costs as much as many.
+# Rows enter together from this part of those under way on; columns that are free in newly arranged memory.
 _TOGETHER, _SPARE_COLUMNS = 1 / 8, 64
 # Most first tokens that are kept for the rows to come; and most that a processor reads at a time.
 _KEPT_TOKENS, _READ_TOKENS = 4096, 4096
@@ -201,7 +201,7 @@ class Stream:
                 self._take_less(reason)
 
     def _entering(self, fills: bool) -> list[StreamRow]:
-        """The next rows, removed from the queue, if they are enough, or go on to fill what is free."""
+        """The next rows, removed from the queue; so few that reading them costs as much as many wait."""
         longest = max((row.columns_expected(self._expected) for row in self._live), default=0.0)
         entering = 0
         for row in self._waiting:

@@ -127,15 +127,12 @@ class TransformersEngine:
             )
             for part in parts_of(batch, asked, self.plan.batch_tokens, workers)
         ]
-        kept: dict[str, dict[Any, Any]] = {}
+        stream = StreamSettings(budget=self.plan.batch_tokens)
 
         def answer(batch: Sequence[int]) -> dict[int, Completion | LateAnswer]:
-            def tell(found: Mapping[int, Completion]) -> None:
-                (self.on_early or len)({batch[place]: one for place, one in found.items()})
-
-            stream = StreamSettings(budget=self.plan.batch_tokens, tell=self.on_early and tell, kept=kept)
             started, questions = time.perf_counter(), [asked[index] for index in batch]
-            answered = answer_questions(questions, on_text and _renumbered(on_text, batch), stream)
+            told = replace(stream, tell=self.on_early and _all_renumbered(self.on_early, batch))
+            answered = answer_questions(questions, on_text and _renumbered(on_text, batch), told)
             # A batch is measured as a whole: its answers are one measurement, which comparisons know by this.
             latency_s = (time.perf_counter() - started) / len(batch)
             return {
@@ -397,3 +394,7 @@ def late_answers_apart(
 
 def _renumbered(on_text: OnText, batch: Sequence[int]) -> OnText:
     return lambda place, text: on_text(batch[place], text)
+
+
+def _all_renumbered(on_early: OnEarly, batch: Sequence[int]) -> OnEarly:
+    return lambda found: on_early({batch[place]: one for place, one in found.items()})

@@ -143,13 +143,18 @@ def _exchange_adapters(app: "FastAPI", served: ServedModels) -> None:
 
 
 def _count_tokens(app: "FastAPI", served: ServedModels) -> None:
-    @app.post("/tokenize")
-    async def tokenize(body: TokenizeRequest) -> Any:
-        model = body.model or served.base
+    def without_tokens(model: str) -> Any:
         if model not in served.models:
             return unknown_model(model, tuple(served.models))
         if not hasattr(served.engine, "tokenizer"):
             return bad_request(f"{model} has no tokens of its own")
+        return None
+
+    @app.post("/tokenize")
+    async def tokenize(body: TokenizeRequest) -> Any:
+        model = body.model or served.base
+        if refused := without_tokens(model):
+            return refused
 
         def found() -> list[int]:
             if body.messages is None:
@@ -167,10 +172,8 @@ def _count_tokens(app: "FastAPI", served: ServedModels) -> None:
     @app.post("/detokenize")
     async def detokenize(body: DetokenizeRequest) -> Any:
         model = body.model or served.base
-        if model not in served.models:
-            return unknown_model(model, tuple(served.models))
-        if not hasattr(served.engine, "tokenizer"):
-            return bad_request(f"{model} has no tokens of its own")
+        if refused := without_tokens(model):
+            return refused
         return {"prompt": await asyncio.to_thread(text_of, served, model, body.tokens)}
 
 

@@ -15,8 +15,9 @@ from reports.html.text import one_line
 from reports.site.digest import CaseDigest, RunDigest
 from reports.site.gathering import AcceptedRun, SiteData, Training
 from reports.site.states import change_text, is_higher_better, metric_title
+from tunegate.figures import is_small
 
-_DIGITS, _SMALL, _ROUNDING = 5, 0.01, 1e-15
+_DIGITS = 5
 _MOST_POINTS, _MOST_LINES = 300, 40
 _MOST_DEGREES = 400  # from here on the t distribution is the normal one, to two digits
 
@@ -351,8 +352,7 @@ def _span(interval: Interval) -> list[float]:
 
 def _round(value: float) -> float:
     """A figure with so many decimals, or digits if it is a small one."""
-    small = _ROUNDING < abs(value) < _SMALL
-    return float(f"{value:.{_DIGITS}g}") if small else round(value, _DIGITS)
+    return float(f"{value:.{_DIGITS}g}") if is_small(value) else round(value, _DIGITS)
 
 
 def _word(verdict: object) -> str | None:

@@ -117,7 +117,7 @@ MANY_HEADS = {"num_hidden_layers": 40, "num_attention_heads": 40, "hidden_size":
 def test_on_a_gpu_as_many_tokens_share_a_batch_as_fit(tmp_path, config, dtype, expected):
     """With 4096 tokens a step of a GPU has few rows and takes as long: three to six times the seconds."""
     model = model_of(tmp_path / "model", config)
-    assert batch_budget(dtype, [model]) == expected
+    assert batch_budget(dtype, [model], "cuda") == expected
     assert choose_plan(dtype, "cuda:1", None, [model]).batch_tokens == expected
     assert choose_plan(dtype, "cuda", 300, [model]).batch_tokens == 300
 
@@ -153,7 +153,8 @@ def test_where_answers_depend_on_their_batch_a_processors_memory_has_no_say(tmp_
 
 def test_the_larger_model_of_two_decides(tmp_path):
     models = [model_of(tmp_path / "small", SMOL), model_of(tmp_path / "large", LLAMA_8B)]
-    assert batch_budget("bfloat16", models) == batch_budget("bfloat16", models[1:]) == 16_384
+    both, larger = (batch_budget("bfloat16", each, "cuda") for each in (models, models[1:]))
+    assert both == larger == 16_384
     assert choose_plan("bfloat16", "cuda", None, []).batch_tokens == 4096
 
 

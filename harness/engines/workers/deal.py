@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from harness.engines.base import OnEarly
 from harness.errors import EngineError
 from harness.types import ServerUse
 
@@ -91,7 +92,7 @@ def deal(
     most: int,
     keys: Sequence[str],
     on_batch: Callable[[Mapping[int, Any]], None],
-    on_early: Callable[[Mapping[int, Any]], object] = len,
+    on_early: OnEarly | None = None,
 ) -> dict[int, EngineError]:
     """Compute batches on workers.
 
@@ -101,7 +102,8 @@ def deal(
         most: Most workers at a time.
         keys: The requests' names, for messages.
         on_batch: Called with each batch's answers, in the order in which they are finished.
-        on_early: Called with answers of a batch that goes on, which stay if its worker is lost.
+        on_early: Called with answers of a batch that goes on, which stay if its worker is lost; None where
+            nobody asked for them.
 
     Returns:
         Why rows have no answer, by index.
@@ -125,7 +127,8 @@ def deal(
                     continue
                 if isinstance(event, EarlyAnswers):
                     given[event.worker] = [row for row in given[event.worker] if row not in event.found]
-                    on_early(event.found)
+                    if on_early is not None:
+                        on_early(event.found)
                     continue
                 batch = given.pop(event.worker)
                 if isinstance(event, FinishedBatch):

@@ -174,7 +174,7 @@ class WorkersEngine:
             batches = evened(batches, most, SMALLEST_PART if kind == "answers" else 1)
         workers = max(1, min(most, len(batches)))
         keys = [each.key for each in requests]
-        failures = deal(batches, transport(workers), workers, keys, on_batch, self.on_early or len)
+        failures = deal(batches, transport(workers), workers, keys, on_batch, self.on_early)
         raise_failures(failures, len(requests))
 
 
