@@ -33,13 +33,10 @@ from harness.types import (
 from harness.types.storage import why_no_file
 
 _T = TypeVar("_T")
-# Raised when a change to rendering changes prompts.
-_PROMPT_REVISION = 4
+_PROMPT_REVISION = 4  # raised when a change to rendering changes prompts
 _GIVEN = ("max_new_tokens", "temperature", "top_p", "seed", "stop")
 _RENDERING = ("chat_template_kwargs", "date", "tools")
-# Raised when a change to the engine changes answers.
-_ENGINE_REVISION = 11
-
+_ENGINE_REVISION = 11  # raised when a change to the engine changes answers
 _STATEMENTS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
@@ -49,9 +46,6 @@ _ALL = "SELECT key, value FROM entries"
 _SOME = "SELECT key, value FROM entries WHERE key IN ({})"
 _AT_ONCE = 500  # SQLite takes at least 999 values in a statement
 _STORE = "INSERT OR REPLACE INTO entries VALUES (?, ?)"
-
-
-# One encoder for all: with an option, json.dumps makes a new one each time.
 _SORTED = json.JSONEncoder(sort_keys=True).encode
 
 # Such keys are of one session: weights that nobody identifies may be others in the next one.
@@ -194,8 +188,7 @@ def _hash_text(text: str) -> str:
 class Cache:
     """A key-value file. Without a path it is only in memory (``--gate-no-cache``).
 
-    A file that breaks while it is used ends no run: what can't be stored is kept in memory, and what can't be
-    read is computed anew.
+    A file that breaks ends no run: what can't be stored is kept in memory, what can't be read computed anew.
 
     Attributes:
         problem: What is wrong with the file, in one line; empty if nothing is.
@@ -276,6 +269,10 @@ class Cache:
         """Stored answers, in the order of their keys."""
         return self._read_all(keys, Completion)
 
+    def get_timed(self, keys: Sequence[str]) -> Iterator[Completion | None]:
+        """Stored answers whose time is known, in the order of their keys."""
+        return self._read_all(keys, Completion, timed=True)
+
     def get_loss(self, key: str) -> TextLoss | None:
         """A stored cross-entropy."""
         return self._read(key, TextLoss)
@@ -338,6 +335,10 @@ class Cache:
         """Store a batch of values in one transaction."""
         self._store([(key, written_entry(value)) for key, value in values.items()])
 
+    def put_untimed(self, values: Mapping[str, Completion]) -> None:
+        """Store answers whose time isn't known yet, in one transaction."""
+        self._store([(key, written_entry(value, untimed=True)) for key, value in values.items()])
+
     def _store(self, rows: list[tuple[str, str]]) -> None:
         kept = [row for row in rows if row[0][: len(_OF_SESSION)] != _OF_SESSION]
         if len(kept) < len(rows):
@@ -359,8 +360,7 @@ class Cache:
             self._database.executemany(_STORE, rows)
             self._database.execute("COMMIT")
         except BaseException:
-            # A full disk already ends the transaction.
-            if self._database.in_transaction:
+            if self._database.in_transaction:  # a full disk ends it
                 self._database.execute("ROLLBACK")
             raise
 
@@ -392,9 +392,9 @@ class Cache:
     def _read(self, key: str, kind: type[_T]) -> _T | None:
         return next(self._read_all([key], kind))
 
-    def _read_all(self, keys: Sequence[str], kind: type[_T]) -> Iterator[_T | None]:
+    def _read_all(self, keys: Sequence[str], kind: type[_T], *, timed: bool = False) -> Iterator[_T | None]:
         """Values; one that is damaged, or of another version, is as good as none, and is computed anew."""
         for start in range(0, len(keys), _AT_ONCE):
             some = keys[start : start + _AT_ONCE]
             texts = self._texts(some)
-            yield from (read_entry(texts.get(key), kind) for key in some)
+            yield from (read_entry(texts.get(key), kind, timed=timed) for key in some)

@@ -283,10 +283,10 @@ def _answer_missing(
     workload, groups = answers.workload, _asked_once(answers)
     early: dict[int, Completion] = {}  # of batches that have not ended
 
-    def keep(batch: Mapping[int, Completion]) -> None:
+    def keep(batch: Mapping[int, Completion], *, untimed: bool = False) -> None:
         finished = {place: completion for index, completion in batch.items() for place in groups[index]}
         new = {place: one for place, one in finished.items() if place not in answers.completions}
-        store_completions(answers, finished, cache)
+        store_completions(answers, finished, cache, untimed=untimed)
         _hand_over(workload, new, on_answers)
         if new:
             on_progress("answering", len(answers.completions), len(workload.answers))
@@ -294,7 +294,7 @@ def _answer_missing(
     def keep_early(batch: Mapping[int, Completion]) -> None:
         early.update({groups[index][0]: completion for index, completion in batch.items()})
         try:
-            keep(batch)
+            keep(batch, untimed=True)
         except Exception as error:
             raise EarlyFaultError from error
 

@@ -241,7 +241,8 @@ def look_up(
             for request in workload.texts
         ),
     )
-    found.completions.update(_stored(cache.get_completions(found.answer_keys)))
+    stored = cache.get_timed if workload.timed else cache.get_completions
+    found.completions.update(_stored(stored(found.answer_keys)))
     found.losses.update(_stored(cache.get_losses(found.text_keys)))
     return found
 
@@ -251,15 +252,19 @@ def _stored(values: Iterable[_Value | None]) -> dict[int, _Value]:
     return {place: value for place, value in enumerate(values) if value is not None}
 
 
-def store_completions(answers: PartialAnswers, finished: Mapping[int, Completion], cache: Cache) -> None:
+def store_completions(
+    answers: PartialAnswers, finished: Mapping[int, Completion], cache: Cache, *, untimed: bool = False
+) -> None:
     """Add finished answers, by index, and store them in the cache.
 
     Args:
         answers: The answers so far; changed in place.
         finished: New answers, by index.
         cache: Where they are stored.
+        untimed: Their batch goes on, so that their time isn't known yet.
     """
-    cache.put_all({answers.answer_keys[place]: completion for place, completion in finished.items()})
+    found = {answers.answer_keys[place]: completion for place, completion in finished.items()}
+    (cache.put_untimed if untimed else cache.put_all)(found)
     answers.completions.update(finished)
 
 

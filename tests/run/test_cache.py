@@ -63,6 +63,16 @@ def test_many_answers_are_read_at_once_in_the_order_of_their_keys(tmp_path):
         assert list(cache.get_completions([])) == []
 
 
+def test_an_answer_without_a_known_time_is_none_where_times_decide(tmp_path):
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        cache.put_untimed({"a": ANSWER})
+        cache.put_all({"b": ANSWER})
+        assert list(cache.get_completions("ab")) == [ANSWER, ANSWER]
+        assert list(cache.get_timed("ab")) == [None, ANSWER]
+        cache.put_all({"a": ANSWER})  # its batch ended
+        assert list(cache.get_timed("ab")) == [ANSWER, ANSWER]
+
+
 def test_a_text_that_cannot_be_read_costs_itself_alone(tmp_path):
     path = tmp_path / "cache.sqlite"
     with Cache(path) as cache:

@@ -38,12 +38,12 @@ def early_engine(engine_class):
 
 @pytest.fixture
 def answered(models, plan):
-    def answer(engine, cases, **rest):
+    def answer(engine, cases, path=None, **rest):
         def open_engine(sides, wanted):
             engine.plan = wanted
             return engine
 
-        with Cache(None) as cache:
+        with Cache(path) as cache:
             return answer_cases(
                 {"candidate": models["candidate"]},
                 plan,
@@ -95,6 +95,25 @@ def test_an_answer_whose_time_counts_waits_for_its_batch(answered, case_of, earl
     )
     assert early_engine.on_early is None
     assert [keys for keys in handed if keys] == [KEYS]
+
+
+def test_the_time_of_an_answer_whose_batch_was_lost_decides_nothing_later(
+    answered, case_of, early_engine, tmp_path
+):
+    """Told early, it is kept with a guess of its time: a set that checks times needs another answer."""
+    path, early_engine.lost, shown = tmp_path / "cache.sqlite", True, []
+
+    def show(stage, done, total):
+        if stage == "answering":
+            shown.append(done)
+
+    answered(early_engine, [case_of(name) for name in "abcd"], path)
+    early_engine.lost = False
+    answered(early_engine, [case_of(name) for name in "abcd"], path, on_progress=show)
+    assert shown == []
+    for _ in range(2):
+        answered(early_engine, [case_of(name, timeout_s=5.0) for name in "abcd"], path, on_progress=show)
+    assert shown == [2, 4]
 
 
 def test_whoever_breaks_when_told_early_ends_the_session_at_once(answered, case_of, early_engine):

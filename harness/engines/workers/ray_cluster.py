@@ -155,7 +155,7 @@ class _Cluster:
         self.workers = sum(reply.workers for reply in replies)
 
     def _replies(self, loading: dict[Any, _Member]) -> list[LoadedNode]:
-        """What the nodes have loaded; one that ends, or does nothing, is left out.
+        """What the nodes have loaded; one that ends, does nothing, or whose memory ran out, is left out.
 
         Raises:
             EngineError: None is left.
@@ -163,6 +163,7 @@ class _Cluster:
         import ray
 
         found: list[LoadedNode] = []
+        last = "none did in time"
         while loading:
             ready, _ = ray.wait(list(loading), num_returns=1, timeout=_POLL_S)
             gone: dict[_Member, str] = {}
@@ -170,17 +171,18 @@ class _Cluster:
                 member = loading.pop(call)
                 try:
                     found.append(ray.get(call))
-                except ray.exceptions.RayTaskError:
-                    raise
                 except ray.exceptions.RayError as error:
-                    gone[member] = f"was lost: {first_line(error)}"
+                    if not isinstance(fault := cause_of(error), EngineError):
+                        raise
+                    last = str(fault)
+                    gone[member] = f"was lost: {last}"
             for member, reason in {**gone, **self.watch.standing(loading.values())}.items():
                 ray.kill(member.actor)
                 self.members.remove(member)
                 loading = {call: each for call, each in loading.items() if each is not member}
                 warnings.warn(f"node {member.name} {reason}", RuntimeWarning, stacklevel=3)
         if not found:
-            raise EngineError("--gate-engine ray: no node of the cluster could load the models in time")
+            raise EngineError(f"--gate-engine ray: no node of the cluster could load the models: {last}")
         return found
 
     def _leave_busy_ones(self) -> None:
@@ -200,11 +202,8 @@ class _Cluster:
         if not there:
             raise SettingsError("--gate-engine ray: all nodes of the cluster are busy with other work")
         if busy:
-            warnings.warn(
-                f"{len(busy)} of {len(pings)} nodes of the Ray cluster are busy with other work",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            said = f"{len(busy)} of {len(pings)} nodes of the Ray cluster are busy with other work"
+            warnings.warn(said, RuntimeWarning, stacklevel=2)
 
     def _member(self, node: str | None, resources: Mapping[str, Any]) -> _Member:
         import ray

@@ -145,6 +145,28 @@ def test_a_node_that_is_lost_while_it_loads_is_left_out(cluster):
         nodes._replies(calls)
 
 
+def test_a_node_whose_loading_process_is_killed_is_left_out(cluster):
+    killed = failing(EngineError("the process with the models was ended by signal 9"))
+    nodes, calls = cluster([]), loading("loaded", killed)
+    nodes.members = list(calls.values())
+    with pytest.warns(RuntimeWarning, match="node n was lost: the process with the models was ended"):
+        assert nodes._replies(calls) == ["loaded"]
+    assert [each.actor.killed for each in nodes.members] == [False]
+    calls = loading(killed)
+    nodes.members = list(calls.values())
+    reason = "no node of the cluster could load the models: the process with the models was ended by signal 9"
+    with pytest.warns(RuntimeWarning, match="was lost"), pytest.raises(EngineError, match=reason):
+        nodes._replies(calls)
+
+
+def test_missing_files_of_one_node_end_the_loading(cluster):
+    nodes, calls = cluster([]), loading("loaded", failing(ModelError("models/a: not on this node")))
+    nodes.members = list(calls.values())
+    with pytest.raises(ray.exceptions.RayTaskError) as found:
+        nodes._replies(calls)
+    assert isinstance(found.value.cause, ModelError)
+
+
 def test_what_no_node_can_load_ends_the_session(cluster):
     wrong = StandInNode(failing(SettingsError("has torch 1.0 instead of 2.0")))
     with pytest.raises(SettingsError, match="has torch"):
