@@ -15,6 +15,7 @@ from typing import Any
 from harness.engines.workers import ray_cluster
 from harness.engines.workers.deal import FinishedBatch, deal
 from harness.engines.workers.ray_nodes import LoadedNode, Work, versions
+from harness.engines.workers.ray_watch import PULSE
 from harness.types import ExecutionPlan
 
 MEAN_S = 0.25
@@ -40,8 +41,8 @@ class SleepingNode:
         return LoadedNode(plan=work.plan, changes={}, workers=self._workers)
 
     def prepare(
-        self, work: Work, kind: str, requests: Sequence[float], workers: int
-    ) -> tuple[Sequence[Sequence[int]], int]:
+        self, work: Work, kind: str, requests: Sequence[float], workers: int, job: int
+    ) -> tuple[Sequence[Sequence[int]], int, None]:
         """As a Node's: every request is a batch.
 
         Args:
@@ -49,10 +50,11 @@ class SleepingNode:
             kind: As a Node's.
             requests: How long each batch takes.
             workers: As a Node's.
+            job: As a Node's.
         """
-        del work, kind, workers
+        del work, kind, workers, job
         self._requests = requests
-        return [[row] for row in range(len(requests))], self._workers
+        return [[row] for row in range(len(requests))], self._workers, None
 
     def compute(self, slot: int, batch: Sequence[int]) -> FinishedBatch:
         """As a Node's.
@@ -72,14 +74,14 @@ def efficiency(nodes: Sequence[int], seconds: float) -> float:
         nodes: Number of workers on each node.
         seconds: How long it takes at best.
     """
-    # ray_cluster makes actors of what it calls a node.
-    ray_cluster.Node = SleepingNode  # type: ignore[assignment,misc] # in place of one with models
+    # In place of nodes with models, and of those that this cluster has.
+    ray_cluster.Node = SleepingNode  # type: ignore[assignment,misc]
+    ray_cluster.reservations = lambda _: [(None, {"num_cpus": each}) for each in nodes]
     draw = random.Random(0)
     plan = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=1)
     work = Work(sides={}, plan=plan, wanted=None, weight_bytes=0, versions=versions())
     cluster = ray_cluster._Cluster(work)
-    cluster._places = lambda: [(str(each), {}) for each in nodes]  # type: ignore[method-assign]
-    cluster._member = lambda node, _: _member(int(node or 1))  # type: ignore[method-assign]
+    cluster._member = _member  # type: ignore[method-assign]
     cluster.start()
     took_s = [MEAN_S * draw.uniform(0.2, 1.8) for _ in range(max(1, round(sum(nodes) * seconds / MEAN_S)))]
     took_s.sort(reverse=True)  # as the engine's batches: the largest first
@@ -98,11 +100,14 @@ def efficiency(nodes: Sequence[int], seconds: float) -> float:
     return sum(took_s) / (sum(nodes) * passed_s)
 
 
-def _member(workers: int) -> Any:
+def _member(node: str | None, resources: Mapping[str, Any]) -> Any:
     import ray
 
-    actor = ray.remote(SleepingNode).options(num_cpus=0, max_concurrency=workers + 1).remote(workers)
-    return ray_cluster._Member(actor=actor, name="here", resources={})
+    del node
+    workers = resources["num_cpus"]
+    options = {"num_cpus": 0, "max_concurrency": workers + 1}
+    actor = ray.remote(concurrency_groups={PULSE: 1})(SleepingNode).options(**options).remote(workers)
+    return ray_cluster._Member(actor=actor, name="here", resources=resources)
 
 
 def main() -> None:

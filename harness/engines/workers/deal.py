@@ -126,8 +126,8 @@ def deal(
                     idle.remove(event.worker)
                     continue
                 if isinstance(event, EarlyAnswers):
-                    given[event.worker] = [row for row in given[event.worker] if row not in event.found]
-                    if on_early is not None:
+                    if on_early is not None:  # else nobody has kept them
+                        given[event.worker] = [row for row in given[event.worker] if row not in event.found]
                         on_early(event.found)
                     continue
                 batch = given.pop(event.worker)

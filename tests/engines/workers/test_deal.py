@@ -71,6 +71,13 @@ def test_what_a_worker_told_before_it_was_lost_is_not_asked_again():
     assert found == {2: "answer 2", 3: "answer 3"}
 
 
+def test_what_was_told_early_to_nobody_is_computed_again(recwarn):
+    found, fakes = {}, EarlyFakes({0, 1}, deadly={2})
+    assert deal([[0, 1, 2], [3]], fakes, 1, KEYS, found.update) == {}
+    assert found == {place: f"answer {place}" for place in range(4)}
+    assert "its 3 requests, from case-0 on" in str(recwarn.list[0].message)
+
+
 def test_a_worker_that_is_lost_after_all_its_answers_costs_none(recwarn):
     found, early, fakes = {}, {}, EarlyFakes({0, 1}, deadly={0})
     assert deal([[0, 1], [2]], fakes, 1, KEYS, found.update, early.update) == {}
