@@ -119,7 +119,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each takes at best")
     asked = parser.parse_args()
-    ray.init(num_cpus=2, include_dashboard=False, configure_logging=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, configure_logging=False, log_to_driver=False)
     for nodes in ((1,), (1, 1), (50, 50)):
         print(sum(nodes), f"{efficiency(nodes, asked.seconds):.3f}", flush=True)
     ray.shutdown()

@@ -12,6 +12,7 @@ TunegateError
 │   └── BaselineError     a baseline or run that doesn't exist or can't be compared
 ├── EngineError           generation failed while running
 │   ├── CasesFailedError  it failed on some of the cases; the others were answered
+│   ├── AllFailedError    a server gave no reply to any of the requests that were asked together
 │   └── TextsUnmeasuredError  the engine gives no losses on some texts; its answers are still right
 └── JudgeError            a judge gave no usable reply to one question; its metric is errored
 """
@@ -168,6 +169,19 @@ class CasesFailedError(EngineError):
         first = next(iter(self.failures.values()))
         more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
         super().__init__(first + more)
+
+
+class AllFailedError(EngineError):
+    """No request of those that were asked together got an answer.
+
+    Attributes:
+        failures: Why, by index.
+    """
+
+    def __init__(self, message: str, failures: Mapping[int, str]) -> None:
+        """Store the message and the reasons."""
+        super().__init__(message)
+        self.failures = dict(failures)
 
 
 class TextsUnmeasuredError(EngineError):

@@ -22,6 +22,8 @@ _PACKAGES = (
     "bert-score",
     "rouge-score",
     "sacrebleu",
+    "nltk",
+    "ragas",
 )
 
 

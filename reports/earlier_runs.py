@@ -6,10 +6,10 @@ from pathlib import Path
 from harness.baselines.file import DIRECTORY, Baseline, load_baseline
 from harness.errors import TunegateError
 from harness.history.database import is_stored
-from harness.history.listing import PastMetric
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.types import GateRecord
+from reports.metric_history import PastMetric, past_metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class EarlierRuns:
     """The surroundings of a run.
 
     Attributes:
-        metrics: The gated metrics of earlier runs and of this one, oldest first.
+        metrics: The gated metrics of earlier whole runs, and of this one if it is whole; each oldest first.
         accepted: The accepted run that is shown beside it; None if there is none besides the baseline.
         project: The project's root, to which paths are shown relative; None if it is unknown.
         problems: What could not be read, in one line each.
@@ -52,12 +52,11 @@ def earlier_runs_of(record: GateRecord, history: HistoryPlace, project: Path) ->
     if is_stored(history):
         try:
             with open_history(history, wait_s=_WAIT_S, to_read=True) as stored:
-                metrics = stored.past_metrics()
+                metrics = past_metrics(stored, record.run.id)
         except (TunegateError, OSError) as error:
             problems.append(f"earlier runs are not shown: {error}")
-    later = [place for place, point in enumerate(metrics) if point.run_id == record.run.id]
     return EarlierRuns(
-        metrics=tuple(metrics[: later[-1] + 1] if later else metrics),
+        metrics=tuple(metrics),
         accepted=_accepted(record, project, problems),
         project=project.resolve(),
         problems=tuple(problems),

@@ -5,8 +5,8 @@ import pickle
 import pytest
 
 from harness.engines.served.client import RefusedError
-from harness.engines.served.engine import AllFailedError
 from harness.errors import (
+    AllFailedError,
     CasesFailedError,
     DataError,
     GoldenError,

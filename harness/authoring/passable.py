@@ -6,18 +6,62 @@ decide.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
-from harness.golden.schema import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
 from harness.metrics.labelled_answer import expected_label
 from harness.registry.content_metrics import MACRO_F1
+from harness.settings import Settings
+from harness.settings.values import runs_vllm
 from harness.statistics.clusters import Units, group, unseen_share
 from harness.statistics.paired_binary import bound_without_flips
-from harness.statistics.varying_answers import answers_vary, equal_varying_drop
-from harness.types import GoldenCase, GoldenSet
+from harness.statistics.varying_answers import equal_varying_drop
+from harness.types import EXACT_DTYPES, GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 from tunegate.figures import figure_of
+
+# How answers are computed: by a server, in a precision, or as the machine decides.
+SERVER = "server"
+_AS_COMPUTED = {
+    SERVER: "answered by a server",
+    "": "computed in bfloat16 (dtype auto, on a GPU that has it) or answered by a server",
+}
+
+
+def computed_in(settings: Settings) -> str:
+    """In which precision a gate computes, or that a server answers; empty where the machine decides.
+
+    Args:
+        settings: The gate's.
+    """
+    if runs_vllm(settings.engine) or any(map(_is_served, settings.model)):
+        return SERVER
+    if settings.dtype != "auto":
+        return settings.dtype
+    return "float32" if settings.device == "cpu" else ""
+
+
+def _is_served(name: str) -> bool:
+    # Only here: a lint without a model in the settings imports no engine.
+    from harness.engines.base import SERVED
+
+    return name.partition(":")[0] in SERVED
+
+
+def as_computed(golden_set: GoldenSet, computed: str) -> GoldenSet:
+    """A set as its answers are computed: to its own cases, those that rounding may change are as if drawn.
+
+    Args:
+        golden_set: The set.
+        computed: As :func:`computed_in` says it; where nobody says it, answers reproduce.
+    """
+    if golden_set.gate.population == "sample" or not computed or computed in EXACT_DTYPES:
+        return golden_set
+    drawn = (replace(case.generation, temperature=1.0) for case in golden_set.cases)
+    pairs = zip(golden_set.cases, drawn, strict=True)
+    return replace(golden_set, cases=tuple(replace(case, generation=each) for case, each in pairs))
 
 
 def last_level(golden_set: GoldenSet, looks: int) -> float:
@@ -126,7 +170,8 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
         return None
     vary = " whose answers vary" if golden_set.gate.population == "cases" else ""
     remedy = (
-        "repeat each case, choose temperature: 0, or record how much they vary (tunegate noise)"
+        "repeat each case, make answers and scores reproduce (temperature: 0, dtype float32, no judge), or "
+        "record how much they vary (tunegate noise)"
         if vary
         else f"add independent cases, widen the margin to {_wide_enough(bound)}, or ask about these "
         f"very cases (gate: {{population: cases}})"
@@ -139,22 +184,30 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
     )
 
 
-def notes_of_never(golden_set: GoldenSet, level: float = ALPHA) -> tuple[list[str], list[str]]:
+def notes_of_never(
+    golden_set: GoldenSet, level: float = ALPHA, computed: str = "float32"
+) -> tuple[list[str], list[str]]:
     """The verdicts that a set can never have, each with the reason and what helps.
 
     Args:
         golden_set: The whole set.
         level: One-sided, as for the functions that find them.
+        computed: As :func:`computed_in` says it; where nobody says it, notes say for which way they hold.
 
     Returns:
         A note for each metric that can't pass, and one if the pass rate can't regress.
     """
-    passes = (why_it_never_passes(golden_set, level), *why_metrics_never_pass(golden_set, level))
-    regresses = (why_it_never_regresses(golden_set, level),)
-    of_passes, of_regresses = (
-        [f"{found[0]}: {found[1]}" for found in each if found is not None] for each in (passes, regresses)
-    )
-    return of_passes, of_regresses
+    passes, regresses = _notes_of_passes(golden_set, level), why_it_never_regresses(golden_set, level)
+    if computed not in EXACT_DTYPES:
+        how = _AS_COMPUTED.get(computed, f"computed in {computed}")
+        varying = _notes_of_passes(as_computed(golden_set, computed or "bfloat16"), level)
+        passes += [f"{how}, {note}" for note in varying if note not in passes]
+    return passes, [] if regresses is None else [": ".join(regresses)]
+
+
+def _notes_of_passes(golden_set: GoldenSet, level: float) -> list[str]:
+    found = (why_it_never_passes(golden_set, level), *why_metrics_never_pass(golden_set, level))
+    return [": ".join(each) for each in found if each is not None]
 
 
 def _counted(cases: Sequence[GoldenCase]) -> str:

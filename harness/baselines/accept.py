@@ -1,6 +1,7 @@
 """Accepts a run as the baseline of later ones, unless that would be a mistake."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from harness.comparison.metric_drop import compare_metric
 from harness.comparison.missing_cases import beyond_limits
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.comparison.times import way_of
+from harness.comparison.whole_sets import set_metric_rows
 from harness.errors import BaselineError
 from harness.golden.load import current_hash
+from harness.statistics.clusters import CONFIDENCE
 from harness.types import ExecutionPlan, Run
 from harness.types.storage import write_whole
 
@@ -69,7 +72,7 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
     for golden_set in run.golden_sets:
         for lacking in beyond_limits(run, golden_set):
             counted = f"{lacking.cases} of {lacking.n} cases of {golden_set.name}"
-            yield f"{counted} are {lacking.outcome} (allowed: {lacking.tolerated:.0%})"
+            yield f"{counted} are {lacking.outcome} (allowed: {lacking.tolerated * 100:.3g}%)"
         file = root / golden_set.path
         if file.is_file() and current_hash(file) != golden_set.content_sha256:
             yield f"{golden_set.path} was changed since; gate again"
@@ -117,10 +120,19 @@ def _baseline(run: Run, name: str, reason: str) -> Baseline:
         golden_sets=run.golden_sets,
         collected=run.collected,
         text_losses=run.text_losses,
-        summaries=tuple(
-            KeptSummary(set_name=metric.set_name, summary=compare_metric(metric, detectable=False).candidate)
-            for metric in paired_metrics(pair_runs(run, run))
-        ),
+        summaries=tuple(_summaries(run)),
         metrics=run.metrics,
         cases=keep_results(run.results),
     )
+
+
+def _summaries(run: Run) -> Iterable[KeptSummary]:
+    """Each metric of each set over the run's own cases, those of whole sets last."""
+    pairing = pair_runs(run, run)
+    for metric in paired_metrics(pairing):
+        summary = compare_metric(metric, detectable=False).candidate
+        yield KeptSummary(set_name=metric.set_name, summary=summary)
+    # A case that errored on both sides, as here, is missing on none.
+    levels = {each.case.set_name: CONFIDENCE for each in run.results}
+    for row in set_metric_rows(replace(pairing, undecided=()), levels):
+        yield KeptSummary(set_name=row.set_name, summary=row.candidate)

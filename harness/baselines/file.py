@@ -17,6 +17,7 @@ from harness.comparison.pairing import answers_of, scored_metrics
 from harness.errors import BaselineError
 from harness.history.first_metrics import FIRST_METRICS
 from harness.history.stored_reasons import with_renamed_limit
+from harness.registry import active
 from harness.types import (
     CaseResult,
     Environment,
@@ -36,12 +37,15 @@ from harness.types import (
 from harness.types.storage import DamagedFactsError, decode, encode, parse_json
 
 DIRECTORY = "baselines"
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOT_NAMES = {"base", "none", "latest"}
 
-# An answer's outcome and scores by metric.
-KeptAnswer = tuple[str, dict[str, float]]
+_Labels = tuple[str, str]
+# An answer's outcome and, by metric, the scores of all checks of that type; before format 3 that of the last.
+KeptAnswer = tuple[str, dict[str, tuple[float, ...] | float]]
+# Expected and predicted label by metric, as its scores are kept.
+KeptLabels = dict[str, tuple[_Labels | None, ...] | _Labels]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +55,12 @@ class KeptCase:
     Attributes:
         sha256: Hash of the prompt and the checks.
         answers: Each answer's outcome and scores; several if the case has ``repeat``.
-        labels: Each answer's expected and predicted label by metric; empty without classifications.
+        labels: Each answer's expected and predicted labels; empty without classifications.
     """
 
     sha256: str
     answers: tuple[KeptAnswer, ...]
-    labels: tuple[dict[str, tuple[str, str]], ...] = ()
+    labels: tuple[KeptLabels, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +150,10 @@ def keep_results(results: Sequence[CaseResult]) -> dict[str, KeptCase]:
         result.key: KeptCase(
             sha256=result.case.content_sha256,
             answers=tuple(
-                (str(answer.outcome), {score.metric: score.value for score in answer.scores})
+                (
+                    str(answer.outcome),
+                    {name: tuple(score.value for score in some) for name, some in _by_metric(answer).items()},
+                )
                 for answer in answers_of(result)
             ),
             labels=_labels(result),
@@ -155,9 +162,21 @@ def keep_results(results: Sequence[CaseResult]) -> dict[str, KeptCase]:
     }
 
 
-def _labels(result: CaseResult) -> tuple[dict[str, tuple[str, str]], ...]:
-    found = [
-        {score.metric: score.labels for score in answer.scores if score.labels is not None}
+def _by_metric(answer: CaseResult | Repeat) -> dict[str, list[Score]]:
+    """An answer's scores by metric: one for each check of that type."""
+    found: dict[str, list[Score]] = {}
+    for score in answer.scores:
+        found.setdefault(score.metric, []).append(score)
+    return found
+
+
+def _labels(result: CaseResult) -> tuple[KeptLabels, ...]:
+    found: list[KeptLabels] = [
+        {
+            name: tuple(score.labels for score in some)
+            for name, some in _by_metric(answer).items()
+            if any(score.labels is not None for score in some)
+        }
         for answer in answers_of(result)
     ]
     return tuple(found) if any(found) else ()
@@ -210,7 +229,7 @@ def read_baseline(text: str, path: str) -> Baseline:
         raise DamagedBaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
     if version == 1:
         facts = with_renamed_limit(facts)
-    elif version != _SCHEMA_VERSION:
+    elif version not in {2, _SCHEMA_VERSION}:
         raise BaselineError(
             f"{path}: written in format {version}, this tunegate reads {_SCHEMA_VERSION}: upgrade tunegate"
         )
@@ -255,12 +274,20 @@ def run_of(baseline: Baseline, cases: Sequence[GoldenCase], *, whole: Collection
         whole: Names of sets that have no cases but these, so that the baseline's others were taken out.
     """
     results = []
+    cut: dict[str, None] = {}
     for case in cases:
         kept = baseline.cases.get(case.key)
         if kept is not None:
             # Other content has another hash: so a changed case is noticed.
-            asked = case if kept.sha256 == case.content_sha256 else replace(case, messages=())
-            results.append(_result(asked, kept))
+            is_same = kept.sha256 == case.content_sha256
+            results.append(_result(case if is_same else replace(case, messages=()), kept))
+            if is_same:
+                cut |= dict.fromkeys(_cut_metrics(case, kept))
+    if cut:
+        active().note(
+            f"baseline {baseline.name}: of a case's several checks of one type its file has the last score "
+            f"alone ({', '.join(cut)}), so these are not compared: accept a run again"
+        )
     now = {case.key for case in cases}
     for key, kept in baseline.cases.items():
         if key not in now and (name := set_of(key)) in whole:
@@ -290,13 +317,28 @@ def _metrics_of(baseline: Baseline, results: Sequence[CaseResult]) -> dict[str, 
     return {name: said[name] for name in scored_metrics(results) if name in said}
 
 
+def _cut_metrics(case: GoldenCase, kept: KeptCase) -> list[str]:
+    """Metrics of which the file has one score of a case that has several."""
+    return [
+        metric
+        for _, scores in kept.answers
+        for metric, values in scores.items()
+        if isinstance(values, float) and _is_cut(metric, case)
+    ]
+
+
+def _is_cut(metric: str, case: GoldenCase) -> bool:
+    return sum(check.type == metric for check in case.checks) > 1
+
+
 def _result(case: GoldenCase, kept: KeptCase) -> CaseResult:
     answers = [
         Repeat(
             completion=None,
             scores=tuple(
-                Score(metric=metric, value=value, labels=labels.get(metric))
-                for metric, value in scores.items()
+                score
+                for metric, values in scores.items()
+                for score in _scores(metric, values, labels.get(metric), case)
             ),
             outcome=Outcome(outcome),
         )
@@ -312,3 +354,29 @@ def _result(case: GoldenCase, kept: KeptCase) -> CaseResult:
         outcome=shown.outcome,
         repeats=tuple(answers) if len(answers) > 1 else (),
     )
+
+
+def _scores(
+    metric: str,
+    values: tuple[float, ...] | float,
+    labels: tuple[_Labels | None, ...] | _Labels | None,
+    case: GoldenCase,
+) -> list[Score]:
+    """A case's scores of one metric; none where an earlier format kept that of the last check alone."""
+    if isinstance(values, float):
+        if _is_cut(metric, case):
+            return []
+        values = (values,)
+    # A file can be edited by hand: of labels that are too few the rest is unknown.
+    known = (*_of_each(labels or ()), *(None,) * len(values))
+    return [
+        Score(metric=metric, value=value, labels=pair) for value, pair in zip(values, known, strict=False)
+    ]
+
+
+def _of_each(labels: tuple[_Labels | None, ...] | _Labels) -> tuple[_Labels | None, ...]:
+    """The labels of each check; earlier formats kept those of the last one."""
+    match labels:
+        case (str(expected), str(predicted)):
+            return ((expected, predicted),)
+    return tuple(pair for pair in labels if not isinstance(pair, str))

@@ -76,9 +76,8 @@ def aligned(candidate: Run, baseline: Run, by: PairBy) -> Run:
         cases = {result.key: result for result in candidate.results}
         asked = [cases.get(result.key, result) for result in baseline.results]
     else:
-        by_content = _by_content(candidate)
         _by_content(baseline)
-        asked = [by_content.get(result.case.content_sha256, result) for result in baseline.results]
+        asked = _named_by_content(_by_content(candidate), baseline)
     results = tuple(
         replace(result, case=other.case) for result, other in zip(baseline.results, asked, strict=True)
     )
@@ -98,11 +97,36 @@ def _by_content(run: Run) -> dict[str, CaseResult]:
     return found
 
 
+def _named_by_content(candidate: Mapping[str, CaseResult], baseline: Run) -> list[CaseResult]:
+    """For each of the baseline's results the candidate's of the same content, or itself under a free name.
+
+    Args:
+        candidate: The candidate's results by content.
+        baseline: The run to compare with.
+    """
+    asked = []
+    # Its name may now be that of another case: ids are often numbers, and one more case moves them.
+    taken = {each.key for each in (*candidate.values(), *baseline.results)}
+    theirs = {each.key for each in candidate.values()}
+    for result in baseline.results:
+        found = candidate.get(result.case.content_sha256, result)
+        if found is result and result.key in theirs:
+            case = result.case
+            while case.key in taken:
+                case = replace(case, id=f"{case.id}-of-baseline")
+            taken.add(case.key)
+            found = replace(result, case=case)
+        asked.append(found)
+    return asked
+
+
 # Why a common case is not compared.
 _NO_VERDICT = {"errored", "unscored", "skipped"}
 
 
-def require_pairs(unpaired: Mapping[str, str], pairs: Sequence[object]) -> None:
+def require_pairs(
+    unpaired: Mapping[str, str], pairs: Sequence[object], refused: Mapping[str, str] | None = None
+) -> None:
     """Refuse runs of which no case is the same on both sides, asked and checked alike.
 
     A common case that one side gave no verdict on is one: the runs' verdict says so.
@@ -110,6 +134,7 @@ def require_pairs(unpaired: Mapping[str, str], pairs: Sequence[object]) -> None:
     Args:
         unpaired: The cases that are not compared, each with the reason.
         pairs: Those that are.
+        refused: Metrics that can't be compared, each with the reason.
 
     Raises:
         BaselineError: There is no pair.
@@ -122,6 +147,7 @@ def require_pairs(unpaired: Mapping[str, str], pairs: Sequence[object]) -> None:
     elif reasons <= {"only in the candidate", "only in the baseline"}:
         remedy = "if only the names differ, tunegate compare --pair-by=content compares by prompt"
     else:
-        remedy = "score them again"
+        why = "; ".join(f"{metric}: {reason}" for metric, reason in (refused or {}).items())
+        remedy = f"score them again{' (' * bool(why)}{why}{')' * bool(why)}"
     counts = ", ".join(f"{list(unpaired.values()).count(each)} {each}" for each in sorted(reasons))
     raise BaselineError(f"no case can be compared ({counts}): {remedy}")

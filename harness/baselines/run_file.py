@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from harness.baselines.logged_run import runs_of
 from harness.baselines.metric_choice import MetricChoice
@@ -31,11 +31,13 @@ class RunPair:
 
     Attributes:
         notes: What the readers left out, one line each.
+        opponents: Ids of the runs that the baseline and the candidate were gated against, as far as known.
     """
 
     baseline: Run
     candidate: Run
     notes: tuple[str, ...] = ()
+    opponents: tuple[str | None, str | None] = (None, None)
 
 
 def open_pair(
@@ -57,19 +59,24 @@ def open_pair(
         InputError: One is missing, damaged or can't be read.
     """
     found = [_open(each, name, history) for each, name in zip(references, formats, strict=True)]
-    logs = [each for each in found if isinstance(each, RunLog)]
+    logs = [each for each, _ in found if isinstance(each, RunLog)]
     if choices and not logs:
         raise BaselineError("--metric is for logs of other tools: our runs' golden sets say what decides")
     made = iter(runs_of(logs, choices) if logs else ())
-    baseline, candidate = (next(made) if isinstance(each, RunLog) else each for each in found)
+    baseline, candidate = (next(made) if isinstance(each, RunLog) else each for each, _ in found)
     return RunPair(
         baseline=baseline,
         candidate=candidate,
         notes=tuple(dict.fromkeys(note for log in logs for note in log.notes)),
+        opponents=(found[0][1], found[1][1]),
     )
 
 
-def _open(reference: str, format_name: str | None, history: HistoryPlace | None) -> Run | RunLog:
+# A run and the id of the one that it was gated against, if that is known.
+_Found: TypeAlias = tuple[Run | RunLog, str | None]
+
+
+def _open(reference: str, format_name: str | None, history: HistoryPlace | None) -> _Found:
     if (found := _in_file(reference, format_name)) is not None:
         return found
     path = Path(reference)
@@ -78,10 +85,11 @@ def _open(reference: str, format_name: str | None, history: HistoryPlace | None)
     if history is None:
         raise BaselineError(f"{reference}: no such file, and no history here: --history names one elsewhere")
     with open_history(history, to_read=True) as stored:
-        return stored.load_run(reference)
+        record = stored.load_record(reference, with_baseline=False)
+    return record.run, None if record.comparison is None else record.comparison.baseline_run
 
 
-def _in_file(reference: str, format_name: str | None = None) -> Run | RunLog | None:
+def _in_file(reference: str, format_name: str | None = None) -> _Found | None:
     """The run in a file, or another tool's log; None if there is no such file."""
     path, part = user_path(reference), None
     if not path.exists() and "#" in reference:
@@ -90,8 +98,12 @@ def _in_file(reference: str, format_name: str | None = None) -> Run | RunLog | N
         path = user_path(name)
     if not path.exists():
         return None
-    run = None if format_name is not None else read_run_file(path)
-    return read_log(path, format_name, part) if run is None else run
+    facts = None if format_name is not None else _facts_of(path)
+    if facts is None:
+        return read_log(path, format_name, part), None
+    compared = facts.get("comparison")
+    before = compared.get("baseline_run") if isinstance(compared, dict) else None
+    return _decoded(Run, facts["run"], path), before if isinstance(before, str) else None
 
 
 def open_file(reference: str) -> tuple[Run, bool] | None:
@@ -109,9 +121,9 @@ def open_file(reference: str) -> tuple[Run, bool] | None:
     """
     if user_path(reference).is_dir():
         return None
-    found = _in_file(reference)
-    if found is None:
+    if (opened := _in_file(reference)) is None:
         return None
+    found, _ = opened
     return (runs_of([found], {})[0], True) if isinstance(found, RunLog) else (found, False)
 
 

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from harness.baselines.file import Baseline, baseline_path, load_baseline, run_of
 from harness.baselines.paired_runs import answers_to
 from harness.baselines.run_file import is_accepted_file, open_file
+from harness.engines.base import SERVED
 from harness.engines.open import base_of, describe_model, split_reference
 from harness.errors import BaselineError
 from harness.history.accepted_runs import accepted_run
@@ -172,7 +173,7 @@ def find_baseline(
     if wanted == "none":
         return NO_TARGET
     if wanted == "base":
-        shared = shared_base(candidates)
+        shared = shared_base(candidates, model_id)
         return NO_TARGET if shared is None else model_target(shared)
     accepted = baseline_path(root, wanted) if "/" not in wanted else None
     if accepted is not None and accepted.is_file():
@@ -213,17 +214,32 @@ def _is_model(wanted: str) -> bool:
     return is_named or wanted in CATALOGUE or user_path(wanted).is_dir()
 
 
-def shared_base(models: Sequence[ModelRef]) -> ModelRef | None:
+def shared_base(models: Sequence[ModelRef], model_id: str | None = None) -> ModelRef | None:
     """The base of all models; None for a single model without a base.
+
+    Args:
+        models: The models.
+        model_id: The user's word for what the weights behind a server are, the base's too.
 
     Raises:
         BaselineError: Several models have none, or more than one.
+        ModelError: A base is unavailable, or no server is there that could name it.
     """
-    bases = {base.base_sha256: base for model in models if (base := base_of(model)) is not None}
+    bases = {base.base_sha256: base for model in models if (base := _base_of(model, model_id)) is not None}
     if len(models) > 1 and len(bases) != 1:
         named = ", ".join(base.label for base in bases.values()) or "none"
         raise BaselineError(f"the models share no base ({named}): name one for all with --gate-baseline")
     return next(iter(bases.values()), None)
+
+
+def _base_of(model: ModelRef, model_id: str | None) -> ModelRef | None:
+    if model_id is None or model.engine not in SERVED:
+        return base_of(model)
+    from harness.engines.served.describe import named_base
+
+    # With the user's word, its description has read no server's list.
+    base = named_base(model.engine, model.base_model)
+    return None if base is None else describe_model(base, model_id=model_id)
 
 
 def _commit(revision: str, root: Path) -> str:

@@ -53,6 +53,7 @@ def compare(
     from harness.baselines.run_file import open_pair
     from harness.comparison.gate import run_gate
     from harness.comparison.pairing import pair_runs
+    from harness.run.opponents import as_one_question
     from harness.types import GateRecord, GateVerdict
 
     choices = choices_by_name(metric or ())
@@ -63,9 +64,9 @@ def compare(
             choices=choices,
             formats=(format_, format_),
         )
-    before = aligned(pair.candidate, pair.baseline, pair_by)
+    before = aligned(pair.candidate, as_one_question(pair.candidate, pair.baseline, pair.opponents), pair_by)
     pairing = pair_runs(pair.candidate, before)
-    require_pairs(pairing.unpaired, pairing.pairs)
+    require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
     comparison, verdict = run_gate(pair.candidate, before, margin=margin)
     record = GateRecord(run=pair.candidate, baseline=before, comparison=comparison, verdict=verdict)
     _show(record, pairing.unpaired, pair.notes, as_json=as_json)

@@ -134,17 +134,22 @@ def lint(
 
 def _notes_of(golden_set: GoldenSet, settings: Settings) -> list[str]:
     """How little such a small set can show, and what of it does nothing: no fault of a case."""
-    from harness.authoring.passable import last_level, notes_of_never
+    from harness.authoring.passable import as_computed, computed_in, last_level, notes_of_never
     from harness.authoring.templated import why_not_independent
-    from harness.golden.idle_keys import idle_keys
+    from harness.golden.idle_keys import GateContext, idle_keys
+    from harness.types import EXACT_DTYPES
 
-    idle = [f"{rule.key} has no effect: {rule.why}: {rule.remedy}" for rule in idle_keys(golden_set)]
+    computed = computed_in(settings)
+    known = GateContext(exact=not computed or computed in EXACT_DTYPES)
+    idle = [f"{rule.key} has no effect: {rule.why}: {rule.remedy}" for rule in idle_keys(golden_set, known)]
     golden_set = _with_margin_of_project(golden_set, settings)
-    never_passes, never_regresses = notes_of_never(golden_set, last_level(golden_set, settings.looks))
+    level = last_level(golden_set, settings.looks)
+    never_passes, never_regresses = notes_of_never(golden_set, level, computed)
     notes = [*never_passes, *never_regresses, *idle]
     if (alike := why_not_independent(golden_set)) is not None:
         notes.append(alike)
-    if not never_passes and (seldom := _why_it_seldom_passes(golden_set)) is not None:
+    seldom = None if never_passes else _why_it_seldom_passes(as_computed(golden_set, computed))
+    if seldom is not None:
         notes.append(seldom)
     return notes
 

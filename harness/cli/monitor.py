@@ -17,15 +17,11 @@ _WINDOWS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timede
 
 _LogsArgument = Annotated[
     list[Path],
-    typer.Argument(
-        help="Answers of production: rows, logs of a server, or OTLP spans; files or directories."
-    ),
+    typer.Argument(help="Answers of production: rows, server's logs or OTLP spans; files or directories."),
 ]
 _ReferenceOption = Annotated[
     str,
-    typer.Option(
-        help="The gated run: a stored run's id, or latest. Or a log of production from a good time."
-    ),
+    typer.Option(help="The gated run: a stored run's id, or latest; or a log of a good time in production."),
 ]
 _GoldenOption = Annotated[
     Path | None,

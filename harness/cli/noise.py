@@ -1,6 +1,7 @@
 """``tunegate noise``: which cases flip if nothing that matters changes."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
@@ -26,21 +27,26 @@ from harness.errors import EngineError, SettingsError
 from harness.golden.load import load_gate_sets
 from harness.golden.schema import decides
 from harness.history.location import find_history
-from harness.history.store import check_history, open_history
+from harness.history.server import HistoryPlace
+from harness.history.store import check_history, noted_stability, open_history
 from harness.presentation.console import open_console
 from harness.run.conclusion import make_directory
 from harness.run.judging import judged_checks
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
-from harness.types import UNKNOWN_WEIGHTS, ExecutionPlan, GoldenCase
+from harness.types import UNKNOWN_WEIGHTS, ExecutionPlan, GoldenCase, ModelRef, Permissions
 from tunegate.printable import say
 
 _MOST_LISTED = 20
+_MOST_REASONS = 3
+_LEAST_RERUNS = 2
 
 
 def noise(
     model: Annotated[str, typer.Option(help="The model to resample, usually the baseline.")],
-    reruns: Annotated[int, typer.Option("-r", "--reruns", min=2, help="Reruns of each dtype.")] = 5,
+    reruns: Annotated[
+        int, typer.Option("-r", "--reruns", min=_LEAST_RERUNS, help="Reruns of each dtype.")
+    ] = 5,
     dtype: Annotated[
         list[str] | None, typer.Option("--dtype", help="Precision; may be repeated (default: auto).")
     ] = None,
@@ -73,23 +79,96 @@ def noise(
     make_directory(kept_in(directory))
     check_history(history_place, required=True)
     measured: list[tuple[ExecutionPlan, Noise]] = []
-    with current_stage_bar() as on_progress, _told(found.label, measured):
-        for plan in plans:
-            planned = plan_reruns(plan, reruns, [plan.dtype])
-            measured.append((plan, measure_noise(found, plan, planned, cases, on_progress, allowed=allowed)))
+    try:
+        _measure(found, plans, reruns, cases, allowed, measured)
+    except KeyboardInterrupt:
+        say(f"tunegate: {_kept(history_place, found, measured, cases, reruns)}", err=True)
+        raise
+    if _is_known(found):
+        _store(history_place, found, measured, cases)
     console = open_console()
-    is_known = not found.base_sha256.startswith(UNKNOWN_WEIGHTS)
-    with open_history(history_place) as history:
-        for plan, result in measured:
-            asked = [case.asked_with(plan.chat_template_kwargs) for case in cases]
-            if is_known:
-                history.save_noise(result.model, plan.dtype, asked, result.stability)
-            _print(console, plan.dtype, result)
-    if not is_known:
+    for plan, result in measured:
+        _print(console, plan.dtype, result)
+    if not _is_known(found):
         say(
             f"not stored: nobody identifies the weights of {found.label}, so no gate could find the record "
             "again; model_id in the settings is your word for what they are"
         )
+
+
+def _measure(
+    model: ModelRef,
+    plans: Sequence[ExecutionPlan],
+    reruns: int,
+    cases: Sequence[GoldenCase],
+    allowed: Permissions,
+    measured: list[tuple[ExecutionPlan, Noise]],
+) -> None:
+    """Measure in each plan; ``measured`` has what is finished at any time."""
+    with current_stage_bar() as on_progress, _told(model.label, measured):
+        for place, plan in enumerate(plans):
+
+            def keep(noise: Noise, place: int = place, plan: ExecutionPlan = plan) -> None:
+                measured[place:] = [(plan, noise)]
+
+            planned = plan_reruns(plan, reruns, [plan.dtype])
+            measure_noise(model, plan, planned, cases, on_progress, allowed=allowed, on_rerun=keep)
+
+
+def _is_known(model: ModelRef) -> bool:
+    return not model.base_sha256.startswith(UNKNOWN_WEIGHTS)
+
+
+def _store(
+    place: HistoryPlace,
+    model: ModelRef,
+    measured: Sequence[tuple[ExecutionPlan, Noise]],
+    cases: Sequence[GoldenCase],
+    *,
+    replacing: bool = True,
+) -> None:
+    """Store the reruns as noise records.
+
+    Args:
+        place: The history's.
+        model: The model.
+        measured: The reruns, by plan.
+        cases: The cases.
+        replacing: Whether they replace a record of more answers.
+    """
+    with open_history(place) as history:
+        before = {} if replacing else history.load_noise()
+        for plan, result in measured:
+            noted = noted_stability(before, model, plan, cases)
+            asked = [case.asked_with(plan.chat_template_kwargs) for case in cases]
+            found = {
+                key: case
+                for key, case in result.stability.items()
+                if key not in noted or noted[key].answers <= case.answers
+            }
+            history.save_noise(model, plan.dtype, asked, found)
+
+
+def _kept(
+    place: HistoryPlace,
+    model: ModelRef,
+    measured: Sequence[tuple[ExecutionPlan, Noise]],
+    cases: Sequence[GoldenCase],
+    reruns: int,
+) -> str:
+    """Keep the finished reruns of an interrupted measurement: a gate counts the answers that it finds.
+
+    Returns:
+        What is kept, in one line.
+    """
+    if not _is_known(model):
+        return f"nothing is kept: nobody identifies the weights of {model.label} (model_id)"
+    finished = [each for each in measured if len(each[1].reruns) >= _LEAST_RERUNS]
+    if not finished:
+        return f"nothing is kept: fewer than {_LEAST_RERUNS} reruns were finished"
+    _store(place, model, finished, cases, replacing=False)
+    told = ", ".join(f"{len(result.reruns)} of {reruns} reruns in {plan.dtype}" for plan, result in finished)
+    return f"kept as noise record: {told}, unless one has more; the same command begins anew"
 
 
 def _refuse_without_verdicts(cases: Sequence[GoldenCase]) -> None:
@@ -124,8 +203,10 @@ def _told(label: str, measured: Sequence[tuple[ExecutionPlan, Noise]]) -> Iterat
 
 
 def _print(console: Console, dtype: str, result: Noise) -> None:
+    reasons = Counter(filter(None, result.without.values())).most_common(_MOST_REASONS)
     if not result.stability:
-        raise EngineError(f"{result.model.label}, {dtype}: no case has a verdict in any rerun")
+        why = f": {reasons[0][0]}" if reasons else ""
+        raise EngineError(f"{result.model.label}, {dtype}: no case has a verdict in any rerun{why}")
     share = unstable_interval(result)
     without = len(result.texts) - len(result.stability)
     rate = result.flip_rate
@@ -136,6 +217,8 @@ def _print(console: Console, dtype: str, result: Noise) -> None:
         f"two reruns disagree on {0 if rate is None else rate:.2%} of cases, "
         f"{changed} answers changed their text" + (f"; {without} without a verdict" if without else "")
     )
+    for reason, count in reasons:
+        console.print(f"  {count} without a verdict: {reason}")
     for key in result.unstable[:_MOST_LISTED]:
         case = result.stability[key]
         console.print(f"  {key}  passed {case.passed} of {case.answers}")

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from harness.cli.kept import kept_in, open_cache
 from harness.cli.options import (
     BaseOption,
+    DirectoryOption,
     ForgettingOption,
     GoldenOption,
     ModelIdOption,
@@ -28,6 +30,10 @@ from tunegate.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from harness.studies.parity import Parity
+
+
+# What a server answers now is the question.
+_FORGOTTEN = "finished answers are kept, but for those of servers, which the same command asks for anew"
 
 
 def parity(
@@ -53,6 +59,7 @@ def parity(
     server_concurrency: ServerConcurrencyOption = None,
     server_timeout_s: ServerTimeoutOption = None,
     model_id: ModelIdOption = None,
+    directory: DirectoryOption = None,
 ) -> None:
     """Run one model with several plans and compare every two; exit status 1 if one is worse than the first.
 
@@ -60,24 +67,25 @@ def parity(
     shows how much, on your cases: which verdicts flip, how many answers stay the same, and whether the gate
     would pass.
     """
-    from harness.studies.parity import SERVER_SETTINGS, check_plans, measure_parity, refuse_idle, split_plans
+    from harness.studies import parity as study
 
-    names = check_plans(split_plans(plans))
+    names = study.check_plans(study.split_plans(plans))
     given = (server_args, server_concurrency, server_timeout_s, model_id)
-    serving = dict(zip(SERVER_SETTINGS, given, strict=True))
-    refuse_idle(serving, names)
+    serving = dict(zip(study.SERVER_SETTINGS, given, strict=True))
+    study.refuse_idle(serving, names)
     asking = asking_settings(chat_template_kwargs, base, **serving)
     found = describe_model(model, asking.base)
     sets = load_gate_sets(golden or None, forgetting=forgetting)
     allowed = check_permissions([case for each in sets for case in each.cases])
-    with current_stage_bar() as on_progress:
-        results = measure_parity(
+    with open_cache(kept_in(directory) / "cache.sqlite") as cache, current_stage_bar() as on_progress:
+        cache.forgets = _FORGOTTEN if any(map(study.is_served, names)) else ""
+        results = study.measure_parity(
             found,
             names,
             sets,
             on_progress,
+            cache=cache,
             allowed=allowed,
-            chat_template_kwargs=asking.chat_template_kwargs,
             with_noise=noise,
             serving=asking,
         )

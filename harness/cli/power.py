@@ -10,22 +10,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.authoring.passable import notes_of_never
+from harness.authoring.passable import SERVER, as_computed, computed_in, notes_of_never
 from harness.authoring.templated import why_not_independent
 from harness.cli.options import JsonOption
-from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError
 from harness.golden.load import golden_files, load_golden_set, project_golden
+from harness.golden.schema import answers_vary
 from harness.presentation.console import open_console
 from harness.presentation.terminal import detectable_range
 from harness.settings import load_settings
 from harness.statistics.power import POWER, USUAL_CHURN
-from harness.statistics.varying_answers import answers_vary
-from harness.studies.metric_power import USUAL_SPREAD, gated_cases, hypotheses
+from harness.studies.metric_power import USUAL_SPREAD, gated_cases, margins_by_set, shared_level
 from harness.studies.set_power import HARM, MetricPower, SetPower, power_of_set
-from harness.types import GoldenSet
-from harness.types.golden import ALPHA
+from harness.types import EXACT_DTYPES, GoldenSet
 from harness.types.storage import to_json
 from tunegate.figures import figure_of
 from tunegate.printable import say
@@ -57,48 +55,53 @@ def power(
     sets = [load_golden_set(path) for path in _files(golden or project_golden())]
     settings = load_settings({}, command_project(Path.cwd()), os.environ)
     given = (settings.margin, settings.forgetting_margin) if margin is None else (margin, margin)
-    margins = gated_margins(sets, *given)
-    of_sets = {
-        each.name: {metric: of for (name, metric), of in margins.items() if name == each.name}
-        for each in sets
-    }
+    of_sets = margins_by_set(sets, *given)
     gated = sum(len(gated_cases(each, of_sets[each.name])) for each in sets)
-    level = ALPHA / max(sum(hypotheses(each, of_sets[each.name]) for each in sets), 1)
+    level = shared_level(sets, of_sets)
+    computed = computed_in(settings)
+    asked = [as_computed(each, computed) for each in sets]
     with open_console(stderr=True).status("counting cases"):
         found = [
-            power_of_set(
-                each,
-                of_sets[each.name],
-                churn,
-                level,
-                looks=looks,
-                spread=spread,
-                with_ways=True,
+            replace(
+                power_of_set(
+                    each, of_sets[each.name], churn, level, looks=looks, spread=spread, with_ways=True
+                ),
+                computed=computed,
             )
-            for each in sets
+            for each in asked
         ]
     if as_json:
         say(to_json(found))
     else:
-        reproduce = any(each.gate.population == "cases" and not answers_vary(each.cases) for each in sets)
-        _print(found, gated, churn, spread, looks, reproduce=reproduce)
-        for line in (line for each in sets for line in _nevers(each, of_sets[each.name].get(PASS_RATE))):
-            say(line)
+        of_own = [each for each in sets if each.gate.population == "cases" and not answers_vary(each.cases)]
+        _print(found, gated, churn, spread, looks, own=_how_answers_vary(computed) if of_own else "")
+        for each in sets:
+            for line in _nevers(each, of_sets[each.name].get(PASS_RATE), computed):
+                say(line)
 
 
-def _nevers(golden_set: GoldenSet, margin: float | None) -> Iterator[str]:
+def _how_answers_vary(computed: str) -> str:
+    """What the figures of sets about their own cases assume of greedy answers."""
+    what = "; greedy answers of a set that asks about its own cases"
+    if computed in EXACT_DTYPES:
+        return f"{what} reproduce"
+    if not computed:
+        return f"{what} reproduce in float32 on one kind of device, for which its figures hold"
+    how = "of a server" if computed == SERVER else f"in {computed}"
+    return f"{what} vary where they are {how}"
+
+
+def _nevers(golden_set: GoldenSet, margin: float | None, computed: str) -> Iterator[str]:
     """Verdicts that a set can't have, why, and what helps; and what makes its figures too good."""
     if margin is not None:
         golden_set = replace(golden_set, gate=replace(golden_set.gate, margin=margin))
-    for notes in notes_of_never(golden_set):
+    for notes in notes_of_never(golden_set, computed=computed):
         yield from (f"{golden_set.name}: {note}" for note in notes)
     if (alike := why_not_independent(golden_set)) is not None:
         yield f"{golden_set.name}: {alike}"
 
 
-def _print(
-    found: list[SetPower], gated: int, churn: float, spread: float, looks: int, *, reproduce: bool
-) -> None:
+def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks: int, *, own: str) -> None:
     console = open_console()
     console.print(power_table(found))
     metrics = "metric" if gated == 1 else "metrics"
@@ -106,13 +109,12 @@ def _print(
     clusters = ", half of them in whole clusters" if clustered else ""
     ranges = any(row.detectable_cluster_drop is not None for row in found)
     spread_of = " (from cases that fall one by one to whole clusters)" if ranges else ""
-    own = "; greedy answers of a set that asks about its own cases reproduce"
     console.print(
         f"detects: the smallest true drop found in {POWER:.0%} of runs{spread_of}; passes: how often an "
         f"equal model passes; settled: how many cases decide in {POWER:.0%} of runs, where nothing changed "
         "and where it fell by the margin. "
         f"{gated} gated {metrics}, {churn:.1%} of cases flip by chance each way{clusters}"
-        f"{own if reproduce else ''}.{_together(found)}",
+        f"{own}.{_together(found)}",
         style="dim",
         highlight=False,
     )

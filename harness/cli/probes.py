@@ -23,13 +23,12 @@ from harness.cli.options import (
 from harness.cli.power import power_table
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asked_model, asked_plan, asking_settings
-from harness.comparison.pairing import PASS_RATE
 from harness.errors import PromptError, SettingsError
-from harness.golden.load import INCLUDED, project_golden
+from harness.golden.load import INCLUDED, golden_files, load_golden_set, project_golden
 from harness.presentation.console import open_console
 from harness.registry.content_metrics import CODE
 from harness.run.cache import Cache
-from harness.settings import DTYPES
+from harness.settings import DTYPES, Settings
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.studies.calibration import (
     WORDINGS,
@@ -41,9 +40,10 @@ from harness.studies.calibration import (
     measure_stability,
     unanswerable,
 )
+from harness.studies.metric_power import margins_by_set, shared_level
 from harness.studies.set_power import SetPower, pass_chance_of, power_of_set
 from harness.types import ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permissions, Stability
-from harness.types.golden import ALPHA, PROBE_MARGIN
+from harness.types.golden import PROBE_MARGIN
 from harness.types.storage import to_json, why_no_file, write_whole
 from tunegate.printable import say
 from tunegate.streams import prints_aside
@@ -118,6 +118,7 @@ def calibrate(
     _check_options(path, overwrite, dtype, floor, ceiling)
     levels = [_with_room(each, max_reasoning_tokens) for each in _asked_levels(level or (), skill or ())]
     asking = asking_settings(chat_template_kwargs, base)
+    others = _other_sets(path)
     found = asked_model(model, asking)
     plan = asked_plan(found, asking, dtype, device, batch_tokens)
     if plan.engine == "multitask":
@@ -132,14 +133,13 @@ def calibrate(
         raise SettingsError("; ".join([refused, *_unended_note(measured.unended)]))
     text, golden_set = _written(path, found.label, choice, max_reasoning_tokens)
     write_whole(path, text)
-    power = power_of_set(golden_set, {PASS_RATE: margin}, USUAL_CHURN, ALPHA)
     result = CalibratedProbes(
         path=str(path),
         model=found.label,
         cells=choice.cells,
         left_out=left_out,
         unended=measured.unended,
-        power=power,
+        power=_power(golden_set, others, asking),
     )
     _print(result, as_json=as_json)
 
@@ -176,6 +176,12 @@ def _default_output() -> Path:
     if directory is None:
         raise SettingsError("the project's golden sets are single files: say with --output where to write")
     return directory / "probes.yaml"
+
+
+def _other_sets(path: Path) -> list[GoldenSet]:
+    """The project's golden sets besides the one to write: read first, so that a fault is told at once."""
+    files = (each for each in golden_files() if each.is_file() and each.resolve() != path.resolve())
+    return [load_golden_set(each) for each in files]
 
 
 def _check_options(path: Path, overwrite: bool, dtype: str, floor: float, ceiling: float) -> None:
@@ -277,6 +283,13 @@ def _pass_chance(cases: Sequence[GoldenCase], margin: float) -> float:
     if len({case.cluster for case in cases}) < 2:
         return 0.0
     return pass_chance_of(cases, margin, USUAL_CHURN)
+
+
+def _power(golden_set: GoldenSet, others: Sequence[GoldenSet], asking: Settings) -> SetPower:
+    """As ``tunegate power`` tells it: in a gate the tests of all sets share one level."""
+    sets = [*others, golden_set]
+    margins = margins_by_set(sets, asking.margin, asking.forgetting_margin)
+    return power_of_set(golden_set, margins[golden_set.name], USUAL_CHURN, shared_level(sets, margins))
 
 
 def _print(result: CalibratedProbes, *, as_json: bool) -> None:

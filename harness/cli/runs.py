@@ -219,13 +219,16 @@ def compare(
     from harness.comparison.gate import run_gate
     from harness.comparison.pairing import pair_runs
     from harness.presentation.terminal import render_gate
+    from harness.run.opponents import as_one_question, opponent_of
     from harness.types import GateRecord, GateVerdict
     from harness.types.storage import to_json
 
     with _history(history) as stored:
-        runs = stored.load_run(candidate), stored.load_run(baseline)
+        now, before = (stored.load_record(each, with_baseline=False) for each in (candidate, baseline))
+    opponents = opponent_of(before), opponent_of(now)
+    runs = now.run, as_one_question(now.run, before.run, opponents)
     pairing = pair_runs(*runs)
-    require_pairs(pairing.unpaired, pairing.pairs)
+    require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
     comparison, verdict = run_gate(*runs, margin=margin)
     record = GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
     if as_json:

@@ -1,6 +1,7 @@
 """``tunegate runs trend``: each gated metric over the stored runs."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,20 @@ from rich.table import Table
 
 from harness.baselines.accepted_versions import accepted_versions
 from harness.cli.options import HistoryOption, JsonOption
-from harness.history.listing import RunFilter
+from harness.history.listing import RunFilter, gated_metrics
 from harness.history.location import history_place
+from harness.history.migrations import plain_text
 from harness.history.store import History, open_history
 from harness.presentation.console import open_console
-from harness.studies.trend import Trend, incomplete_sets, trends_of, trends_of_accepted
-from harness.types import GateRecord
+from harness.studies.newest_points import NewestPoints, SeriesName
+from harness.studies.trend import (
+    Point,
+    Trend,
+    incomplete_sets,
+    points_of,
+    trends_of_accepted,
+    trends_of_newest,
+)
 from harness.types.storage import to_json
 from tunegate.figures import figures_of
 from tunegate.printable import say
@@ -24,7 +33,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def trend(
-    limit: Annotated[int, typer.Option(min=2, help="How many of the newest complete runs.")] = 30,
+    limit: Annotated[int, typer.Option(min=2, help="Most points of a metric, the newest.")] = 30,
     passed: Annotated[
         bool, typer.Option("--passed", help="Only runs that passed, as a team would have accepted them.")
     ] = False,
@@ -47,7 +56,7 @@ def trend(
             for version in accepted_versions(Path.cwd() / command_project(Path.cwd()), accepted)
             if model is None or model in version.model.label
         ]
-        trends = trends_of_accepted(versions[-limit:])
+        trends = trends_of_accepted(versions, limit)
     else:
         trends, incomplete = _of_stored(history, limit, model, passed=passed)
     if as_json:
@@ -72,29 +81,51 @@ def _of_stored(
     history: str | None, limit: int, model: str | None, *, passed: bool
 ) -> tuple[list[Trend], list[str]]:
     """The trends, and the runs of which a set is left out."""
-    incomplete: list[str] = []
-
-    def noted(record: GateRecord) -> GateRecord:
-        if names := incomplete_sets(record.run):
-            incomplete.append(f"run {record.run.id} is left out of {', '.join(names)}")
-        return record
-
+    newest, incomplete = NewestPoints[Point](limit), list[str]()
+    filtered = RunFilter(model=model or "", verdict="pass" if passed else None)
     with open_history(history_place(history), to_read=True) as stored:
-        wanted = _newest_complete(
-            stored, limit, RunFilter(model=model or "", verdict="pass" if passed else None)
-        )
-        return trends_of(noted(stored.load_record(run_id)) for run_id in reversed(wanted)), incomplete
+        for run_id in _useful_runs(stored, newest, filtered):
+            record = stored.load_record(run_id)
+            newest.add(points_of(record))
+            if names := incomplete_sets(record.run):
+                incomplete.append(f"run {run_id} is left out of {', '.join(names)}")
+        return trends_of_newest(newest), incomplete[::-1]
 
 
-def _newest_complete(stored: History, limit: int, wanted: RunFilter) -> list[str]:
-    """Ids of the newest complete runs, however many partial ones are between them."""
-    asked = limit
+def _useful_runs(stored: History, newest: NewestPoints[Point], wanted: RunFilter) -> Iterator[str]:
+    """Ids of complete runs that may add a point, newest first; a long history isn't read as a whole."""
+    having: dict[str, set[SeriesName]] | None = None
+    left = Counter[SeriesName]()
+    done: list[str] = []
+    for run_id in _complete_runs(stored, wanted):
+        lacking = newest.lacking
+        if lacking is None:
+            done.append(run_id)
+            yield run_id
+            continue
+        if having is None:
+            having = gated_metrics(stored.database)
+            for other in done:
+                having.pop(other, None)
+            left.update(name for found in having.values() for name in found)
+        names = {(plain_text(set_name), plain_text(metric)) for set_name, metric in lacking}
+        if not any(left[name] for name in names):
+            return
+        own = having.pop(run_id, set())
+        left.subtract(own)
+        if names & own:
+            yield run_id
+
+
+def _complete_runs(stored: History, wanted: RunFilter) -> Iterator[str]:
+    """Ids of the complete runs, newest first, however many partial ones are between them."""
+    asked, told = 64, 0
     while True:
         lines = stored.list_runs(asked, wanted)
-        complete = [line.id for line in lines if not line.partial]
-        if len(complete) >= limit or len(lines) < asked:
-            return complete[:limit]
-        asked *= 4
+        yield from (line.id for line in lines[told:] if not line.partial)
+        if len(lines) < asked:
+            return
+        asked, told = asked * 4, len(lines)
 
 
 def _table(found: Trend) -> Table:

@@ -3,14 +3,25 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
 
 from harness.comparison.metric_drop import lowest_value
 from harness.comparison.metric_verdicts import standing
-from harness.comparison.missing_cases import asked_cases, beyond_limits, can_pass_or_fail
+from harness.comparison.missing_cases import (
+    asked_cases,
+    can_pass_or_fail,
+    changed_finding,
+    no_verdict_findings,
+    why_refused,
+)
 from harness.comparison.pairing import PASS_RATE, Pairing
 from harness.comparison.regressed_cases import regressed_limits
-from harness.comparison.times import own_settings_findings, plans_findings, times_findings
+from harness.comparison.times import (
+    own_settings_findings,
+    plans_findings,
+    scorers_findings,
+    times_findings,
+    why_unsteady,
+)
 from harness.comparison.whole_sets import LOSS_LIMIT
 from harness.registry.content_metrics import SET_METRICS
 from harness.registry.metric import compared_scale
@@ -30,7 +41,6 @@ from harness.types import (
     NotComparedFinding,
     NothingGatedFinding,
     NothingToLoseFinding,
-    NoVerdictFinding,
     OtherTextFinding,
     Outcome,
     PartialRunFinding,
@@ -75,7 +85,8 @@ def findings_of(
         pairing: The cases that are compared and those that aren't.
         clusters: Number of independent cases or clusters of each set's metric.
     """
-    sets = candidate.golden_sets
+    sets, results = candidate.golden_sets, (*candidate.results, *baseline.results)
+    lacking = any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in results)
     deciding = [
         *metric_findings(comparison, clusters),
         *regressed_case_findings(comparison, regressed_limits(sets)),
@@ -84,8 +95,9 @@ def findings_of(
         *retention_findings(comparison, sets),
         *nothing_to_lose_findings(comparison.metrics, sets, candidate.metrics),
         *_tripwire_findings(comparison.forgetting),
+        *filter(None, (changed_finding(candidate, each, pairing) for each in sets if pairing.unpaired)),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused),
-        *no_verdict_findings(candidate, baseline, sets),
+        *(no_verdict_findings(candidate, baseline, sets) if lacking else ()),
     ]
     found = [finding for word in _WORST_FIRST for finding in deciding if finding.verdict is word]
     found += [
@@ -97,6 +109,7 @@ def findings_of(
     found += _stopped_findings(candidate, deciding)
     found += plans_findings(candidate, baseline)
     found += times_findings(candidate, baseline, comparison.metrics)
+    found += scorers_findings(candidate, baseline, pairing.metrics)
     found += own_settings_findings(candidate, baseline)
     found += _pairing_findings(candidate, pairing)
     return found or [Finding(verdict=GateVerdict.INCONCLUSIVE, data=NothingGatedFinding())]
@@ -114,14 +127,14 @@ def metric_findings(comparison: Comparison, clusters: Mapping[tuple[str, str], i
             verdict=row.verdict,
             set_name=row.set_name,
             metric=row.metric,
-            data=_metric_finding(row, clusters.get((row.set_name, row.metric), row.n)),
+            data=_metric_finding(row, clusters.get((row.set_name, row.metric), row.n), comparison.inexact),
         )
         for row in comparison.metrics
         if row.verdict is not None
     ]
 
 
-def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
+def _metric_finding(row: MetricComparison, clusters: int, inexact: str) -> MetricFinding:
     return MetricFinding(
         scale=row.kind,
         baseline=row.baseline.mean.estimate,
@@ -141,7 +154,9 @@ def _metric_finding(row: MetricComparison, clusters: int) -> MetricFinding:
         population=row.population,
         other_question=row.other_question,
         missing=row.missing,
+        high_at_best=row.high_at_best,
         missing_unlimited=row.missing_unlimited,
+        unsteady=why_unsteady(row, inexact),
     )
 
 
@@ -288,41 +303,12 @@ def not_compared_findings(
                 verdict=GateVerdict.INCONCLUSIVE,
                 set_name=golden_set.name,
                 metric=metric,
-                data=NotComparedFinding(reason=refused.get(metric, "")),
+                data=NotComparedFinding(reason=why_refused(metric, refused, results)),
             )
             for metric in sorted(missing)
             if results
         ]
     return found
-
-
-def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[GoldenSet]) -> list[Finding]:
-    """Sets of which too many cases errored or were left unscored, on either side.
-
-    Args:
-        candidate: The judged run.
-        baseline: The run that it was compared with.
-        golden_sets: The candidate's sets.
-    """
-    sides: Sequence[tuple[Run, Literal["candidate", "baseline"]]]
-    sides = ((candidate, "candidate"), (baseline, "baseline"))
-    return [
-        Finding(
-            verdict=GateVerdict.INCONCLUSIVE,
-            set_name=golden_set.name,
-            data=NoVerdictFinding(
-                side=side,
-                outcome=lacking.outcome,
-                cases=lacking.cases,
-                n=lacking.n,
-                tolerated=lacking.tolerated,
-            ),
-        )
-        for run, side in sides
-        if any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in run.results)
-        for golden_set in golden_sets
-        for lacking in beyond_limits(run, golden_set)
-    ]
 
 
 def _traits_findings(traits: Sequence[SharedTrait]) -> list[Finding]:
@@ -374,8 +360,7 @@ def _pairing_findings(candidate: Run, pairing: Pairing) -> list[Finding]:
     if candidate.selected < candidate.collected:
         data = PartialRunFinding(selected=candidate.selected, collected=candidate.collected)
         found.append(Finding(data=data))
-    if pairing.unpaired:
-        causes = dict(Counter(pairing.unpaired.values()).most_common())
+    if causes := dict(Counter(pairing.unpaired.values()).most_common()):
         found.append(Finding(data=UnpairedFinding(causes=causes)))
     return found + [
         Finding(metric=metric, data=NotComparedFinding(reason=reason))

@@ -46,6 +46,7 @@ from harness.comparison.regressed_cases import (
     unconfirmed,
 )
 from harness.comparison.slices import driver_slice, shared_traits
+from harness.comparison.times import why_inexact
 from harness.comparison.whole_sets import measure_forgetting, set_metric_rows
 from harness.errors import BaselineError
 from harness.registry.content_metrics import SET_METRICS
@@ -259,6 +260,9 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
         if metric.metric == PASS_RATE and row.verdict in {GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE}
     ]
     drivers = (driver_slice(metric, of_set, confidence) for metric, of_set in to_explain)
+    compared = {now.key for now, _ in pairing.pairs} if judgement.stability else set()
+    used = compared | {now.key for now, _ in pairing.undecided}
+    noise = {key: noted for key, noted in judgement.stability.items() if key in used}
     comparison = Comparison(
         candidate_run=candidate.id,
         baseline_run=baseline.id,
@@ -268,15 +272,15 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
         ),
         unpaired=tuple(pairing.unpaired),
         unstable={
-            result.key: noted
-            for result, _ in pairing.pairs
-            if (noted := judgement.stability.get(result.key)) and 0 < noted.passed < noted.answers
+            key: noted for key, noted in noise.items() if key in compared and 0 < noted.passed < noted.answers
         },
+        noise=noise,
         regressed_cases=judgement.regressed,
         counts=tuple(_set_counts(candidate, baseline, pairing)),
         drivers=tuple(driver for driver in drivers if driver is not None),
         traits=tuple(trait for metric, of_set in to_explain for trait in shared_traits(metric, of_set)),
         confirmations=judgement.confirmations,
+        inexact=why_inexact(candidate, baseline),
     )
     clusters = {(metric.set_name, metric.metric): len(set(metric.clusters)) for metric in judgement.metrics}
     # A whole set's metric has those of its cases' checks.

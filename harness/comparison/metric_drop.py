@@ -36,17 +36,8 @@ from harness.statistics.detectable_repeated_drops import (
 from harness.statistics.paired_binary import Trials, above_zero, mcnemar_p, stratified_p, tango_interval
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_that_settle, rates_seen
-from harness.statistics.power import (
-    POWER,
-    churn_of,
-    detectable_drop,
-    detectable_mean_drop,
-)
-from harness.types import (
-    Interval,
-    MetricComparison,
-    MetricSummary,
-)
+from harness.statistics.power import POWER, churn_of, detectable_drop, detectable_mean_drop
+from harness.types import Interval, MetricComparison, MetricSummary
 
 # Would a drop show on further cases like these, or did exactly these cases get worse?
 Population: TypeAlias = Literal["sample", "cases"]
@@ -62,6 +53,7 @@ def compare_metric(
     any_case_counts: bool = True,
     population: Population = "sample",
     detectable: bool = True,
+    finest: float = 1.0,
 ) -> MetricComparison:
     """One metric's drop.
 
@@ -74,12 +66,14 @@ def compare_metric(
         population: Whether the drop is about further cases like these, or about exactly these cases. The
             latter is unknown for graded scores whose answers vary; then the former is used.
         detectable: Whether the detectable drop is asked for too, which takes the longest.
+        finest: The level at which "no drop" is tested, which p-values of scores have to reach; 1 for any.
     """
     of_cases = _drop_of_cases(paired, confidence) if population == "cases" else None
     if of_cases is not None:
         drop, high_unseen, p_value = of_cases.interval, of_cases.high_unseen, of_cases.p_value
     else:
-        drop, high_unseen, p_value = _drop_of_sample(paired, confidence, any_case_counts=any_case_counts)
+        found = _drop_of_sample(paired, confidence, finest, any_case_counts=any_case_counts)
+        drop, high_unseen, p_value = found
     return MetricComparison(
         set_name=paired.set_name,
         metric=paired.metric,
@@ -108,7 +102,7 @@ def _drop_of_cases(paired: PairedMetric, confidence: float) -> MeanDrop | None:
 
 
 def _drop_of_sample(
-    paired: PairedMetric, confidence: float, *, any_case_counts: bool
+    paired: PairedMetric, confidence: float, finest: float, *, any_case_counts: bool
 ) -> tuple[Interval, float, float]:
     """The drop of further cases like these: its interval, its upper end with unseen losses, and p."""
     level = (1 - confidence) / 2
@@ -120,7 +114,7 @@ def _drop_of_sample(
             # The score test is by a hair less sure of 12 lost and 5 gained cases than the exact one.
             drop = replace(drop, low=max(drop.low, 0.0))
     else:
-        found = _drop_of_units(paired, confidence)
+        found = _drop_of_units(paired, confidence, finest)
         drop, high_unseen, p_value = found.interval, found.high_unseen, found.p_value
     if paired.repeated and any_case_counts and not paired.clustered:
         p_value = max(stratified_p(paired.trials), 0.5 if drop.estimate <= 0 else 0.0)
@@ -129,7 +123,7 @@ def _drop_of_sample(
     return drop, high_unseen, p_value
 
 
-def _drop_of_units(paired: PairedMetric, confidence: float) -> MeanDrop:
+def _drop_of_units(paired: PairedMetric, confidence: float, finest: float) -> MeanDrop:
     if paired.kind == "binary" and paired.clustered:
         return clustered_drop(units_of(paired), confidence)
     return mean_drop(
@@ -139,6 +133,7 @@ def _drop_of_units(paired: PairedMetric, confidence: float) -> MeanDrop:
         span=paired.most - paired.least,
         light_tails=paired.light_tails,
         rise=rise_of(paired),
+        finest=finest,
     )
 
 

@@ -18,10 +18,17 @@ from harness.comparison.metric_drop import (
 )
 from harness.comparison.missing_cases import Extremes, with_missing
 from harness.comparison.pairing import PASS_RATE, PairedMetric
-from harness.comparison.regressed_cases import CaseTest, measured_churn, regressed_cases, shared_case_tests
+from harness.comparison.regressed_cases import (
+    CaseTest,
+    level_of,
+    measured_churn,
+    regressed_cases,
+    shared_case_tests,
+    shared_level,
+)
 from harness.registry.content_metrics import SET_METRICS
 from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_set_drop, half_width
-from harness.statistics.looks import WHOLE, level_at, part_at
+from harness.statistics.looks import WHOLE
 from harness.statistics.paired_binary import weighted_holm
 from harness.types import (
     GateVerdict,
@@ -36,10 +43,16 @@ from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
 # The margin is at least a thousandth of a unit; a billionth of this part of the values' size is no rounding.
 _IN_MARGINS, _RESOLVED, _MOST_UNITS = 1000, 2.0**-13, 1e140
+# A row's figures on the metric's own scale, but for those with an interval.
+_ENDS = ("high_unseen", "high_at_best", "margin", "minimum_detectable_drop")
 # A golden set's name and a metric's.
 _Name = tuple[str, str]
 # Rows of metrics of whole sets, given the confidence of each set's intervals.
 SetRows: TypeAlias = Callable[[Mapping[str, float]], list[MetricComparison]]
+
+
+def _name(of: PairedMetric | MetricComparison) -> _Name:
+    return of.set_name, of.metric
 
 
 def gated_margins(
@@ -93,9 +106,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     extremes: Mapping[_Name, Extremes] | None = None,
     expected: Collection[_Name] = (),
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
-    """Compare each metric, judge those with a margin, and find the regressed cases.
-
-    By Holm's correction they share one level, with "no case regressed" of each set in which it can be shown.
+    """Compare each metric, judge those with a margin, and find the regressed cases, at one joint level.
 
     Args:
         metrics: The paired values.
@@ -113,32 +124,34 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     Returns:
         A comparison for each metric, then those of whole sets; and the regressed cases.
     """
-    regress_alpha = alpha if regress_alpha is None else regress_alpha
-    units = {(name := (each.set_name, each.metric)): _unit(each, margins.get(name)) for each in metrics}
+    regress_alpha, times = (alpha, 1.0) if regress_alpha is None else (regress_alpha, alpha / regress_alpha)
+    units = {(name := _name(each)): _unit(each, margins.get(name)) for each in metrics}
     metrics, margins, extremes = _in_units(units, metrics, margins, extremes or {})
-    looked = {name: tuple(shares) for name, shares in (fractions or {}).items()}
-    gated = [place for place, each in enumerate(metrics) if (each.set_name, each.metric) in margins]
+    looks = {name: tuple(shares) for name, shares in (fractions or {}).items()}
+    gated = [place for place, each in enumerate(metrics) if _name(each) in margins]
     chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
-    confidence = {each.set_name: 1 - 2 * _level(looked.get(each.set_name, WHOLE), alpha) for each in metrics}
-    compared = partial(_compared, confidence=confidence, limits=chosen, populations=populations or {})
-    rows = _compared_rows(metrics, gated, extremes, compared)
+    confidence = {each.set_name: 1 - 2 * level_of(looks.get(each.set_name, WHOLE), alpha) for each in metrics}
     set_rows = of_sets(confidence)
-    set_gated = [place for place, row in enumerate(set_rows) if (row.set_name, row.metric) in margins]
+    set_gated = [place for place, row in enumerate(set_rows) if _name(row) in margins]
     own = [metrics[place] for place in gated]
-    waiting = len(set(expected) - {(row.set_name, row.metric) for row in [*rows, *set_rows]})
+    waiting = len(set(expected) - {*map(_name, metrics), *map(_name, set_rows)})
     tests = shared_case_tests(own, chosen, stability or {}, regress_alpha, others=len(set_gated) + waiting)
+    sets = [*(each.set_name for each in own), *(set_rows[place].set_name for place in set_gated)]
+    weights, levels = shared_level(sets, tests, looks, regress_alpha, waiting)
+    compared = partial(_compared, confidence=confidence, limits=chosen, populations=populations or {})
+    rows = _compared_rows(metrics, dict(zip(gated, levels, strict=False)), extremes, compared)
     tested = [*(rows[place] for place in gated), *(set_rows[place] for place in set_gated)]
-    levels, adjusted = _corrected(tested, tests, looked, regress_alpha, waiting)
+    adjusted = [min(p * times, 1.0) for p in _corrected(tested, tests, weights, levels)]
     for place, metric, level, p in zip(gated, own, levels, adjusted, strict=False):
-        row = replace(rows[place], margin=margins[metric.set_name, metric.metric], p_adjusted=p)
-        churn, whole = measured_churn(metric, stability or {}), looked.get(row.set_name, WHOLE)[-1] >= 1
+        row = replace(rows[place], margin=margins[_name(metric)], p_adjusted=p)
+        churn, whole = measured_churn(metric, stability or {}), looks.get(row.set_name, WHOLE)[-1] >= 1
         other = _other_question(metric, row, level, extremes, compared) if whole else None
-        rows[place] = _judged(metric, row, level, churn, rejected=p <= regress_alpha, other=other)
+        rows[place] = _judged(metric, row, level, churn, rejected=p <= alpha, other=other)
     for place, p, level in zip(set_gated, adjusted[len(gated) :], levels[len(gated) :], strict=False):
-        set_rows[place] = _judged_set(set_rows[place], margins, p, regress_alpha, level, metrics)
-    found = zip(tests, adjusted[len(tested) :], strict=True)
-    rows = [_in_own_units(row, units[row.set_name, row.metric]) for row in rows]
-    return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, regress_alpha)]
+        set_rows[place] = _judged_set(set_rows[place], margins, p, alpha, level, metrics)
+    found = zip(tests, adjusted[len(sets) :], strict=True)
+    rows = [_in_own_units(row, units[_name(row)]) for row in rows]
+    return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, alpha, times)]
 
 
 def _unit(metric: PairedMetric, margin: float | None) -> float:
@@ -169,7 +182,7 @@ def _in_units(
     """Metrics, margins and what is missing, in units of each metric's scale."""
 
     def scaled(metric: PairedMetric) -> PairedMetric:
-        unit = units[metric.set_name, metric.metric]
+        unit = units[_name(metric)]
         return replace(
             metric,
             candidate=tuple(value / unit for value in metric.candidate),
@@ -195,32 +208,29 @@ def _in_own_units(row: MetricComparison, unit: float) -> MetricComparison:
         ends = {name: getattr(interval, name) * unit for name in ("estimate", "low", "high")}
         return replace(interval, **ends)
 
-    able, high, margin = row.minimum_detectable_drop, row.high_unseen, row.margin
+    ends = {name: getattr(row, name) for name in _ENDS}
     return replace(
         row,
         candidate=replace(row.candidate, mean=own(row.candidate.mean)),
         baseline=replace(row.baseline, mean=own(row.baseline.mean)),
         drop=own(row.drop),
-        high_unseen=None if high is None else high * unit,
-        margin=None if margin is None else margin * unit,
-        minimum_detectable_drop=None if able is None else able * unit,
+        **{name: end * unit for name, end in ends.items() if end is not None},
     )
 
 
 def _compared_rows(
     metrics: Sequence[PairedMetric],
-    gated: Collection[int],
+    gated: Mapping[int, float],
     extremes: Mapping[_Name, Extremes],
     compared: Callable[..., MetricComparison],
 ) -> list[MetricComparison]:
-    """Each metric's row without a verdict, with what is missing."""
-    rows = [compared(metric, detectable=place not in gated) for place, metric in enumerate(metrics)]
-    return [
-        with_missing(row, extremes[name], compared)
-        if (name := (row.set_name, row.metric)) in extremes
-        else row
-        for row in rows
-    ]
+    """Each metric's row without a verdict, with what is missing, given the level of each gated one."""
+    rows = []
+    for place, metric in enumerate(metrics):
+        compare = partial(compared, finest=gated.get(place, 1.0))
+        row, extreme = compare(metric, detectable=place not in gated), extremes.get(_name(metric))
+        rows.append(row if extreme is None else with_missing(row, extreme, compare))
+    return rows
 
 
 def _compared(
@@ -229,6 +239,7 @@ def _compared(
     limits: Mapping[str, float],
     populations: Mapping[str, Population],
     *,
+    finest: float,
     detectable: bool,
 ) -> MetricComparison:
     """A metric's row without a verdict; the detectable drop of a gated one depends on its margin, too."""
@@ -238,43 +249,22 @@ def _compared(
         any_case_counts=limits.get(metric.set_name, 0.0) == 0,
         population=populations.get(metric.set_name, "sample"),
         detectable=detectable,
+        finest=finest,
     )
 
 
 def _corrected(
     rows: Sequence[MetricComparison],
     tests: Sequence[CaseTest],
-    looked: Mapping[str, Sequence[float]],
-    alpha: float,
-    waiting: int,
-) -> tuple[list[float], list[float]]:
-    """Each metric's level, and the p-values of metrics and then of cases, by Holm's correction.
-
-    Holm's first step is the strictest: a finding there does not depend on the other tests. Each test has an
-    even part of it; what the tests of single cases cannot use of theirs, the metrics share. This level is
-    what is spread over the looks. At a look each p-value counts as much more as its level is smaller there.
-    """
-    even = alpha / max(len(rows) + len(tests) + waiting, 1)
-    of_rows = [looked.get(row.set_name, WHOLE) for row in rows]
-    of_tests = [looked.get(test.set_name, WHOLE) for test in tests]
-    used = [test.used_part(even) if at == WHOLE else even for test, at in zip(tests, of_tests, strict=True)]
-    first = (alpha - sum(used)) / max(len(rows) + waiting, 1)
-    levels = [_level(at, first) for at in of_rows]
-    parts = [level if at == WHOLE else part_at(at, level) for at, level in zip(of_tests, used, strict=True)]
-    weights = [*([first] * len(rows)), *used]
+    weights: Sequence[float],
+    levels: Sequence[float],
+) -> list[float]:
+    """The p-values by Holm's correction. At a look each counts as much more as its level is smaller there."""
     p_values = [*(row.p_value for row in rows), *(test.p_value for test in tests)]
-    scaled = [
-        p_value * (weight / level)
-        for p_value, weight, level in zip(p_values, weights, [*levels, *parts], strict=True)
-    ]
+    scaled = [p * (weight / level) for p, weight, level in zip(p_values, weights, levels, strict=False)]
     # What no look has reached is not rejected yet.
-    adjusted = weighted_holm([*scaled, *([1.0] * waiting)], [*weights, *([first] * waiting)])
-    return levels, adjusted[: len(scaled)]
-
-
-def _level(shares: Sequence[float], alpha: float) -> float:
-    """The level of one hypothesis at its latest look; the whole one without looks."""
-    return alpha if shares == WHOLE else level_at(shares, alpha)
+    waiting = [1.0] * (len(weights) - len(scaled))
+    return weighted_holm([*scaled, *waiting], weights)[: len(scaled)]
 
 
 def _judged(
@@ -310,7 +300,7 @@ def _judged(
 def _sizes_of_set(row: MetricComparison, metrics: Sequence[PairedMetric]) -> list[int]:
     """The number of cases of each cluster of a whole set's metric."""
     check = SET_METRICS[row.metric]
-    clusters = [each.clusters for each in metrics if (each.set_name, each.metric) == (row.set_name, check)]
+    clusters = [each.clusters for each in metrics if _name(each) == (row.set_name, check)]
     return list(Counter(clusters[0]).values()) if clusters else [1] * row.n
 
 
@@ -323,7 +313,7 @@ def _judged_set(
     metrics: Sequence[PairedMetric],
 ) -> MetricComparison:
     """The row of a whole set's metric with its verdict and the drop it could have detected."""
-    margin = margins[row.set_name, row.metric]
+    margin = margins[_name(row)]
     if row.population == "cases":
         able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=False)
     else:
@@ -364,35 +354,38 @@ def _other_question(
     if metric.metric != PASS_RATE:
         return None
     asked: Population = "sample" if row.population == "cases" else "cases"
-    ask = partial(compared, populations={row.set_name: asked})
+    ask = partial(compared, populations={row.set_name: asked}, finest=level)
     other = ask(metric, detectable=False)
     if other.population != asked:
         return None
-    if (name := (row.set_name, row.metric)) in extremes:
-        other = with_missing(other, extremes[name], ask)
+    if (extreme := extremes.get(_name(row))) is not None:
+        other = with_missing(other, extreme, ask)
     return _decide(other, row.margin or 0.0, rejected=other.p_value <= level)
 
 
 def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
     """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone.
 
-    The row is in units of its scale, which tell rounding where no drop is tolerated, or one far below them.
+    Both hold whatever is missing: the pass at its worst, the regression at its best. The row is in units of
+    its scale, which tell rounding where no drop is tolerated, or one far below them.
     """
     if is_within(end_of_pass(row), margin, unit=1.0) and not row.missing_unlimited:
         return GateVerdict.PASS
-    beyond = rejected and not is_within(row.drop.high, margin, unit=1.0)
+    high = row.drop.high if row.high_at_best is None else min(row.drop.high, row.high_at_best)
+    beyond = rejected and not is_within(high, margin, unit=1.0)
     return GateVerdict.REGRESS if beyond else GateVerdict.INCONCLUSIVE
 
 
 def standing(row: MetricComparison) -> Standing | None:
     """What is also shown about a metric that passed; None if it did not pass.
 
-    *Better*: the drop's interval is below zero. *Equal*: it is within the margin on both sides, which is two
-    one-sided tests (Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power
-    approach. J. Pharmacokinetics and Biopharmaceutics 15). Each bound alone is wrong in 5 %.
+    *Better*: the end that a pass needs within the margin is below zero, so also with unseen losses and with
+    what is missing. *Equal*: the interval is within the margin on both sides, which is two one-sided tests
+    (Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power approach. J.
+    Pharmacokinetics and Biopharmaceutics 15). Each bound alone is wrong in 5 %.
     """
     if row.verdict is not GateVerdict.PASS or row.margin is None:
         return None
-    if row.drop.high < 0:
+    if end_of_pass(row) < 0:
         return Standing.BETTER
     return Standing.EQUAL if row.drop.low >= -row.margin else Standing.NO_WORSE

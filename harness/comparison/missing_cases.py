@@ -1,4 +1,4 @@
-"""Cases without a verdict: how many a set tolerates, and what those of one side only could have been.
+"""Cases without a verdict, or changed: how many a set tolerates, and what missing ones could have been.
 
 A model that breaks exactly where it would have lost must gain nothing by it. So a pass also has to hold if
 every such case is counted as a loss, and a regression also if none is. A case without a value on both sides
@@ -6,12 +6,16 @@ favours neither.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from harness.comparison.metric_drop import end_of_pass, unit_of_scale
 from harness.comparison.pairing import (
+    ADDED,
     PASS_RATE,
+    TAKEN_OUT,
     Pair,
     PairedMetric,
     Pairing,
@@ -21,7 +25,20 @@ from harness.comparison.pairing import (
     stability_of,
 )
 from harness.statistics.paired_binary import Trials
-from harness.types import CaseResult, GoldenSet, MetricComparison, MetricFacts, Outcome, Run, Stability
+from harness.types import (
+    CaseResult,
+    ChangedCasesFinding,
+    Finding,
+    GateVerdict,
+    GoldenSet,
+    MetricComparison,
+    MetricFacts,
+    NoVerdictFinding,
+    Outcome,
+    Run,
+    Stability,
+    set_of,
+)
 from harness.types.golden import is_within
 
 
@@ -170,6 +187,7 @@ def with_missing(
         high_unseen=max(end_of_pass(row), end_of_pass(worst)),
         p_value=max(row.p_value, best.p_value),
         drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),
+        high_at_best=best.drop.high,
     )
 
 
@@ -218,6 +236,21 @@ def can_pass_or_fail(result: CaseResult, facts: Mapping[str, MetricFacts]) -> bo
     )
 
 
+def why_refused(metric: str, refused: Mapping[str, str], results: Sequence[CaseResult]) -> str:
+    """Why a set's metric can't be compared; of its pass rate the reason of what decides its cases, if any.
+
+    Args:
+        metric: The metric.
+        refused: Metrics that can't be compared, each with the reason.
+        results: The set's results.
+    """
+    if metric != PASS_RATE:
+        return refused.get(metric, "")
+    scores = (score for result in results for answer in answers_of(result) for score in answer.scores)
+    deciding = dict.fromkeys(score.metric for score in scores if score.passed is not None)
+    return "; ".join(f"{name}: {refused[name]}" for name in deciding if name in refused)
+
+
 def beyond_limits(run: Run, golden_set: GoldenSet) -> list[MissingVerdicts]:
     """The outcomes without a verdict that more of a set's cases have than it tolerates.
 
@@ -245,3 +278,63 @@ def beyond_limits(run: Run, golden_set: GoldenSet) -> list[MissingVerdicts]:
         )
         if results and not is_within(cases / len(results), tolerated)
     ]
+
+
+# Why a case is not compared that is the same as before. Any other cause is a change.
+_SAME_CASE = {"errored", "unscored", "skipped", "answered before its turn"}
+
+
+def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[GoldenSet]) -> list[Finding]:
+    """Sets of which too many cases errored or were left unscored, on either side.
+
+    Args:
+        candidate: The judged run.
+        baseline: The run that it was compared with.
+        golden_sets: The candidate's sets.
+    """
+    sides: Sequence[tuple[Run, Literal["candidate", "baseline"]]]
+    sides = ((candidate, "candidate"), (baseline, "baseline"))
+    return [
+        Finding(
+            verdict=GateVerdict.INCONCLUSIVE,
+            set_name=golden_set.name,
+            data=NoVerdictFinding(
+                side=side,
+                outcome=lacking.outcome,
+                cases=lacking.cases,
+                n=lacking.n,
+                tolerated=lacking.tolerated,
+            ),
+        )
+        for run, side in sides
+        for golden_set in golden_sets
+        for lacking in beyond_limits(run, golden_set)
+    ]
+
+
+def changed_finding(run: Run, golden_set: GoldenSet, pairing: Pairing) -> Finding | None:
+    """That more of a set's cases were changed since the baseline than it tolerates as unscored.
+
+    Without them a pass would hold for a remainder that nobody chose. A case counts as changed if its prompt
+    or checks are other ones, if a metric that decides it is, or if it was replaced by one of another name.
+    New cases beside all earlier ones change nothing: those still say whether the model got worse.
+
+    Args:
+        run: The candidate's run.
+        golden_set: The set, with its limits.
+        pairing: The cases of both runs.
+    """
+    # What may have been lost is counted at its worst already.
+    counted = {pair[0].key for pair in pairing.undecided}
+    causes = {key: cause for key, cause in pairing.unpaired.items() if key not in counted}
+    asked = asked_cases(run, golden_set)
+    found = Counter(causes[result.key] for result in asked if result.key in causes)
+    added = found.pop(ADDED, 0)
+    gone = sum(cause == TAKEN_OUT and set_of(key) == golden_set.name for key, cause in causes.items())
+    replaced = min(added, gone)
+    changed = replaced + sum(count for cause, count in found.items() if cause not in _SAME_CASE)
+    n, tolerated = len(asked) - added + replaced, golden_set.gate.max_unscored
+    if not changed or is_within(changed / n, tolerated):
+        return None
+    data = ChangedCasesFinding(cases=changed, n=n, tolerated=tolerated)
+    return Finding(verdict=GateVerdict.INCONCLUSIVE, set_name=golden_set.name, data=data)

@@ -4,13 +4,13 @@ Several answers to one case are combined into one result before that.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.comparison.times import asked_otherwise, batch_clusters, computed_alike, in_batches, shared_times
-from harness.golden.schema import CHECK_TYPES, base_type
-from harness.registry.metric import compared_scale, facts_difference
+from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
+from harness.registry.metric import compared_scale, decided_otherwise, facts_difference, facts_of_both
 from harness.statistics.paired_binary import Trials
 from harness.types import CaseResult, MetricFacts, Outcome, Repeat, Run, Stability
 from harness.types.golden import TIME_METRICS
@@ -79,6 +79,8 @@ def _varies(result: CaseResult, stability: Mapping[str, Stability]) -> bool:
 
 
 PASS_RATE = "pass-rate"
+# Why a case has no pair.
+ADDED, TAKEN_OUT = "only in the candidate", "only in the baseline"
 Pair = tuple[CaseResult, CaseResult]
 
 
@@ -90,7 +92,7 @@ class Pairing:
         pairs: Candidate's and baseline's result of each case that is the same in both runs and has scores.
         unpaired: Each case that is not compared, and why.
         undecided: Those of them that have no verdict on at least one side, as pairs.
-        metrics: The metrics that can be compared, with their facts, which are the same in both runs.
+        metrics: The metrics that can be compared, with their facts, which hold in both runs.
         refused: Each metric with scores in both runs that can't be compared, and why.
         exact: Both runs were computed in one way, in which greedy answers reproduce.
         batched: Whether the candidate's and the baseline's times are of whole batches.
@@ -114,8 +116,8 @@ class Pairing:
             stability: The noise record of the baseline's model, which may show that they vary after all.
             metric: The metric of the scores; None for whether cases pass.
         """
-        varying = (now.case.may_vary(metric) or _varies(before, stability) for now, before in pairs)
-        return self.exact and not any(varying)
+        varying = any(_varies(before, stability) for _, before in pairs)
+        return self.exact and not varying and not answers_vary([now.case for now, _ in pairs], metric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +195,8 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
         candidate: The run to judge.
         baseline: The run to compare with.
     """
-    refused = _refused_metrics(candidate, baseline)
-    changed = {name for name in refused if name in candidate.metrics and name in baseline.metrics}
+    refused, metrics = _refused_metrics(candidate, baseline), (candidate.metrics, baseline.metrics)
+    changed = {name: decided_otherwise(*(facts.get(name) for facts in metrics)) for name in refused}
     of_baseline = {result.key: result for result in baseline.results}
     otherwise = {key: "answered before its turn" for each in candidate.looks for key in each.out_of_turn}
     otherwise |= asked_otherwise(candidate, baseline)
@@ -205,9 +207,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     for result in candidate.results:
         other = of_baseline.pop(result.key, None)
         # First what is not compared whatever it gave: that was not lost if it errored.
-        reason = otherwise.get(result.key) or (
-            "only in the candidate" if other is None else _obstacle(result, other, changed)
-        )
+        reason = otherwise.get(result.key) or (ADDED if other is None else _obstacle(result, other, changed))
         lost_in_baseline = other is None and (not batched[1] or baseline.lacks_cases)
         if result.key not in otherwise and (lost_in_baseline or reason in {"errored", "unscored"}):
             undecided.append((result, other or _absent(result)))
@@ -217,7 +217,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
             pairs.append((result, other))
     if not candidate.lacks_cases:
         # A partial run left cases out on purpose: further cases of the baseline are not reported.
-        unpaired |= dict.fromkeys(of_baseline, "only in the baseline")
+        unpaired |= dict.fromkeys(of_baseline, TAKEN_OUT)
     if not batched[0]:
         undecided += [(_absent(other), other) for other in of_baseline.values()]
     refused |= shared_times(candidate, baseline, pairs)
@@ -225,7 +225,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
         pairs=tuple(pairs),
         unpaired=unpaired,
         undecided=tuple(undecided),
-        metrics={name: facts for name, facts in candidate.metrics.items() if name not in refused},
+        metrics=facts_of_both(candidate.metrics, baseline.metrics, refused),
         refused=refused,
         batched=batched,
         exact=computed_alike(candidate, baseline),
@@ -246,21 +246,19 @@ def _refused_metrics(candidate: Run, baseline: Run) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Collection[str]) -> str:
+def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Mapping[str, str]) -> str:
     """Why two results of one case can't be compared; empty if they can.
 
     Args:
         candidate: The one result.
         baseline: The other.
-        changed: Metrics that were different when the baseline was scored.
+        changed: Metrics that were different when the baseline was scored, and in which way.
     """
     if candidate.case.content_sha256 != baseline.case.content_sha256:
         return "changed since the baseline"
-    if decided_otherwise := [
-        s.metric for s in candidate.scores if s.passed is not None and s.metric in changed
-    ]:
+    if others := [s.metric for s in candidate.scores if s.passed is not None and changed.get(s.metric)]:
         # The case may have flipped because its check did.
-        return f"decided by {decided_otherwise[0]}, which was different in the baseline"
+        return f"decided by {others[0]}, {changed[others[0]]}"
     outcomes = {candidate.outcome, baseline.outcome}
     if Outcome.SKIPPED in outcomes:
         return "skipped"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import (
     Trials,
     case_p_values,
@@ -28,6 +29,7 @@ from harness.types import (
     GoldenSet,
     MetricComparison,
     RegressedCase,
+    ServerUse,
     Stability,
     set_of,
 )
@@ -47,12 +49,14 @@ class ResampledAnswers:
         times: Number of requested answers per case and side.
         judge_requests: Number of requests to judges for it.
         duration_s: Its duration in seconds.
+        server: How servers of models were used for it; None without one.
     """
 
     trials: Mapping[str, Trials]
     times: int
     judge_requests: int
     duration_s: float
+    server: ServerUse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +323,48 @@ def shared_case_tests(
     return found
 
 
+def shared_level(
+    sets: Sequence[str],
+    tests: Sequence[CaseTest],
+    looked: Mapping[str, Sequence[float]],
+    alpha: float,
+    waiting: int,
+) -> tuple[list[float], list[float]]:
+    """Each test's weight by Holm's correction, and its level at the latest look: of metrics, then of cases.
+
+    The first step is the strictest: a finding there does not depend on the other tests. Each test has an even
+    part of it; what the tests of single cases cannot use of theirs, the metrics share. This level is what is
+    spread over the looks. Tests that no look has reached come last, with a weight alone.
+
+    Args:
+        sets: The set of each gated metric.
+        tests: The tests of single cases.
+        looked: The looks of each set; none of one that is answered at once.
+        alpha: The level of all tests together.
+        waiting: Number of tests that no look has reached.
+
+    Returns:
+        The weights, and the levels of all but those that wait.
+    """
+    even = alpha / max(len(sets) + len(tests) + waiting, 1)
+    of_tests = [looked.get(test.set_name, WHOLE) for test in tests]
+    used = [test.used_part(even) if at == WHOLE else even for test, at in zip(tests, of_tests, strict=True)]
+    first = (alpha - sum(used)) / max(len(sets) + waiting, 1)
+    parts = [level if at == WHOLE else part_at(at, level) for at, level in zip(of_tests, used, strict=True)]
+    weights = [*([first] * len(sets)), *used, *([first] * waiting)]
+    return weights, [*(level_of(looked.get(name, WHOLE), first) for name in sets), *parts]
+
+
+def level_of(looks: Sequence[float], alpha: float) -> float:
+    """The level of one hypothesis at its latest look; the whole one without looks.
+
+    Args:
+        looks: The share of the cases at each look so far.
+        alpha: Its level over all looks.
+    """
+    return alpha if looks == WHOLE else level_at(looks, alpha)
+
+
 def _with_record(trials: Trials, record: Stability | None) -> Trials:
     if record is None:
         return trials
@@ -330,16 +376,17 @@ def _with_record(trials: Trials, record: Stability | None) -> Trials:
     )
 
 
-def regressed_cases(test: CaseTest, p_adjusted: float, alpha: float) -> list[RegressedCase]:
+def regressed_cases(test: CaseTest, p_all: float, alpha: float, times: float = 1.0) -> list[RegressedCase]:
     """The regressed cases, the most significant first.
 
     Args:
         test: The set's cases.
-        p_adjusted: The test's p-value after correction for the other tests of the run.
+        p_all: The test's p-value after correction for the other tests of the run, and of other models.
         alpha: Probability of any false finding in the run.
+        times: How many models share it.
     """
-    factor = p_adjusted / test.p_value if test.together is None else 1.0
-    least = 0.0 if test.together is None else p_adjusted
+    factor = p_all / test.p_value if test.together is None else times
+    least = 0.0 if test.together is None else p_all
     found = [
         RegressedCase(
             key=key,
@@ -349,6 +396,5 @@ def regressed_cases(test: CaseTest, p_adjusted: float, alpha: float) -> list[Reg
         )
         for key, trials, p_value in zip(test.keys, test.trials, test.p_values, strict=True)
     ]
-    return sorted(
-        (case for case in found if case.p_value <= alpha), key=lambda case: (case.p_value, case.key)
-    )
+    shown = (case for case in found if case.p_value <= alpha)
+    return sorted(shown, key=lambda case: (case.p_value, case.key))

@@ -4,11 +4,12 @@ An engine's batch is measured as a whole, and its time is shared by its answers.
 are one measurement, not many, and two sides that answered in the same batches have no times of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.statistics.clusters import joined
-from harness.types import EXACT_DTYPES, CaseResult, ExecutionPlan, Outcome, Run
+from harness.types import EXACT_DTYPES, CaseResult, ExecutionPlan, MetricFacts, Outcome, Run
 from harness.types.golden import TIME_METRICS
 
 if TYPE_CHECKING:
@@ -157,6 +158,36 @@ def computed_alike(candidate: Run, baseline: Run) -> bool:
     return candidate.plan.dtype in EXACT_DTYPES and way_of(candidate.plan) == way_of(baseline.plan)
 
 
+def why_inexact(candidate: Run, baseline: Run) -> str:
+    """Why equal models may give other greedy answers in two runs, in a few words; empty if they reproduce.
+
+    Args:
+        candidate: The judged run.
+        baseline: The run that it is compared with.
+    """
+    plans = (candidate.plan, baseline.plan)
+    if any(plan.server is not None for plan in plans):
+        return "answered by a server"
+    inexact = [plan.dtype or "an unknown precision" for plan in plans if plan.dtype not in EXACT_DTYPES]
+    if inexact:
+        return f"computed in {inexact[0]}"
+    return "" if computed_alike(candidate, baseline) else "computed in two ways"
+
+
+def why_unsteady(row: "MetricComparison", inexact: str) -> str:
+    """Why equal answers to exactly these cases leave a drop of a metric possible; empty where it is known.
+
+    Args:
+        row: The metric's row.
+        inexact: What :func:`why_inexact` says of its runs.
+    """
+    from harness.statistics.clustered_drop import NOISY
+
+    if row.population != "cases" or row.drop.method != NOISY:
+        return ""
+    return inexact or "another try may answer or score its cases otherwise"
+
+
 def asked_otherwise(candidate: Run, baseline: Run) -> dict[str, str]:
     """The candidate's cases whose chat template got other values than in the baseline's run.
 
@@ -210,6 +241,52 @@ def own_settings_findings(candidate: Run, baseline: Run) -> "list[Finding]":
     from harness.types import Finding, OwnSettingsFinding
 
     return [Finding(data=OwnSettingsFinding(candidate=now, baseline=then))]
+
+
+def scorers_findings(candidate: Run, baseline: Run, metrics: Mapping[str, MetricFacts]) -> "list[Finding]":
+    """Compared metrics of which a record doesn't say which judge scored them, or that other libraries scored.
+
+    Args:
+        candidate: The judged run.
+        baseline: The run that it was compared with.
+        metrics: The metrics that can be compared, with the candidate's facts.
+    """
+    from harness.types import Finding, ScorersFinding
+
+    runs, found = (candidate, baseline), list[Finding]()
+    for name, facts in metrics.items():
+        if (other := baseline.metrics.get(name)) is None:
+            continue
+        libraries = _other_libraries(name, candidate, baseline)
+        now, then = ({each: run.environment.packages[each] for each in libraries} for run in runs)
+        is_unknown = _is_unknown(name, facts, other) and not all(run.model.is_logged for run in runs)
+        if is_unknown:
+            now, then = now | dict(facts.scored_by or {}), then | dict(other.scored_by or {})
+        if is_unknown or libraries:
+            found.append(Finding(metric=name, data=ScorersFinding(candidate=now, baseline=then)))
+    return found
+
+
+def is_judged(metric: str) -> bool:
+    """Whether a judge scores a metric; it is unknown of one that this installation doesn't have."""
+    kind = CHECK_TYPES.get(base_type(metric))
+    return kind is not None and kind.judged
+
+
+def _is_unknown(metric: str, now: MetricFacts, before: MetricFacts) -> bool:
+    """Whether something besides its code scored a metric, and one of two runs doesn't say what."""
+    if now.scored_by is not None and before.scored_by is not None:
+        return False
+    return bool(now.scored_by or before.scored_by) or is_judged(metric)
+
+
+def _other_libraries(metric: str, candidate: Run, baseline: Run) -> list[str]:
+    """The libraries of a metric whose versions differ, as far as both runs know them; not the models' own."""
+    kind = CHECK_TYPES.get(base_type(metric))
+    if kind is None or kind.needs_losses:
+        return []
+    now, then = candidate.environment.packages, baseline.environment.packages
+    return [name for name in kind.libraries if name in now and name in then and now[name] != then[name]]
 
 
 def times_findings(candidate: Run, baseline: Run, rows: "Sequence[MetricComparison]") -> "list[Finding]":

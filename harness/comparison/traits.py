@@ -48,11 +48,8 @@ def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> Iterat
         traits = [] if result.completion is None else _of_answer(result.completion, prompt, long_answer)
         if refusals and result.completion is not None and refuses(result.completion):
             traits.insert(0, "answer refuses")
-        traits.append(
-            "prompt longer than the median"
-            if len(prompt) > long_prompt
-            else "prompt no longer than the median"
-        )
+        longer = "longer" if len(prompt) > long_prompt else "no longer"
+        traits.append(f"prompt {longer} than the median")
         traits += [f"prompt says {word!r}" for word in _words(prompt)]
         if result.completion is not None:
             traits += [f"answer says {word!r}" for word in _words(result.completion.text)]

@@ -266,6 +266,7 @@ def _with_lacking(
         high_unseen=max(high, worst_high),
         p_value=max(row.p_value, best.p_value),
         drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),
+        high_at_best=best.drop.high,
     )
 
 

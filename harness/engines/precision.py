@@ -147,12 +147,15 @@ def _gpus(device: str) -> list[str]:
     return [f"cuda:{name}" for name, size in limits.items() if size and name != "cpu"]
 
 
-def in_four_bits(plan: ExecutionPlan, sides: Sequence[ModelRef]) -> ExecutionPlan:
+def in_four_bits(
+    plan: ExecutionPlan, sides: Sequence[ModelRef], asked: str = "--gate-weights nf4"
+) -> ExecutionPlan:
     """The plan on bases in 4 bits, as QLoRA trains on them; as it is for engines that load models themselves.
 
     Args:
         plan: How the models are run.
         sides: The models.
+        asked: The option that asks for it, for messages.
 
     Raises:
         SettingsError: bitsandbytes isn't installed, or a base is stored quantised.
@@ -160,14 +163,12 @@ def in_four_bits(plan: ExecutionPlan, sides: Sequence[ModelRef]) -> ExecutionPla
     if plan.engine != "transformers":
         return plan
     if find_spec("bitsandbytes") is None:
-        raise SettingsError(
-            "--gate-weights nf4: bitsandbytes is not installed: pip install 'tunegate[train]'"
-        )
+        raise SettingsError(f"{asked}: bitsandbytes is not installed: pip install 'tunegate[train]'")
     for side in sides:
         if stored := model_config(side.base_model).get("quantization_config"):
             method = stored.get("quant_method", "unknown") if isinstance(stored, dict) else "unknown"
             raise SettingsError(
-                f"--gate-weights nf4: {side.base_model}: its weights are stored quantised ({method}); "
-                f"leave the option out: they are loaded as they are"
+                f"{asked}: {side.base_model}: its weights are stored quantised ({method}); "
+                f"leave it out: they are loaded as they are"
             )
     return replace(plan, weights="nf4")

@@ -29,7 +29,7 @@ from harness.engines.side import Side, adapted, empty_cache, open_stream
 from harness.golden.decided import FindsJson, is_decided, looks_for_json
 from harness.prompts.reasoning import AnswerWatch, read_answer
 from harness.prompts.rendering import RenderedPrompt
-from harness.prompts.running import AnswerSoFar
+from harness.prompts.running import AnswerSoFar, settled
 from harness.registry import load_function
 from harness.types import Completion
 
@@ -140,7 +140,8 @@ class DecidedWatch:
         self.end = self._watch.end
         if reason:
             return reason
-        begun = self._so_far.of(self.tokens)
+        # A stop text that has begun cuts off its beginning too, if it comes.
+        begun = settled(self._so_far.of(self.tokens), self._settings.stop)
         return "stop" if is_decided(self._settings.decided_by, begun, self._finds_json) else ""
 
 

@@ -19,7 +19,7 @@ from harness.engines.loading import model_tokenizer
 from harness.engines.side import Side, adapted, empty_cache, open_stream, whole_model
 from harness.engines.weights import PROBE_STEPS, Known, row_logits, same_logits, share_equal_weights
 from harness.errors import AdapterError
-from harness.models.resolve import resolve_model
+from harness.models.resolve import refuse_changed, resolve_model
 from harness.prompts.tokenizers import has_tokenizer, load_tokenizer
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef, Placement
 
@@ -223,6 +223,7 @@ def load_sides(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> LoadedSide
         # Rare: the adapter's effect on its base was not visible in its files.
         apart |= homeless
         del hosts, roads  # or both loads would be in memory
+    refuse_changed(sides.values())
     loaded = {name: side for each in roads for name, side in each.sides.items()}
     hosted = {name: (host, len(members) > 1) for host, members in hosts for name in members}
     return LoadedSides(

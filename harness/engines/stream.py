@@ -227,17 +227,16 @@ class Stream:
             # Shared tokens are read again in place of padding: a gap would change attention by columns.
             most = max(len(row.tokens) - row.shared for row in rows)
             behind = [row.tokens[-most:] for row in rows]
-            pasts = [
-                self._past(row, len(row.tokens) - len(own)) for row, own in zip(rows, behind, strict=True)
-            ]
+            pasts = [self._past(row, len(own)) for row, own in zip(rows, behind, strict=True)]
             logits, own = self._read(behind, pasts, [row.adapter for row in rows])
             for place, row in enumerate(rows):
                 row.columns = own(place)[0][0].shape[-2]
             self._store.reserve(self._store.rows + len(rows), max(row.columns for row in rows), own(0))
+            chosen = choose_tokens(logits, [row.row for row in rows]).tolist()
         except BaseException:
             self._wait(rows)
             raise
-        chosen, alive = self._taken(rows, logits)
+        alive = self._taken(rows, chosen)
         self._live += [rows[place] for place in alive]
         self._next += [chosen[place] for place in alive]
         for place in alive:
@@ -261,12 +260,12 @@ class Stream:
             for place, key in enumerate(now):
                 self._kept[key] = [(keys.clone(), values.clone()) for keys, values in own(place)]
 
-    def _past(self, row: StreamRow, count: int) -> _Past | None:
-        """A row's virtual tokens and first ``count`` ones, which were read before; None if nothing was."""
+    def _past(self, row: StreamRow, behind: int) -> _Past | None:
+        """A row's virtual tokens and all but its last ``behind``, that were read before; None if none was."""
         if not row.shared and self._virtual is None:
             return None
         kept = self._kept[row.adapter, tuple(row.prompt[: row.shared])]
-        end = kept[0][0].shape[2] - row.shared + count
+        end = kept[0][0].shape[2] - row.shared + len(row.tokens) - behind
         return [(keys[:, :, :end], values[:, :, :end]) for keys, values in kept]
 
     def _read(
@@ -340,14 +339,14 @@ class Stream:
         self._share_s += (time.perf_counter() - began) / len(self._live)
         for row in self._live:
             row.columns += 1
-        self._next, alive = self._taken(self._live, logits)
+        self._next = choose_tokens(logits, [row.row for row in self._live]).tolist()
+        alive = self._taken(self._live, self._next)
         for place in sorted(set(range(len(self._live))).difference(alive), reverse=True):
             self._leave(place)
         self._shorten()
 
-    def _taken(self, rows: Sequence[StreamRow], logits: torch.Tensor) -> tuple[list[int], list[int]]:
-        """Each row's next token, and the places of those that go on."""
-        chosen = choose_tokens(logits, [row.row for row in rows]).tolist()
+    def _taken(self, rows: Sequence[StreamRow], chosen: Sequence[int]) -> list[int]:
+        """Give each row its next token; the places of those that go on."""
         alive = []
         for place, (row, token) in enumerate(zip(rows, chosen, strict=True)):
             assert row.row is not None
@@ -360,7 +359,7 @@ class Stream:
                 self._expected = max(float(EXPECTED_TOKENS), mean)
             else:
                 alive.append(place)
-        return chosen, alive
+        return alive
 
     def _leave(self, place: int) -> StreamRow:
         """Take a row out of those under way."""

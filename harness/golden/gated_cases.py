@@ -1,7 +1,6 @@
 """The cases of a golden set that each gated metric has, known before any model has answered."""
 
-from harness.golden.schema import CHECK_TYPES, base_type, decides
-from harness.registry.content_metrics import SET_METRICS
+from harness.golden.schema import CHECK_TYPES, base_type, checks_of, decides
 from harness.registry.metric import compared_scale
 from harness.types import GoldenCase, GoldenSet
 
@@ -22,16 +21,13 @@ def judged_cases(golden_set: GoldenSet) -> list[GoldenCase]:
 def cases_of_metric(golden_set: GoldenSet, metric: str) -> list[GoldenCase]:
     """The cases with a check of a metric; of a whole set's metric, those whose checks it is made of.
 
+    Members of groups have no scores of their own.
+
     Args:
         golden_set: The set; skipped cases don't count.
         metric: A gated metric other than the pass rate.
     """
-    check_type = SET_METRICS.get(metric, metric)
-    return [
-        case
-        for case in golden_set.cases
-        if case.skip is None and any(check.type == check_type for check in case.single_checks)
-    ]
+    return [case for case in golden_set.cases if case.skip is None and checks_of(case, metric)]
 
 
 def largest_drop(metric: str) -> float:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
 
 from harness.golden.gated_cases import cases_of_metric, judged_cases
+from harness.golden.schema import checks_of, may_vary
 from harness.types import GoldenSet
-from harness.types.golden import JUDGED_GRADES, TIME_METRICS
+from harness.types.golden import TIME_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +40,19 @@ def _varies(golden_set: GoldenSet, known: GateContext) -> bool:
     return golden_set.gate.population == "cases" and varying
 
 
-def _asks_own_of(metrics: Collection[str], golden_set: GoldenSet, _known: GateContext) -> bool:
-    """Whether the set asks about its own cases, and can't of one of these metrics, which it gates."""
+def _gates_times(golden_set: GoldenSet, _known: GateContext) -> bool:
+    """Whether the set asks about its own cases, and can't of a time, which it gates."""
     gate = golden_set.gate
-    return gate.population == "cases" and any(metric in metrics for metric in gate.metric_margins)
+    return gate.population == "cases" and not TIME_METRICS.isdisjoint(gate.metric_margins)
+
+
+def _is_scored_anew(golden_set: GoldenSet, _known: GateContext) -> bool:
+    """Whether the set asks about its own cases, and can't of a gated score, which may vary."""
+    scores = golden_set.gate.metric_margins.keys() - TIME_METRICS
+    return golden_set.gate.population == "cases" and any(
+        may_vary(check for case in cases_of_metric(golden_set, name) for check in checks_of(case, name))
+        for name in scores
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +90,13 @@ KEY_RULES = (
         "gate.population: cases",
         "for its times: each is measured once and varies",
         "gate them in a set of their own",
-        partial(_asks_own_of, TIME_METRICS),
+        _gates_times,
     ),
     KeyRule(
         "gate.population: cases",
-        "for its judge's grades: another try may give others",
+        "for scores of a judge or of code that is not ours: another try may give others",
         "gate them in a set of their own",
-        partial(_asks_own_of, JUDGED_GRADES),
+        _is_scored_anew,
     ),
 )
 

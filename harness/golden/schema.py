@@ -4,14 +4,17 @@ The check types are all metrics of the registry, including those of plug-ins.
 """
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from harness.golden.tool_schema import STRICT, Text, ToolCallYaml, ToolYaml
+from harness.golden.transforms import python_steps
 from harness.registry import Metric, active
 from harness.registry.builtin_metrics import BUILTIN_METRICS
-from harness.types import PINNED_DATE, RESERVED_KWARGS, Check, JsonValue
+from harness.registry.content_metrics import SET_METRICS
+from harness.types import PINNED_DATE, RESERVED_KWARGS, Check, GoldenCase, JsonValue
 
 
 class _KnownMetrics(Mapping[str, Metric]):
@@ -35,10 +38,7 @@ CHECK_TYPES: Mapping[str, Metric] = _KnownMetrics()
 
 
 def base_type(name: str) -> str:
-    """Name of the check type behind a check's name.
-
-    ``not-contains`` is ``contains``; ``python:checks.py:polite`` is ``python``.
-    """
+    """The type behind a name: ``contains`` of ``not-contains``, ``python`` of ``python:checks.py:polite``."""
     return name.removeprefix("not-").partition(":")[0]
 
 
@@ -53,6 +53,46 @@ def decides(check: Check) -> bool:
     return is_binary(check) or check.threshold is not None
 
 
+def checks_of(case: GoldenCase, metric: str | None = None) -> list[Check]:
+    """The checks of a case that give a metric's score; of a whole set's metric, those that it is made of.
+
+    Args:
+        case: The case.
+        metric: The metric; None for whether the case passes.
+    """
+    if metric is None:
+        return [check for check in case.checks if base_type(check.type) not in CHECK_TYPES or decides(check)]
+    name = SET_METRICS.get(metric, metric)
+    return [check for check in case.checks if check.type == name]
+
+
+def may_vary(checks: Iterable[Check]) -> bool:
+    """Whether the same answer may get another score from any of these checks, or of a group's members."""
+    singles = [single for check in checks for single in check.single_checks]
+    if any(single.transform and python_steps(single.transform) for single in singles):
+        return True
+    types = {base_type(single.type) for single in singles}
+    # Of a metric that this installation lacks nothing is known.
+    return any((kind := CHECK_TYPES.get(name)) is None or kind.may_vary for name in types)
+
+
+def answers_vary(cases: Sequence[GoldenCase], metric: str | None = None) -> bool:
+    """Whether another try may give any case another score: its answer is drawn, or its score may vary.
+
+    Args:
+        cases: The cases.
+        metric: The metric of the score; None for whether a case passes.
+    """
+    if any(case.generation.temperature > 0 for case in cases):
+        return True
+    # Cases of another tool's log have scores without checks.
+    named = [] if metric is None else [Check(type=SET_METRICS.get(metric, metric))]
+    # Most sets have no check that may.
+    return may_vary([*named, *(check for case in cases for check in case.checks)]) and may_vary(
+        [*named, *(check for case in cases for check in checks_of(case, metric))]
+    )
+
+
 def check_names() -> list[str]:
     """All names that ``type:`` accepts, including the negated ones."""
     return [*CHECK_TYPES, *(f"not-{name}" for name, check in CHECK_TYPES.items() if check.invertible)]
@@ -60,7 +100,6 @@ def check_names() -> list[str]:
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(min_length=1)]
 
 
 # pytest uses these marks itself, and its -m reads the others as operators.
@@ -93,13 +132,12 @@ def _day(text: str) -> str:
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), AfterValidator(_not_reserved)]
 Scalar: TypeAlias = str | int | float | bool
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class _StrictModel(BaseModel):
     """Unknown keys are refused, and types are not converted: neither "3" nor true is a number."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
 
 class GenerationYaml(_StrictModel):
@@ -148,13 +186,6 @@ class GenerationYaml(_StrictModel):
     ] = False
 
 
-class ToolCallYaml(_StrictModel):
-    """A call of a tool."""
-
-    name: Annotated[Text, Field(description="The tool.")]
-    arguments: Annotated[dict[str, JsonValue], Field(description="Its arguments.")] = {}
-
-
 class MessageYaml(_StrictModel):
     """One turn."""
 
@@ -176,41 +207,10 @@ class MessageYaml(_StrictModel):
         return self
 
 
-def _in_openais_form(schema: dict[str, Any]) -> None:
-    """Also the form of OpenAI's API, for editors."""
-    own = {key: schema.pop(key) for key in list(schema)}
-    function = {**own, "properties": {**own["properties"], "strict": {"type": "boolean"}}}
-    wrapped = {"type": {"const": "function"}, "function": function}
-    schema["anyOf"] = [own, {"properties": wrapped, "required": list(wrapped)}]
-
-
-class ToolYaml(_StrictModel):
-    """A tool that the model may call."""
-
-    model_config = ConfigDict(**{**_STRICT, "json_schema_extra": _in_openais_form})
-
-    name: Annotated[Text, Field(description="Its name.")]
-    description: Annotated[str, Field(description="What it does.")] = ""
-    parameters: Annotated[dict[str, JsonValue], Field(description="JSON Schema of its arguments.")] = {
-        "type": "object",
-        "properties": {},
-    }
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_openai(cls, given: Any) -> Any:
-        """A tool as OpenAI's API takes it; ``strict`` is for its server."""
-        if isinstance(given, dict) and given.get("type") == "function":
-            given = {key: item for key, item in given.items() if key != "type"}
-            given = given["function"] if list(given) == ["function"] else given
-        is_bool = isinstance(given, dict) and isinstance(given.get("strict"), bool)
-        return {key: given[key] for key in given if key != "strict"} if is_bool else given
-
-
 class CheckYaml(_StrictModel):
     """A check; its other keys depend on the type."""
 
-    model_config = ConfigDict(**{**_STRICT, "extra": "allow"})
+    model_config = ConfigDict(**{**STRICT, "extra": "allow"})
 
     type: Annotated[str, Field(description="The check's type, or not- and the type.")]
     threshold: Annotated[

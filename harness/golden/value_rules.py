@@ -14,7 +14,7 @@ from harness.golden.code_tests import CodeTestsError, read_code_tests
 from harness.golden.hints import shown
 from harness.golden.json_paths import JsonPathError, compiled_path
 from harness.golden.patterns import schema_problem
-from harness.golden.schema import ToolYaml
+from harness.golden.tool_schema import ToolYaml
 from harness.golden.variables import read_if_file
 from harness.types import Check, GoldenCase, JsonValue
 

@@ -64,24 +64,6 @@ class RunFilter:
     set_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastMetric:
-    """One gated metric of one judged run.
-
-    Attributes:
-        mean: The candidate's.
-        verdict: The metric's own.
-    """
-
-    run_id: str
-    started_at: str
-    model: str
-    set_name: str
-    metric: str
-    mean: float
-    verdict: GateVerdict | None
-
-
 _EVERY_RUN = RunFilter()
 _LONGEST_DAMAGE = 300
 
@@ -119,6 +101,15 @@ def list_lines(database: Database, limit: int, wanted: RunFilter = _EVERY_RUN) -
         [value for values in conditions.values() for value in values],
     ).fetchall()
     return [_undamaged_line(database, row) for row in listed]
+
+
+def gated_metrics(database: Database) -> dict[str, set[tuple[str, str]]]:
+    """By run, its gated metrics: set and name, as they are stored."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    rows = database.execute("SELECT run_id, set_name, metric FROM comparisons WHERE margin IS NOT NULL")
+    for run_id, set_name, metric in rows.fetchall():
+        found.setdefault(run_id, set()).add((set_name, metric))
+    return found
 
 
 def _undamaged_line(database: Database, row: Sequence[Any]) -> RunLine:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from harness.errors import HistoryError, UnreachableHistoryError
 from harness.history import listing, run_names
 from harness.history.database import open_database
-from harness.history.listing import PastMetric, RunFilter, RunLine
+from harness.history.listing import RunFilter, RunLine
 from harness.history.migrations import plain_text, read_answers, write_answers
 from harness.history.schemas import Database
 from harness.history.server import HistoryPlace
-from harness.types import CaseResult, ExecutionPlan, GateVerdict, GoldenCase, ModelRef, Run, Stability
+from harness.types import CaseResult, ExecutionPlan, GoldenCase, ModelRef, Run, Stability
 from harness.types.storage import (
     DamagedFactsError,
     LaterFactsError,
@@ -264,35 +264,6 @@ class History:
             raise DamagedFactsError(f"run {run.id} is damaged: {lacking}")
         return record
 
-    def past_metrics(self, limit: int = 40) -> list[PastMetric]:
-        """The gated metrics of the newest judged runs, oldest first.
-
-        Raises:
-            DamagedFactsError: A stored verdict is none.
-        """
-        found = self.database.execute(
-            f"""
-            SELECT newest.run_id, started_at, model, set_name, metric, candidate_mean, comparisons.verdict
-            FROM (SELECT run_id, no FROM gates ORDER BY no DESC LIMIT {int(limit)}) AS newest
-            JOIN runs ON runs.id = newest.run_id
-            JOIN comparisons ON comparisons.run_id = newest.run_id
-            WHERE margin IS NOT NULL AND candidate_mean IS NOT NULL
-            ORDER BY newest.no, comparisons.place
-            """
-        ).fetchall()
-        return [
-            PastMetric(
-                run_id=run_id,
-                started_at=started_at,
-                model=model,
-                set_name=set_name,
-                metric=metric,
-                mean=mean,
-                verdict=_stored_verdict(verdict, run_id),
-            )
-            for run_id, started_at, model, set_name, metric, mean, verdict in found
-        ]
-
     def list_runs(self, limit: int = 20, wanted: RunFilter | None = None) -> list[RunLine]:
         """The newest judged runs, newest first; runs that were only a baseline are left out.
 
@@ -322,13 +293,6 @@ def _damage_named(run_id: str) -> Iterator[None]:
     except LaterFactsError as error:
         raise LaterFactsError(f"run {run_id}: {error}") from error
     except (DamagedFactsError, ValueError, RecursionError) as error:
-        raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
-
-
-def _stored_verdict(stored: str | None, run_id: str) -> GateVerdict | None:
-    try:
-        return None if stored is None else GateVerdict(stored)
-    except ValueError as error:
         raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
 
 

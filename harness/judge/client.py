@@ -78,6 +78,7 @@ class Judge:
         self._engine, self._store, self._prices = engine, store, prices
         self._concurrency = concurrency
         self._asked: dict[str, Future[JudgeReply]] = {}
+        self._names: set[str] = set()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -91,6 +92,16 @@ class Judge:
     def identity(self) -> str:
         """Identifies the judge; contains no secret."""
         return self._engine.identity
+
+    @property
+    def scorer(self) -> str:
+        """Who judges, wherever it runs: by its files, else as its replies name it; empty without a reply.
+
+        What a name stands for may change at a server: its replies then have another one.
+        """
+        asked = self.identity.partition("@")[0]
+        by_files = str(getattr(self._engine, "scorer", ""))
+        return by_files or ", ".join(sorted({name or asked for name in self._names}))
 
     @property
     def overlaps(self) -> bool:
@@ -146,6 +157,7 @@ class Judge:
             kept = self._store.get_reply(key)
             if kept is not None:
                 self._from_cache += 1
+                self._names.add(kept.model)
                 done: Future[JudgeReply] = Future()
                 done.set_result(kept)
                 self._asked[key] = done
@@ -208,6 +220,7 @@ class Judge:
             raise JudgeError(f"{type(error).__name__}: {error}") from error
         if LISTENERS:
             self._tell(request, times, reply)
+        self._names.add(reply.model)
         self._store.put_reply(key, reply)
         return reply
 

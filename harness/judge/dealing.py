@@ -4,6 +4,7 @@ import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, cast
 
 from harness.engines.gather import Gatherer
@@ -24,6 +25,7 @@ class ComputingEngine(ABC):
 
     Attributes:
         identity: The spec and the start of the weights' hash.
+        scorer: The same without the directory, which may be another one elsewhere.
         weights: The start of the weights' hash.
         name: The judge's name in its replies.
         requests: How many questions were asked.
@@ -42,6 +44,7 @@ class ComputingEngine(ABC):
             together: Most questions that are answered together.
         """
         self.identity, self.weights = f"{spec}#{weights}", weights
+        self.scorer = f"{replace(spec, model=PurePath(spec.model).name)}#{weights}"
         self.name, self.requests = name, 0
         self._spec, self._dealer = spec, cast("Dealer | None", None)
         self._gatherer: Gatherer[JudgeRequest, JudgeReply | JudgeError] = Gatherer(self._answer, together)

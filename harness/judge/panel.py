@@ -53,6 +53,11 @@ class Panel:
         return " + ".join(sorted(judge.identity for judge in self.judges))
 
     @property
+    def scorer(self) -> str:
+        """Who judges, wherever it runs, as the replies so far say it; empty without any."""
+        return " + ".join(sorted(filter(None, (judge.scorer for judge in self.judges))))
+
+    @property
     def overlaps(self) -> bool:
         """Whether judging costs this machine little, so that it may run beside generation."""
         return all(judge.overlaps for judge in self.judges)

@@ -14,6 +14,9 @@ from harness.metrics.definition import ScoringRequest, score_function
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.types import GoldenCase, Score
 
+# The metrics that a text encoder computes, or helps to.
+ENCODING = frozenset({"bertscore", "similar", "answer-relevancy"})
+
 
 def missing_extras(cases: Iterable[GoldenCase]) -> list[str]:
     """Extras that the cases' checks need and that are not installed, such as ``metrics``.
@@ -76,7 +79,7 @@ def require_encoders(cases: Iterable[GoldenCase]) -> None:
         for case in cases
         if case.skip is None
         for check in case.single_checks
-        if base_type(check.type) in {"bertscore", "similar", "answer-relevancy"}
+        if base_type(check.type) in ENCODING
     ]
     if found:
         # Only here: most golden sets have no encoder.
@@ -139,14 +142,14 @@ def cache_key(request: ScoringRequest) -> str | None:
     options = kind.options.model_validate(dict(request.check.options)).model_dump(mode="json")
     encoder = options.pop("model", None)
     try:
-        encoder_sha256 = None if encoder is None else _encoder_sha256(encoder)
+        sha256 = None if encoder is None else encoder_sha256(encoder)
     except ModelError:
         return None  # as the metric's record says
     content = {
         "revision": _REVISION,
         "metric": name,
         "options": options,
-        "encoder": [encoder, encoder_sha256],
+        "encoder": [encoder, sha256],
         "libraries": versions,
         "text": request.text,
         "references": request.case.references,
@@ -162,7 +165,12 @@ def cache_key(request: ScoringRequest) -> str | None:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _encoder_sha256(name: str) -> str:
+def encoder_sha256(name: str) -> str:
+    """Hash of the files of a text encoder.
+
+    Raises:
+        ModelError: It is missing, or its weights are not safetensors.
+    """
     # Only here: most golden sets have no encoder.
     from harness.metrics.encoders import find_encoder
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors import AdapterError, ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
+from harness.types import ModelRef
 from harness.types.storage import numbers_in, parse_json
 from tunegate.printable import say
 from tunegate.project import user_path
@@ -42,6 +43,10 @@ _PLACE_KEYS = ("base_model_name_or_path", "revision", "inference_mode", "auto_ma
 
 # PEFT stores these as sets and writes them in an order that differs from process to process.
 _SET_KEYS = ("target_modules", "modules_to_save", "exclude_modules")
+
+
+# Said of a model's files.
+CHANGED = "its files changed before they were loaded: wait until they are written, and run it once more"
 
 
 # A file of this size is read in some hundredths of a second; larger ones are read once.
@@ -85,6 +90,23 @@ def adapter_sha256(directory: Path) -> str:
     digest = hashlib.sha256(json.dumps(computing, sort_keys=True).encode())
     digest.update(_hash_files(directory).encode())
     return digest.hexdigest()
+
+
+def refuse_changed(models: Collection[ModelRef]) -> None:
+    """Check that the files of models, just loaded, are those by which they were identified.
+
+    Args:
+        models: Base models and adapters; their answers are stored by what identifies them.
+
+    Raises:
+        ModelError: They are others.
+    """
+    names = {model.base_model for model in models}
+    bases = {name: model_sha256(resolve_model(name, recorded=True)) for name in names}
+    for model in models:
+        adapter = model.adapter_dir and adapter_sha256(Path(model.adapter_dir))
+        if (bases[model.base_model], adapter) != (model.base_sha256, model.adapter_sha256):
+            raise ModelError(f"{model.label}: {CHANGED}")
 
 
 def _hash_files(directory: Path, patterns: Sequence[str] = _MODEL_PATTERNS) -> str:

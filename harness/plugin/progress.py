@@ -21,8 +21,11 @@ from harness.presentation.stage_lines import StageLines
 from harness.presentation.tables import render_ranking
 from harness.presentation.terminal import render_gate
 from harness.run.cache import Cache
-from harness.run.generation import Progress, answer_cases
+from harness.run.generation import OpenEngine, Progress, answer_cases, ray_opener
 from harness.run.inputs import Candidate, Inputs
+from harness.run.judging import lending
+from harness.run.scoring import Judging
+from harness.settings.values import ray_address
 from harness.types import Completion, ExecutionPlan, GateRecord, GoldenCase, ModelRef
 from tunegate.printable import printable, printable_line, say
 
@@ -310,11 +313,12 @@ def end_session(error: InputError | EngineError) -> NoReturn:
 class Questions:
     """Answers prompts that are not in a golden set, with one engine for all of them."""
 
-    def __init__(self, config: pytest.Config, inputs: Inputs, cache: Cache) -> None:
+    def __init__(self, config: pytest.Config, inputs: Inputs, cache: Cache, judging: Judging) -> None:
         """Nothing is loaded before the first prompt that is not in the cache."""
         self._config = config
         self._inputs = inputs
         self._cache = cache
+        self._judging = judging
         self._engine: Engine | None = None
 
     def answer(self, case: GoldenCase, candidate: Candidate) -> Completion:
@@ -356,8 +360,18 @@ class Questions:
         """One engine for all candidates, loaded with the first prompt."""
         if self._engine is None:
             candidates = {candidate.side: candidate.model for candidate in self._inputs.candidates}
-            self._engine = open_sides(candidates, plan)
+            settings = self._inputs.settings
+            address = ray_address(settings.engine)
+            opens: OpenEngine = open_sides
+            if address is not None:
+                # The machine of the session may have no room for the models, or no GPU.
+                opens = lending(self._judging, ray_opener(address, settings.workers))
+            self._engine = opens(candidates, plan)
         return self._engine
+
+    def release(self) -> None:
+        """Let the models go, and the nodes of a cluster: whoever answers next needs their memory."""
+        self._engine = None
 
 
 def _is_timed(item: pytest.Item) -> bool:

@@ -104,8 +104,7 @@ class GateSession:
         self._session: Session | None = None
         # By model and case.
         self._results: dict[str, dict[str, CaseResult]] = {}
-        # Finished answers of all, while they are asked for.
-        self._answered = AnswerCount()
+        self._answered = AnswerCount()  # finished answers of all, while they are asked for
         self._is_done = False  # judged, saved and reported
         self._telemetry: Telemetry | None = None
         path = inputs.directory / "cache.sqlite" if inputs.settings.cache else None
@@ -114,7 +113,7 @@ class GateSession:
         dealer = session_dealer(inputs.settings)
         self.judging = Judging(panel=open_panel(inputs.settings, self._cache, dealer), dealer=dealer)
         self.judge_note = ""
-        self.questions = Questions(config, inputs, self._cache)
+        self.questions = Questions(config, inputs, self._cache, self.judging)
 
     def candidate(self, name: str) -> Candidate:
         """The model of a name."""
@@ -234,6 +233,7 @@ class GateSession:
             self._say_broken(session)
             return
         self._note_silent(self._items)
+        self.questions.release()
         try:
             self.records = self._judged(self._session)
         except TunegateError as error:

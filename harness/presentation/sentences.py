@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from harness.comparison.pairing import PASS_RATE
+from harness.presentation.gap_sentences import changed_cases, no_verdict, not_compared, unpaired
 from harness.statistics.looks import LEAST_UNITS
 from harness.types import (
     CaseResult,
+    ChangedCasesFinding,
     ConfirmationFinding,
     DriverFinding,
     FailedTestsFinding,
@@ -30,8 +32,8 @@ from harness.types import (
     PlansFinding,
     RegressedCase,
     RegressedCasesFinding,
-    Retention,
     RetentionFinding,
+    ScorersFinding,
     SharedTrait,
     Standing,
     StoppedFinding,
@@ -42,10 +44,12 @@ from harness.types import (
     Verdict,
     id_of,
 )
+from harness.types.golden import is_within
 from tunegate.figures import both_of, figure_of, figures_of, p_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
+_MAYBE = ": a difference may come from that"
 
 
 def sentences_of(verdict: Verdict) -> tuple[str, ...]:
@@ -76,10 +80,13 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     size = max(abs(data.baseline), abs(data.candidate))
     count = f"n={data.n}" if data.clusters == data.n else f"n={data.n} in {data.clusters} clusters"
     drop = "drop of exactly these cases" if data.population == "cases" else "drop"
-    bounds, name = f"{drop} {_span(data.drop, size)}, {count}", f"{finding.set_name} {finding.metric}"
+    bounds = f"{drop} {_span(data.drop, size, data.margin)}, {count}"
+    name = f"{finding.set_name} {finding.metric}"
     if finding.verdict is GateVerdict.REGRESS:
-        verb, flips = "rose" if data.candidate > data.baseline else "fell", f"; {_flips(data)}"
-        return f"{name} {verb}: {change}, {bounds}, {p_of(data.p_value)}{flips * (data.scale == 'binary')}"
+        verb = "rose" if data.candidate > data.baseline else "fell"
+        flips = f"; {data.lost} {'case' if data.lost == 1 else 'cases'} lost, {data.gained} gained"
+        shown = flips * (data.scale == "binary")
+        return f"{name} {verb}: {change}, {bounds}, {p_of(data.p_value)}{shown}"
     if finding.verdict is GateVerdict.PASS:
         hidden = "" if not data.missing else f", also if {_one_sided(data)} lost"
         return f"{name} passes: {change}, {bounds}: {_standing(data)}{hidden}"
@@ -90,6 +97,8 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     settle, unsure = data.cases_to_settle, data.clusters < min(LEAST_UNITS, data.n)
     sure = "in about half of all runs or more" if unsure else "in 80 % of runs or more"
     more = "" if settle is None else f"; about {settle} such cases would settle it {sure}"
+    if data.unsteady:
+        more += f"; {data.unsteady}: record how its answers vary (tunegate noise), or repeat each case"
     if data.population == "sample" and data.other_question is GateVerdict.REGRESS:
         more += "; exactly these cases got worse: with gate: {population: cases} it would regress"
     return f"{name} is inconclusive: {change}, {bounds}: {_not_excluded(data)}; {reach}{more}"
@@ -108,11 +117,14 @@ def _not_excluded(data: MetricFinding) -> str:
     if data.missing and data.drop.high <= data.margin:
         return _missing(data)
     if unseen is None or data.drop.high > data.margin:
-        return f"a drop of more than {data.margin:g} is not excluded"
+        kept = ""
+        if data.high_at_best is not None and data.high_at_best <= data.margin:
+            kept = f", but none is to be seen if {_one_sided(data)} kept"
+        return f"a drop of more than {data.margin:g} is not excluded{kept}"
     cases = f"{data.n} cases" if data.clusters == data.n else f"{data.clusters} clusters"
     return (
         f"no drop of more than {data.margin:g} is to be seen, but {cases} can miss rare losses, of up to "
-        f"{figure_of(unseen, 3)} in all"
+        f"{both_of(unseen, data.margin, 3)[0]} in all"
     )
 
 
@@ -121,39 +133,38 @@ def _missing(data: MetricFinding) -> str:
     of = "1 case has" if data.missing == 1 else f"{data.missing} cases have"
     hidden, most = "nothing limits how much they lost", data.high_unseen or data.drop.high
     if not data.missing_unlimited:
-        hidden = f"if all of them were lost, the drop may be up to {figure_of(most, 3)}"
+        hidden = f"if all of them were lost, the drop may be up to {both_of(most, data.margin, 3)[0]}"
     return f"no drop of more than {data.margin:g} is to be seen, but {of} a value on one side only: {hidden}"
 
 
 def _one_sided(data: MetricFinding) -> str:
-    if data.missing == 1:
-        return "the case with a value on one side only was"
-    return f"all {data.missing} cases with a value on one side only were"
+    which = "the case" if data.missing == 1 else f"all {data.missing} cases"
+    return f"{which} with a value on one side only {'was' if data.missing == 1 else 'were'}"
 
 
 def _standing(data: MetricFinding) -> str:
-    if data.standing is Standing.BETTER:
-        return f"it is better, by {figure_of(-data.drop.high, 3)} at least"
+    end = data.drop.high if data.high_unseen is None else data.high_unseen
+    # An earlier version went by the interval alone.
+    if data.standing is Standing.BETTER and end < 0:
+        return f"it is better, by {figure_of(-end, 3)} at least"
     if data.standing is Standing.EQUAL:
         return f"a change of more than {data.margin:g} either way is excluded"
     return f"a drop of more than {data.margin:g} is excluded"
 
 
-def _flips(data: MetricFinding) -> str:
-    cases = "case" if data.lost == 1 else "cases"
-    return f"{data.lost} {cases} lost, {data.gained} gained"
-
-
-def _span(value: Interval, size: float = 1.0) -> str:
-    ends = figures_of((value.estimate, value.low, value.high), 3, sign="+", size=size)
-    return "{} [{}, {}]".format(*ends)
+def _span(value: Interval, size: float = 1.0, margin: float | None = None) -> str:
+    """A drop with its interval, whose end is not told as the margin if it is beyond."""
+    *ends, high = figures_of((value.estimate, value.low, value.high), 3, sign="+", size=size)
+    if margin is not None and not is_within(value.high, margin) and float(high) <= margin:
+        high = f"+{both_of(value.high, margin, 3)[0]}"
+    return "{} [{}, {}]".format(*ends, high)
 
 
 def _regressed_cases(finding: Finding, data: RegressedCasesFinding) -> str:
     named = ", ".join(_regressed_case(case) for case in data.cases[:_MOST_REGRESSED])
     more = len(data.cases) - _MOST_REGRESSED
     rest = f" and {more} more" if more > 0 else ""
-    tolerated = f"; {data.tolerated:.0%} are tolerated" if data.tolerated else ""
+    tolerated = f"; {data.tolerated * 100:.3g}% are tolerated" if data.tolerated else ""
     return (
         f"{finding.set_name}: {len(data.cases)} of {data.n} cases regressed, each beyond chance: "
         f"{named}{rest}{tolerated}"
@@ -202,20 +213,11 @@ def _confirmation(finding: Finding, data: ConfirmationFinding) -> str:
 
 def _retention(_: Finding, data: RetentionFinding) -> str:
     kept = data.overall
-    named = ", ".join(_skill(skill) for skill in data.worst[:_MOST_SKILLS])
+    worst = data.worst[:_MOST_SKILLS]
+    named = ", ".join(f"{skill.skill} {skill.retained}/{skill.passed_by_baseline}" for skill in worst)
     details = f"; least of {named}" if named else ""
     rate = f"{kept.rate.estimate:.0%} [{kept.rate.low:.0%}, {kept.rate.high:.0%}]"
     return f"forgetting: kept {kept.retained} of {kept.passed_by_baseline} passed probes, {rate}{details}"
-
-
-def _skill(skill: Retention) -> str:
-    return f"{skill.skill} {skill.retained}/{skill.passed_by_baseline}"
-
-
-def _not_compared(finding: Finding, data: NotComparedFinding) -> str:
-    if finding.verdict is None:
-        return f"{finding.metric} is not compared: {data.reason}"
-    return f"{finding.set_name} {finding.metric}: {data.reason or 'no case has it on both sides'}"
 
 
 def empty_metrics(record: GateRecord) -> frozenset[tuple[str, str]]:
@@ -286,14 +288,6 @@ def _nothing_to_lose(finding: Finding, data: NothingToLoseFinding) -> str:
     return f"{finding.set_name}: the baseline {has}: {remedy}"
 
 
-def _no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
-    what = "errored" if data.outcome is Outcome.ERRORED else "were left unscored"
-    return (
-        f"{finding.set_name}: {data.cases} of {data.n} cases {what} in the {data.side}, "
-        f"{data.tolerated:.0%} are tolerated"
-    )
-
-
 def _driver(_: Finding, data: DriverFinding) -> str:
     driver, ids = data.driver, [id_of(key) for key in data.driver.lost]
     return (
@@ -338,8 +332,12 @@ def _plans(_: Finding, data: PlansFinding) -> str:
     return f"the sides were computed differently ({here}; baseline {there}): some flips may come from that"
 
 
-def _times(_: Finding, data: TimesFinding) -> str:
-    return f"times were measured {'; '.join(data.conditions)}: a difference may come from that"
+def _scorers(finding: Finding, data: ScorersFinding) -> str:
+    now, then = (
+        ", ".join(f"{name} {what}" for name, what in side.items()) or "what its record does not say"
+        for side in (data.candidate, data.baseline)
+    )
+    return f"{finding.metric} was scored by {now}, in the baseline by {then}{_MAYBE}"
 
 
 def _own_settings(_: Finding, data: OwnSettingsFinding) -> str:
@@ -353,10 +351,6 @@ def _own_settings(_: Finding, data: OwnSettingsFinding) -> str:
     )
 
 
-def _partial_run(_: Finding, data: PartialRunFinding) -> str:
-    return f"partial run: {data.selected} of {data.collected} cases were selected"
-
-
 def _stopped(finding: Finding, data: StoppedFinding) -> str:
     part = f"{data.answered} of {data.cases} cases"
     if data.passed:
@@ -367,12 +361,6 @@ def _stopped(finding: Finding, data: StoppedFinding) -> str:
     )
 
 
-def _unpaired(_: Finding, data: UnpairedFinding) -> str:
-    total = sum(data.causes.values())
-    listed = ", ".join(f"{count} {cause}" for cause, count in data.causes.items())
-    return f"{total} {'case is' if total == 1 else 'cases are'} not compared: {listed}"
-
-
 # One writer per kind; a test checks that none is missing. Each gets the data of its own class.
 _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     MetricFinding: _metric,
@@ -381,19 +369,21 @@ _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     FailedTestsFinding: _failed_tests,
     ConfirmationFinding: _confirmation,
     RetentionFinding: _retention,
-    NotComparedFinding: _not_compared,
+    NotComparedFinding: not_compared,
     NothingToLoseFinding: _nothing_to_lose,
-    NoVerdictFinding: _no_verdict,
+    NoVerdictFinding: no_verdict,
+    ChangedCasesFinding: changed_cases,
     DriverFinding: _driver,
     TraitsFinding: _traits,
     TripwireFinding: _tripwire,
     OtherTextFinding: _other_text,
     PlansFinding: _plans,
-    TimesFinding: _times,
+    TimesFinding: lambda _, data: f"times were measured {'; '.join(data.conditions)}{_MAYBE}",
+    ScorersFinding: _scorers,
     OwnSettingsFinding: _own_settings,
-    PartialRunFinding: _partial_run,
+    PartialRunFinding: lambda _, of: f"partial run: {of.selected} of {of.collected} cases were selected",
     StoppedFinding: _stopped,
-    UnpairedFinding: _unpaired,
+    UnpairedFinding: unpaired,
     NothingGatedFinding: lambda *_: "nothing is gated",
     NoteFinding: lambda _, data: str(data.text),
 }

@@ -24,9 +24,10 @@ def render_ranking(found: Sequence[RankedModel], width: int) -> RenderableType:
         width: Characters of a line; where the names need the room, the runs are on lines of their own.
     """
     notes = [Text(f"• {note}") for note in _notes(found)]
-    lost = "; cases without a verdict count as lost for it, and in the order"
+    failed = "; cases without a verdict count as failed for it, and in the order"
     lacks = any(_lacks_verdicts(ranked.record.run) for ranked in found)
-    star = Text(f"* no other model has both a larger gain and more kept{lost if lacks else ''}", style="dim")
+    best = "* no other model is at least as good in gain and kept, and better in one of them"
+    star = Text(f"{best}{failed if lacks else ''}", style="dim")
     table, runs = _table(found, with_runs=True), list[Text]()
     if open_console(width=_WIDEST).measure(table).maximum > width:
         table = _table(found, with_runs=False)
@@ -83,7 +84,17 @@ def _notes(found: Sequence[RankedModel]) -> Iterator[str]:
     for ranked in found:
         run = ranked.record.run
         if run.partial or _lacks_verdicts(run):
-            yield f"{ranked.name}: {outcome_counts(run)}"
+            yield f"{ranked.name}: {outcome_counts(run)}{_cost(ranked)}"
+
+
+def _cost(ranked: RankedModel) -> str:
+    """What the cases without a verdict cost a model in the order; empty if there is none to count."""
+    if not ranked.lacking:
+        return ""
+    lost = "none as lost: the baseline failed them too"
+    if ranked.lacking_passed:
+        lost = f"the {ranked.lacking_passed:.3g} that the baseline passed as lost"
+    return f"; {ranked.lacking} that another model answered count as failed, and {lost}"
 
 
 def _lacks_verdicts(run: Run) -> bool:

@@ -115,3 +115,17 @@ class AnswerSoFar:
             marked = self._marked.of(tokens)
         plain = self._plain.of(tokens)
         return read_decoded(self._tokenizer, marked, plain, self._prompt, settings).answer
+
+
+def settled(text: str, stops: Sequence[str]) -> str:
+    """The text so far without a part that the next token may change: half a character, half a stop text.
+
+    Args:
+        text: What is visible of an unfinished answer.
+        stops: The stop texts.
+    """
+    text = text.rstrip(_UNFINISHED)
+    longest = max(
+        (size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0
+    )
+    return text[: len(text) - longest]

@@ -1,13 +1,18 @@
 """The record of a metric: the keys of its checks, the meaning of its value, and its function."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.types import JsonValue, MetricFacts
+from harness.types import JUDGE, JsonValue, MetricFacts
+from harness.types.golden import TIME_METRICS
+
+# A value this close below its threshold is rounding noise: 2·0.8·0.8/1.6 is not quite 0.8. So is this
+# part of the threshold, in any unit, and a smaller one of the scale, from whose end a value may be counted.
+_ROUNDING, _OF_SCALE = 1e-9, 1e-15
 
 
 class Options(BaseModel):
@@ -191,6 +196,15 @@ class Metric:
     cached: bool = False
 
     @property
+    def may_vary(self) -> bool:
+        """Whether the same answer may get another score: from a judge, a clock, or code that is not ours.
+
+        A plug-in's function may ask anything, unless its scores are cached: they depend on nothing else then.
+        """
+        is_ours = isinstance(self.function, str) and self.function.startswith("harness.")
+        return self.judged or self.runs_code or self.name in TIME_METRICS or not (is_ours or self.cached)
+
+    @property
     def scale_length(self) -> float:
         """How far apart the ends of the scale are; infinite if it has none."""
         if self.minimum is None or self.maximum is None:
@@ -210,6 +224,19 @@ class Metric:
         )
 
 
+def reaches(kind: Metric, value: float, threshold: float) -> bool:
+    """Whether a metric's value passes a threshold, but for rounding.
+
+    Args:
+        kind: The metric.
+        value: The value.
+        threshold: The smallest that passes; the largest, where lower is better.
+    """
+    noise = 0.0 if math.isinf(kind.scale_length) else _OF_SCALE * kind.scale_length
+    missed = threshold - value if kind.higher_is_better else value - threshold
+    return missed <= _ROUNDING * abs(threshold) + noise
+
+
 def compared_scale(facts: MetricFacts) -> tuple[float, float]:
     """Both ends of the scale on which two runs are compared; infinite if there is none."""
     if facts.logarithmic:
@@ -224,8 +251,32 @@ def compared_scale(facts: MetricFacts) -> tuple[float, float]:
     )
 
 
+def facts_of_both(
+    now: Mapping[str, MetricFacts], before: Mapping[str, MetricFacts], refused: Collection[str]
+) -> dict[str, MetricFacts]:
+    """How to read values of two runs: as numbers on both sides if they are on one of them.
+
+    A check that is true or false without a threshold has numbers in a run of which any case sets one.
+
+    Args:
+        now: The facts in the candidate's run, by metric.
+        before: Those in the baseline's.
+        refused: The metrics that are left out.
+
+    Returns:
+        The facts of the others.
+    """
+    return {
+        name: facts if facts.kind == before.get(name, facts).kind else replace(facts, kind="graded")
+        for name, facts in now.items()
+        if name not in refused
+    }
+
+
 def facts_difference(now: MetricFacts | None, before: MetricFacts | None) -> str:
     """Why values of one metric can't be compared, from the facts in two runs; empty if they can.
+
+    Whether they are true and false or numbers depends on which sets a run selected, and is no difference.
 
     Args:
         now: Those in the candidate's run, or None.
@@ -234,11 +285,56 @@ def facts_difference(now: MetricFacts | None, before: MetricFacts | None) -> str
     if now is None or before is None:
         sides = [side for side, facts in (("candidate", now), ("baseline", before)) if facts is None]
         return f"its direction and scale are unknown in the {' and the '.join(sides)}"
-    if now == before:
-        return ""
     if now.version != before.version:
         return (
             f"the baseline was scored with version {before.version} of it, the candidate with {now.version}"
         )
-    what = "direction" if now.higher_is_better != before.higher_is_better else "scale"
-    return f"its {what} differs in the baseline"
+    if now.higher_is_better != before.higher_is_better:
+        return "its direction differs in the baseline"
+    if replace(now, scored_by=None) != replace(before, scored_by=None, kind=now.kind):
+        return "its scale differs in the baseline"
+    return _scorers_difference(now, before)
+
+
+def other_scorer(now: MetricFacts, before: MetricFacts) -> str | None:
+    """The name of what scored a metric in both runs, and was another one in each; None if nothing was.
+
+    An encoder that only one run used scored other cases.
+
+    Args:
+        now: The facts in the candidate's run.
+        before: Those in the baseline's.
+    """
+    then = before.scored_by or {}
+    return next((name for name, who in (now.scored_by or {}).items() if then.get(name, who) != who), None)
+
+
+def _scorers_difference(now: MetricFacts, before: MetricFacts) -> str:
+    """Why values that another judge or encoder gave can't be compared, and how they could."""
+    name = other_scorer(now, before)
+    if name is None:
+        return ""
+    who, then = (now.scored_by or {})[name], (before.scored_by or {})[name]
+    said = f"{then} judged it in the baseline, {who} in the candidate"
+    if name != JUDGE:
+        said = f"the {name} has other files ({who}) than in the baseline ({then})"
+    return (
+        f"{said}: name a stored run with --gate-baseline, whose answers are then scored by the new one, or "
+        f"accept a run that the new one scored"
+    )
+
+
+def decided_otherwise(now: MetricFacts | None, before: MetricFacts | None) -> str:
+    """How a check has changed since the baseline was scored, after "decided by NAME,"; empty if it has not.
+
+    Args:
+        now: The metric's facts in the candidate's run, or None.
+        before: Those in the baseline's.
+    """
+    if now is None or before is None or not (reason := facts_difference(now, before)):
+        return ""
+    if reason != _scorers_difference(now, before):
+        return "which was different in the baseline"
+    if other_scorer(now, before) == JUDGE:
+        return "which another judge decided in the baseline"
+    return "whose encoder had other files in the baseline"

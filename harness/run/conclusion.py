@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,21 +29,18 @@ from harness.comparison.pairing import PASS_RATE
 from harness.comparison.regressed_cases import ResampledAnswers
 from harness.engines.base import BASE, BASELINE
 from harness.errors import HistoryError, SettingsError, TunegateError
-from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.history.server import FILE_NAME, HistoryPlace
 from harness.history.store import noted_stability, open_history
 from harness.provenance import describe_environment
-from harness.run.judging import against_itself
-from harness.run.session import Session
+from harness.run.judging import as_baseline
+from harness.run.session import Session, judge_of, metric_facts
 from harness.run.workload import Answers
 from harness.types import (
     CaseResult,
-    Check,
     Environment,
     GateRecord,
     GoldenCase,
     GoldenSet,
-    MetricFacts,
     ModelRef,
     Run,
 )
@@ -54,7 +51,7 @@ from harness.types.storage import DamagedFactsError, decode, encode_by_parts, wr
 _UNSAVED = "unsaved.json"
 
 
-def answered_run(
+def answered_run(  # noqa: PLR0913 # the parts of a run
     model: ModelRef,
     answers: Answers,
     results: Sequence[CaseResult],
@@ -64,6 +61,7 @@ def answered_run(
     started_at: datetime,
     duration_s: float,
     collected: int,
+    judge: str = "",
 ) -> Run:
     """One model's scored answers as a run, with a new id.
 
@@ -76,6 +74,7 @@ def answered_run(
         started_at: Its start, in UTC.
         duration_s: Its duration in seconds.
         collected: Number of cases in the golden sets before selection.
+        judge: Who judged; empty if nobody did.
     """
     return Run(
         id=f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
@@ -88,7 +87,7 @@ def answered_run(
         collected=collected,
         results=tuple(results),
         text_losses=answers.text_losses,
-        metrics=metric_facts(check for result in results for check in result.case.checks),
+        metrics=metric_facts((check for result in results for check in result.case.checks), judge),
     )
 
 
@@ -113,6 +112,7 @@ def session_runs(session: Session, collected: int) -> dict[str, Run]:
             started_at=session.started_at,
             duration_s=session.duration_s,
             collected=collected,
+            judge=judge_of(session.judging),
         )
         for side, model in session.sides.items()
     }
@@ -245,7 +245,7 @@ def _stored_baseline(session: Session, runs: Mapping[str, Run], cases: Sequence[
             gone -= {each.name for each in accepted.golden_sets if each.probes_forgetting}
         # What was taken out of a set, or with it, is told, as it is with a stored run.
         stored = run_of(accepted, cases, whole={each.name for each in golden_sets} | gone)
-    return None if stored is None else against_itself(stored)
+    return None if stored is None else as_baseline(stored)
 
 
 def conclude_session(
@@ -286,7 +286,7 @@ def conclude_session(
         if run.plan.server is not None:
             from harness.run.served_names import told_apart
 
-            run = told_apart(run, baseline)
+            run = told_apart(run, baseline, at_once=BASELINE in runs)
         judgement = judge_runs(
             run,
             baseline,
@@ -297,7 +297,8 @@ def conclude_session(
             divergences=divergences.get(BASELINE, ()),
             expected=_expected_tests(run, session.golden_sets),
         )
-        comparison, verdict = conclude(_confirmed(judgement, resample))
+        judgement, run = _confirmed(judgement, run, resample)
+        comparison, verdict = conclude(judgement)
         comparison = replace(comparison, models=len(inputs.candidates))
         verdict = with_further(verdict, failed_tests_findings((failed_tests or {}).get(candidate.name, ())))
         if BASE in runs and run.model.adapter_dir is not None:
@@ -328,24 +329,21 @@ def _expected_tests(run: Run, golden_sets: Sequence[GoldenSet]) -> list[tuple[st
     return found
 
 
-def _confirmed(judgement: Judgement, resample: Resample | None) -> Judgement:
-    """The judgement after resampling the cases that make a regression, if that is possible."""
+def _confirmed(judgement: Judgement, run: Run, resample: Resample | None) -> tuple[Judgement, Run]:
+    """The judgement after resampling the cases that make a regression, if that is possible.
+
+    And the candidate's run, with how servers were used for it too.
+    """
     keys = cases_to_confirm(judgement)
     if resample is None or not keys:
-        return judgement
+        return judgement, run
     try:
-        return with_resampled(judgement, resample(keys))
+        answers = resample(keys)
+        judgement = with_resampled(judgement, answers)
     except TunegateError as error:
-        return with_resampled(judgement, None, str(error))
+        return with_resampled(judgement, None, str(error)), run
+    if answers.server is not None and run.plan.server is not None:
+        from harness.engines.served.reports import with_uses
 
-
-def metric_facts(checks: Iterable[Check]) -> dict[str, MetricFacts]:
-    """Direction, scale and version of the checks' scores, by the name in the scores."""
-    found: dict[str, MetricFacts] = {}
-    for check in checks:
-        known, binary = found.get(check.type), is_binary(check)
-        # A check with a threshold in one case and none in another is a number in all.
-        if known is None or (known.kind == "binary" and not binary):
-            facts = CHECK_TYPES[base_type(check.type)].facts
-            found[check.type] = replace(facts, kind="binary") if binary else facts
-    return found
+        run = replace(run, plan=with_uses(run.plan, [run.plan.server, answers.server]))
+    return judgement, run

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from harness.engines.base import SERVED, EarlyEngine, EarlyFaultError, Engine
 from harness.engines.open import check_alive, open_sides
-from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
+from harness.errors import AllFailedError, CasesFailedError, EngineError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
 from harness.registry.listeners import LISTENERS
 from harness.run.cache import Cache, liveness_key
@@ -27,7 +27,7 @@ from harness.run.workload import (
     store_completions,
     store_losses,
 )
-from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, TextLoss
+from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef, ServerUse, TextLoss
 
 # Loading in a process of its own costs about a second more: worth it for ten of one core's work, about this.
 _WORTH_OPERATIONS = 10 * 40e9
@@ -158,11 +158,19 @@ class KeptEngine:
 
     Attributes:
         opens: Loads the models.
+        before: How servers were used by engines that are no longer open.
     """
 
     opens: OpenEngine = field(default_factory=lambda: open_sides)
     engine: Engine | None = None
     sides: frozenset[str] = frozenset()
+    before: list[ServerUse] = field(default_factory=list)
+
+    @property
+    def uses(self) -> list[ServerUse]:
+        """How servers were used by each engine that was opened."""
+        server = None if self.engine is None else self.engine.plan.server
+        return [*self.before, *([] if server is None else [server])]
 
     def __call__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
         """An engine with these sides loaded, the opened one if it has them.
@@ -172,7 +180,7 @@ class KeptEngine:
             plan: How they should compute.
         """
         if self.engine is None or not self.sides.issuperset(sides):
-            self.engine = None  # frees the memory first
+            self.before, self.engine = self.uses, None  # frees the memory first
             self.engine, self.sides = self.opens(sides, plan), frozenset(sides)
         return self.engine
 
@@ -184,6 +192,7 @@ class _Models:
     Attributes:
         plan: How they should compute.
         opened: The loaded sides.
+        note: What a reader has to know of how they computed.
     """
 
     sides: Mapping[str, ModelRef]
@@ -193,6 +202,7 @@ class _Models:
     open_engine: OpenEngine
     engine: Engine | None = None
     opened: set[str] = field(default_factory=set)
+    note: str = ""
 
     def compute(self, answers: PartialAnswers, on_answers: OnAnswers = lambda side, answers: None) -> None:
         """Compute what is missing.
@@ -210,6 +220,7 @@ class _Models:
             self.engine = None
             self.engine = self._open(self.opened | needed)
         compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
+        self.note = self.note or _left_out(answers)
 
     def release(self) -> None:
         """Let the engine release what it holds outside this process, such as adapters on a server."""
@@ -218,7 +229,10 @@ class _Models:
     @property
     def used(self) -> ExecutionPlan:
         """How they computed; as planned where nothing was missing."""
-        return self.plan if self.engine is None else self.engine.plan
+        plan = self.plan if self.engine is None else self.engine.plan
+        if not self.note or plan.server is None:
+            return plan
+        return replace(plan, server=replace(plan.server, notes=(*plan.server.notes, self.note)))
 
     def _open(self, needed: set[str]) -> Engine:
         plan = replace(self.plan, mixed=self.plan.mixed and len(needed) > 1)
@@ -272,9 +286,9 @@ def compute_missing(
             engine.losses([texts[place] for place in text_places], keep_losses)
         except TextsUnmeasuredError as error:
             answers.unmeasured_texts.update({text_places[index]: why for index, why in error.reasons.items()})
-            _note_failed_texts(answers, text_places, error)
-        except CasesFailedError as error:
-            _note_failed_texts(answers, text_places, error)
+            _note_failed_texts(answers, text_places, error, engine.plan.engine)
+        except (CasesFailedError, AllFailedError) as error:
+            _note_failed_texts(answers, text_places, error, engine.plan.engine)
 
 
 def _answer_missing(
@@ -326,18 +340,35 @@ def _answer_missing(
 
 
 def _note_failed_texts(
-    answers: PartialAnswers, text_places: Sequence[int], error: CasesFailedError | TextsUnmeasuredError
+    answers: PartialAnswers,
+    text_places: Sequence[int],
+    error: CasesFailedError | AllFailedError | TextsUnmeasuredError,
+    engine: str,
 ) -> None:
-    """Note the references on which the model failed.
+    """Note the texts on which the model failed.
 
     Raises:
-        EngineError: It failed on general text, which all cases share.
+        EngineError: It failed on general text, which all cases share, and is no server, which may miss one
+            request; or a server failed at all references.
     """
     failed = {text_places[index]: reason for index, reason in error.failures.items()}
     general = [reason for place, reason in failed.items() if place >= len(answers.workload.references)]
-    if general:
+    if isinstance(error, AllFailedError) and len(general) < len(failed):
+        raise error
+    if general and engine not in SERVED:
         raise EngineError(general[0]) from error
     answers.failed_texts.update(failed)
+
+
+def _left_out(answers: PartialAnswers) -> str:
+    """What is said of general text at which a server failed; empty if it did at none."""
+    workload = answers.workload
+    first = len(workload.references)
+    reasons = [reason for place, reason in sorted(answers.failed_texts.items()) if place >= first]
+    if not reasons:
+        return ""
+    share = f"{len(reasons)} of {len(workload.passages)} passages"
+    return f"general text: {share} got no loss and are left out ({reasons[0]})"
 
 
 def _asked_once(answers: PartialAnswers) -> list[list[int]]:

@@ -21,7 +21,7 @@ from harness.metrics.definition import ScoringRequest
 from harness.metrics.judged import ask_beforehand, passes_so_far, prepare_judging, question_of, task_of
 from harness.run.distrust import Distrust, distrust_of
 from harness.run.generation import OnAnswers, OpenEngine
-from harness.run.scoring import Judging, score_cases
+from harness.run.scoring import Judging, answer_apart, score_cases
 from harness.settings import Settings
 from harness.types import (
     Check,
@@ -33,7 +33,6 @@ from harness.types import (
     ModelRef,
     Outcome,
     Run,
-    Score,
 )
 
 
@@ -60,14 +59,22 @@ def count_lost(
     passed: dict[str, dict[str, bool]] = {}
     waiting: dict[str, dict[str, Completion]] = {}
     if stored is not None:
-        passed[BASELINE] = {result.key: result.outcome is Outcome.PASSED for result in stored.results}
+        # What a changed case did before says nothing of it now.
+        same = [
+            each
+            for each in stored.results
+            if counted.get(each.key, each.case).content_sha256 == each.case.content_sha256
+        ]
+        passed[BASELINE] = {result.key: result.outcome is Outcome.PASSED for result in same}
     told = 0
 
     def on_answers(side: str, answers: Mapping[str, Completion]) -> None:
         nonlocal told
         if side == BASE:
             return
-        waiting.setdefault(side, {}).update({key: each for key, each in answers.items() if key in counted})
+        waiting.setdefault(side, {}).update(
+            {key: answer_apart(each, counted[key]) for key, each in answers.items() if key in counted}
+        )
         for other, those in waiting.items():
             known = _outcomes([(counted[key], answer) for key, answer in those.items()], panel)
             passed.setdefault(other, {}).update(known)
@@ -291,7 +298,9 @@ def ask_ahead(judging: Judging, cases: Sequence[GoldenCase]) -> OnAnswers:
     texts[BASELINE] = dict(judging.baseline_texts)
 
     def on_answers(side: str, answers: Mapping[str, Completion]) -> None:
-        texts.setdefault(side, {}).update({key: answer.text for key, answer in answers.items()})
+        texts.setdefault(side, {}).update(
+            {key: answer_apart(answers[key], by_key[key]).text for key in answers.keys() & by_key.keys()}
+        )
         for key in answers.keys() & by_key.keys():
             case = by_key[key]
             for other in {side, *(texts if side == BASELINE else ())}:
@@ -362,18 +371,16 @@ def texts_of(run: Run) -> dict[str, str]:
     }
 
 
-def against_itself(run: Run) -> Run:
-    """A stored run as a baseline: compared with its own answers, each pair is a tie."""
-    results = [
-        replace(
-            result,
-            scores=_tied(result.scores),
-            repeats=tuple(replace(answer, scores=_tied(answer.scores)) for answer in result.repeats),
-        )
-        for result in run.results
-    ]
-    return replace(run, results=tuple(results))
+def asks_pairwise(case: GoldenCase) -> bool:
+    """Whether a case's answer is compared with the baseline's."""
+    return any(base_type(check.type) == "pairwise" for check in case.single_checks)
 
 
-def _tied(scores: Sequence[Score]) -> tuple[Score, ...]:
-    return tuple(replace(score, value=0.5) if score.metric == "pairwise" else score for score in scores)
+def as_baseline(run: Run) -> Run:
+    """A stored run as a baseline: ``pairwise`` compares it with its own answers, so each pair is a tie."""
+    if not any(asks_pairwise(result.case) for result in run.results):
+        return run
+    # Few sets have such a check.
+    from harness.run.opponents import against_itself
+
+    return against_itself(run)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.baselines.target import stored_run
+from harness.comparison.regressed_cases import ResampledAnswers
 from harness.errors import BaselineError
 from harness.golden.answering_order import answering_order
 from harness.run.cache import Cache
@@ -17,7 +18,7 @@ from harness.run.conclusion import Resample, conclude_session
 from harness.run.generation import KeptEngine, Progress
 from harness.run.inputs import Candidate, Inputs
 from harness.run.scoring import Judging
-from harness.run.session import Session, run_session, session_opener
+from harness.run.session import Session, run_session, session_opener, with_alike_scores
 from harness.run.workload import Answers
 from harness.statistics.looks import look_sizes
 from harness.types import (
@@ -26,6 +27,7 @@ from harness.types import (
     GateVerdict,
     GoldenCase,
     GoldenSet,
+    ServerUse,
     SetLooks,
     set_of,
 )
@@ -179,7 +181,7 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
     engine = KeptEngine(session_opener(inputs, golden_sets, cases))
     candidates = [_looks_of(each, golden_sets, only[each.side]) for each in inputs.candidates]
-    session: Session | None = None
+    session, fresh = None, list[ServerUse]()
     for limits in _asked_by_look(golden_sets, candidates, looks):
         answered = run_session(
             inputs,
@@ -194,10 +196,35 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
         lost.end_look()
         session = answered if session is None else _joined(session, answered)
         session = _completed(session, golden_sets, {e.candidate.side: e.facts(looks) for e in candidates})
+        session = with_alike_scores(session, cache, on_progress)
         if any(each.is_incomplete for each in candidates):
-            _note_decided(candidates, session, collected, resampling and resampling(session))
+            resample = None if resampling is None else _noting(resampling(session), fresh)
+            _note_decided(candidates, session, collected, resample)
     assert session is not None  # there is a case, so some look has one
-    return session
+    return _with_use(session, engine, fresh)
+
+
+def _noting(resample: Resample, uses: list[ServerUse]) -> Resample:
+    """What gets new answers, and notes how servers were used for them."""
+
+    def noted(keys: Collection[str]) -> ResampledAnswers:
+        found = resample(keys)
+        uses.extend([] if found.server is None else [found.server])
+        return found
+
+    return noted
+
+
+def _with_use(session: Session, engine: KeptEngine, fresh: Sequence[ServerUse]) -> Session:
+    """The session with the plan of its latest answers, and with how servers were used in all looks."""
+    plan = next(iter(session.answers.values())).plan if engine.engine is None else engine.engine.plan
+    if plan.server is not None:
+        from harness.engines.served.reports import with_uses
+
+        plan = with_uses(plan, [*engine.uses, *fresh])
+    return replace(
+        session, answers={side: replace(each, plan=plan) for side, each in session.answers.items()}
+    )
 
 
 def _note_decided(

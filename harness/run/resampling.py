@@ -65,6 +65,7 @@ def resample(
         times=times,
         judge_requests=_judge_requests(judging) - requests_before,
         duration_s=time.perf_counter() - started,
+        server=answers[CANDIDATE].plan.server,
     )
 
 

@@ -6,7 +6,6 @@ not affect the others.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +34,7 @@ from harness.metrics.transformed import checked_text
 from harness.prompts.reasoning import split_reasoning
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.registry.listeners import LISTENERS, tell_scored
+from harness.registry.metric import reaches
 from harness.run.distrust import NOTHING, Distrust, with_unscored
 from harness.types import (
     NOTHING_ALLOWED,
@@ -59,9 +59,6 @@ if TYPE_CHECKING:
 _CHUNK = 256
 # A judge's verdicts come one by one, each after seconds.
 _JUDGED_CHUNK = 16
-# A value this close below its threshold is rounding noise: 2·0.8·0.8/1.6 is not quite 0.8. So is this
-# part of the threshold, in any unit, and a smaller one of the scale, from whose end a value may be counted.
-_ROUNDING, _OF_SCALE = 1e-9, 1e-15
 
 # The index of an answer among all answers, and the place of a check in its case.
 _Place: TypeAlias = tuple[int, Path]
@@ -118,14 +115,14 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
         unmeasured: By the losses' key, why the engine gives none: checks that need them are unscored.
         cache: Where scores of metrics that need a library are stored between runs.
         on_progress: Called with a metric's name, how many of its checks are done, and how many there are.
-        judging: The judges.
+        judging: The judges, whose replies are waited for last.
 
     Returns:
         One result per case. A metric that breaks is a ``MetricError`` in its case's result, never an
         exception.
     """
     judging, answers = judging or Judging(), [(case, key) for case in cases for key in case.answer_keys]
-    completions = {key: _apart(completions[key], case) for case, key in answers if key in completions}
+    completions = {key: answer_apart(completions[key], case) for case, key in answers if key in completions}
     losses, failed = reference_losses or {}, loss_failures or {}
     why = partial(_why_unscored, judging.distrust, unmeasured or {})
     requests, faults = _requests(cases, completions, losses, failed, judging, why)
@@ -139,7 +136,7 @@ def score_cases(  # noqa: PLR0913 # one stage of every command, whose callers ea
     results: dict[int, dict[Path, Result]] = defaultdict(dict)
     for (row, path), fault in faults.items():
         results[row][path] = fault
-    for metric, places in sorted(by_metric.items(), key=_waits):
+    for metric, places in sorted(by_metric.items(), key=lambda each: CHECK_TYPES[each[0]].judged):
         asked = [requests[place] for place in places]
         scored = _score_metric(metric, asked, cache, on_progress, judging.dealer)
         for (row, path), request, result in zip(places, asked, scored, strict=True):
@@ -169,11 +166,6 @@ def _why_unscored(distrust: Distrust, unmeasured: Mapping[str, str], case: Golde
 
 def _losses_key(case: GoldenCase, check: Check) -> str:
     return choices_key(case) if base_type(check.type) == LIKELIHOOD else case.key
-
-
-def _waits(of_metric: tuple[str, object]) -> bool:
-    """Whether a metric's replies are waited for: it is scored last, and all others until they come."""
-    return CHECK_TYPES[of_metric[0]].judged
 
 
 def _decided_groups(
@@ -253,10 +245,16 @@ def _transformed(request: ScoringRequest) -> ScoringRequest:
     return replace(request, text=checked.text, missing=checked.missing)
 
 
-def _apart(completion: Completion, case: GoldenCase) -> Completion:
-    """The completion with its reasoning separated, if the engine has not done so."""
+def answer_apart(completion: Completion, case: GoldenCase) -> Completion:
+    """An answer without its reasoning, which gets a field of its own, if the engine has not done so.
+
+    Args:
+        completion: The answer.
+        case: Its case, which may say that the reasoning is a part of it.
+    """
     if completion.earlier:
-        completion = replace(completion, earlier=tuple(_apart(one, case) for one in completion.earlier))
+        earlier = tuple(answer_apart(one, case) for one in completion.earlier)
+        completion = replace(completion, earlier=earlier)
     if completion.reasoning is not None or case.generation.score_reasoning:
         return completion
     parts = split_reasoning(completion.text, completion.prompt or "")
@@ -314,21 +312,24 @@ def _of_request(request: ScoringRequest, result: Result) -> Result:
 
 
 def _decided(check: Check, result: Result) -> Result:
-    """Name the result as the case does, invert it for a negated check, and apply the threshold."""
-    if isinstance(result, MetricError):
-        return replace(result, metric=check.type)
-    name = base_type(check.type)
-    kind = CHECK_TYPES[name]
-    value = 1.0 - result.value if check.type.startswith("not-") else result.value
+    return decided_score(check, result) if isinstance(result, Score) else replace(result, metric=check.type)
+
+
+def decided_score(check: Check, score: Score) -> Score:
+    """Name a score as the case does, invert it for a negated check, and apply the threshold.
+
+    Args:
+        check: The check.
+        score: The score of its metric.
+    """
+    value = 1.0 - score.value if check.type.startswith("not-") else score.value
     passed: bool | None = None
     if is_binary(check):
-        value = 0.0 if result.unclear else value
+        value = 0.0 if score.unclear else value
         passed = value == 1.0
     elif check.threshold is not None:
-        noise = 0.0 if math.isinf(kind.scale_length) else _OF_SCALE * kind.scale_length
-        missed = check.threshold - value if kind.higher_is_better else value - check.threshold
-        passed = missed <= _ROUNDING * abs(check.threshold) + noise
-    return replace(result, metric=check.type, value=value, threshold=check.threshold, passed=passed)
+        passed = reaches(CHECK_TYPES[base_type(check.type)], value, check.threshold)
+    return replace(score, metric=check.type, value=value, threshold=check.threshold, passed=passed)
 
 
 def _case_result(
@@ -378,9 +379,8 @@ def _failed(result: Result, explanation: str) -> Result:
 
 def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:
     """Whether a deciding check has no result, so the others can't decide alone."""
-    deciding = sum(decides(check) for check in case.checks)
     scored = {result.metric for result in results}
-    return deciding > sum(decides(check) for check in case.checks if check.type in scored)
+    return any(decides(check) and check.type not in scored for check in case.checks)
 
 
 def _outcome(

@@ -1,4 +1,4 @@
-"""Whether two models behind one server are two, where they gave the same answers throughout."""
+"""Whether two models behind one server are two, where they gave the same answers to most cases."""
 
 from dataclasses import replace
 
@@ -6,49 +6,56 @@ from harness.errors import ModelError
 from harness.types import Run
 
 
-def told_apart(run: Run, baseline: Run) -> Run:
-    """The candidate's run; with a note where all its answers are those of another model at its servers.
+def told_apart(run: Run, baseline: Run, *, at_once: bool) -> Run:
+    """The candidate's run; with a note where its answers may be those of another model at its servers.
 
     Some servers answer whatever name a request has. A model that is not there is then its own baseline, and
-    nothing would ever be lost.
+    nothing would ever be lost. Its answers are not equal throughout: a batch changes some, and a sample each.
 
     Args:
         run: The candidate's run.
         baseline: The baseline's, of this session or stored.
+        at_once: Whether both answered in this session: a server that was started anew in between may have
+            another model, which is as similar as one model is to itself.
 
     Raises:
-        ModelError: All answers are equal, and a server of both answers for a name that it doesn't have.
+        ModelError: They don't differ in most answers, and a server of both answers for a name that it doesn't
+            have.
     """
     if (
         run.plan.server is None
         or run.model.adapter_dir is not None
         or run.model.engine != baseline.model.engine
+        or run.model.base_model == baseline.model.base_model
     ):
         return run
-    if run.model.base_model == baseline.model.base_model or not (same := _equal_answers(run, baseline)):
+    compared, equal, differing = _counted(run, baseline)
+    if not compared or 2 * differing > compared:
         return run
     from harness.engines.served.describe import answering_any_name
 
     names = f"{run.model.label} and {baseline.model.label}"
-    if (
-        url := answering_any_name(str(run.model.engine), run.model.base_model, baseline.model.base_model)
-    ) is not None:
+    same = f"{'all' if equal == compared else f'{equal} of'} {compared} answers"
+    url = answering_any_name(str(run.model.engine), run.model.base_model, baseline.model.base_model)
+    why = "" if url is None else f", and {url} answers for names of models that it does not have"
+    if why and (at_once or equal == compared):
         raise ModelError(
-            f"{names}: all {same} answers are equal, and {url} answers for names of models that it does not "
-            f"have: to it they are one model; start one server for each"
+            f"{names}: {same} are equal{why}, so that one may have answered for both; start a server for each"
         )
-    note = f"all {same} answers of {names} are equal: is each of them the model that its name says?"
+    if not why and equal < compared:
+        return run
+    note = f"{same} of {names} are equal{why}: is each of them the model that its name says?"
     return replace(
         run, plan=replace(run.plan, server=replace(run.plan.server, notes=(*run.plan.server.notes, note)))
     )
 
 
-def _equal_answers(run: Run, baseline: Run) -> int:
-    """How many cases both answered, if all answers are equal; otherwise 0."""
+def _counted(run: Run, baseline: Run) -> tuple[int, int, int]:
+    """How many cases both answered, how many with one text, and how many greedy ones with two."""
     others = {result.key: result.completion for result in baseline.results}
     pairs = [
-        (result.completion.text, other.text)
+        (result.case.generation.temperature == 0, result.completion.text == other.text)
         for result in run.results
         if result.completion is not None and (other := others.get(result.key)) is not None
     ]
-    return len(pairs) if all(one == other for one, other in pairs) else 0
+    return len(pairs), sum(same for _, same in pairs), sum(greedy and not same for greedy, same in pairs)

@@ -1,7 +1,8 @@
 """One session from checked inputs to scored answers, for all sides together. It does not depend on pytest."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -9,16 +10,38 @@ from harness.baselines.target import stored_run
 from harness.engines.base import BASE, BASELINE, BATCH_TOKENS
 from harness.engines.open import choose_plan, engine_kinds
 from harness.engines.workers.functions import Dealer, Workers
-from harness.errors import SettingsError
+from harness.errors import ModelError, SettingsError
+from harness.golden.schema import CHECK_TYPES, base_type, is_binary
+from harness.metrics.libraries import ENCODING, encoder_sha256
+from harness.registry.metric import other_scorer
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener, ray_opener
 from harness.run.inputs import Inputs
-from harness.run.judging import ask_ahead, both, count_lost, preparing, texts_of
-from harness.run.scoring import Judging, score_cases
+from harness.run.judging import (
+    as_baseline,
+    ask_ahead,
+    asks_pairwise,
+    both,
+    count_lost,
+    preparing,
+    texts_of,
+)
+from harness.run.scoring import Judging, answer_apart, score_cases
 from harness.run.workload import Answers
 from harness.settings import Settings
 from harness.settings.values import ray_address, runs_vllm
-from harness.types import CaseResult, ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Run, SetLooks
+from harness.types import (
+    JUDGE,
+    CaseResult,
+    Check,
+    ExecutionPlan,
+    GoldenCase,
+    GoldenSet,
+    MetricFacts,
+    ModelRef,
+    Run,
+    SetLooks,
+)
 from harness.types.golden import TIME_METRICS
 
 
@@ -33,6 +56,7 @@ class Session:
         answers: By side.
         results: By side.
         stored: The run that the candidates are compared with, if it did not answer in this session.
+        judging: What scored the answers.
         looks: By candidate's side, how far each set was answered, if there were several looks.
     """
 
@@ -44,6 +68,7 @@ class Session:
     answers: Mapping[str, Answers]
     results: Mapping[str, Sequence[CaseResult]]
     stored: Run | None = None
+    judging: Judging = field(default_factory=Judging)
     looks: Mapping[str, tuple[SetLooks, ...]] = field(default_factory=dict)
 
 
@@ -78,9 +103,7 @@ def run_session(
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
     asked = [case for case in cases if case.skip is None]
     forgetting = inputs.settings.forgetting and any(each.probes_forgetting for each in golden_sets)
-    stored, judging = stored_run(inputs.target, cases), judging or Judging()
-    if stored is not None:
-        judging = replace(judging, baseline_texts=texts_of(stored))
+    stored, judging = _stored_side(inputs, cases, judging or Judging())
     counting = None if on_lost is None else count_lost(asked, stored, on_lost, judging)
     sides, limits = dict(inputs.sides), dict(only or {})
     if inputs.base is not None and forgetting:
@@ -97,7 +120,7 @@ def run_session(
         open_engine=preparing(open_engine or session_opener(inputs, golden_sets, asked), judging, asked),
         on_answers=both(ask_ahead(judging, asked), counting),
     )
-    return Session(
+    session = Session(
         inputs=inputs,
         golden_sets=tuple(golden_sets),
         started_at=started_at,
@@ -106,7 +129,95 @@ def run_session(
         results=score_sides(answers, cases, cache, on_progress, judging, only=limits),
         duration_s=time.perf_counter() - started,
         stored=stored,
+        judging=judging,
     )
+    return with_alike_scores(session, cache, on_progress)
+
+
+def _stored_side(inputs: Inputs, cases: Sequence[GoldenCase], judging: Judging) -> tuple[Run | None, Judging]:
+    """The stored run that is the baseline, if one is, and the judges who know its answers."""
+    stored = stored_run(inputs.target, cases)
+    if stored is None:
+        return None, judging
+    return as_baseline(stored), replace(judging, baseline_texts=texts_of(stored))
+
+
+def with_alike_scores(session: Session, cache: Cache, on_progress: Progress) -> Session:
+    """The session with today's scores of its stored baseline, where another judge or encoder gave its own.
+
+    Those can't be compared, and the run's answers are there.
+
+    Args:
+        session: The scored answers.
+        cache: Where scores are looked up and stored.
+        on_progress: Called with each metric's progress.
+    """
+    stored = session.stored
+    if stored is None or session.inputs.target.kind != "run":
+        return session
+    answered = {result.key for results in session.results.values() for result in results}
+    cases = [case for each in session.golden_sets for case in each.cases if case.key in answered]
+    facts = metric_facts((check for case in cases for check in case.checks), judge_of(session.judging))
+    others = {
+        name: now
+        for name, now in facts.items()
+        if (then := stored.metrics.get(name)) is not None and other_scorer(now, then) is not None
+    }
+    if not others:
+        return session
+    # Most baselines answer in the session.
+    from harness.run.rescoring import rescored
+
+    return replace(session, stored=rescored(stored, others, cases, session.judging, cache, on_progress))
+
+
+def judge_of(judging: Judging) -> str:
+    """Who judged in a session; empty if nobody did."""
+    return "" if judging.panel is None else judging.panel.scorer
+
+
+def metric_facts(checks: Iterable[Check], judge: str = "") -> dict[str, MetricFacts]:
+    """Direction, scale, version and scorers of the checks' scores, by the name in the scores.
+
+    Args:
+        checks: The checks.
+        judge: Who judges; empty if nobody does.
+
+    Returns:
+        The facts by the checks' type, ``not-`` included.
+    """
+    found: dict[str, MetricFacts] = {}
+    scorers: dict[str, dict[str, str]] = {}
+    by_code_alone: set[str] = set()
+    for check in checks:
+        known, binary = found.get(check.type), is_binary(check)
+        # A check with a threshold in one case and none in another is a number in all.
+        if known is None or (known.kind == "binary" and not binary):
+            facts = CHECK_TYPES[base_type(check.type)].facts
+            found[check.type] = replace(facts, kind="binary") if binary else facts
+        for single in check.single_checks if check.checks else (check,):
+            if single.type in by_code_alone:
+                continue
+            if by := _scorers_of(single, judge):
+                scorers.setdefault(check.type, {}).update(by)
+            else:
+                by_code_alone.add(single.type)
+    return {name: replace(facts, scored_by=scorers.get(name, {})) for name, facts in found.items()}
+
+
+def _scorers_of(check: Check, judge: str) -> dict[str, str]:
+    """What scores a single check beside its own code."""
+    name, found = base_type(check.type), dict[str, str]()
+    if judge and CHECK_TYPES[name].judged:
+        found[JUDGE] = judge
+    if name in ENCODING:
+        from harness.metrics.encoders import encoder_name
+
+        encoder = encoder_name(check)
+        # Without it the check has no score.
+        with suppress(ModelError):
+            found[f"encoder {encoder}"] = encoder_sha256(encoder)[:12]
+    return found
 
 
 def session_plan(inputs: Inputs, golden_sets: Sequence[GoldenSet]) -> ExecutionPlan:
@@ -204,7 +315,9 @@ def score_sides(
     """
     limits = only or {}
     if BASELINE in answers:
-        texts = {key: answer.text for key, answer in answers[BASELINE].completions.items()}
+        said = answers[BASELINE].completions
+        asked = {key: case for case in cases if asks_pairwise(case) for key in case.answer_keys}
+        texts = {key: answer_apart(said[key], case).text for key, case in asked.items() if key in said}
         judging = replace(judging, baseline_texts=texts)
     return {
         side: score_cases(

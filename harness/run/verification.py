@@ -44,7 +44,8 @@ class Verification:
         faults: What differs from the file, one line each.
         unverified: What could not be computed again, each with how often.
         recorded: The file's verdict.
-        recomputed: That of the replayed scores; None if there was no baseline.
+        recomputed: That of the replayed scores; None if there was no baseline, or if the file does not hold
+            all that its verdict rests on.
     """
 
     scores: int
@@ -90,6 +91,9 @@ def verify(record: GateRecord, root: Path, allowed: Permissions) -> Verification
         recomputed = _verdict(record, record.comparison, runs[0], runs[1])
         if record.comparison.confirmations:
             unverified["the verdict: it rests on resampled answers, which the file does not hold"] = 1
+        elif recomputed is not record.verdict.outcome and record.comparison.noise is None:
+            recomputed = None
+            unverified["the verdict: it may rest on a noise record, which a file of this version lacks"] = 1
         elif recomputed is not record.verdict.outcome:
             faults.append(f"the verdict is {record.verdict.outcome}, recomputed {recomputed}")
     return Verification(
@@ -158,7 +162,7 @@ def _compared(side: str, old: CaseResult, new: CaseResult) -> _CaseComparison:
                 for score, value in zip(scores, values, strict=True)
                 if abs(score.value - value.value) > _TOLERANCE * max(1.0, abs(value.value))
             ]
-        is_whole = is_whole and not then.errors
+        is_whole = is_whole and not then.errors and not old.unscored
     if is_whole and old.outcome is not new.outcome:
         faults.append(f"{side} {old.key}: the outcome is {old.outcome}, recomputed {new.outcome}")
     return _CaseComparison(
@@ -188,7 +192,7 @@ def _changed_sets(golden_sets: Sequence[GoldenSet], root: Path, unverified: Coun
 
 
 def _verdict(record: GateRecord, comparison: Comparison, candidate: Run, baseline: Run) -> GateVerdict:
-    """The verdict of the replayed scores, at the margins of the file."""
+    """The verdict of the replayed scores, at the margins of the file and with its noise record."""
     margins = {(row.set_name, row.metric): row.margin for row in comparison.metrics if row.margin is not None}
     sets = tuple(
         replace(
@@ -203,7 +207,7 @@ def _verdict(record: GateRecord, comparison: Comparison, candidate: Run, baselin
         replace(candidate, golden_sets=sets),
         baseline,
         regress_alpha=ALPHA / comparison.models,
-        stability=dict(comparison.unstable),
+        stability=comparison.unstable if comparison.noise is None else comparison.noise,
     )
     assert record.verdict is not None
     tests = [each for each in record.verdict.findings if isinstance(each.data, FailedTestsFinding)]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from harness.errors import SettingsError
 from harness.golden.gated_cases import judged_cases
-from harness.golden.schema import base_type
+from harness.golden.schema import base_type, may_vary
 from harness.golden.transforms import python_steps
 from harness.judge.kinds import judge_kinds
-from harness.registry.builtin_metrics import BUILTIN_METRICS, PYTHON
+from harness.registry.builtin_metrics import PYTHON
 from harness.registry.content_metrics import CODE
 from harness.run.inputs import Inputs
 from harness.run.judging import judged_checks
@@ -21,7 +21,6 @@ from harness.run.session import gates_time
 from harness.settings import SETTINGS, environment_variable, given_settings, misspelt_variables
 from harness.settings.values import ray_address
 from harness.types import EXACT_DTYPES, Check, GoldenSet
-from harness.types.golden import VARYING_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +62,8 @@ def _reproduces(use: Use) -> bool:
         use.inputs.plan.engine in {"transformers", "multitask"}
         and use.inputs.plan.dtype in EXACT_DTYPES
         and all(case.generation.temperature == 0 for each in use.golden_sets for case in each.cases)
-        and not any(map(_may_vary, use.checks()))
+        and not may_vary(use.checks())
     )
-
-
-def _may_vary(check: Check) -> bool:
-    """Whether the same answer may get another score: from a judge, a clock, or code that is not ours."""
-    name = base_type(check.type)
-    kind = BUILTIN_METRICS.get(name)
-    is_ours = kind is not None and not (kind.runs_code or name in VARYING_METRICS)
-    return not is_ours or _runs_python(check)
 
 
 def _answers_at_once(use: Use) -> bool:

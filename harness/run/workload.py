@@ -359,7 +359,8 @@ def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[Tex
     """Each case's losses, in the order of its references; none for a case if one of them has none."""
     # The metric needs the best of all references, so one that is missing makes the others useless.
     places, texts = {*answers.failed_texts, *answers.unmeasured_texts}, answers.workload.texts
-    missing = {texts[place].key for place in places if texts[place].side == side}
+    own = [texts[place] for place in places if place < len(answers.workload.references)]
+    missing = {request.key for request in own if request.side == side}
     losses: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in _scored(side, answers.workload.references, 0, answers):
         if request.key not in missing:

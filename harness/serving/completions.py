@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.serving.answering import answer, trace
 from harness.serving.checked_requests import chat_requests, completion_requests
-from harness.serving.error_replies import bad_request, refusal, unknown_model
+from harness.serving.error_replies import bad_request, exchanged, refusal, unknown_model
 from harness.serving.models import ServedModels
 from harness.serving.protocol import ChatRequest, CompletionRequest
 from harness.serving.replies import chat_reply, completion_reply
@@ -73,9 +73,7 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
 def _signed(served: ServedModels, model: str, fingerprint: str | None, reply: dict[str, Any]) -> Any:
     """The reply with what names the weights that answered; a refusal if they were exchanged meanwhile."""
     if served.fingerprint(model) != fingerprint:
-        return refusal(
-            _CONFLICT, f"{model} was exchanged while it answered; send the request once more", "server_error"
-        )
+        return refusal(_CONFLICT, exchanged(model), "server_error")
     return {**reply, "system_fingerprint": fingerprint}
 
 

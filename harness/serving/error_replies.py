@@ -49,3 +49,8 @@ def unknown_model(model: str, known: Sequence[str]) -> "JSONResponse":
     """
     message = f"no model {model!r} here (served: {', '.join(known)})"
     return refusal(404, message, "invalid_request_error", "model_not_found")
+
+
+def exchanged(model: str) -> str:
+    """What is said where other weights answered than the reply would name."""
+    return f"{model} was exchanged while it answered; send the request once more"

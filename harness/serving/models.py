@@ -1,12 +1,14 @@
 """The served models, each with its own name; adapters may come and go."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.engines.base import StreamingEngine
 from harness.engines.open import base_of, describe_model, open_sides
 from harness.engines.served.identity import fingerprint_of, weights_identity
 from harness.errors import ModelError
+from harness.models.resolve import model_sha256, resolve_model
 from harness.serving.telling import ToldBatcher
 from harness.types import ExecutionPlan, ModelRef
 from tunegate.project import user_path
@@ -126,10 +128,7 @@ class ServedModels:
             raise ModelError(f"the adapter {name!r} is already loaded; unload it, or take another name")
 
         def load() -> None:
-            base = self.models[self.base]
-            adapter = describe_model(directory, base.base_model)
-            _refuse_other_base(adapter, base)
-            self._serve({**self.models, name: adapter})
+            self._serve({**self._adapters(), name: directory})
 
         await self.batcher.run(load)
 
@@ -143,11 +142,26 @@ class ServedModels:
         def unload() -> None:
             if name == self.base or name not in self.models:
                 raise KeyError(name)
-            self._serve({other: model for other, model in self.models.items() if other != name})
+            self._serve({other: place for other, place in self._adapters().items() if other != name})
 
         await self.batcher.run(unload)
 
-    def _serve(self, models: dict[str, ModelRef]) -> None:
-        # All are loaded anew: whether adapters can share a base is known only when all of them are there.
+    def _adapters(self) -> dict[str, str]:
+        return {name: str(model.adapter_dir) for name, model in self.models.items() if model.adapter_dir}
+
+    def _serve(self, adapters: Mapping[str, str]) -> None:
+        """Serve the base and the adapters in these directories, all as their files are now.
+
+        All are loaded anew, since whether adapters can share a base is known only when all of them are there.
+        So all are described anew: answers are known by what identifies the weights that gave them.
+        """
+        before = self.models[self.base]
+        base_dir = resolve_model(before.base_model, recorded=True)
+        base = replace(before, base_sha256=model_sha256(base_dir))
+        models = {self.base: base}
+        for name, directory in adapters.items():
+            adapter = describe_model(directory, str(base_dir))
+            _refuse_other_base(adapter, base)
+            models[name] = replace(adapter, base_model=base.base_model)
         self.batcher.engine = self._open(models, self.plan)
         self.models = models

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from harness.engines.base import GenerationRequest
 from harness.engines.traced import TracedAnswer
 from harness.errors import EngineError
+from harness.prompts.running import settled
 from harness.serving.error_replies import error_reply
 from harness.serving.replies import Choice, usage_of
 from harness.types import Completion
@@ -74,7 +75,7 @@ async def stream_answers(
                 for choice in wording.end(index, finished, rest):
                     yield _event(wording.head, [choice])
                 continue
-            ready = _settled(text, requests[index].settings.stop)
+            ready = settled(text, requests[index].settings.stop)
             if ready.startswith(sent[index]) and ready != sent[index]:
                 yield _event(wording.head, [wording.part(index, ready[len(sent[index]) :])])
                 sent[index] = ready
@@ -91,15 +92,6 @@ async def stream_answers(
 
 def _completion(answer: Answer) -> Completion:
     return answer.completion if isinstance(answer, TracedAnswer) else answer
-
-
-def _settled(text: str, stops: Sequence[str]) -> str:
-    """The text without a part that the next token may change: half a character, half a stop string."""
-    text = text.rstrip("\ufffd")
-    longest = max(
-        (size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0
-    )
-    return text[: len(text) - longest]
 
 
 def _event(head: Mapping[str, Any], choices: Sequence[Choice]) -> str:

@@ -1,15 +1,17 @@
 """The streams of chat completions and of plain completions."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from harness.engines.base import GenerationRequest
 from harness.engines.micro_batch import Trace
 from harness.engines.traced import TracedAnswer
+from harness.errors import EngineError
+from harness.serving.error_replies import exchanged
 from harness.serving.models import ServedModels
 from harness.serving.protocol import ChatRequest, CompletionRequest
 from harness.serving.replies import Choice, chat_end, chat_part, head, text_choice, text_part
-from harness.serving.streaming import Ask, Wording, stream_answers
+from harness.serving.streaming import Answer, Ask, Wording, stream_answers
 from harness.types import Completion
 
 
@@ -36,7 +38,7 @@ def chat_stream(
         end=end,
     )
     wanted = None if body.traced is None else Trace(body.traced)
-    return stream_answers(_asks(served, wanted), requests, wording, with_usage=body.streams_usage)
+    return stream_answers(_asks(served, body.model, wanted), requests, wording, with_usage=body.streams_usage)
 
 
 def text_stream(
@@ -63,7 +65,7 @@ def text_stream(
     signed = _signed_head(served, "text_completion", body.model)
     wording = Wording(head=signed, begin=None, part=text_part, end=end)
     wanted = Trace(body.logprobs, body.with_prompt) if any(given.values()) else None
-    return stream_answers(_asks(served, wanted), requests, wording, with_usage=body.streams_usage)
+    return stream_answers(_asks(served, body.model, wanted), requests, wording, with_usage=body.streams_usage)
 
 
 def _signed_head(served: ServedModels, kind: str, model: str) -> dict[str, Any]:
@@ -71,8 +73,17 @@ def _signed_head(served: ServedModels, kind: str, model: str) -> dict[str, Any]:
     return {**head(kind, model), "system_fingerprint": served.fingerprint(model)}
 
 
-def _asks(served: ServedModels, wanted: Trace | None) -> Ask:
+def _asks(served: ServedModels, model: str, wanted: Trace | None) -> Ask:
     """Asks for answers; those with tokens are not shown before they are finished."""
-    if wanted is None:
-        return served.batcher.generate
-    return lambda request, _: served.batcher.trace(request, wanted)
+    fingerprint = served.fingerprint(model)
+
+    async def ask(request: GenerationRequest, on_text: Callable[[str], None]) -> Answer:
+        batcher = served.batcher
+        found = await (
+            batcher.generate(request, on_text) if wanted is None else batcher.trace(request, wanted)
+        )
+        if served.fingerprint(model) != fingerprint:
+            raise EngineError(exchanged(model))
+        return found
+
+    return ask

@@ -12,6 +12,7 @@ from harness.types import Interval
 
 Level: TypeAlias = Literal["nominal", "ordinal", "interval"]
 
+# Of the ratings' size, for what is less comes from rounding; and of an agreement's error.
 _NO_SPREAD = 1e-12
 
 
@@ -56,6 +57,7 @@ def kappa(strata: Sequence[Ratings], confidence: float = CONFIDENCE) -> Interval
     ]
     clusters = [cluster for stratum in strata for cluster in stratum.clusters]
     scales = [stratum.scale for stratum in strata]
+    rounding = len(rows) * max((_rounding(stratum) for stratum in strata), default=0.0)
 
     def parts(places: Sequence[int]) -> tuple[float, float]:
         observed = expected = 0.0
@@ -68,7 +70,7 @@ def kappa(strata: Sequence[Ratings], confidence: float = CONFIDENCE) -> Interval
 
     def statistic(places: Sequence[int]) -> float | None:
         observed, expected = parts(places)
-        return None if expected <= _NO_SPREAD else 1 - observed / expected
+        return None if expected <= rounding else 1 - observed / expected
 
     everything = range(len(rows))
     value = statistic(everything)
@@ -114,6 +116,14 @@ def _distance(first: float, second: float, scale: float | None) -> float:
     return float(first != second) if scale is None else ((first - second) / scale) ** 2
 
 
+def _rounding(ratings: Ratings) -> float:
+    """The distance of ratings that are equal but for rounding."""
+    if ratings.scale is None:
+        return 0.0
+    size = max(map(abs, (*ratings.first, *ratings.second)), default=0.0)
+    return (_NO_SPREAD * size / ratings.scale) ** 2
+
+
 def _by_chance(pairs: Sequence[tuple[float, float]], scale: float | None) -> float:
     """Disagreement of all pairs if each rater's ratings were shuffled among the items."""
     firsts = Counter(first for first, _ in pairs)
@@ -132,7 +142,8 @@ def _alpha_parts(rated: Sequence[Sequence[float]], level: Level) -> tuple[float,
     delta = _differences(counts, level)
     n = counts.total()
     largest = max((delta(a, b) for a in counts for b in counts), default=0.0)
-    if largest <= _NO_SPREAD:
+    size = max(map(abs, counts), default=0.0)
+    if largest <= ((_NO_SPREAD * size) ** 2 if level == "interval" else 0.0):
         return None
     observed = sum(
         sum(delta(a, b) for a, b in permutations(values, 2)) / (len(values) - 1) for values in rated
@@ -161,7 +172,7 @@ def _interval(
     spread, units = error[0] * expected, error[1]
     share = min(max(observed, 0.0), 1.0)
     effective = float(units)
-    if spread > _NO_SPREAD and 0 < share < 1:
+    if error[0] > _NO_SPREAD and 0 < share < 1 - _NO_SPREAD:
         effective = share * (1 - share) / spread**2
     around = wilson(share * effective, effective, confidence)
     return Interval(

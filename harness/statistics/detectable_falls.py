@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.statistics.clusters import Units, degrees_of_freedom, spreads
 from harness.statistics.paired_binary import Trials
-from harness.statistics.paired_graded import ALIKE_BELOW, BOOTSTRAP_FROM, RESAMPLES, mean_drop
+from harness.statistics.paired_graded import ALIKE_BELOW, BOOTSTRAP_FROM, MOST_RESAMPLES, RESAMPLES, mean_drop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,9 +27,7 @@ _SAMPLES = 400
 _COUNTED, _COUNTED_BELOW = 200, 30
 _CELLS = 40_000
 # Of the fall, or of the largest one where none is too small.
-_PRECISION = 0.005
-_LEAST = 1e-5
-_ROUNDING = 1e-9
+_PRECISION, _LEAST, _ROUNDING = 0.005, 1e-5, 1e-9
 # Scales on which changes are smaller get so many times these as room for the search.
 _USUAL, _ROOM = 0.01, 20.0
 # Resamples of samples that differ at each fall, where the level is no small one.
@@ -43,7 +41,8 @@ def resamples_at(level: float, usual: int) -> int:
         level: One-sided.
         usual: How many are drawn at levels that are no smaller than usual.
     """
-    return min(max(usual, math.ceil(2 / level)), RESAMPLES) if level > 0 else RESAMPLES
+    most = RESAMPLES if level * (RESAMPLES + 1) >= 1 else MOST_RESAMPLES
+    return min(max(usual, math.ceil(2 / level)), most) if level > 0 else RESAMPLES
 
 
 def by_rule(units: Units) -> bool:
@@ -89,7 +88,7 @@ def detectable_fall(
     sizes, moves = np.array(units.sizes), _drawn_moves(units)
     rule = Rule(level, margin, confidence, rise, light_tails=light_tails)
     # A fall of all cases moves a resample as it moves the sample.
-    extremes = rule.extremes(moves, sizes)
+    extremes = rule.extremes(moves, sizes, resamples_at(level, RESAMPLES))
 
     def regresses(runs: "NDArray[np.int_]", fall: float) -> "NDArray[np.bool_]":
         return rule.regresses(moves[runs] + fall * sizes, sizes, extremes[:, runs])
@@ -132,20 +131,21 @@ class Rule:
         """
         import numpy as np
 
-        quotients = _quotients(sums, sizes, resamples)
-        # Of the quotients, this many may be as large as the observed one.
+        quotients = _quotients(sums, sizes, min(resamples, RESAMPLES))
+        steep = np.quantile(quotients, (1 - self.confidence) / 2, axis=1)
+        # Of the quotients, this many may be as large as the observed one; where more are drawn, no usual one.
         larger = math.floor(self.level * (resamples + 1) * (1 + 1e-12)) - 1
-        needed = np.full(len(sums), math.inf)
-        if larger >= 0:
-            place = resamples - 1 - larger
-            needed = np.partition(quotients, place, axis=1)[:, place]
-        return np.stack([needed, np.quantile(quotients, (1 - self.confidence) / 2, axis=1)])
+        if larger < 0:
+            return np.stack([np.full(len(sums), math.inf), steep])
+        largest = np.partition(quotients, -1 - larger, axis=1)[:, -1 - larger :]
+        least = largest.max(axis=1) if resamples > RESAMPLES else -math.inf
+        for begin in range(RESAMPLES, resamples, RESAMPLES):
+            more = _quotients(sums, sizes, min(RESAMPLES, resamples - begin), begin)
+            largest = np.partition(np.hstack([largest, more]), -1 - larger, axis=1)[:, -1 - larger :]
+        return np.stack([np.maximum(largest.min(axis=1), least), steep])
 
     def regresses(
-        self,
-        sums: "NDArray[np.float64]",
-        sizes: "NDArray[np.float64]",
-        extremes: "NDArray[np.float64]",
+        self, sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]", extremes: "NDArray[np.float64]"
     ) -> "NDArray[np.bool_]":
         """Which samples regress.
 
@@ -194,8 +194,9 @@ class Rule:
         return np.maximum(low, needed * errors), np.maximum(high, means + bound * errors)
 
     def _regresses(self, units: Units) -> bool:
-        found = mean_drop(units, self.confidence, rise=self.rise, light_tails=self.light_tails)
-        return found.p_value <= self.level and (self.margin is None or found.high > self.margin)
+        level, tails = self.level, self.light_tails
+        found = mean_drop(units, self.confidence, rise=self.rise, light_tails=tails, finest=level)
+        return found.p_value <= level and (self.margin is None or found.high > self.margin)
 
 
 def _counted(sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]") -> "NDArray[np.bool_]":
@@ -218,7 +219,7 @@ def _moved(moves: "NDArray[np.float64]") -> "NDArray[np.float64]":
 
 
 def _quotients(
-    sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]", resamples: int
+    sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]", resamples: int, begin: int = 0
 ) -> "NDArray[np.float64]":
     """The studentised bootstrap of each sample: (samples, resamples).
 
@@ -227,7 +228,7 @@ def _quotients(
     """
     import numpy as np
 
-    drawn = _times_drawn(len(sizes), resamples)
+    drawn = _times_drawn(len(sizes), resamples, begin)
     total, size_squares = drawn @ sizes, drawn @ (sizes * sizes)
     moves = sums - sums.sum(axis=1, keepdims=True) / sizes.sum() * sizes
     means = moves @ drawn.T / total
@@ -239,14 +240,13 @@ def _quotients(
 
 
 @lru_cache(maxsize=4)
-def _times_drawn(units: int, resamples: int) -> "NDArray[np.float64]":
-    """How often each resample of the rule has each unit: (resamples, units)."""
+def _times_drawn(units: int, resamples: int, begin: int) -> "NDArray[np.float64]":
+    """How often each resample of the rule, from one on, has each unit: (resamples, units)."""
     import numpy as np
 
-    drawn = np.random.default_rng(0).integers(0, units, size=(resamples, units))
+    drawn = np.random.default_rng(0).integers(0, units, size=(begin + resamples, units))[begin:]
     places = drawn + units * np.arange(resamples)[:, None]
-    counts = np.bincount(places.ravel(), minlength=resamples * units)
-    return counts.reshape(resamples, units).astype(float)
+    return np.bincount(places.ravel(), minlength=resamples * units).reshape(resamples, units).astype(float)
 
 
 def _drawn_moves(units: Units) -> "NDArray[np.float64]":

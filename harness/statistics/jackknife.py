@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.statistics.clusters import Units, unseen_share
 from harness.types import Interval
 
-_BY_CHANCE = 1e-9  # smaller differences are rounding
+_BY_CHANCE = 1e-9  # of the scale's length; smaller differences are rounding
 
 
 def jackknife_error(
@@ -47,7 +47,9 @@ def error_of_left_out(values: Sequence[float]) -> float:
     return math.sqrt((count - 1) / count * math.fsum((value - mean) ** 2 for value in values))
 
 
-def added_by_cluster(whole: float, without: Sequence[float], sizes: Sequence[float]) -> Units:
+def added_by_cluster(
+    whole: float, without: Sequence[float], sizes: Sequence[float], *, unit: float = 1.0
+) -> Units:
     """What each cluster adds to a figure: compared like the sums of a mean, whose values these then are.
 
     With d the figure, d_i that without cluster i, and h the quotient of all cases and the cluster's, its
@@ -59,11 +61,12 @@ def added_by_cluster(whole: float, without: Sequence[float], sizes: Sequence[flo
         whole: The figure over all clusters.
         without: The figure without each of them.
         sizes: Each cluster's number of cases; at least two clusters.
+        unit: Length of the figure's scale. Figures near 0 say nothing of the size of what they came from.
     """
     total = math.fsum(sizes)
     added = [whole + (total / size - 1) * (whole - left) for left, size in zip(without, sizes, strict=True)]
     shift = whole - math.fsum(each * size for each, size in zip(added, sizes, strict=True)) / total
-    moved = [0.0 if abs(each + shift) < _BY_CHANCE else each + shift for each in added]
+    moved = [0.0 if abs(each + shift) < _BY_CHANCE * unit else each + shift for each in added]
     sums = tuple(each * size for each, size in zip(moved, sizes, strict=True))
     return Units(sums=sums, sizes=tuple(sizes))
 

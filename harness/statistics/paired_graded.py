@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 4999
+# At most so many where the level is too small for those: enough for ten thousand tests at 5 %.
+MOST_RESAMPLES = 200_000
 # Effective number of moved units below which the bootstrap's tails are not reliable (by simulation).
 BOOTSTRAP_FROM = 15
 # The same for units that differ, if most others moved by the same amount.
@@ -65,13 +67,6 @@ def _moves_from(units: Units, reference: float) -> list[float]:
     return [0.0 if abs(move) < _ROUNDING else move for move in moves]
 
 
-def _portions(rows: int, columns: int) -> Iterator[int]:
-    """Rows to draw at a time, to limit the memory."""
-    most = max(1, _CELLS // columns)
-    for start in range(0, rows, most):
-        yield min(most, rows - start)
-
-
 def mean_drop(
     units: Units,
     confidence: float,
@@ -81,6 +76,7 @@ def mean_drop(
     light_tails: bool = False,
     rise: float | None = None,
     resamples: int = RESAMPLES,
+    finest: float = 1.0,
 ) -> MeanDrop:
     """Interval and test of the mean drop.
 
@@ -98,12 +94,13 @@ def mean_drop(
         rise: How far the mean would rise if every unit gained what it can, which leaves open that further
             units gain where those that were seen fell a little; None for no such limit, as with light tails.
         resamples: Bootstrap resamples.
+        finest: The level at which "no drop" is tested: p is taken from as many resamples as it needs.
     """
-    reference, level, skewed = few_moved_from(units), (1 - confidence) / 2, -math.inf
-    # Units that all gained can lose that much more than the baseline could.
-    exposed = 0.0 if light_tails else reach if reference is None else max(reach, reach - reference)
+    reference, mean, level, skewed = few_moved_from(units), units.mean, (1 - confidence) / 2, -math.inf
+    # Units that gained can lose that much more than the baseline could.
+    exposed = 0.0 if light_tails else reach - min(0.0, mean, reference or 0.0)
     if reference is None:
-        low, high, p_value = _studentised(units, confidence, resamples)
+        low, high, p_value = _studentised(units, confidence, resamples, finest)
         method = "studentised bootstrap"
     else:
         low, high, p_value = _counted_jumps(units, confidence, exposed, reference)
@@ -112,7 +109,6 @@ def mean_drop(
         found = low, high, p_value
         low, high, p_value, skewed = _of_light_tails(units, confidence, found, counted=reference is not None)
         exposed = reach if 0.5**units.count > level else 0.0
-    mean = units.mean
     high_unseen = max(high, skewed, mean + unseen_share(units.effective, level) * exposed)
     if not light_tails:
         limits = [] if rise is None else [_unseen_gains(mean, rise, units.effective, level)]
@@ -123,7 +119,8 @@ def mean_drop(
         p_value = max([p_value, *(least_p for _, least_p in limits)])
     return MeanDrop(
         estimate=mean,
-        low=max(low, -span),
+        # Units that all moved alike have no spread, and so few of them may still show no drop.
+        low=max(low if p_value <= level else min(low, 0.0), -span),
         high=min(high, span),
         high_unseen=min(high_unseen, span),
         p_value=p_value,
@@ -347,31 +344,45 @@ def _counted_jumps(
     return reference + counted.low * jump, reference + counted.high * jump, p_value
 
 
-def _studentised(units: Units, confidence: float, resamples: int) -> tuple[float, float, float]:
+def _studentised(
+    units: Units, confidence: float, resamples: int, finest: float
+) -> tuple[float, float, float]:
     """Bootstrap-t over units, of the linearised ratio estimator: interval, and p-value of "no drop".
 
     Efron, B. and Tibshirani, R. J. (1993). An Introduction to the Bootstrap. Chapman & Hall, sections 12.5
     and 16.4. The observed quotient is counted too, so that no p-value is 0 (Phipson, B. and Smyth, G. K.
     (2010). Permutation p-values should never be zero. SAGMB 9(1)). The seed is fixed: the same scores give
-    the same interval.
+    the same interval. Where no quotient reaches the observed one, p may still be above the level of a test
+    among many; then p alone is taken from more resamples, until it is below or can't be any more (Besag, J.
+    and Clifford, P. (1991). Sequential Monte Carlo p-values. Biometrika 78).
     """
     import numpy as np
 
     random = np.random.default_rng(0)
     sums, sizes = np.array(units.sums), np.array(units.sizes)
     mean, spread = _mean_and_error(sums[None, :], sizes[None, :])
-    quotients = []
-    for rows in _portions(resamples, units.count):
-        drawn = random.integers(0, units.count, size=(rows, units.count))
-        # Units of one size have it in every resample.
-        of_drawn = sizes[None, :] if len(set(units.sizes)) == 1 else sizes[drawn]
-        means, errors = _mean_and_error(sums[drawn], of_drawn)
-        # A resample of one repeated unit has no spread; it must not count as infinitely certain.
-        quotients.append((means - mean) / np.maximum(errors, 1e-3 * spread))
-    found = np.concatenate(quotients)
+    # Units of one size have it in every resample.
+    alike = len(set(units.sizes)) == 1
+
+    def quotients(count: int) -> "Iterator[NDArray[np.float64]]":
+        rows = max(1, _CELLS // units.count)
+        for start in range(0, count, rows):
+            drawn = random.integers(0, units.count, size=(min(rows, count - start), units.count))
+            means, errors = _mean_and_error(sums[drawn], sizes[None, :] if alike else sizes[drawn])
+            # A resample of one repeated unit has no spread; it must not count as infinitely certain.
+            yield (means - mean) / np.maximum(errors, 1e-3 * spread)
+
+    found = np.concatenate(list(quotients(resamples)))
     error = (1 - confidence) / 2
     steep, shallow = np.quantile(found, [error, 1 - error])
-    p_value = (1 + int((found >= mean / spread).sum())) / (1 + found.size)
+    total, reached = found.size, int((found >= mean / spread).sum())
+    if not reached and finest * (1 + total) < 1:
+        # Enough that one of them may go beyond.
+        for more in quotients(min(math.ceil(2 / finest), MOST_RESAMPLES) - total):
+            total, reached = total + more.size, reached + int((more >= mean / spread).sum())
+            if reached > 1:
+                break
+    p_value = (1 + reached) / (1 + total)
     return float(mean[0] - shallow * spread[0]), float(mean[0] - steep * spread[0]), p_value
 
 

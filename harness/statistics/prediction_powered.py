@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from harness.statistics.clusters import CONFIDENCE, group, unseen_share
 from harness.types import Interval
 
+# Of the values' size, for what is less comes from rounding.
 _NO_SPREAD = 1e-9
+_NO_SKEWNESS = _NO_WEIGHT = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,8 @@ def prediction_powered_mean(
     With few labels Student's t is used. The variance is that of the clusters' sums, so a cluster may be
     labelled in part. The weight is learned from the same labels: the jackknife counts what each of them
     changes in it. If no label differs from the judge's value, the interval is at least as wide as the share
-    of errors that so few labels may miss (the rule of three). Labels of yes or no get a score interval: near
+    of errors that so few labels may miss (the rule of three), each as large as the scale is long, or without
+    an end as the labels are on average. Labels of yes or no get a score interval: near
     either end of the scale the error of a mean is neither symmetric nor well known from few labels; there
     half an error more stands for that of the weight, too.
     A judge that errs in one direction makes the error skewed at any rate: the interval is then longer on the
@@ -229,7 +232,7 @@ def _reach(found: _Estimate, confidence: float, own_skewness: float = 0.0) -> tu
 
     t = float(stdtrit(found.units - 1, (1 + confidence) / 2))
     skewness = found.skewness - own_skewness
-    if abs(skewness) <= _NO_SPREAD:
+    if abs(skewness) <= _NO_SKEWNESS:
         return -t, t
     below, above = (
         side * 3 / skewness * (math.cbrt(1 + skewness * (side * t - skewness / 6)) - 1) for side in (1, -1)
@@ -252,24 +255,26 @@ def _estimate(items: PartlyLabelledItems, confidence: float, span: float) -> _Es
     of_clusters, mean_judged = _labelled_sums(items, of_labelled), _mean(items.judged)
     whole = sum(of_clusters.values(), start=_Sums())
     further = _Sums.of([own - mean_judged for own in others])
-    weight = _weight(whole, further)
-    value = _mean(items.labels) + _corrected(whole, further)
+    rounding = _NO_SPREAD * max(map(abs, (*items.labels, *items.judged, *items.judged_only)))
+    weight = _weight(whole, further, rounding)
+    value = _mean(items.labels) + _corrected(whole, further, rounding)
     values = sorted(set(items.labels))
-    is_rate = len(values) == 2 and values[1] - values[0] == span
+    is_rate = len(values) == 2 and math.isclose(values[1] - values[0], span)
     if is_rate:
         # Half an error, added below, stands for the weight's own.
         corrections = [label - weight * own for label, own in zip(items.labels, items.judged, strict=True)]
         influence = _influence(corrections, of_labelled)
     else:
-        influence = _jackknife(of_clusters, whole, further)
+        influence = _jackknife(of_clusters, whole, further, rounding)
     if weight > 0:
         for cluster, share in _influence(items.judged_only, of_others).items():
             influence[cluster] = influence.get(cluster, 0.0) + weight * share
     errors = [label - own for label, own in zip(items.labels, items.judged, strict=True)]
     unseen = 0.0
-    if _spread(errors if weight > 0 else items.labels) <= _NO_SPREAD:
+    if _spread(errors if weight > 0 else items.labels) <= rounding:
         effective = group(errors, of_labelled).effective
-        unseen = unseen_share(effective, (1 - confidence) / 2) * (span if math.isfinite(span) else 1.0)
+        largest = span if math.isfinite(span) else _mean([abs(label) for label in items.labels]) or 1.0
+        unseen = unseen_share(effective, (1 - confidence) / 2) * largest
     return _Estimate(
         value=value,
         influence=influence,
@@ -295,10 +300,10 @@ def _influence(values: Sequence[float], clusters: Sequence[str | int]) -> dict[s
 
 
 def _jackknife(
-    of_clusters: Mapping[str | int, "_Sums"], whole: "_Sums", others: "_Sums"
+    of_clusters: Mapping[str | int, "_Sums"], whole: "_Sums", others: "_Sums", rounding: float
 ) -> dict[str | int, float]:
     """As :func:`_influence`, by what the mean would be without each cluster's labels, its weight included."""
-    without = {cluster: _corrected(whole - own, others) for cluster, own in of_clusters.items()}
+    without = {cluster: _corrected(whole - own, others, rounding) for cluster, own in of_clusters.items()}
     middle = _mean(list(without.values()))
     scale = math.sqrt((len(without) - 1) / len(without))
     return {cluster: scale * (middle - value) for cluster, value in without.items()}
@@ -313,21 +318,28 @@ def _labelled_sums(items: PartlyLabelledItems, clusters: Sequence[str | int]) ->
     return found
 
 
-def _weight(labelled: "_Sums", others: "_Sums") -> float:
-    """The judge's weight, from 0 to 1: that of least variance for independent items, otherwise near it."""
+def _weight(labelled: "_Sums", others: "_Sums", rounding: float) -> float:
+    """The judge's weight, from 0 to 1: that of least variance for independent items, otherwise near it.
+
+    Args:
+        labelled: Of the labelled items.
+        others: Of the items that only the judge scored.
+        rounding: Standard deviation of the judge's values that is none.
+    """
     if not others.count or labelled.count < 2:
         return 0.0
     n, both = labelled.count, labelled + others
     shared = (labelled.products - labelled.labels * labelled.judged / n) / (n - 1)
     spread = (both.squares - both.judged**2 / both.count) / (both.count - 1)
-    if spread <= _NO_SPREAD:
+    if spread <= rounding**2:
         return 0.0
-    return min(max(shared / ((1 + n / others.count) * spread), 0.0), 1.0)
+    weight = shared / ((1 + n / others.count) * spread)
+    return 0.0 if weight <= _NO_WEIGHT else min(weight, 1.0)
 
 
-def _corrected(labelled: "_Sums", others: "_Sums") -> float:
-    """The corrected mean of these labels."""
-    weight = _weight(labelled, others)
+def _corrected(labelled: "_Sums", others: "_Sums", rounding: float) -> float:
+    """The corrected mean of these labels; see :func:`_weight`."""
+    weight = _weight(labelled, others, rounding)
     value = (labelled.labels - weight * labelled.judged) / labelled.count
     return value + weight * others.judged / others.count if weight > 0 else value
 

@@ -91,12 +91,8 @@ def fit_tied(
     spread = sums.T @ sums * (len(codes) / max(len(codes) - 1, 1)) + prior
     weights = _variances(y, p, clusters, strata, several=len(codes) > 1)
     expected = (x * weights[:, None]).T @ x + prior
-    return TiedFit(
-        coefficients=beta,
-        robust=bread @ spread @ bread,
-        binomial=bread @ expected @ bread,
-        clusters=len(codes),
-    )
+    robust, binomial = (bread @ middle @ bread for middle in (spread, expected))
+    return TiedFit(coefficients=beta, robust=robust, binomial=binomial, clusters=len(codes))
 
 
 def _variances(

@@ -1,20 +1,10 @@
-"""Cases whose answers vary, and what equal ones leave open about exactly these cases."""
+"""What equal answers that vary leave open about exactly these cases."""
 
 from collections.abc import Sequence
 
 from harness.statistics.clusters import CONFIDENCE, MeanDrop
 from harness.statistics.paired_binary import Trials
 from harness.types import GoldenCase
-
-
-def answers_vary(cases: Sequence[GoldenCase], metric: str | None = None) -> bool:
-    """Whether another try may give any case another score.
-
-    Args:
-        cases: The cases.
-        metric: The metric of the score; None for whether a case passes.
-    """
-    return any(case.may_vary(metric) for case in cases)
 
 
 def equal_varying_drop(cases: Sequence[GoldenCase]) -> MeanDrop:

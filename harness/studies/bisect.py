@@ -10,7 +10,8 @@ from harness.engines.open import base_of, choose_plan, describe_model
 from harness.errors import AdapterError
 from harness.run.cache import Cache
 from harness.run.generation import Progress, answer_cases
-from harness.run.scoring import Judging, score_cases
+from harness.run.scoring import Judging
+from harness.run.session import score_sides
 from harness.types import (
     NOTHING_ALLOWED,
     CaseResult,
@@ -50,11 +51,8 @@ def find_checkpoints(directory: Path) -> dict[int, Path]:
     Raises:
         AdapterError: There is none.
     """
-    places = [
-        directory,
-        directory / "checkpoints",
-        directory.with_name(directory.name + ".work") / "checkpoints",
-    ]
+    work = directory.with_name(directory.name + ".work")
+    places = [directory, directory / "checkpoints", work / "checkpoints"]
     found = {
         int(match[1]): path
         for place in places
@@ -104,22 +102,9 @@ def bisect_cases(
     plan = choose_plan("auto", "auto", None, list(sides.values()))
     plan = replace(plan, chat_template_kwargs=chat_template_kwargs or {})
     answers = answer_cases(sides, plan, cases, cache, on_progress)
-    scored = {
-        step: score_cases(
-            cases,
-            answers[f"step-{step}"].completions,
-            reference_losses=answers[f"step-{step}"].reference_losses,
-            failures=answers[f"step-{step}"].failures,
-            loss_failures=answers[f"step-{step}"].loss_failures,
-            unmeasured=answers[f"step-{step}"].unmeasured,
-            cache=cache,
-            on_progress=on_progress,
-            judging=Judging(allowed=allowed),
-        )
-        for step in models
-    }
+    scored = score_sides(answers, cases, cache, on_progress, Judging(allowed=allowed))
     return [
-        _bisection(case, {step: results[row] for step, results in scored.items()})
+        _bisection(case, {step: scored[f"step-{step}"][row] for step in models})
         for row, case in enumerate(cases)
     ]
 

@@ -10,11 +10,11 @@ from harness.engines.base import CANDIDATE
 from harness.run.cache import Cache
 from harness.run.generation import KeptEngine, OpenEngine, Progress, answer_cases, engine_opener
 from harness.run.prompting import render_turn
-from harness.run.scoring import Judging, score_cases
-from harness.run.workload import Answers, plan_workload
+from harness.run.scoring import Judging
+from harness.run.session import score_sides
+from harness.run.workload import plan_workload
 from harness.types import (
     NOTHING_ALLOWED,
-    CaseResult,
     ExecutionPlan,
     GoldenCase,
     GoldenSet,
@@ -150,26 +150,14 @@ def measure_stability(
         asked = [_worded(case, number) for case in cases if found[case.key].passed == number]
         random.Random(_ORDER).shuffle(asked)
         answers = answer_cases({CANDIDATE: model}, plan, asked, cache, on_progress, open_engine=opened)
-        for result in _scored(asked, answers[CANDIDATE], on_progress, allowed):
+        scored = score_sides(answers, asked, cache, on_progress, Judging(allowed=allowed))
+        for result in scored[CANDIDATE]:
             key, one = result.key.rpartition("~")[0], stability_of(result)
             unended += number == 0 and result.completion is not None and result.completion.unanswered
             before = found[key]
             found[key] = Stability(passed=before.passed + one.passed, answers=before.answers + one.answers)
     stability = {key: one for key, one in found.items() if one.answers in {one.passed + 1, len(WORDINGS)}}
     return Measurement(stability=stability, unended=unended)
-
-
-def _scored(
-    asked: Sequence[GoldenCase], answers: Answers, on_progress: Progress, allowed: Permissions
-) -> Sequence[CaseResult]:
-    return score_cases(
-        asked,
-        answers.completions,
-        reference_losses=answers.reference_losses,
-        failures=answers.failures,
-        on_progress=on_progress,
-        judging=Judging(allowed=allowed),
-    )
 
 
 def choose_probes(

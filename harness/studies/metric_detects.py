@@ -5,14 +5,13 @@ from collections.abc import Sequence
 
 from harness.comparison.pairing import has_light_tails
 from harness.golden.gated_cases import largest_drop
-from harness.golden.schema import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.clustered_drop import first_drop_beyond
 from harness.statistics.clusters import CONFIDENCE, Units, shown_by_middle
 from harness.statistics.detectable_drops import Flips, detectable_cluster_drop, drawn_drops
 from harness.statistics.detectable_falls import MOST_UNITS, Rule, resamples_at
 from harness.statistics.power import POWER, detectable_drop, detectable_mean_drop, least_drop
-from harness.statistics.varying_answers import answers_vary
 from harness.studies.label_power import macro_f1_detectable
 from harness.studies.metric_power import USUAL_SPREAD, Answers, answers_by_unit, has_no_end
 from harness.studies.repeated_power import detectable_means, detectable_repeated, repeated_clusters

@@ -4,16 +4,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
+from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE, has_light_tails
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
-from harness.golden.schema import CHECK_TYPES, base_type
+from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.detectable_drops import USUAL_ALIKE, Flips, drawn_drops, verdict_chances
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import pass_chance
-from harness.statistics.varying_answers import answers_vary
 from harness.studies.label_power import macro_f1_pass
 from harness.studies.repeated_power import means_within, repeated_own_pass, repeated_pass, shows_single_cases
 from harness.types import GoldenCase, GoldenSet
@@ -73,6 +73,36 @@ def hypotheses(golden_set: GoldenSet, margins: Mapping[str, float]) -> int:
     return len(gated) + int(
         tested and judged is not None and shows_single_cases(answers_by_unit(judged), even)
     )
+
+
+def margins_by_set(
+    sets: Sequence[GoldenSet], margin: float | None, forgetting_margin: float | None
+) -> dict[str, dict[str, float]]:
+    """Each set's gated metrics with their margins.
+
+    Args:
+        sets: Golden sets.
+        margin: The project's margin of tasks; None for that of each set.
+        forgetting_margin: The same of probes.
+
+    Returns:
+        Margins by metric, by set.
+    """
+    margins = gated_margins(sets, margin, forgetting_margin)
+    return {
+        each.name: {metric: of for (name, metric), of in margins.items() if name == each.name}
+        for each in sets
+    }
+
+
+def shared_level(sets: Sequence[GoldenSet], margins: Mapping[str, Mapping[str, float]]) -> float:
+    """The level of each test in a run: those of all its sets share one.
+
+    Args:
+        sets: The run's golden sets.
+        margins: Their gated metrics' margins, by set.
+    """
+    return ALPHA / max(sum(hypotheses(each, margins[each.name]) for each in sets), 1)
 
 
 def has_no_end(metric: str) -> bool:

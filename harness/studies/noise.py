@@ -1,17 +1,19 @@
 """The noise floor: how one model's verdicts on the same cases change if nothing that matters changes."""
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from harness.comparison.pairing import stability_of
+from harness.comparison.pairing import answers_of, stability_of
 from harness.comparison.regressed_cases import flip_rate
 from harness.engines.base import CANDIDATE
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
-from harness.run.scoring import Judging, score_cases
+from harness.run.scoring import Judging
+from harness.run.session import score_sides
 from harness.types import (
     NOTHING_ALLOWED,
+    CaseResult,
     ExecutionPlan,
     GoldenCase,
     Interval,
@@ -52,12 +54,14 @@ class Noise:
         reruns: The plan of each.
         stability: By case key, in how many reruns the case passed, and in how many it passed or failed.
         texts: By case key, the number of different answers.
+        without: By key of a case that has no verdict in any rerun, why; empty if none of its checks decides.
     """
 
     model: ModelRef
     reruns: tuple[Rerun, ...]
     stability: Mapping[str, Stability]
     texts: Mapping[str, int]
+    without: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unstable(self) -> tuple[str, ...]:
@@ -98,6 +102,7 @@ def measure_noise(
     *,
     open_engine: OpenEngine | None = None,
     allowed: Permissions = NOTHING_ALLOWED,
+    on_rerun: Callable[[Noise], None] = lambda noise: None,
 ) -> Noise:
     """Resample one model on the same cases, without the cache.
 
@@ -109,45 +114,66 @@ def measure_noise(
         on_progress: Called with each stage's progress.
         open_engine: Loads the model, in place of the usual way.
         allowed: What checks may run.
+        on_rerun: Called after each finished rerun with what all of them show so far.
 
     Raises:
         EngineError: The model failed.
     """
-    passed = dict.fromkeys((case.key for case in cases), 0)
-    decided = dict(passed)
+    noise = Noise(model=model, reruns=(), stability={}, texts={})
     texts: dict[str, set[str]] = {case.key: set() for case in cases}
     for number, rerun in enumerate(reruns):
         asked = [_reseeded(case, rerun.seed) for case in cases]
         random.Random(rerun.seed).shuffle(asked)
+
+        def tell(stage: str, done: int, total: int, number: int = number) -> None:
+            on_progress(f"rerun {number + 1} of {len(reruns)}: {stage}", done, total)
+
+        cache = Cache(None)
         answers = answer_cases(
             {CANDIDATE: model},
             replace(plan, dtype=rerun.dtype, batch_tokens=rerun.batch_tokens, mixed=False),
             asked,
-            Cache(None),
-            lambda stage, done, total, number=number: on_progress(  # type: ignore[misc] # mypy reads no defaults
-                f"rerun {number + 1} of {len(reruns)}: {stage}", done, total
-            ),
+            cache,
+            tell,
             open_engine=open_engine,
-        )[CANDIDATE]
-        for result in score_cases(
-            asked,
-            answers.completions,
-            reference_losses=answers.reference_losses,
-            judging=Judging(allowed=allowed),
-        ):
-            found = stability_of(result)
-            passed[result.key] += found.passed
-            decided[result.key] += found.answers
+        )
+        results = score_sides(answers, asked, cache, tell, Judging(allowed=allowed))[CANDIDATE]
+        for result in results:
             if result.completion is not None:
                 texts[result.key].add(result.completion.text)
-    return Noise(
-        model=model,
-        reruns=tuple(reruns),
-        stability={
-            key: Stability(passed=passed[key], answers=decided[key]) for key in passed if decided[key]
-        },
+        noise = _with_rerun(noise, rerun, results, texts)
+        on_rerun(noise)
+    return noise
+
+
+def _with_rerun(
+    noise: Noise, rerun: Rerun, results: Iterable[CaseResult], texts: Mapping[str, set[str]]
+) -> Noise:
+    """What one rerun more shows."""
+    stability, without = dict(noise.stability), dict(noise.without)
+    for result in results:
+        found, before = stability_of(result), stability.get(result.key, Stability(passed=0, answers=0))
+        if found.answers:
+            stability[result.key] = Stability(
+                passed=before.passed + found.passed, answers=before.answers + found.answers
+            )
+        else:
+            without[result.key] = _why_none(result)
+    return replace(
+        noise,
+        reruns=(*noise.reruns, rerun),
+        stability={key: stability[key] for key in texts if key in stability},
         texts={key: len(found) for key, found in texts.items()},
+        without={key: without[key] for key in texts if key in without and key not in stability},
     )
+
+
+def _why_none(result: CaseResult) -> str:
+    """Why a case neither passed nor failed; empty if none of its checks decides."""
+    answers = answers_of(result)
+    broken = [error.error for answer in answers for error in answer.errors]
+    unscored = [f"{each.metric} {each.reason}" for each in result.unscored]
+    return next(iter([*broken, *unscored]), "")
 
 
 def unstable_interval(noise: Noise) -> Interval:

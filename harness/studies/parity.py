@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.comparison.gate import run_gate
-from harness.comparison.pairing import PASS_RATE
+from harness.comparison.pairing import PASS_RATE, answers_of, is_decided, pair_runs
 from harness.engines.base import CANDIDATE, SERVED, Engine, GenerationRequest
 from harness.engines.open import choose_plan, describe_model, open_sides, split_reference
 from harness.engines.plugin_engine import PluginEngine
+from harness.engines.precision import in_four_bits
 from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
 from harness.engines.served.client import ServerError
 from harness.engines.served.next_token import NextToken, largest_change, of_logits
@@ -24,23 +25,26 @@ from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import asked_by
-from harness.run.scoring import Judging, score_cases
+from harness.run.scoring import Judging
+from harness.run.session import score_sides
 from harness.run.workload import plan_workload
 from harness.settings import SETTINGS, Settings
-from harness.statistics.clusters import wilson
+from harness.statistics.clusters import rate_interval
 from harness.types import (
     EXACT_DTYPES,
     NOTHING_ALLOWED,
+    CaseResult,
     Comparison,
     ExecutionPlan,
+    GoldenCase,
     GoldenSet,
     Interval,
-    JsonValue,
     ModelRef,
     Permissions,
     Run,
     Verdict,
 )
+from harness.types.golden import ALPHA
 
 Weights = Literal["peft", "merged", "nf4"]
 # A plan's name: how the adapter is applied to its base, and the precision (None: as a gate chooses).
@@ -63,17 +67,20 @@ class Parity:
     """One plan compared with another, which is earlier in the list; or with itself, in other batches.
 
     Attributes:
-        flips: Share of cases whose verdict differs, in either direction; None if no case has one.
-        same_text: Share of cases with the same answer, letter by letter, of those with an answer.
+        flips: Share of cases whose verdict differs, in either direction; None if no case has one. Both
+            intervals are over whole clusters.
+        same_text: Share of cases with the same answers, letter by letter, of those with an answer; None if
+            no case has one.
         largest_logprob_change: Of the next token, on the first cases; at least that where a server lists few
-            tokens, and None where it gives none.
+            tokens, and None where it gives none, or writes them so that they can't be told from others.
+        verdict: At its share of the level, as several plans are compared with the first.
         is_noise: The same plan in other batches: what differs is no effect of a plan.
     """
 
     plan: str
     against: str
     flips: Interval | None
-    same_text: Interval
+    same_text: Interval | None
     largest_logprob_change: float | None
     comparison: Comparison
     verdict: Verdict
@@ -99,7 +106,7 @@ def check_plans(names: Sequence[str]) -> list[str]:
     Raises:
         SettingsError: There are not.
     """
-    unknown = [name for name in names if name not in PLANS and not _is_served(name)]
+    unknown = [name for name in names if name not in PLANS and not is_served(name)]
     if unknown or len(set(names)) < 2:
         found = f"found {unknown[0]!r}" if unknown else f"{', '.join(names) or 'nothing'} is not a pair"
         allowed = f"two or more of {', '.join(PLANS)}, openai:MODEL@URL, vllm, vllm:URL"
@@ -121,19 +128,20 @@ def refuse_idle(given: Mapping[str, object], names: Sequence[str]) -> None:
     Raises:
         SettingsError: There are such.
     """
-    named = [name for name in names if _is_served(name) and name.partition(":")[0] != VLLM]
+    named = [name for name in names if is_served(name) and name.partition(":")[0] != VLLM]
     acts_on = {
         "server_args": ("vllm, which starts a server", VLLM in names),
         "model_id": ("openai:MODEL@URL", bool(named)),
     }
     for setting, value in given.items():
-        what, is_there = acts_on.get(setting, ("one that asks a server", any(map(_is_served, names))))
+        what, is_there = acts_on.get(setting, ("one that asks a server", any(map(is_served, names))))
         flag = SETTINGS[setting].flag or setting
         if value is not None and not is_there:
             raise SettingsError(f"{flag.replace('gate-', '')}: acts on no plan but {what}")
 
 
-def _is_served(name: str) -> bool:
+def is_served(name: str) -> bool:
+    """Whether a plan of this name asks a server."""
     named = split_reference(name)
     return name == VLLM or (named is not None and named[0].name in SERVED)
 
@@ -144,8 +152,8 @@ def measure_parity(
     golden_sets: Sequence[GoldenSet],
     on_progress: Progress,
     *,
+    cache: Cache | None = None,
     allowed: Permissions = NOTHING_ALLOWED,
-    chat_template_kwargs: Mapping[str, JsonValue] | None = None,
     with_noise: bool = False,
     serving: Settings | None = None,
 ) -> list[Parity]:
@@ -156,49 +164,82 @@ def measure_parity(
         names: Plans, the tested one first.
         golden_sets: The cases.
         on_progress: Called with each stage's progress.
+        cache: Where answers of this machine are looked up and stored. Those of servers never are: whether one
+            behaves like the tested model, only its new answers say.
         allowed: What checks may run.
-        chat_template_kwargs: Values for the chat template, used where a case has no value of that name.
         with_noise: Whether plans whose answers may depend on batches answer in other ones too.
-        serving: Has the ``SERVER_SETTINGS``; None for their defaults.
+        serving: Has the ``SERVER_SETTINGS``, and values for the chat template where a case has none of that
+            name; None for their defaults.
 
     Returns:
         The pairs, then each such plan against itself.
 
     Raises:
-        SettingsError: A plug-in's engine runs the model.
+        SettingsError: A plug-in's engine or heads of a multi-task model answer, a plan can't be followed, or
+            no case is asked.
         EngineError: A model failed, or a library is missing.
     """
-    if model.engine is not None:
-        raise SettingsError(f"{model.label}: a plug-in's engine has no other plans to compare")
+    _refuse_other_engines(model)
+    keys = _asked_keys(golden_sets)
+    # What is wrong with one of them is told before any answers.
+    settings = serving or Settings.model_construct()
+    planned = {name: _planned(name, model, settings) for name in names}
     answered: dict[str, _PlanAnswers] = {}
     again: dict[str, _PlanAnswers] = {}
-    for name in names:
-        named, plan = _planned(name, model, serving or Settings.model_construct())
-        plan = replace(plan, chat_template_kwargs=chat_template_kwargs or {})
+    for name, (named, usual) in planned.items():
+        plan = replace(usual, chat_template_kwargs=settings.chat_template_kwargs or {})
 
         def tell(stage: str, done: int, total: int, name: str = name) -> None:
             on_progress(f"{name}: {stage}", done, total)
 
-        answered[name] = _computed(named, plan, golden_sets, tell, allowed=allowed)
+        kept = None if is_served(name) else cache
+        answered[name] = _computed(named, plan, golden_sets, kept, tell, allowed=allowed)
         if with_noise and plan.dtype not in EXACT_DTYPES:
             smaller = replace(plan, batch_tokens=plan.batch_tokens // 4)
             turned = [replace(each, cases=each.cases[::-1]) for each in golden_sets[::-1]]
-            again[name] = _computed(named, smaller, turned, tell, allowed=allowed)
-    keys = [case.key for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+            again[name] = _computed(named, smaller, turned, kept, tell, allowed=allowed)
+    tests = len(names) - 1
     pairs = [
-        _compared(name, first, answered[name], answered[first], keys)
+        _compared(name, first, answered[name], answered[first], keys, tests)
         for first, name in combinations(names, 2)
     ]
-    noise = [_compared(name, name, found, answered[name], keys) for name, found in again.items()]
+    noise = [_compared(name, name, found, answered[name], keys, tests) for name, found in again.items()]
     # The first cases of the second time are others.
     return [*pairs, *(replace(each, is_noise=True, largest_logprob_change=None) for each in noise)]
+
+
+def _asked_keys(golden_sets: Sequence[GoldenSet]) -> list[str]:
+    """Keys of the cases that are not skipped.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    keys = [case.key for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+    if not keys:
+        raise SettingsError("no case to answer: each one is skipped; give --golden a set with others")
+    return keys
+
+
+def _refuse_other_engines(model: ModelRef) -> None:
+    """Refuse a model that only its own engine can run.
+
+    Raises:
+        SettingsError: It is one.
+    """
+    if model.engine is not None:
+        raise SettingsError(f"{model.label}: a plug-in's engine has no other plans to compare")
+    if choose_plan("auto", "auto", None, [model]).engine != "transformers":
+        raise SettingsError(f"{model.label}: a multi-task model has no other plans to compare")
 
 
 def _planned(name: str, model: ModelRef, serving: Settings) -> tuple[ModelRef, ExecutionPlan]:
     """The model and the plan of a name."""
     if name in PLANS:
         weights, dtype = PLANS[name]
-        return model, replace(choose_plan(dtype or "auto", "auto", None, [model]), weights=weights)
+        plan = choose_plan(dtype or "auto", "auto", None, [model])
+        if weights == "nf4":
+            return model, in_four_bits(plan, [model], f"--plans {name}")
+        return model, replace(plan, weights=weights)
     kind, _, url = name.partition(":")
     if kind == VLLM:
         address = checked_url(url, "--plans vllm", (MODEL_KEY, OPENAI_KEY)) if url else None
@@ -210,38 +251,67 @@ def _planned(name: str, model: ModelRef, serving: Settings) -> tuple[ModelRef, E
     return served, asked_by(serving.model_copy(update=changed), choose_plan("auto", "auto", None, [served]))
 
 
-def _compared(name: str, first: str, found: _PlanAnswers, other: _PlanAnswers, keys: Sequence[str]) -> Parity:
-    """A plan compared with an earlier one."""
-    comparison, verdict = run_gate(found.run, other.run)
-    flipped = sum(len(row.lost) + len(row.gained) for row in comparison.metrics if row.metric == PASS_RATE)
-    paired = sum(row.n for row in comparison.metrics if row.metric == PASS_RATE)
-    said = [{r.key: r.completion.text for r in each.run.results if r.completion} for each in (found, other)]
+def _compared(
+    name: str, first: str, found: _PlanAnswers, other: _PlanAnswers, keys: Sequence[str], tests: int
+) -> Parity:
+    """A plan compared with an earlier one.
+
+    Args:
+        name: The plan's name.
+        first: The earlier one's.
+        found: What the plan answered.
+        other: What the earlier one did.
+        keys: Keys of the cases.
+        tests: How many plans are compared with the first: each is tested at that part of the level.
+    """
+    comparison, verdict = run_gate(found.run, other.run, regress_alpha=ALPHA / tests)
+    rates = [row for row in comparison.metrics if row.metric == PASS_RATE]
+    flipped = {key for row in rates for key in (*row.lost, *row.gained)}
+    decided = [pair[0].case for pair in pair_runs(found.run, other.run).pairs if is_decided(pair)]
+    said = [{r.key: texts for r in each.run.results if any(texts := _texts(r))} for each in (found, other)]
     # What neither plan answered says nothing about their texts.
-    answered = [key for key in keys if any(key in texts for texts in said)]
-    same = sum(said[0].get(key) == said[1].get(key) for key in answered)
-    change = None
-    if found.tokens is not None and other.tokens is not None:
-        change = max(map(largest_change, found.tokens, other.tokens), default=0.0)
+    cases = {r.key: r.case for each in (found, other) for r in each.run.results}
+    answered = [cases[key] for key in keys if any(key in texts for texts in said)]
     return Parity(
         plan=name,
         against=first,
-        flips=wilson(flipped, paired) if paired else None,
-        same_text=wilson(same, len(answered)),
-        largest_logprob_change=change,
-        comparison=comparison,
+        flips=_share([case.key in flipped for case in decided], decided),
+        same_text=_share([said[0].get(case.key) == said[1].get(case.key) for case in answered], answered),
+        largest_logprob_change=_largest_change(found.tokens, other.tokens),
+        comparison=replace(comparison, models=tests),
         verdict=verdict,
     )
+
+
+def _share(holds: Sequence[bool], cases: Sequence[GoldenCase]) -> Interval | None:
+    """The share of cases for which something holds; None without any."""
+    clusters = [case.key if case.cluster is None else case.cluster for case in cases]
+    return rate_interval(holds, clusters) if holds else None
+
+
+def _texts(result: CaseResult) -> list[list[str]]:
+    """What a model said: in each of its answers, those to earlier turns included."""
+    given = [answer.completion for answer in answers_of(result)]
+    return [[] if one is None else [each.text for each in (*one.earlier, one)] for one in given]
+
+
+def _largest_change(found: Sequence[NextToken] | None, other: Sequence[NextToken] | None) -> float | None:
+    """The largest change over all prompts whose tokens both sides list; None without any."""
+    changes = map(largest_change, found or (), other or ())
+    return max((each for each in changes if each is not None), default=None)
 
 
 def _computed(
     model: ModelRef,
     plan: ExecutionPlan,
     golden_sets: Sequence[GoldenSet],
+    cache: Cache | None,
     on_progress: Progress,
     *,
     allowed: Permissions,
 ) -> _PlanAnswers:
     """One plan's run, and the next token's distributions on the first cases."""
+    cache = cache or Cache(None)
     started_at, started = datetime.now(UTC), time.perf_counter()
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
     opened: list[Engine] = []
@@ -250,21 +320,11 @@ def _computed(
         opened.append(open_sides(sides, wanted))
         return opened[-1]
 
-    answers = answer_cases({CANDIDATE: model}, plan, cases, Cache(None), on_progress, open_engine=open_once)[
-        CANDIDATE
-    ]
+    answers = answer_cases({CANDIDATE: model}, plan, cases, cache, on_progress, open_engine=open_once)
     run = answered_run(
         model,
-        answers,
-        score_cases(
-            cases,
-            answers.completions,
-            reference_losses=answers.reference_losses,
-            failures=answers.failures,
-            loss_failures=answers.loss_failures,
-            unmeasured=answers.unmeasured,
-            judging=Judging(allowed=allowed),
-        ),
+        answers[CANDIDATE],
+        score_sides(answers, cases, cache, on_progress, Judging(allowed=allowed))[CANDIDATE],
         golden_sets,
         describe_environment(Path()),
         started_at=started_at,
@@ -273,7 +333,9 @@ def _computed(
     )
     first = cases[:_LOGIT_CASES]
     asked = plan_workload({CANDIDATE: model}, first, chat_template_kwargs=plan.chat_template_kwargs).answers
-    return _PlanAnswers(run=run, tokens=_next_tokens(opened[0], asked))
+    # All answers may have been stored.
+    engine = opened[0] if opened else open_once({CANDIDATE: model}, plan)
+    return _PlanAnswers(run=run, tokens=_next_tokens(engine, asked))
 
 
 def _next_tokens(engine: Engine, requests: Sequence[GenerationRequest]) -> Sequence[NextToken] | None:

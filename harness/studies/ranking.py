@@ -4,17 +4,18 @@ A regression is tested at the level alpha / k; each interval is valid by itself.
 candidates: the best one is the best on these cases.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.comparison.pairing import PASS_RATE, is_decided, pair_runs
+from harness.comparison.pairing import PASS_RATE, answers_of, is_decided, pair_runs, stability_of
 from harness.run.cache import Cache
 from harness.run.conclusion import conclude_session
 from harness.run.generation import Progress
 from harness.run.inputs import Inputs
 from harness.run.scoring import Judging
 from harness.run.session import run_session
-from harness.types import GateRecord, GateVerdict, GoldenSet, Interval, MetricComparison
+from harness.types import CaseResult, GateRecord, GateVerdict, GoldenSet, Interval, MetricComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,11 @@ class RankedModel:
         gain: Mean rise of the task sets' pass rates, in cases; None without a task set.
         cases: Number of these cases.
         lacking: Number of further ones, without a verdict of its own, but with the baseline's and another's.
+        lacking_passed: How many of those the baseline passed: failed, they are lost, and others cost nothing.
         kept: Retention: the share of the baseline's passed probes that are still passed; None without probes.
         probes: Number of probes that the baseline passed.
-        on_front: No other candidate has both a larger gain and more kept, where each case without a verdict
-            counts as lost.
+        on_front: No other candidate is at least as good in gain and kept, and better in one of them, where
+            each case without a verdict counts as failed.
     """
 
     name: str
@@ -39,6 +41,7 @@ class RankedModel:
     gain: Interval | None
     cases: int
     lacking: int
+    lacking_passed: float
     kept: Interval | None
     probes: int
     on_front: bool = False
@@ -82,15 +85,17 @@ def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
 
     Returns:
         The best first: those that don't regress before those that do, then by gain, then by retention, where
-        each case without a verdict counts as lost: what a candidate did not answer puts it before no other.
+        each case without a verdict counts as failed: what a candidate did not answer puts it before no other.
+        What the baseline failed too is not lost by that, so it costs nothing.
     """
     cases = {name: _task_cases(record) for name, record in records.items()}
     # One list of cases for all: what no candidate or not the baseline answered favours none.
-    counted = frozenset[str]().union(*(compared for compared, _ in cases.values()))
-    found = [
-        _measured(name, record, lacking=len(counted & cases[name][1])) for name, record in records.items()
-    ]
-    points = _points(found)
+    counted = {key for of_one in cases.values() for key, case in of_one.items() if case.compared}
+    of_all = {
+        name: [case for key, case in of_one.items() if key in counted] for name, of_one in cases.items()
+    }
+    found = [_measured(name, record, of_all[name]) for name, record in records.items()]
+    points = list(zip(_least_gains(of_all), _kept(found), strict=True))
     marked = [
         replace(
             ranked,
@@ -106,32 +111,54 @@ def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
     return [marked[place] for place in order]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TaskCase:
+    """A case of a task set on which the baseline has a verdict.
+
+    Attributes:
+        compared: Whether the candidate has one, too.
+        now: Share of the candidate's answers that passed; those without a verdict did not.
+        before: The same of the baseline.
+    """
+
+    compared: bool
+    now: float
+    before: float
+
+
 def _task_sets(record: GateRecord) -> set[str]:
     return {each.name for each in record.run.golden_sets if not each.probes_forgetting}
 
 
-def _task_cases(record: GateRecord) -> tuple[frozenset[str], frozenset[str]]:
-    """Keys of the task cases that are compared, and of those that only the candidate has no verdict on."""
+def _task_cases(record: GateRecord) -> dict[str, _TaskCase]:
+    """The task cases that the baseline has a verdict on, by key."""
     assert record.baseline is not None  # without a baseline nothing is ranked
     tasks, pairing = _task_sets(record), pair_runs(record.run, record.baseline)
-    found = [pair for pair in (*pairing.pairs, *pairing.undecided) if pair[0].case.set_name in tasks]
-    judged = [pair for pair in found if is_decided((pair[1], pair[1]))]
-    compared = frozenset(pair[0].key for pair in judged if is_decided(pair))
-    return compared, frozenset(pair[0].key for pair in judged) - compared
+    return {
+        now.key: _TaskCase(compared=is_decided((now, before)), now=_share(now), before=_share(before))
+        for now, before in (*pairing.pairs, *pairing.undecided)
+        if now.case.set_name in tasks and is_decided((before, before))
+    }
 
 
-def _measured(name: str, record: GateRecord, lacking: int) -> RankedModel:
+def _share(result: CaseResult) -> float:
+    return stability_of(result).passed / len(answers_of(result))
+
+
+def _measured(name: str, record: GateRecord, cases: Sequence[_TaskCase]) -> RankedModel:
     assert record.comparison is not None
     tasks = _task_sets(record)
     rows = [row for row in record.comparison.metrics if row.set_name in tasks and row.metric == PASS_RATE]
     forgetting = record.comparison.forgetting
     overall = None if forgetting is None else forgetting.overall
+    lacking = [case for case in cases if not case.compared]
     return RankedModel(
         name=name,
         record=record,
         gain=_gain(rows),
         cases=sum(row.n for row in rows),
-        lacking=lacking,
+        lacking=len(lacking),
+        lacking_passed=sum(case.before for case in lacking),
         kept=None if overall is None else overall.rate,
         probes=0 if overall is None else overall.passed_by_baseline,
     )
@@ -155,20 +182,21 @@ def _gain(rows: Sequence[MetricComparison]) -> Interval | None:
     )
 
 
-def _points(found: Sequence[RankedModel]) -> list[tuple[float, float]]:
-    """Gain and retention with each case without a verdict lost; what no candidate has is equal for all."""
-    is_judged = any(ranked.gain is not None for ranked in found)
-    probes = max(ranked.probes for ranked in found)
+def _least_gains(cases: Mapping[str, Sequence[_TaskCase]]) -> list[float]:
+    """The gain of each candidate if all that it lacks failed; -1 where it was asked none of the cases.
+
+    Of the runs alone: a noise record averages what the baseline passes, and a case that it passed at times
+    would cost whoever answered it more than whoever did not.
+    """
+    if not any(cases.values()):
+        return [0.0] * len(cases)
     return [
-        (
-            _least_gain(ranked) if is_judged else 0.0,
-            0.0 if ranked.kept is None else ranked.kept.estimate * ranked.probes / probes,
-        )
-        for ranked in found
+        math.fsum(case.now - case.before for case in of_one) / len(of_one) if of_one else -1.0
+        for of_one in cases.values()
     ]
 
 
-def _least_gain(ranked: RankedModel) -> float:
-    if ranked.gain is None:
-        return -1.0
-    return (ranked.cases * ranked.gain.estimate - ranked.lacking) / (ranked.cases + ranked.lacking)
+def _kept(found: Sequence[RankedModel]) -> list[float]:
+    """Retention with each probe without a verdict lost: all of them are ones that the baseline passed."""
+    probes = max(ranked.probes for ranked in found)
+    return [0.0 if ranked.kept is None else ranked.kept.estimate * ranked.probes / probes for ranked in found]

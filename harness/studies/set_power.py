@@ -9,6 +9,7 @@ from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.answering_order import answering_order
+from harness.golden.schema import answers_vary
 from harness.statistics.clustered_drop import first_drop_beyond
 from harness.statistics.detectable_drops import (
     USUAL_ALIKE,
@@ -18,7 +19,6 @@ from harness.statistics.detectable_drops import (
 from harness.statistics.looks import LookChances, look_chances
 from harness.statistics.planning import cases_that_settle, least_of_cases, times_as_many
 from harness.statistics.power import POWER, USUAL_CHURN
-from harness.statistics.varying_answers import answers_vary
 from harness.studies.metric_detects import (
     detectable_of_metric,
     detectable_of_verdicts,
@@ -138,6 +138,8 @@ class SetPower:
         repeated: Whether its pass rate has several answers a case, asked about further cases.
         looks: What several looks would need; None without any, for a set that is answered whole or repeated.
         ways: What would make it show more.
+        computed: In which precision its answers are computed, or ``server``. Where nobody says it, this is
+            empty: figures of a set about its own cases hold for float32 on one kind of device.
     """
 
     name: str
@@ -155,6 +157,7 @@ class SetPower:
     repeated: bool = False
     looks: LooksPower | None = None
     ways: tuple[Way, ...] = ()
+    computed: str = ""
 
     @property
     def chances(self) -> list[float]:
@@ -184,11 +187,8 @@ def power_of_set(
         spread: Standard deviation of a case's change of log-probability, in nats.
         with_ways: Whether to compute what would make it show more, which takes longer.
     """
-    own, margin, gated = (
-        golden_set.gate.population == "cases",
-        margins[PASS_RATE],
-        gated_cases(golden_set, margins),
-    )
+    own, margin = golden_set.gate.population == "cases", margins[PASS_RATE]
+    gated = gated_cases(golden_set, margins)
     further: dict[str, MetricPower] = {}
     for metric, cases in gated.items():
         further[metric] = _of_metric(metric, cases, margins[metric], churn, level, spread=spread, own=own)

@@ -10,16 +10,19 @@ from harness.baselines.file import Baseline
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.missing_cases import beyond_limits
 from harness.comparison.pairing import PASS_RATE, Pairing, answers_of, pair_runs, paired_metrics
+from harness.comparison.times import is_judged
 from harness.comparison.whole_sets import set_metric_rows
 from harness.registry.content_metrics import SET_METRICS
+from harness.registry.metric import other_scorer
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
+from harness.studies.newest_points import NewestPoints, SeriesName
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
 from tunegate.figures import both_of, p_of
 
 _LEVEL = 0.05
 # What is different about a metric; facts that only one of two runs has are "known".
-ChangedFact: TypeAlias = Literal["version", "direction", "scale", "kind", "known"]
+ChangedFact: TypeAlias = Literal["version", "direction", "scale", "kind", "scorer", "known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +51,8 @@ class MetricChange:
     Attributes:
         metric: The metric; for a pass rate that of a check.
         fact: What is different.
-        before: The version before; None if it is unknown.
-        now: The version since.
+        before: The version before, or who scored it then; None if it is unknown.
+        now: The same since.
     """
 
     metric: str
@@ -98,14 +101,13 @@ class Trend:
         return self.with_cases(self._moved_note)
 
     def with_cases(self, moved: str) -> str:
-        """A note and that of the set's cases: other ones may move a metric as another model does.
+        """A note and those of the set's cases and judges: other ones may move a metric as another model does.
 
         Args:
             moved: How the metric moved; empty if it didn't.
         """
-        if not (moved and self.cases_note):
-            return moved or self.cases_note
-        return f"{moved}; {self.cases_note}, which alone may be why"
+        others = "; ".join(each for each in (self.cases_note, self.scorers_note) if each)
+        return f"{moved}; {others}, which alone may be why" if moved and others else moved or others
 
     @property
     def cases_note(self) -> str:
@@ -119,6 +121,20 @@ class Trend:
         if len(changed) > 1:
             return f"its cases changed {len(changed)} times, the last time with run {changed[-1]}"
         return f"its cases changed with run {changed[0]}" if changed else ""
+
+    @property
+    def scorers_note(self) -> str:
+        """Up to which run it is unknown which judge scored it, or empty: it may have been another one."""
+        facts = [(name, each) for point in self.points for name, each in point.facts.items()]
+        scored = {name for name, each in facts if each.scored_by or is_judged(name)}
+        unknown = [
+            point.run_id
+            for point in self.points
+            if any(point.facts[name].scored_by is None for name in scored & point.facts.keys())
+        ]
+        if not unknown:
+            return ""
+        return f"up to run {unknown[-1]} it is not recorded which judge or encoder scored it"
 
     @property
     def drift(self) -> Literal["up", "down"] | None:
@@ -151,6 +167,7 @@ class Trend:
             "direction": "the opposite direction",
             "scale": "another scale",
             "kind": "another kind of values",
+            "scorer": f"another judge or encoder: {change.now}, before {change.before}",
             "known": "facts about it in only one of the two runs",
         }[change.fact]
         return (
@@ -172,7 +189,7 @@ def incomplete_sets(run: Run) -> list[str]:
     return [each.name for each in run.golden_sets if beyond_limits(run, each)]
 
 
-def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
+def points_of(record: GateRecord) -> dict[SeriesName, Point]:
     """The gated metrics of one record's complete sets, by set and metric, over all its own cases."""
     incomplete, own = incomplete_sets(record.run), _own_summaries(record)
     values = record.run.plan.chat_template_kwargs
@@ -195,7 +212,7 @@ def points_of(record: GateRecord) -> dict[tuple[str, str], Point]:
     }
 
 
-def _own_summaries(record: GateRecord) -> dict[tuple[str, str], MetricSummary | None]:
+def _own_summaries(record: GateRecord) -> dict[SeriesName, MetricSummary | None]:
     """Gated metrics over a run's own cases, where a comparison has not all of them; None without a value."""
     if record.comparison is None:
         return {}
@@ -221,42 +238,56 @@ def _own_summaries(record: GateRecord) -> dict[tuple[str, str], MetricSummary | 
     return {name: found.get(name) for name in wanted}
 
 
-def trends_of_points(runs: Iterable[Mapping[tuple[str, str], Point]]) -> list[Trend]:
+def trends_of_points(runs: Iterable[Mapping[SeriesName, Point]]) -> list[Trend]:
     """Follow each metric through the runs' points, oldest run first."""
-    points: dict[tuple[str, str], list[Point]] = {}
+    points: dict[SeriesName, list[Point]] = {}
     for run in runs:
         for name, point in run.items():
             points.setdefault(name, []).append(point)
     return _tested(points)
 
 
-def trends_of_accepted(versions: Iterable[Baseline]) -> list[Trend]:
-    """Follow each gated metric through the runs that were accepted as the baseline, oldest first."""
-    points: dict[tuple[str, str], list[Point]] = {}
-    for version in versions:
-        # The file keeps no case's own values, so those of the plan count for all of them.
-        values = version.plan.chat_template_kwargs
-        asked = f"{json.dumps(values, sort_keys=True)} " if values else ""
-        cases = _cases_of_sets((key, f"{asked}{case.sha256}") for key, case in version.cases.items())
-        gated = {
-            golden_set.name: {PASS_RATE, *golden_set.gate.metric_margins}
-            for golden_set in version.golden_sets
-        }
-        for kept in version.summaries:
-            if kept.summary.metric in gated.get(kept.set_name, ()):
-                facts = _facts(version.known_metrics, kept.summary.metric, _scored(version, kept.set_name))
-                points.setdefault((kept.set_name, kept.summary.metric), []).append(
-                    Point(
-                        run_id=version.run_id,
-                        started_at=version.started_at,
-                        model=version.model.label,
-                        summary=kept.summary,
-                        verdict=None,
-                        facts=facts,
-                        cases_sha256=cases.get(kept.set_name, ""),
-                    )
-                )
-    return _tested(points)
+def trends_of_newest(newest: NewestPoints[Point]) -> list[Trend]:
+    """Follow each metric through its newest points."""
+    return _tested(newest.series)
+
+
+def trends_of_accepted(versions: Iterable[Baseline], limit: int | None = None) -> list[Trend]:
+    """Follow each gated metric through the runs that were accepted as the baseline.
+
+    Args:
+        versions: Oldest first.
+        limit: Largest number of points of a metric; None for all.
+    """
+    found = list(versions)
+    newest = NewestPoints[Point](limit or len(found))
+    for version in reversed(found):
+        newest.add(_accepted_points(version))
+    return trends_of_newest(newest)
+
+
+def _accepted_points(version: Baseline) -> dict[SeriesName, Point]:
+    """The gated metrics of an accepted run."""
+    # The file keeps no case's own values, so those of the plan count for all of them.
+    values = version.plan.chat_template_kwargs
+    asked = f"{json.dumps(values, sort_keys=True)} " if values else ""
+    cases = _cases_of_sets((key, f"{asked}{case.sha256}") for key, case in version.cases.items())
+    gated = {
+        golden_set.name: {PASS_RATE, *golden_set.gate.metric_margins} for golden_set in version.golden_sets
+    }
+    return {
+        (kept.set_name, kept.summary.metric): Point(
+            run_id=version.run_id,
+            started_at=version.started_at,
+            model=version.model.label,
+            summary=kept.summary,
+            verdict=None,
+            facts=_facts(version.known_metrics, kept.summary.metric, _scored(version, kept.set_name)),
+            cases_sha256=cases.get(kept.set_name, ""),
+        )
+        for kept in version.summaries
+        if kept.summary.metric in gated.get(kept.set_name, ())
+    }
 
 
 def _cases_of_sets(cases: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -295,9 +326,13 @@ def _change(metric: str, before: Point, now: Point) -> MetricChange | None:
     """Why values of one metric in two runs are not of the same kind; None if they are."""
     shared = [name for name in now.facts if name in before.facts]
     for name in shared:
-        if fact := _difference(before.facts[name], now.facts[name]):
-            versions = {"before": before.facts[name].version, "now": now.facts[name].version}
-            return MetricChange(metric=name, fact=fact, **versions)
+        since, then = now.facts[name], before.facts[name]
+        if fact := _difference(then, since):
+            scorer = other_scorer(since, then) if fact == "scorer" else None
+            told = {"before": then.version, "now": since.version}
+            if scorer is not None:
+                told = {"before": (then.scored_by or {})[scorer], "now": (since.scored_by or {})[scorer]}
+            return MetricChange(metric=name, fact=fact, **told)
     if metric != PASS_RATE and bool(before.facts) != bool(now.facts):
         return MetricChange(metric=metric, fact="known", before=None, now=None)
     return None
@@ -310,7 +345,9 @@ def _difference(before: MetricFacts, now: MetricFacts) -> ChangedFact | None:
         return "version"
     if before.higher_is_better != now.higher_is_better:
         return "direction"
-    return "kind" if before.kind != now.kind else "scale"
+    if replace(before, scored_by=None) != replace(now, scored_by=None):
+        return "kind" if before.kind != now.kind else "scale"
+    return None if other_scorer(now, before) is None else "scorer"
 
 
 def _series(set_name: str, metric: str, points: Sequence[Point]) -> list[Trend]:
@@ -328,7 +365,7 @@ def _series(set_name: str, metric: str, points: Sequence[Point]) -> list[Trend]:
     ]
 
 
-def _tested(points: Mapping[tuple[str, str], Sequence[Point]]) -> list[Trend]:
+def _tested(points: Mapping[SeriesName, Sequence[Point]]) -> list[Trend]:
     trends = [trend for (name, metric), found in points.items() for trend in _series(name, metric, found)]
     long_enough = [trend for trend in trends if len(trend.points) >= TREND_FROM]
     longer = [trend for trend in trends if len(trend.points) >= CHANGE_FROM]

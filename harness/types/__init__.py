@@ -25,7 +25,7 @@ from harness.types.golden import (
     set_of,
 )
 from harness.types.interval import Interval
-from harness.types.metric import LARGEST_VALUE, MetricFacts, UnscoredMetric
+from harness.types.metric import JUDGE, LARGEST_VALUE, MetricFacts, UnscoredMetric
 from harness.types.permissions import NOTHING_ALLOWED, Permissions
 from harness.types.run import (
     EXACT_DTYPES,
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         SharedTrait,
     )
     from harness.types.findings import (
+        ChangedCasesFinding,
         ConfirmationFinding,
         DriverFinding,
         FailedTestsFinding,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
         PlansFinding,
         RegressedCasesFinding,
         RetentionFinding,
+        ScorersFinding,
         Standing,
         StoppedFinding,
         TimesFinding,
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXACT_DTYPES",
+    "JUDGE",
     "LARGEST_VALUE",
     "NOTHING_ALLOWED",
     "PINNED_DATE",
@@ -101,6 +104,7 @@ __all__ = [
     "RESERVED_KWARGS",
     "UNKNOWN_WEIGHTS",
     "CaseResult",
+    "ChangedCasesFinding",
     "Check",
     "Comparison",
     "Completion",
@@ -153,6 +157,7 @@ __all__ = [
     "RetentionFinding",
     "Run",
     "Score",
+    "ScorersFinding",
     "ServerUse",
     "SetCounts",
     "SetLooks",

@@ -36,7 +36,9 @@ class MetricComparison:
             ``cases``.
         other_question: The verdict for the other of these two questions, for a gated pass rate.
         p_value: One-sided, of "no drop".
-        p_adjusted: Holm's adjustment over the gated metrics; None when not gated.
+        p_adjusted: Holm's adjustment over the gated metrics, times the number of models that are gated
+            together (not in records of earlier versions): it is what decides, compared with 0.05. None when
+            not gated.
         lost: Keys of cases that the baseline passed and the candidate fails (graded: the largest drops).
         gained: The reverse.
         margin: Largest tolerated drop; None when not gated.
@@ -48,6 +50,8 @@ class MetricComparison:
             probability 0.8; None if unknown or decided.
         missing: Number of cases with a value on one side only, of a gated metric. They are in no mean, but
             the drop's lower end and the p-value hold if none of them was lost, ``high_unseen`` if all were.
+        high_at_best: The drop's upper end if none of them was lost: a regression needs it, too, to be beyond
+            the margin. None where nothing is missing, and in records of earlier versions.
         missing_unlimited: Whether the scale has no end, so that nothing limits what such a case lost.
         verdict: None when not gated.
     """
@@ -72,6 +76,7 @@ class MetricComparison:
     other_question: GateVerdict | None = None
     cases_to_settle: int | None = None
     missing: int = 0
+    high_at_best: float | None = None
     missing_unlimited: bool = False
     verdict: GateVerdict | None = None
 
@@ -83,7 +88,7 @@ class RegressedCase:
     Attributes:
         was: The baseline's answers to it, including those of a noise record.
         now: The candidate's.
-        p_value: One-sided, exact, corrected over the cases and the gated metrics.
+        p_value: One-sided, exact, corrected over the cases, the gated metrics and the models, as there.
     """
 
     key: str
@@ -234,6 +239,8 @@ class Comparison:
 
     Attributes:
         unstable: The compared cases that the baseline's own reruns both passed and failed, by key.
+        noise: The baseline's noise record as far as the verdict used it, by case key; empty without one, None
+            in records of earlier versions.
         forgetting: Compared with the baseline.
         forgetting_since_base: Compared with the candidate's base, if the baseline is another model: what
             several adapters in a row lost. For information.
@@ -244,7 +251,9 @@ class Comparison:
         traits: Common properties of its lost cases.
         counts: The denominators, by golden set.
         confirmations: The results of resampling the regressions.
-        models: How many models were gated together: each regression is tested at that part of the level.
+        inexact: Why equal models may give other greedy answers in the two runs; empty if they reproduce, and
+            in records of earlier versions.
+        models: How many models were gated together: so many times each p-value of a regression counts.
     """
 
     candidate_run: str
@@ -254,9 +263,11 @@ class Comparison:
     forgetting_since_base: Forgetting | None = None
     unpaired: tuple[str, ...] = ()
     unstable: Mapping[str, Stability] = field(default_factory=dict)
+    noise: Mapping[str, Stability] | None = None
     regressed_cases: tuple[RegressedCase, ...] = ()
     drivers: tuple[DriverSlice, ...] = ()
     traits: tuple[SharedTrait, ...] = ()
     counts: tuple[SetCounts, ...] = ()
     confirmations: tuple[Confirmation, ...] = ()
+    inexact: str = ""
     models: int = 1

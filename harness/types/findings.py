@@ -46,7 +46,7 @@ class MetricFinding:
             earlier versions.
         n: Pairs.
         clusters: Number of independent cases or clusters.
-        p_value: One-sided, corrected over all tests of the run.
+        p_value: One-sided, corrected over all tests of the run, and over the models that are gated together.
         lost: How many cases the baseline passed and the candidate fails.
         gained: The reverse.
         margin: Largest tolerated drop.
@@ -58,7 +58,9 @@ class MetricFinding:
         population: Whether it is about further cases like these, or about exactly these cases.
         other_question: The verdict for the other of the two.
         missing: Number of cases with a value on one side only.
+        high_at_best: The drop's upper end if none of them was lost; None where nothing is missing.
         missing_unlimited: Whether nothing limits what such a case lost.
+        unsteady: Why equal answers to exactly these cases leave a drop possible; empty where it is known.
     """
 
     kind: Literal["metric"] = "metric"
@@ -80,7 +82,9 @@ class MetricFinding:
     population: Literal["sample", "cases"] = "sample"
     other_question: GateVerdict | None = None
     missing: int = 0
+    high_at_best: float | None = None
     missing_unlimited: bool = False
+    unsteady: str = ""
 
     @property
     def detects_roughly(self) -> bool:
@@ -190,6 +194,22 @@ class NoVerdictFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedCasesFinding:
+    """More of a set's cases were changed since the baseline than it tolerates as unscored.
+
+    Attributes:
+        cases: Cases with another prompt or checks, with a metric that was another one, or replaced by others.
+        n: Answered cases, without those that are new.
+        tolerated: Largest tolerated share of them.
+    """
+
+    kind: Literal["changed-cases"] = "changed-cases"
+    cases: int
+    n: int
+    tolerated: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriverFinding:
     """The slice of a set that lost most."""
 
@@ -216,11 +236,7 @@ class TripwireFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherTextFinding:
-    """The cross-entropy on code, dialogue or another language surely rose beyond the limit: for information.
-
-    Attributes:
-        texts: The change on each such kind of text, in nats per token.
-    """
+    """The change on code, dialogue or another language, in nats per token, is surely beyond the limit."""
 
     kind: Literal["other-text"] = "other-text"
     texts: Mapping[str, Interval]
@@ -246,6 +262,15 @@ class TimesFinding:
 
     kind: Literal["times"] = "times"
     conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorersFinding:
+    """A metric is compared that another judge, encoder or library, by their names, may have scored."""
+
+    kind: Literal["scorers"] = "scorers"
+    candidate: Mapping[str, str]
+    baseline: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,12 +349,14 @@ FindingData: TypeAlias = (
     | NotComparedFinding
     | NothingToLoseFinding
     | NoVerdictFinding
+    | ChangedCasesFinding
     | DriverFinding
     | TraitsFinding
     | TripwireFinding
     | OtherTextFinding
     | PlansFinding
     | TimesFinding
+    | ScorersFinding
     | OwnSettingsFinding
     | PartialRunFinding
     | StoppedFinding

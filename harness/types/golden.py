@@ -15,16 +15,6 @@ JsonValue = TypeAliasType(
 
 # Metrics that are made of an answer's time.
 TIME_METRICS = frozenset({"latency", "throughput"})
-# What a judge says: verdicts, and grades, which decide by a threshold.
-JUDGED_VERDICTS = frozenset({"llm-rubric", "factuality", "tone"})
-JUDGED_GRADES = frozenset(
-    {
-        *("llm-reference", "pairwise", "faithfulness"),
-        *("context-recall", "context-precision", "answer-relevancy"),
-    }
-)
-# Of the same answer they may say something else.
-VARYING_METRICS = TIME_METRICS | JUDGED_VERDICTS | JUDGED_GRADES
 # The date for templates that write today's date: the default in Llama's own templates.
 PINNED_DATE = "2024-07-26"
 # Arguments of transformers' apply_chat_template: a value of that name would change the function, not the text
@@ -261,20 +251,6 @@ class GoldenCase(_HashedRecord):
         """All checks that score, members of groups included."""
         return tuple(single for check in self.checks for single in check.single_checks)
 
-    def may_vary(self, metric: str | None = None) -> bool:
-        """Whether another try may give another score: its answer is drawn, or its time or its judge varies.
-
-        Args:
-            metric: The metric of the score; None for whether the case passes.
-        """
-        if self.generation.temperature > 0 or metric is not None:
-            return self.generation.temperature > 0 or (metric or "").removeprefix("not-") in VARYING_METRICS
-        deciding = ((each.type.removeprefix("not-"), each.threshold) for each in self.single_checks)
-        return any(
-            name in JUDGED_VERDICTS or (name in VARYING_METRICS and threshold is not None)
-            for name, threshold in deciding
-        )
-
     @property
     def answer_keys(self) -> tuple[str, ...]:
         """A name for each answer: the case's own, then ``orders/bob-kettles#2`` and so on."""
@@ -361,7 +337,7 @@ class GateSettings:
     Attributes:
         margin: Largest tolerated drop of the set's pass rate, or None for the run's default.
         metric_margins: Graded metrics gated besides the pass rate, each with its tolerated drop.
-        max_unscored: Largest tolerated fraction of unscored cases.
+        max_unscored: Largest tolerated fraction of unscored cases, and of those changed since the baseline.
         max_errored: Largest tolerated fraction of errored cases.
         max_regressed: Largest tolerated fraction of regressed cases; None for the default: 0, and any in
             forgetting probes.

@@ -1,11 +1,14 @@
 """Facts about each metric in a stored run, so that it can be compared later, and why one has no score."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 # Of any metric's values and of its scale's ends, either way. Statistics square them, and 1e160 squared is no
 # number any more; where values mean something, none is near this.
 LARGEST_VALUE = 1e100
+# The name of the judges, or of one, among what scored a metric.
+JUDGE = "judge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,8 @@ class MetricFacts:
         most: Upper end of the scale; None if there is none.
         logarithmic: Compared by its natural logarithm, so that one large value can't outweigh all others.
         version: Changes if the metric gives another value for the same answer.
+        scored_by: What gave the values beside the metric's own code: ``judge`` and its name, and
+            ``encoder NAME`` with the start of its files' hash; None in records that don't say.
     """
 
     kind: Literal["binary", "graded"]
@@ -27,6 +32,7 @@ class MetricFacts:
     most: float | None = 1.0
     logarithmic: bool = False
     version: str = "1"
+    scored_by: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.comparison.missing_cases import can_pass_or_fail
 from harness.types import (
     CaseResult,
     Finding,
@@ -12,6 +13,7 @@ from harness.types import (
     Outcome,
     Run,
     TripwireFinding,
+    UnpairedFinding,
 )
 from reports.html import figures
 from reports.html.first_screen import Banner
@@ -22,6 +24,7 @@ from reports.html.verdict import some_cases
 
 _MOST_ITEMS = 5
 _ITEM = 240
+_DECIDED = {Outcome.PASSED, Outcome.FAILED}
 
 
 def banners(record: GateRecord, problems: Sequence[str] = (), unsaved: str | None = None) -> list[Banner]:
@@ -36,8 +39,8 @@ def banners(record: GateRecord, problems: Sequence[str] = (), unsaved: str | Non
     found: list[Banner | None] = [
         _must_pass(run.results, lead_of(record)),
         _must_pass_unknown(run.results),
-        _errored(run, "candidate"),
-        _errored(record.baseline, "baseline") if record.baseline is not None else None,
+        _errored(run, record.baseline, "candidate"),
+        _errored(record.baseline, run, "baseline") if record.baseline is not None else None,
         _unscored(run),
     ]
     if run.selected < run.collected or run.left_out:
@@ -115,14 +118,16 @@ def _stopped(run: Run) -> Banner:
 
 
 def _unpaired(record: GateRecord, keys: Sequence[str]) -> Banner:
-    """Cases left out of the comparison; lists those that no other banner explains."""
-    decided = {Outcome.PASSED, Outcome.FAILED}
+    """Cases left out of the comparison, and why; lists those that no other banner explains."""
     runs = [run for run in (record.run, record.baseline) if run is not None]
-    undecided = {result.key for run in runs for result in run.results if result.outcome not in decided}
+    undecided = {result.key for run in runs for result in run.results if result.outcome not in _DECIDED}
+    causes = [each.data.causes for each in _findings_of(record) if isinstance(each.data, UnpairedFinding)]
+    listed = ", ".join(f"{figures.count(cases)} {cause}" for of in causes for cause, cases in of.items())
+    text = "A side has no verdict for them, or the case changed between the runs."
     return Banner(
         tone="inconclusive",
         title=f"{some_cases(len(keys))} not compared",
-        text="Only one side has a verdict for them, or the case changed between the runs.",
+        text=f"Why: {one_line(listed, _ITEM)}." if listed else text,
         items=_some([key for key in keys if key not in undecided]),
     )
 
@@ -155,7 +160,7 @@ def _must_pass_unknown(results: Sequence[CaseResult]) -> Banner | None:
     return Banner(tone="inconclusive", title=title, text=text, items=_some(unknown))
 
 
-def _errored(run: Run, side: str) -> Banner | None:
+def _errored(run: Run, other: Run | None, side: str) -> Banner | None:
     errored = [result for result in run.results if result.outcome is Outcome.ERRORED]
     if not errored:
         return None
@@ -167,18 +172,54 @@ def _errored(run: Run, side: str) -> Banner | None:
     return Banner(
         tone="regress",
         title=f"{some_cases(len(errored))} errored in the {side}",
-        text="They have no verdict and count for neither side.",
+        text=_what_they_count_for(errored, other),
         items=_some(said or [result.key for result in errored]),
     )
 
 
+def _what_they_count_for(errored: Sequence[CaseResult], other: Run | None) -> str:
+    """What cases without a verdict on one side mean for the whole: nothing, if the other has none either."""
+    if other is None:
+        return "They have no verdict."
+    known = {result.key: result.case.content_sha256 for result in other.results if result.outcome in _DECIDED}
+    one_sided = sum(known.get(result.key) == result.case.content_sha256 for result in errored)
+    if not one_sided:
+        return "Nor is there a verdict on the same case on the other side, so they count for none."
+    which = "On the other side they have a verdict"
+    if one_sided < len(errored):
+        which = (
+            f"{figures.count(one_sided)} of them have a verdict on the other side, the rest count for none"
+        )
+    return f"{which}: a pass has to hold also if all of these were lost, a regression also if none was."
+
+
 def _unscored(run: Run) -> Banner | None:
-    unscored = [result.key for result in run.results if result.outcome is Outcome.UNSCORED]
-    if not unscored:
+    """Cases that neither passed nor failed; one that only grades lacks nothing if its grade is gated."""
+    gated = {each.name: set(each.gate.metric_margins) for each in run.golden_sets}
+    unscored = [result for result in run.results if result.outcome is Outcome.UNSCORED]
+    left_open = [result for result in unscored if can_pass_or_fail(result, run.metrics)]
+    idle = [
+        result
+        for result in unscored
+        if not can_pass_or_fail(result, run.metrics)
+        and not gated.get(result.case.set_name, set()) & {score.metric for score in result.scores}
+    ]
+    if not (found := [*left_open, *idle]):
         return None
-    text = "None of their checks decides: give one a threshold."
-    title = f"{some_cases(len(unscored))} not scored"
-    return Banner(tone="inconclusive", title=title, text=text, items=_some(unscored))
+    text = "A check that decides was left without a verdict."
+    if idle and left_open:
+        known = f"Of {figures.count(len(left_open))} a check that decides was left without a verdict."
+        text = f"{known} None of the others' checks decides: give one a threshold."
+    elif idle:
+        text = "None of their checks decides: give one a threshold."
+    title = f"{some_cases(len(found))} not scored"
+    items = [f"{each.key}{_why_open(each)}" for each in found]
+    return Banner(tone="inconclusive", title=title, text=text, items=_some(items))
+
+
+def _why_open(result: CaseResult) -> str:
+    """Why a check was left without a score, after the case's name; empty if none was."""
+    return "".join(f": {each.metric}: {one_line(each.reason)}" for each in result.unscored[:1])
 
 
 def _some(items: Sequence[str]) -> tuple[str, ...]:

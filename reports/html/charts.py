@@ -15,6 +15,12 @@ HISTOGRAM_WIDTH, HISTOGRAM_HEIGHT = 300.0, 70.0
 # A curve of more points than this is thinned: the difference is invisible on 720 units.
 _MOST_POINTS = 600
 _LARGEST = 1e15
+# A case of a million; what is less comes from rounding.
+_LEAST_RATE = 1e-6
+# An axis goes beyond a margin by this factor, so that what comes after it is seen.
+_BEYOND = 1.4
+# From steps of this size on, a label with all its digits is longer than its place.
+_LONG = 1e5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """The range of drops in a forest plot, common to all rows."""
+    """The range of drops in a forest plot: that of all rows in points, or of one row in its own unit."""
 
     low: float
     high: float
@@ -46,6 +52,7 @@ class Forest:
     Attributes:
         margin: Position of the margin; None for a metric that isn't gated.
         cut_low: The interval continues beyond the left edge.
+        ticks: The row's own axis; empty where it has that of the table.
     """
 
     zero: float
@@ -55,6 +62,7 @@ class Forest:
     margin: float | None
     cut_low: bool
     cut_high: bool
+    ticks: tuple[Tick, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,32 +88,75 @@ class LossCurve:
 
 
 def forest_axis(drops: Iterable[Interval], margins: Iterable[float]) -> Axis:
-    """An axis that shows zero, all margins, and all intervals between −1 and 1.
+    """The common axis of rates, in points: with zero, all margins, and all intervals between −1 and 1.
 
     Args:
         drops: Intervals of all rows, as fractions.
         margins: Margins of all gated metrics, as fractions.
     """
     drops, margins = list(drops), list(margins)
-    low = max(-1.0, min([-0.05, *(drop.low for drop in drops)]))
-    high = min(1.0, max([0.05, *(drop.high for drop in drops), *(margin * 1.4 for margin in margins)]))
+    largest = max([0.0, *margins, *(abs(end) for drop in drops for end in (drop.low, drop.high))])
+    # Zero isn't at the edge, and drops of a thousandth fill the axis where all are so small.
+    around = 0.05 if largest < _LEAST_RATE else min(0.05, largest)
+    low = max(-1.0, min([-around, *(drop.low for drop in drops)]))
+    high = min(1.0, max([around, *(drop.high for drop in drops), *(margin * _BEYOND for margin in margins)]))
+    return _axis(low, high, most=5, unit=100)
+
+
+def own_axis(drop: Interval, margin: float | None) -> Axis:
+    """The axis of one row, in its metric's own unit: with zero, the margin and the interval.
+
+    Args:
+        drop: The drop with its interval; an end without a limit is beyond the axis.
+        margin: The metric's margin; None where it isn't gated.
+    """
+    ends = [end for end in (drop.low, drop.estimate, drop.high) if math.isfinite(end)]
+    low, high = min([0.0, *ends]), max([0.0, *ends, (margin or 0.0) * _BEYOND])
+    # An end without a limit needs a part of the axis that it goes through.
+    beyond = max(high, -low)
+    low -= beyond if math.isinf(drop.low) else 0.0
+    high += beyond if math.isinf(drop.high) else 0.0
+    if high - low < 1 / _LARGEST:
+        return Axis(low=-1.0, high=1.0, ticks=(Tick(FOREST_WIDTH / 2, "0"),))
+    return _axis(low, high, most=4, unit=1)
+
+
+def _axis(low: float, high: float, *, most: int, unit: float) -> Axis:
+    """The axis with some room at its ends.
+
+    Args:
+        low: The lowest drop on it.
+        high: The highest one.
+        most: Largest number of steps.
+        unit: What the labels count in: 100 for points.
+    """
     room = (high - low) * 0.06
-    low, high = round(low - room, 6), round(high + room, 6)
-    step = nice_step(high - low, 5)
+    digits = 6 - math.floor(math.log10(high - low))
+    low, high = round(low - room, digits), round(high + room, digits)
+    step = nice_step(high - low, most)
     whole = range(math.ceil(low / step), math.floor(high / step) + 1)
     axis = Axis(low=low, high=high, ticks=())
-    decimals = 0 if step >= 0.0099 else 1
-    ticks = tuple(Tick(axis.place(n * step), signed(n * step * 100, decimals)) for n in whole)
+    ticks = tuple(Tick(axis.place(n * step), _label(n, step * unit)) for n in whole)
     return Axis(low=low, high=high, ticks=ticks)
 
 
-def forest_row(axis: Axis, drop: Interval, margin: float | None) -> Forest:
+def _label(number: int, step: float) -> str:
+    """So many steps, with as many digits as one of them needs: ``+0.05``, ``−2e−06``."""
+    if number == 0:
+        return "0"
+    if step >= _LONG:
+        return f"{number * step:+.3g}".replace("-", "−")
+    return signed(number * step, max(0, -math.floor(math.log10(step) + 1e-9)))
+
+
+def forest_row(axis: Axis, drop: Interval, margin: float | None, *, own: bool = False) -> Forest:
     """Positions of one drop, its interval and its margin.
 
     Args:
-        axis: The axis of all rows.
-        drop: The drop with its interval, as fractions.
+        axis: The axis of all rows, or of this row.
+        drop: The drop with its interval, in the axis' unit.
         margin: The metric's margin; None where it isn't gated.
+        own: Whether the axis is this row's own, and is drawn with it.
     """
     return Forest(
         zero=axis.place(0.0),
@@ -115,6 +166,7 @@ def forest_row(axis: Axis, drop: Interval, margin: float | None) -> Forest:
         margin=None if margin is None else axis.place(margin),
         cut_low=drop.low < axis.low,
         cut_high=drop.high > axis.high,
+        ticks=axis.ticks if own else (),
     )
 
 

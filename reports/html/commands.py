@@ -95,6 +95,17 @@ def new_case_command(record: GateRecord, set_name: str, project: Path | None) ->
     return f"tunegate golden new {_quoted(shown)}" if shown and not shown.startswith("…") else ""
 
 
+def noise_command(record: GateRecord) -> str:
+    """The command that records how the baseline's answers vary; empty for answers from a log.
+
+    Args:
+        record: The gate's record.
+    """
+    if record.baseline is None or record.baseline.model.is_logged:
+        return ""
+    return f"tunegate noise {_quoted(record.baseline.model.label)}"
+
+
 def _model(record: GateRecord, project: Path | None) -> str:
     """The candidate's option, as it is typed in the project's root."""
     label = PurePath(record.run.model.label)

@@ -64,7 +64,7 @@ def score(value: float) -> str:
 
 def mean(value: float) -> str:
     """A mean score with three decimals, or three digits: ``0.900``, ``12.4``, ``1234``, ``2e-06``."""
-    return f"{value:{_whole_form(value) or form_of((value,), 3)}}".replace("-", _MINUS)
+    return f"{value:z{_whole_form(value) or form_of((value,), 3)}}".replace("-", _MINUS)
 
 
 def limit(value: float) -> str:

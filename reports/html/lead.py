@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from harness.presentation.sentences import sentence_of
 from harness.types import (
+    ChangedCasesFinding,
     FailedTestsFinding,
     Finding,
     GateRecord,
@@ -23,6 +24,8 @@ from reports.html.names import PASS_RATE, description_of, quoted, quoted_title
 from reports.html.text import one_line
 
 _MOST_NAMES = 3
+# What more cases don't fix.
+LACKING = (NoVerdictFinding, ChangedCasesFinding)
 
 
 def lead_of(record: GateRecord) -> str:
@@ -38,10 +41,10 @@ def lead_of(record: GateRecord) -> str:
         return f"The candidate is no worse than the baseline by more than the allowed drops.{also}"
     if record.verdict.outcome is GateVerdict.REGRESS:
         return _regressed(record, deciding, metrics)
-    if metrics and not isinstance(deciding[0].data, NoVerdictFinding):
+    if metrics and not isinstance(deciding[0].data, LACKING):
         return (
             f"These cases can't tell whether the candidate is worse than the baseline on {where}: "
-            f"{_not_excluded(metrics[0])}."
+            f"{_not_excluded(metrics[0])}{_unsteady(metrics[0])}."
         )
     return _without_a_metric(record.verdict, deciding)
 
@@ -49,10 +52,11 @@ def lead_of(record: GateRecord) -> str:
 def deciding_findings(verdict: Verdict) -> list[Finding]:
     """The findings whose own verdict is the run's, in order of weight.
 
-    What has no verdict comes first: more cases decide nothing while those that are there are not scored.
+    What has no verdict or was changed comes first: more cases decide nothing while those that are there are
+    not scored on both sides.
     """
     found = [each for each in verdict.findings if each.verdict is verdict.outcome]
-    return sorted(found, key=lambda each: not isinstance(each.data, NoVerdictFinding))
+    return sorted(found, key=lambda each: not isinstance(each.data, LACKING))
 
 
 def _regressed(record: GateRecord, deciding: Sequence[Finding], metrics: Sequence[Finding]) -> str:
@@ -93,7 +97,7 @@ def _fell(finding: Finding) -> str:
     assert isinstance(data, MetricFinding)
     rate = data.scale == "binary"
     margin = margin_text(data.margin, rate=rate)
-    drop = drop_text(data.drop.estimate, rate=rate).lstrip("+")
+    drop = drop_text(data.drop.estimate, rate=rate, beyond=data.margin).lstrip("+")
     if finding.metric != PASS_RATE:
         return f"a drop of {drop}, with {margin} allowed"
     return (
@@ -109,9 +113,9 @@ def _not_excluded(finding: Finding) -> str:
     rate = data.scale == "binary"
     margin = margin_text(data.margin, rate=rate)
     if data.high_unseen is None or data.drop.high > data.margin:
-        largest = margin_text(data.drop.high, rate=rate)
+        largest = margin_text(data.drop.high, rate=rate, beyond=data.margin)
         return f"the drop may be as large as {largest}, with {margin} allowed"
-    unseen = margin_text(data.high_unseen, rate=rate)
+    unseen = margin_text(data.high_unseen, rate=rate, beyond=data.margin)
     if data.missing:
         without = "1 case has" if data.missing == 1 else f"{figures.count(data.missing)} cases have"
         limit = (
@@ -125,6 +129,12 @@ def _not_excluded(finding: Finding) -> str:
         f"no drop beyond the allowed {margin} is seen, but {seen} can miss rare losses of up to {unseen} "
         f"in all"
     )
+
+
+def _unsteady(finding: Finding) -> str:
+    """Why equal answers leave a drop of exactly these cases possible."""
+    data = finding.data
+    return f" ({data.unsteady})" if isinstance(data, MetricFinding) and data.unsteady else ""
 
 
 def _without_a_metric(verdict: Verdict, deciding: Sequence[Finding]) -> str:

@@ -18,11 +18,13 @@ from harness.types import (
     Outcome,
     Run,
 )
+from harness.types.golden import is_within
 from reports.html import figures
-from reports.html.charts import Axis, forest_axis, forest_row
+from reports.html.charts import Axis, Forest, forest_axis, forest_row, own_axis
 from reports.html.first_screen import Tone
 from reports.html.names import PASS_RATE, metric_name
 from reports.html.view import Estimate, MetricRow, MetricsView
+from tunegate.figures import both_of
 
 TONES: dict[GateVerdict, Tone] = {
     GateVerdict.PASS: "pass",
@@ -41,6 +43,7 @@ def metrics_view(record: GateRecord) -> MetricsView:
                 _plain_row(set_name, summary, binary, record.run.metrics)
                 for set_name, summary, binary in rows
             ),
+            compared=False,
             axis=None,
             informing_axis=None,
             confidence=_confidence(summary.mean for _, summary, _ in rows),
@@ -57,7 +60,7 @@ def metrics_view(record: GateRecord) -> MetricsView:
     drops = [row.drop for row in metrics]
     empty, lacking = empty_metrics(record), rows_without_value(record)
 
-    def judged(row: MetricComparison, axis: Axis) -> MetricRow:
+    def judged(row: MetricComparison, axis: Axis | None) -> MetricRow:
         told = lacking.get((row.set_name, row.metric))
         return _judged_row(record, row, _row(row, axis, facts), told, empty)
 
@@ -65,6 +68,7 @@ def metrics_view(record: GateRecord) -> MetricsView:
     return MetricsView(
         gated=tuple(judged(row, axes[0]) for row in gated),
         informing=tuple(judged(row, axes[1]) for row in informing),
+        compared=True,
         axis=axes[0],
         informing_axis=axes[1],
         confidence=_confidence(means),
@@ -88,8 +92,19 @@ def _judged_row(
     return shown if word is None else replace(shown, tone="inconclusive", verdict=word)
 
 
-def _axis(rows: Sequence[MetricComparison]) -> Axis:
-    return forest_axis((row.drop for row in rows), (row.margin for row in rows if row.margin is not None))
+def _axis(rows: Sequence[MetricComparison]) -> Axis | None:
+    """The axis that all rates share; None where there is no rate."""
+    rates = [row for row in rows if is_rate(row)]
+    if not rates:
+        return None
+    return forest_axis((row.drop for row in rates), (row.margin for row in rates if row.margin is not None))
+
+
+def _forest(row: MetricComparison, axis: Axis | None) -> Forest:
+    """A rate on the axis of all rates; a score on its own, as seconds and costs share no unit with them."""
+    if axis is not None and is_rate(row):
+        return forest_row(axis, row.drop, row.margin)
+    return forest_row(own_axis(row.drop, row.margin), row.drop, row.margin, own=True)
 
 
 def worst_first(metrics: Sequence[MetricComparison]) -> list[MetricComparison]:
@@ -103,14 +118,31 @@ def is_rate(row: MetricComparison) -> bool:
     return row.kind == "binary"
 
 
-def drop_text(value: float, *, rate: bool) -> str:
+def drop_text(value: float, *, rate: bool, beyond: float | None = None) -> str:
     """A drop with its unit: ``+55.0 pts`` or ``+0.123``.
 
     Args:
         value: The drop: a fraction, or a difference on the metric's scale.
         rate: Whether the metric is a share of cases.
+        beyond: The margin beside which it is told; None for none.
     """
-    return f"{figures.points(value)}\u00a0pts" if rate else figures.difference(value)
+    return f"{_signed(value, beyond, rate=rate)}\u00a0pts" if rate else _signed(value, beyond, rate=False)
+
+
+def _signed(value: float, beyond: float | None, *, rate: bool) -> str:
+    """A drop with its sign, without its unit."""
+    if more := _beyond(value, beyond, rate=rate):
+        return f"+{more}"
+    return figures.points(value) if rate else figures.difference(value)
+
+
+def _beyond(value: float, margin: float | None, *, rate: bool) -> str:
+    """A figure beyond the margin, in the digits that tell it from that; empty where the usual ones do."""
+    usual = figures.hundredths if rate else figures.mean
+    if margin is None or is_within(value, margin) or usual(value) != usual(margin):
+        return ""
+    scale, decimals = (100, 1) if rate else (1, 3)
+    return both_of(value * scale, margin * scale, decimals)[0]
 
 
 def change_text(drop: float, *, rate: bool) -> str:
@@ -126,14 +158,17 @@ def change_text(drop: float, *, rate: bool) -> str:
     return f"{_size(drop, rate=rate)}{unit} {'worse' if drop > 0 else 'better'}"
 
 
-def range_text(drop: Interval, *, rate: bool) -> str:
+def range_text(drop: Interval, *, rate: bool, beyond: float | None = None) -> str:
     """A drop's interval in words: ``2.1 better to 5.0 worse (90 % interval)``.
 
     Args:
         drop: The interval.
         rate: Whether the metric is a share of cases.
+        beyond: The margin beside which it is told; None for none.
     """
-    low, high = (_size(bound, rate=rate) for bound in (drop.low, drop.high))
+    low, high = (
+        _beyond(bound, beyond, rate=rate) or _size(bound, rate=rate) for bound in (drop.low, drop.high)
+    )
     if drop.low < 0 < drop.high:
         ends = f"{low} better to {high} worse"
     else:
@@ -156,16 +191,18 @@ def mean_text(value: float, *, rate: bool) -> str:
     return figures.percent(value) if rate else figures.mean(value)
 
 
-def margin_text(value: float, *, rate: bool) -> str:
+def margin_text(value: float, *, rate: bool, beyond: float | None = None) -> str:
     """A margin or detectable drop: ``5 pts`` or ``0.05``.
 
     Args:
         value: The margin: a fraction, or a difference on the metric's scale.
         rate: Whether the metric is a share of cases.
+        beyond: The margin beside which another figure is told; None for none.
     """
+    more = _beyond(value, beyond, rate=rate)
     if not rate:
-        return figures.limit(value)
-    return figures.hundredths(value).removesuffix(".0") + "\u00a0pts"
+        return more or figures.limit(value)
+    return (more or figures.hundredths(value).removesuffix(".0")) + "\u00a0pts"
 
 
 def in_margins(drop: float, margin: float) -> tuple[float, float]:
@@ -183,25 +220,24 @@ def in_margins(drop: float, margin: float) -> tuple[float, float]:
     return math.copysign(math.inf, drop) if drop else 0.0, drop
 
 
-def drops_text(alone: float, whole: float | None, *, rate: bool) -> str:
+def drops_text(alone: float, whole: float | None, *, rate: bool, beyond: float | None = None) -> str:
     """The smallest drop that is found; in clusters up to that of a drop that takes whole ones.
 
     Args:
         alone: The one that takes cases one by one.
         whole: The one that takes whole clusters; None without any.
         rate: Whether the metric is a share of cases.
+        beyond: The margin beside which they are told; None for none.
     """
-    ends = dict.fromkeys(margin_text(drop, rate=rate) for drop in (alone, whole) if drop is not None)
+    known = (drop for drop in (alone, whole) if drop is not None)
+    ends = dict.fromkeys(margin_text(drop, rate=rate, beyond=beyond) for drop in known)
     return " to ".join(ends)
 
 
-def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) -> MetricRow:
+def _row(row: MetricComparison, axis: Axis | None, facts: Mapping[str, MetricFacts]) -> MetricRow:
     rate = is_rate(row)
     able, whole = row.minimum_detectable_drop, row.minimum_detectable_cluster_drop
-    low, high = (
-        figures.points(bound) if rate else figures.difference(bound)
-        for bound in (row.drop.low, row.drop.high)
-    )
+    low, high = (_signed(bound, row.margin, rate=rate) for bound in (row.drop.low, row.drop.high))
     margin = "" if row.margin is None else margin_text(row.margin, rate=rate)
     drop = drop_text(row.drop.estimate, rate=rate)
     drawing = f"drop {drop}, interval {low} to {high}" + (f", margin {margin}" if margin else "")
@@ -213,7 +249,7 @@ def _row(row: MetricComparison, axis: Axis, facts: Mapping[str, MetricFacts]) ->
         candidate=_estimate(row.candidate, facts, rate=rate),
         baseline=_estimate(row.baseline, facts, rate=rate),
         drop=Estimate(value=drop, interval=f"[{low}, {high}]"),
-        forest=forest_row(axis, row.drop, row.margin),
+        forest=_forest(row, axis),
         drawing=drawing,
         margin=margin,
         p=figures.p_value(row.p_value if row.p_adjusted is None else row.p_adjusted),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.types import (
+    ChangedCasesFinding,
     ConfirmationFinding,
     FailedTestsFinding,
     Finding,
@@ -21,9 +22,15 @@ from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html import figures
 from reports.html.accepted import accepted_name, falls
 from reports.html.case_checks import deciding_unscored
-from reports.html.commands import accept_command, against_command, new_case_command, rerun_command
+from reports.html.commands import (
+    accept_command,
+    against_command,
+    new_case_command,
+    noise_command,
+    rerun_command,
+)
 from reports.html.first_screen import NextStep
-from reports.html.lead import deciding_findings, listed
+from reports.html.lead import LACKING, deciding_findings, listed
 from reports.html.metrics import margin_text
 from reports.html.names import quoted, quoted_title
 from reports.html.text import one_line
@@ -59,13 +66,15 @@ def _inconclusive(
     record: GateRecord, deciding: Sequence[Finding], again: str, project: Path | None
 ) -> NextStep:
     assert record.verdict is not None
-    if deciding and isinstance(deciding[0].data, NoVerdictFinding):
+    if deciding and isinstance(deciding[0].data, LACKING):
         return _without_a_metric(record, deciding[0], project)
     metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
     if metric is not None and record.run.lacks_cases and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
     if metric is not None and isinstance(metric.data, MetricFinding):
         others = sum(isinstance(each.data, MetricFinding) for each in deciding) - 1
+        if metric.data.unsteady:
+            return _steadier(record, metric, metric.data)
         return _more_cases(record, metric, metric.data, project, others)
     return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
 
@@ -195,6 +204,16 @@ def _more_cases(
     return NextStep(title=title, text=f"{reach} {wider}", command=command)
 
 
+def _steadier(record: GateRecord, finding: Finding, data: MetricFinding) -> NextStep:
+    """Tell how answers to exactly these cases vary: further cases don't."""
+    text = f"These cases were {data.unsteady}, so equal answers may vary: reruns show how much."
+    if not data.unsteady.startswith(("answered", "computed")):
+        text = "Another try may answer or score these cases otherwise: reruns show how much."
+    set_name = quoted(finding.set_name or "")
+    title = f"Record how the baseline's answers vary, or repeat each case of {set_name}."
+    return NextStep(title=title, text=text, command=noise_command(record))
+
+
 def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) -> NextStep:
     data, again = first.data, rerun_command(record, project)
     if isinstance(data, TripwireFinding):
@@ -210,6 +229,10 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
     if isinstance(data, ConfirmationFinding):
         text = "New answers did not show the drop again: repeat each case, or add cases."
         return NextStep(title="Ask for several answers per case.", text=text, command="")
+    if isinstance(data, ChangedCasesFinding):
+        text = "The baseline's answers are to other cases: let its model answer these, or accept this run."
+        title = f"Compare {quoted(first.set_name or '')} with the baseline's model itself."
+        return NextStep(title=title, text=text, command="")
     if isinstance(data, NoVerdictFinding) and data.outcome is Outcome.UNSCORED:
         return _unscored_step(record, first.set_name, again)
     keys = [

@@ -1,6 +1,6 @@
 """Candidate, baseline and previous accepted run side by side, with the history of each gated metric."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from harness.presentation.sentences import NOT_SCORED, NOT_TESTABLE, empty_metrics, rows_without_value
@@ -14,7 +14,7 @@ from harness.types import (
 )
 from reports.earlier_runs import EarlierRuns
 from reports.html import figures
-from reports.html.accepted import accepted_drop, accepted_mean
+from reports.html.accepted import SharedMeans, accepted_summary, shared_means
 from reports.html.charts import SPARK_MOST, Sparkline, is_drawn, sparkline
 from reports.html.first_screen import SideRow, Tone
 from reports.html.metrics import (
@@ -51,11 +51,11 @@ def side_rows(record: GateRecord, earlier: EarlierRuns) -> Iterable[SideRow]:
     ]
     ranks = {name: place for place, name in enumerate(order)}
     found.sort(key=lambda entry: ranks.get((entry[0].set_name or "", entry[0].metric or ""), len(ranks)))
-    lacking = rows_without_value(record)
+    lacking, shared = rows_without_value(record), shared_means(record, earlier.accepted)
     rates = {(row.set_name, row.metric): is_rate(row) for row in record.comparison.metrics}
     for finding, data in found:
         rate = rates.get((finding.set_name or "", finding.metric or ""), data.scale == "binary")
-        row = _row(record, earlier, finding, data, rate=rate)
+        row = _row(record, earlier, finding, data, shared, rate=rate)
         if told := lacking.get((finding.set_name or "", finding.metric or "")):
             row = replace(row, counts=f"{told}; {row.counts}")
             if finding.verdict is GateVerdict.PASS and record.verdict.outcome is not GateVerdict.PASS:
@@ -64,15 +64,21 @@ def side_rows(record: GateRecord, earlier: EarlierRuns) -> Iterable[SideRow]:
 
 
 def _row(
-    record: GateRecord, earlier: EarlierRuns, finding: Finding, data: MetricFinding, *, rate: bool
+    record: GateRecord,
+    earlier: EarlierRuns,
+    finding: Finding,
+    data: MetricFinding,
+    shared: Mapping[tuple[str, str], SharedMeans],
+    *,
+    rate: bool,
 ) -> SideRow:
     values, change = [mean_text(data.candidate, rate=rate), mean_text(data.baseline, rate=rate)], ""
     if earlier.accepted is not None:
-        then = accepted_mean(earlier.accepted, finding)
-        values.append("–" if then is None else mean_text(then, rate=rate))
-        against = accepted_drop(record, earlier.accepted, finding)
-        change = "" if against is None else change_text(against, rate=rate)
-    history, ends, drawing = _history(earlier, finding, rate=rate)
+        then = accepted_summary(earlier.accepted, finding)
+        values.append("–" if then is None else mean_text(then.mean.estimate, rate=rate))
+        against = shared.get((finding.set_name or "", finding.metric or ""))
+        change = "" if against is None else f"{change_text(against.drop, rate=rate)}{against.where}"
+    history, ends, drawing = _history(record, earlier, finding, rate=rate)
     tone, word = _verdict(record, finding, data)
     empty = word == NOT_TESTABLE
     asked = None if empty or data.other_question is finding.verdict else data.other_question
@@ -84,7 +90,7 @@ def _row(
         values=tuple(values),
         accepted_change=change,
         drop="–" if empty else change_text(data.drop.estimate, rate=rate),
-        interval="" if empty else range_text(data.drop, rate=rate),
+        interval="" if empty else range_text(data.drop, rate=rate, beyond=data.margin),
         margin=margin_text(data.margin, rate=rate),
         counts=_passed_by_baseline(record, finding) if empty else _counts(finding, data),
         detects="" if empty else _detects(finding, data, rate=rate),
@@ -136,7 +142,8 @@ def _detects(finding: Finding, data: MetricFinding, *, rate: bool) -> str:
     if able is None:
         return "" if finding.verdict is GateVerdict.REGRESS else "too few cases to show any drop"
     about = "about " if data.detects_roughly else ""
-    found = f"smallest drop found: {about}{drops_text(able, data.minimum_detectable_cluster_drop, rate=rate)}"
+    drops = drops_text(able, data.minimum_detectable_cluster_drop, rate=rate, beyond=data.margin)
+    found = f"smallest drop found: {about}{drops}"
     if finding.verdict is GateVerdict.INCONCLUSIVE and able > data.margin:
         return f"{found}; these cases can't show one of {allowed}"
     return found
@@ -149,8 +156,10 @@ def _counts(finding: Finding, data: MetricFinding) -> str:
     return f"{figures.count(data.lost)} lost, {figures.count(data.gained)} gained of {n}"
 
 
-def _history(earlier: EarlierRuns, finding: Finding, *, rate: bool) -> tuple[Sparkline | None, str, str]:
-    """The metric in the stored runs as a line, its first and last value, and both in words."""
+def _history(
+    record: GateRecord, earlier: EarlierRuns, finding: Finding, *, rate: bool
+) -> tuple[Sparkline | None, str, str]:
+    """The metric in whole runs as a line, its first and last value, and both in words."""
     points = [
         point
         for point in earlier.metrics
@@ -162,6 +171,10 @@ def _history(earlier: EarlierRuns, finding: Finding, *, rate: bool) -> tuple[Spa
         rate=rate,
     )
     if line is None:
-        return None, "", ""
+        return None, "fewer than two whole runs", ""
     means = [mean_text(point.mean, rate=rate) for point in points]
-    return line, f"{means[0]} → {means[-1]}", f"{len(points)} runs, from {means[0]} to {means[-1]}"
+    # This run may be a part, or its mean that of a part of its cases.
+    others = "" if points[-1].run_id == record.run.id else " before this one"
+    changed = "; the set has changed since" if len({point.set_sha256 for point in points}) > 1 else ""
+    said = f"{len(points)} runs{others}, from {means[0]} to {means[-1]}{changed}"
+    return line, f"{means[0]} → {means[-1]}{others}{changed}", said

@@ -86,10 +86,17 @@ class MetricRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsView:
-    """The metric table: gated rows, then those for information."""
+    """The metric table: gated rows, then those for information.
+
+    Attributes:
+        compared: Whether there is a baseline.
+        axis: Of the gated rates; None where there is none. Each score has its own.
+        informing_axis: The same of the rates for information.
+    """
 
     gated: tuple[MetricRow, ...]
     informing: tuple[MetricRow, ...]
+    compared: bool
     axis: Axis | None
     informing_axis: Axis | None
     confidence: str

@@ -6,8 +6,11 @@ import pytest
 
 from harness.authoring.passable import (
     _wide_enough,
+    as_computed,
+    computed_in,
     last_level,
     least_drop_left_open,
+    notes_of_never,
     why_it_never_passes,
     why_it_never_regresses,
     why_metrics_never_pass,
@@ -15,6 +18,7 @@ from harness.authoring.passable import (
 from harness.comparison import metric_verdicts
 from harness.comparison.gate import run_gate
 from harness.comparison.whole_sets import _Case, _row
+from harness.settings import Settings
 from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import group
 from harness.studies.set_power import pass_chance_of
@@ -120,6 +124,53 @@ def test_answers_that_vary_leave_a_drop_of_these_cases_open():
     assert "54 cases whose answers vary even equal answers leave a drop of 0.163 possible" in message
     assert "temperature: 0" in remedy
     assert why_it_never_passes(with_cases(warm, repeat=20)) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "computed"),
+    [
+        ({}, ""),
+        ({"device": "cpu"}, "float32"),
+        ({"dtype": "float32", "device": "cuda"}, "float32"),
+        ({"dtype": "bfloat16"}, "bfloat16"),
+        ({"engine": "vllm"}, "server"),
+        ({"engine": "ray+vllm:10.0.0.5:6379", "dtype": "float32"}, "server"),
+        ({"engine": "ray:10.0.0.5:6379", "dtype": "float32"}, "float32"),
+        ({"model": ("openai:judge@http://127.0.0.1:8000/v1",)}, "server"),
+    ],
+    ids=str,
+)
+def test_how_a_project_computes_is_taken_from_its_settings(given, computed):
+    assert computed_in(Settings(**given)) == computed
+
+
+def test_answers_that_rounding_may_change_leave_these_cases_open():
+    """As many equal ones as pass in float32; of further cases it makes no difference before a run."""
+    own, sample = set_of(54, population="cases"), set_of(70)
+    assert least_drop_left_open(own) == 0
+    for computed in ("bfloat16", "server"):
+        assert least_drop_left_open(as_computed(own, computed)) == pytest.approx(0.162906, abs=1e-6)
+        assert as_computed(sample, computed) == sample
+    assert as_computed(own, "") == as_computed(own, "float32") == own
+    assert least_drop_left_open(as_computed(with_cases(own, repeat=20), "server")) < 0.05
+
+
+def test_a_note_says_for_which_computation_it_holds():
+    own = set_of(54, population="cases", metric_margins={"equals": 0.05})
+    notes = {each: notes_of_never(own, computed=each) for each in ("float32", "bfloat16", "server", "")}
+    assert notes["float32"] == ([], [])
+    (rate, metric), _ = notes["bfloat16"]
+    assert rate.startswith("computed in bfloat16, it can pass its gate only by gains: with 54 cases")
+    assert "leave a drop of 0.163 possible" in rate
+    assert "tunegate noise" in rate
+    assert metric.startswith("computed in bfloat16, equals can pass its gate only by gains")
+    assert notes["server"][0][0].startswith("answered by a server, it can pass")
+    assert notes[""][0][0].startswith(
+        "computed in bfloat16 (dtype auto, on a GPU that has it) or answered by a server,"
+    )
+    # What holds in any case is told once.
+    few = set_of(54, population="cases", margin=1.0)
+    assert notes_of_never(few, computed="") == notes_of_never(few)
 
 
 def test_no_drop_is_beyond_a_margin_of_one():

@@ -10,7 +10,11 @@ from harness.baselines.accept import accept_run
 from harness.baselines.file import baseline_path, load_baseline, run_of
 from harness.comparison.gate import run_gate
 from harness.errors import BaselineError
+from harness.registry.content_metrics import MACRO_F1
+from harness.studies.trend import trends_of_accepted
 from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome
+from tests.comparison.test_whole_sets_set_metrics import EXPECTED, macro_f1
+from tests.comparison.test_whole_sets_set_metrics import run_of as classified
 
 
 @pytest.fixture
@@ -45,6 +49,21 @@ def test_the_kept_means_have_their_interval_in_any_unit(make_run, make_result, t
     assert mean.high / unit == pytest.approx(3 + half)
 
 
+def test_a_metric_of_whole_sets_is_kept_and_followed_as_others_are(tmp_path):
+    """Files had no macro-F1: where it was gated, accepted runs had no trend of it, and nothing said so."""
+    gate = GateSettings(metric_margins={MACRO_F1: 0.05})
+    worse = ["red" if label == "blue" else label for label in EXPECTED]
+    accepted = []
+    for name, answers in (("first", EXPECTED), ("second", worse)):
+        run = dataclasses.replace(classified(answers, EXPECTED, gate=gate), id=name)
+        accepted.append(load_baseline(accept_run(run, name, "why", tmp_path)))
+    (trend,) = (each for each in trends_of_accepted(accepted) if each.metric == MACRO_F1)
+    whole = macro_f1(list(zip(EXPECTED, worse, strict=True)))
+    assert [point.summary.n for point in trend.points] == [34, 34]
+    assert [point.summary.mean.estimate for point in trend.points] == pytest.approx([1.0, whole])
+    assert trend.points[1].summary.mean.low < whole < trend.points[1].summary.mean.high
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -75,6 +94,13 @@ def test_too_many_cases_without_a_verdict_are_refused(make_run, make_result, tmp
     results = [make_result(f"set/case-{n}", outcome if n < 2 else True) for n in range(10)]
     run = make_run(results, gates={"set": GateSettings(max_errored=0.1, max_unscored=0.1)})
     with pytest.raises(BaselineError, match=rf"2 of 10 cases of set are {outcome} \(allowed: 10%\)"):
+        accept_run(run, "shipped", "why", tmp_path)
+
+
+def test_a_tolerated_share_below_one_percent_is_not_none(make_run, make_result, tmp_path):
+    results = [make_result(f"set/case-{n}", Outcome.ERRORED if n < 2 else True) for n in range(10)]
+    run = make_run(results, gates={"set": GateSettings(max_errored=0.004)})
+    with pytest.raises(BaselineError, match=r"2 of 10 cases of set are errored \(allowed: 0\.4%\)"):
         accept_run(run, "shipped", "why", tmp_path)
 
 
@@ -149,8 +175,8 @@ def test_a_damaged_file_is_told_in_one_line_and_repaired_by_accepting_again(run,
 
 def test_a_later_format_is_told(run, tmp_path):
     path = accept_run(run, "shipped", "why", tmp_path)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 3}))
-    with pytest.raises(BaselineError, match="written in format 3, this tunegate reads 2: upgrade"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 4}))
+    with pytest.raises(BaselineError, match="written in format 4, this tunegate reads 3: upgrade"):
         load_baseline(path)
     with pytest.raises(BaselineError, match="upgrade"):
         accept_run(run, "shipped", "why", tmp_path)

@@ -8,9 +8,10 @@ import pytest
 from harness.baselines.paired_runs import aligned, answers_to, require_pairs
 from harness.baselines.run_file import open_pair, read_record_file, read_run_file
 from harness.baselines.target import file_target, stored_run
+from harness.comparison.pairing import pair_runs
 from harness.errors import BaselineError, DataError
 from harness.history.store import open_history
-from harness.types import GateRecord, GateVerdict
+from harness.types import GateRecord, GateVerdict, Outcome
 from harness.types.findings import Finding, NoteFinding, Verdict
 from reports.json_file import render_json
 
@@ -89,6 +90,31 @@ def test_the_same_content_under_other_names(make_run, make_result):
         aligned(doubled, baseline, "content")
 
 
+def test_by_content_another_case_of_the_same_name_takes_no_pair_s_place(make_run, make_result):
+    """Case 1 is the baseline's case 0: its own case 1 is another, and is told as one that is missing now."""
+
+    def asking(name, outcome, prompt):
+        return make_result(f"s/{name}", outcome, prompt=prompt)
+
+    candidate = make_run([asking("1", False, "X"), asking("2", True, "Y")])
+    baseline = make_run([asking("0", True, "X"), asking("1", True, "Z"), asking("1-of-baseline", True, "W")])
+    found = aligned(candidate, baseline, "content")
+    assert [result.key for result in found.results] == [
+        "s/1",
+        "s/1-of-baseline-of-baseline",
+        "s/1-of-baseline",
+    ]
+    pairing = pair_runs(candidate, found)
+    assert [(now.key, now.outcome, then.outcome) for now, then in pairing.pairs] == [
+        ("s/1", Outcome.FAILED, Outcome.PASSED)
+    ]
+    assert pairing.unpaired == {
+        "s/2": "only in the candidate",
+        "s/1-of-baseline-of-baseline": "only in the baseline",
+        "s/1-of-baseline": "only in the baseline",
+    }
+
+
 @pytest.mark.parametrize(
     ("reason", "remedy"),
     [
@@ -101,6 +127,17 @@ def test_no_pair_at_all_is_refused_with_the_way_out(reason, remedy):
     with pytest.raises(BaselineError, match=remedy):
         require_pairs({"s/a": reason}, [])
     require_pairs({"s/a": reason}, [object()])
+
+
+def test_of_what_another_judge_decided_both_are_named():
+    with pytest.raises(
+        BaselineError, match=r"score them again \(llm-rubric: old judged it in the baseline\)$"
+    ):
+        require_pairs(
+            {"s/a": "decided by llm-rubric, which another judge decided in the baseline"},
+            [],
+            {"llm-rubric": "old judged it in the baseline"},
+        )
 
 
 @pytest.mark.parametrize("reason", ["errored", "unscored", "skipped"])

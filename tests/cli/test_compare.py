@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.comparison.gate import run_gate
 from harness.history.store import open_history
-from harness.types import GateRecord
+from harness.types import Check, GateRecord, GateSettings, Outcome
 from reports.json_file import render_json
 
 DATA = Path(__file__).parents[1] / "history" / "logs" / "data"
@@ -158,3 +159,51 @@ def test_a_second_comparison_names_the_first_whose_verdict_stays(tunegate, tmp_p
     second = tunegate("compare", worse, worse, "--directory", tmp_path)
     assert second.returncode == 0
     assert f"keeps the verdict that is stored with it: regress against run {same}" in second.stderr
+
+
+@pytest.fixture
+def won(tmp_path, make_run, make_result):
+    """Stores gated runs that won so much against the answers of another one, and writes their files."""
+
+    def result(name, value):
+        made = make_result(f"s/{name}", Outcome.UNSCORED, scores=[("pairwise", value)])
+        return replace(made, case=replace(made.case, checks=(Check(type="pairwise"),)))
+
+    def store(**runs):
+        with open_history(tmp_path / "history.sqlite") as history:
+            for name, (value, opponent) in runs.items():
+                gates = {"s": GateSettings(metric_margins={"pairwise": 0.1})}
+                run = make_run([result(n, value) for n in range(40)], run_id=name, gates=gates)
+                before = make_run([result(n, 0.5) for n in range(40)], run_id=opponent, gates=gates)
+                comparison, verdict = run_gate(run, before)
+                record = GateRecord(run=run, baseline=before, comparison=comparison, verdict=verdict)
+                history.save(record)
+                (tmp_path / f"{name}.json").write_text(render_json(record))
+
+    return store
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.json"])
+def test_the_judge_s_answers_to_two_questions_are_not_compared(tunegate, tmp_path, monkeypatch, won, form):
+    """One run was preferred to an old model, the other less often to a good one: that is no regression."""
+    monkeypatch.chdir(tmp_path)
+    won(strong=(1.0, "old"), now=(0.4, "good"))
+    done = tunegate(
+        "compare", form.format("strong"), form.format("now"), "--directory", tmp_path, "--no-save"
+    )
+    assert done.returncode == 0
+    text = " ".join(done.stdout.split())
+    assert "INCONCLUSIVE" in text
+    assert "scored with version 5 (against the answers of run old) of it, the candidate with 5" in text
+    if form == "{}":
+        done = tunegate("runs", "compare", "now", "strong", "--directory", tmp_path)
+        assert (done.returncode, "of run old" in " ".join(done.stdout.split())) == (0, True)
+
+
+@pytest.mark.parametrize(("opponent", "drop"), [("strong", 0.1), ("old", 0.6)])
+def test_those_to_one_question_are(tunegate, tmp_path, won, opponent, drop):
+    """Compared with the baseline's own answers these tie; two runs may have met the same third one."""
+    won(strong=(1.0, "old"), now=(0.4, opponent))
+    done = tunegate("compare", "strong", "now", "--directory", tmp_path, "--no-save", "--json")
+    rows = {row["metric"]: row for row in json.loads(done.stdout)["comparison"]["metrics"]}
+    assert rows["pairwise"]["drop"]["estimate"] == pytest.approx(drop)

@@ -312,3 +312,29 @@ def test_lint_takes_the_number_of_looks_and_notes_keys_without_effect(tmp_path):
     idle = "gate.max_regressed has no effect: each case is answered once"
     assert [idle in " ".join(each.output.split()) for each in (once, often)] == [True, True]
     assert ["at the last look" in each.output for each in (once, often)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("setting", "how"),
+    [
+        (
+            "",
+            "note: computed in bfloat16 (dtype auto, on a GPU that has it) or answered by a server, it can pass",
+        ),
+        ("dtype = 'bfloat16'", "note: computed in bfloat16, it can pass"),
+        ("engine = 'vllm'", "note: answered by a server, it can pass"),
+        ("dtype = 'float32'", None),
+    ],
+)
+def test_lint_says_for_which_computation_own_cases_pass(tmp_path, monkeypatch, setting, how):
+    cases = "".join(
+        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{{type: exact-match}}]}}\n"
+        for n in range(54)
+    )
+    (tmp_path / "mine.yaml").write_text(f"name: mine\ngate: {{population: cases}}\ncases:\n{cases}", "utf-8")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\n{setting}\n")
+    monkeypatch.chdir(tmp_path)
+    result = RUNNER.invoke(app, ["golden", "lint", "mine.yaml"])
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.output.split())
+    assert (how in told) if how else ("note:" not in told)

@@ -94,6 +94,29 @@ def test_a_set_about_its_own_cases_passes_without_a_change(tmp_path):
     assert "its own" in power("--golden", path)
 
 
+@pytest.mark.parametrize(
+    ("setting", "chance", "told"),
+    [
+        ("", 1.0, "reproduce in float32 on one kind of device, for which its figures hold"),
+        ("dtype = 'float32'", 1.0, "a set that asks about its own cases reproduce."),
+        ("dtype = 'bfloat16'", 0.0, "vary where they are in bfloat16"),
+        ("engine = 'vllm'", 0.0, "vary where they are of a server"),
+    ],
+)
+def test_figures_of_own_cases_are_those_of_the_projects_computation(
+    tmp_path, monkeypatch, setting, chance, told
+):
+    """54 single answers pass at once where they reproduce; where they may not, none of equal models does."""
+    path = write_set(tmp_path, "mine", 54, gate="gate: {population: cases}")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\n{setting}\n")
+    monkeypatch.chdir(tmp_path)
+    (found,) = json.loads(power("--golden", path, "--json"))
+    assert found["pass_chance"] == pytest.approx(chance, abs=0.02)
+    output = " ".join(power("--golden", path).split())
+    assert told in output
+    assert ("a drop of 0.163 possible" in output) is ("float32'" not in setting)
+
+
 def test_gated_metrics_of_a_set_pass_less_often_together(tmp_path):
     path = tmp_path / "mine.yaml"
     cases = "".join(

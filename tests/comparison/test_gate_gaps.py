@@ -1,5 +1,7 @@
 """What is missing on either side never makes a pass."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.comparison.gate import run_gate
@@ -92,10 +94,101 @@ def test_runs_without_a_common_case_are_refused(run_with):
         run_gate(run_with(5), run_with(5, name="other", run_id="old"))
 
 
-def test_changed_cases_are_left_out_and_counted(make_result, make_run):
-    now = make_run([make_result(f"s/{n}", prompt="Say it." if n < 10 else "Say yes.") for n in range(90)])
+@pytest.mark.parametrize(("changed", "verdict"), [(4, PASS), (10, OPEN)])
+def test_changed_cases_are_left_out_and_counted(make_result, make_run, changed, verdict):
+    """The set tolerates 5 %, as of unscored cases."""
+    now = make_run(
+        [make_result(f"s/{n}", prompt="Say it." if n < changed else "Say yes.") for n in range(90)]
+    )
     then = make_run([make_result(f"s/{n}") for n in range(90)])
-    comparison, verdict = run_gate(now, then)
-    assert row_of(comparison, name="s").n == 80
-    assert verdict.outcome is PASS
-    assert "10 cases are not compared: 10 changed since the baseline" in sentences_of(verdict)
+    comparison, found = run_gate(now, then)
+    assert row_of(comparison, name="s").n == 90 - changed
+    assert row_of(comparison, name="s").verdict is PASS
+    assert found.outcome is verdict
+    sentences = sentences_of(found)
+    assert f"{changed} cases are not compared: {changed} changed since the baseline" in sentences
+    told = (
+        "s: 10 of 90 cases were changed since the baseline, 5% are tolerated: gate against the baseline's model itself, "
+        "which then answers them as they are, or accept a new baseline"
+    )
+    assert (sentences[0] == told) == (verdict is OPEN)
+
+
+@pytest.fixture(name="edited")
+def _edited(make_result, make_run):
+    """The gate of a set that asks about its own cases, given the candidate's ids and which of them are other cases."""
+
+    def gate(ids, changed=(), *, passes=True, then=54, limit=0.05):
+        gates = {"s": GateSettings(population="cases", max_unscored=limit)}
+        now = [
+            make_result(
+                f"s/{n}", passes or n not in changed, prompt="Say it." if n in changed else "Say yes."
+            )
+            for n in ids
+        ]
+        before = [make_result(f"s/{n}") for n in range(then)]
+        return run_gate(make_run(now, gates=gates), make_run(before, gates=gates))[1]
+
+    return gate
+
+
+def test_an_unchanged_remainder_is_no_pass(edited):
+    """One of 54 cases is as before: whatever the other 53 give, nothing says whether the model got worse."""
+    for passes in (True, False):
+        verdict = edited(range(54), range(53), passes=passes)
+        assert verdict.outcome is OPEN
+        assert sentences_of(verdict)[0].startswith("s: 53 of 54 cases were changed since the baseline")
+    assert edited(range(54), range(53), limit=1).outcome is PASS
+    # 5 % of 54 are 2.7 cases.
+    assert [edited(range(54), range(count)).outcome for count in (2, 3)] == [PASS, OPEN]
+
+
+def test_a_set_that_grew_still_passes(edited):
+    """New cases have no answer to be compared with; the earlier ones are all still there."""
+    assert edited(range(500)).outcome is PASS
+    # They don't make changes among the earlier ones fewer.
+    verdict = edited(range(2000), range(53))
+    assert verdict.outcome is OPEN
+    assert sentences_of(verdict)[0].startswith("s: 53 of 54 cases were changed")
+
+
+def test_cases_that_were_taken_out_are_told_and_those_that_were_replaced_count_as_changed(edited):
+    assert edited(range(20, 54)).outcome is PASS
+    verdict = edited([*range(20, 54), *range(100, 110)])
+    assert verdict.outcome is OPEN
+    assert sentences_of(verdict)[0].startswith("s: 10 of 44 cases were changed since the baseline")
+
+
+def test_a_drop_among_unchanged_cases_is_still_a_regression(make_result, make_run):
+    now = make_run(
+        [make_result(f"s/{n}", n > 60, prompt="Say it." if n < 20 else "Say yes.") for n in range(100)]
+    )
+    then = make_run([make_result(f"s/{n}") for n in range(100)])
+    assert run_gate(now, then)[1].outcome is REGRESS
+
+
+def test_a_metric_that_is_another_one_changes_the_cases_that_it_decides(make_result, make_run):
+    """Each is left out, since it may have flipped because its check did."""
+
+    def decided(count, **facts):
+        results = [make_result(f"s/{n}", scores=[("f1", 0.9)] if n < count else ()) for n in range(100)]
+        results = [
+            replace(each, scores=tuple(replace(s, threshold=0.5, passed=True) for s in each.scores))
+            for each in results
+        ]
+        run = make_run(results)
+        return replace(run, metrics={name: replace(each, **facts) for name, each in run.metrics.items()})
+
+    for count, verdict in ((5, PASS), (6, OPEN)):
+        assert run_gate(decided(count), decided(count, version="0"))[1].outcome is verdict
+
+
+def test_cases_that_errored_are_not_changed_ones(make_result, make_run):
+    """A partial baseline lacks them, or a log: they count as lost there."""
+    results = [make_result(f"s/{n}") for n in range(500)]
+    partial = make_run(results[:100], collected=500)
+    assert run_gate(make_run(results), partial)[1].outcome is PASS
+    gates = {"s": GateSettings(max_errored=1)}
+    broken = [make_result(f"s/{n}", Outcome.ERRORED if n < 50 else True) for n in range(500)]
+    told = sentences_of(run_gate(make_run(broken, gates=gates), make_run(results, gates=gates))[1])
+    assert not any("changed" in sentence for sentence in told)

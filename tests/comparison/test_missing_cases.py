@@ -8,11 +8,11 @@ import pytest
 
 from harness.comparison import metric_verdicts
 from harness.comparison.gate import run_gate
-from harness.comparison.missing_cases import beyond_limits, extremes_of
+from harness.comparison.missing_cases import beyond_limits, extremes_of, why_refused
 from harness.comparison.pairing import fold_repeats, pair_runs, paired_metrics
 from harness.presentation.sentences import sentences_of
-from harness.run.conclusion import metric_facts
-from harness.types import Check, GateSettings, MetricFacts, Outcome
+from harness.run.session import metric_facts
+from harness.types import Check, GateSettings, MetricFacts, Outcome, Score
 from tests.comparison.conftest import OPEN, PASS, REGRESS, row_of, scored
 
 # Whatever is missing, its number alone refuses nothing here.
@@ -105,6 +105,19 @@ def test_hidden_gains_make_no_regression(gate):
     assert verdict.outcome is OPEN
 
 
+def test_a_regression_reaches_beyond_the_margin_whatever_is_missing(gate):
+    """Of exactly 20 cases one was lost and one errored: if it was kept, the drop is 1 / 20, as much as is tolerated."""
+    these = {"s": replace(TOLERANT["s"], population="cases")}
+    comparison, verdict = gate([False, Outcome.ERRORED, *[True] * 18], [True] * 20, gates=these)
+    row = row_of(comparison, name="s")
+    assert (row.drop.high, row.high_at_best) == pytest.approx((1 / 19, 1 / 20))
+    assert row.verdict is verdict.outcome is OPEN
+    kept = "but none is to be seen if the case with a value on one side only was kept"
+    assert f"a drop of more than 0.05 is not excluded, {kept}" in sentences_of(verdict)[0]
+    assert gate([False, False, Outcome.ERRORED, *[True] * 17], [True] * 20, gates=these)[1].outcome is REGRESS
+    assert gate([False, False, *[True] * 18], [True] * 20, gates=these)[0].metrics[0].high_at_best is None
+
+
 def test_gaps_do_not_hide_a_regression(gate):
     """40 of 80 answers broke, and half of the others were lost."""
     now = [Outcome.ERRORED if n < 40 else n >= 60 for n in range(80)]
@@ -193,6 +206,7 @@ def test_what_is_missing_on_a_scale_without_an_end_has_no_unit(make_result, make
     # Both could have been twice the baseline's mean: all gained together more than the others lost.
     assert row.p_value == 1
     assert row.drop.low / unit == pytest.approx(-0.2498, abs=0.0001)
+    assert 0 < row.high_at_best / unit < 0.2
     assert row.verdict is OPEN
 
 
@@ -262,3 +276,16 @@ def test_the_other_question_allows_for_what_is_missing_too(make_result, make_run
     asked, itself = (run_gate(*sides[of])[0].metrics[0] for of in ("sample", "cases"))
     assert asked.other_question is itself.verdict is OPEN
     assert itself.other_question is asked.verdict
+
+
+def test_a_pass_rate_is_refused_for_what_decides_its_cases(make_result):
+    scores = (
+        Score(metric="llm-rubric", value=1.0, passed=True),
+        Score(metric="contains", value=1.0, passed=True),
+        Score(metric="f1", value=0.5),
+    )
+    results = [replace(make_result("s/a"), scores=scores)]
+    refused = {"llm-rubric": "another judge", "f1": "another version"}
+    assert why_refused("pass-rate", refused, results) == "llm-rubric: another judge"
+    assert why_refused("f1", refused, results) == "another version"
+    assert why_refused("rouge-l", refused, results) == why_refused("pass-rate", {}, results) == ""

@@ -9,7 +9,7 @@ from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.presentation.sentences import sentences_of
 from harness.registry.metric import compared_scale
-from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome, Score, SetLooks, Stability
+from harness.types import Check, GateSettings, GateVerdict, MetricFacts, Outcome, Score, SetLooks, Stability
 
 
 def metric_of(pairing, name):
@@ -135,17 +135,86 @@ def test_a_metric_that_the_runs_do_not_describe_is_refused(make_result, make_run
         ({"version": "1"}, "the baseline was scored with version 1 of it, the candidate with 2"),
         ({"higher_is_better": False}, "its direction differs in the baseline"),
         ({"most": 100.0}, "its scale differs in the baseline"),
-        ({"kind": "binary"}, "its scale differs in the baseline"),
         ({"logarithmic": True}, "its scale differs in the baseline"),
+        (
+            {"scored_by": {"judge": "old"}},
+            "old judged it in the baseline, new in the candidate: name a stored run with --gate-baseline, whose "
+            "answers are then scored by the new one, or accept a run that the new one scored",
+        ),
+        (
+            {"scored_by": {"judge": "new", "encoder minilm": "0f"}},
+            "the encoder minilm has other files (1e) than in the baseline (0f): name a stored run with "
+            "--gate-baseline, whose answers are then scored by the new one, or accept a run that the new one "
+            "scored",
+        ),
     ],
 )
 def test_a_metric_that_was_another_one_is_refused(make_result, make_run, change, reason):
     now = make_run([make_result("s/a", scores=[("f1", 0.5), ("bleu", 0.5)])])
     then = make_run([make_result("s/a", scores=[("f1", 0.75), ("bleu", 0.5)])])
-    then = replace(then, metrics={**then.metrics, "f1": replace(then.metrics["f1"], **change)})
+    scored = replace(then.metrics["f1"], scored_by={"judge": "new", "encoder minilm": "1e"})
+    now, then = (replace(run, metrics={**run.metrics, "f1": scored}) for run in (now, then))
+    then = replace(then, metrics={**then.metrics, "f1": replace(scored, **change)})
     pairing = pair_runs(now, then)
     assert [row.metric for row in paired_metrics(pairing)] == ["pass-rate", "bleu"]
     assert pairing.refused == {"f1": reason}
+
+
+@pytest.mark.parametrize("scored_by", [None, {}, {"encoder other": "2d"}, {"judge": "new"}])
+def test_a_metric_is_compared_unless_it_is_known_that_another_judge_scored_it(
+    make_result, make_run, scored_by
+):
+    """Records of earlier versions don't say; a part of the cases may have had another encoder."""
+    run = make_run([make_result("s/a", scores=[("f1", 0.5)])])
+    facts = run.metrics["f1"]
+    now, then = (
+        replace(run, metrics={"f1": replace(facts, scored_by=each)}) for each in ({"judge": "new"}, scored_by)
+    )
+    assert pair_runs(now, then).refused == pair_runs(then, now).refused == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("judge", "which another judge decided in the baseline"),
+        ("encoder minilm", "whose encoder had other files in the baseline"),
+    ],
+)
+def test_a_case_that_another_judge_decided_is_not_compared(make_result, make_run, name, why):
+    """An equal model regressed against a run of a milder judge."""
+
+    def decided(passed):
+        result = make_result("s/a", passed)
+        score = Score(metric="llm-rubric", value=float(passed), passed=passed)
+        run = make_run([replace(result, scores=(score,)), make_result("s/b")])
+        facts = replace(run.metrics["llm-rubric"], scored_by={name: "mild" if passed else "strict"})
+        return replace(run, metrics={"llm-rubric": facts})
+
+    pairing = pair_runs(decided(False), decided(True))
+    assert pairing.unpaired == {"s/a": f"decided by llm-rubric, {why}"}
+    assert metric_of(pairing, "pass-rate").keys == ("s/b",)
+
+
+@pytest.mark.parametrize("kinds", [("binary", "graded"), ("graded", "binary")])
+def test_sets_beside_that_make_numbers_of_a_metric_change_nothing(make_result, make_run, kinds):
+    """A threshold in another set makes numbers of `python`; a run of this set alone has passes and fails."""
+    results = [make_result(f"s/{n}", n > 0, scores=[("python", float(n > 0))]) for n in range(40)]
+    decided = [
+        replace(each, scores=(replace(each.scores[0], passed=bool(each.scores[0].value)),))
+        for each in results
+    ]
+    runs = [make_run(decided), make_run(decided, run_id="before")]
+    now, then = (
+        replace(run, metrics={"python": replace(run.metrics["python"], kind=kind)})
+        for run, kind in zip(runs, kinds, strict=True)
+    )
+    pairing = pair_runs(now, then)
+    assert (pairing.refused, pairing.unpaired) == ({}, {})
+    row = metric_of(pairing, "python")
+    assert (row.kind, len(row.keys)) == ("graded", 40)
+    assert row == metric_of(pair_runs(*[replace(run, metrics=pairing.metrics) for run in runs]), "python")
+    newer = replace(now, metrics={"python": replace(now.metrics["python"], version="0")})
+    assert list(pair_runs(newer, then).refused) == ["python"]
 
 
 def test_a_case_that_another_version_of_a_check_decided_is_not_compared(make_result, make_run):
@@ -284,3 +353,36 @@ def test_a_case_before_its_turn_was_not_lost_if_it_errored(make_run, make_result
     found = pair_runs(replace(now, looks=(looks,)), before)
     assert found.undecided == ()
     assert found.unpaired == {"s/a": "answered before its turn"}
+
+
+JUDGED = Check(type="llm-rubric", value="Polite.")
+FOUND = Check(type="contains", value="x")
+STEP = {"python": "clean.py:body", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("check", "known"),
+    [
+        (Check(type="all-of", threshold=0.5, checks=(FOUND, replace(JUDGED, type="not-llm-rubric"))), False),
+        (Check(type="all-of", threshold=0.5, checks=(FOUND, Check(type="is-json"))), True),
+        (Check(type="python:checks.py:polite", threshold=0.5), False),
+        (Check(type="f1", threshold=0.5, transform=(STEP,)), False),
+        (Check(type="f1", threshold=0.5, transform=("strip",)), True),
+    ],
+    ids=["judged group", "group", "function", "function of a transform", "transform"],
+)
+def test_two_scores_that_another_try_may_change_make_no_regression(make_result, make_run, check, known):
+    """Twenty equal answers to exactly these cases, of which two scores fell: two of our own did, and any other may."""
+    gates = {"s": GateSettings(population="cases", metric_margins={check.type: 0.05})}
+
+    def run(fallen):
+        results = []
+        for n in range(20):
+            found = make_result(f"s/{n}", n >= fallen, scores=[(check.type, float(n >= fallen))])
+            results.append(replace(found, case=replace(found.case, checks=(check,))))
+        return make_run(results, gates=gates)
+
+    comparison, verdict = run_gate(run(2), run(0))
+    rows = {row.metric: row for row in comparison.metrics}
+    assert (verdict.outcome is GateVerdict.REGRESS) is known
+    assert {name: row.drop.low == row.drop.high for name, row in rows.items()} == dict.fromkeys(rows, known)

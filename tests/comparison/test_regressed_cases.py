@@ -9,11 +9,13 @@ from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
 from harness.comparison.regressed_cases import (
+    CaseTest,
     ResampledAnswers,
     case_tests,
     confirm,
     flip_rate,
     measured_churn,
+    regressed_cases,
     regressions_of,
     shared_case_tests,
 )
@@ -34,6 +36,25 @@ def test_one_broken_case_in_a_large_set_is_a_regression(run_of):
     assert (
         sentences_of(verdict)[0] == "s: 1 of 200 cases regressed, each beyond chance: 000 5/5 → 0/5 (p=0.004)"
     )
+
+
+def test_the_p_that_is_told_of_a_case_counts_the_models(run_of):
+    """What decides is at most 0.05, for one model and for one of several; of a hundred one case shows nothing."""
+    now, then = run_of([0] + [5] * 199), run_of([5] * 200)
+    alone, of_three, of_many = (
+        run_gate(now, then, regress_alpha=0.05 / models)[0].regressed_cases for models in (1, 3, 100)
+    )
+    assert 2 * alone[0].p_value < of_three[0].p_value <= 0.05
+    assert of_many == ()
+
+
+@pytest.mark.parametrize(("times", "found"), [(1, ["a", "b"]), (3, ["a"]), (10, [])])
+def test_so_does_that_of_cases_that_are_counted(times, found):
+    own = Trials(5, 5, 0, 5)
+    test = CaseTest("s", ("a", "b", "c"), (own,) * 3, (0.01, 0.02, 1.0), together=0.001)
+    cases = regressed_cases(test, 0.002 * times, 0.05, times)
+    assert [case.key for case in cases] == found
+    assert [case.p_value for case in cases] == pytest.approx([0.01 * times, 0.02 * times][: len(found)])
 
 
 def test_a_set_may_tolerate_regressed_cases(run_of):

@@ -7,9 +7,16 @@ import pytest
 
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs, paired_metrics
-from harness.comparison.times import batch_clusters, computed_alike, other_conditions, share_times
-from harness.presentation.sentences import sentences_of
-from harness.types import Check, GateSettings, GateVerdict, Placement, Score
+from harness.comparison.times import (
+    batch_clusters,
+    computed_alike,
+    other_conditions,
+    scorers_findings,
+    share_times,
+    why_inexact,
+)
+from harness.presentation.sentences import sentence_of, sentences_of
+from harness.types import Check, GateSettings, GateVerdict, GenerationSettings, Placement, Score, ServerUse
 
 
 @pytest.fixture
@@ -109,6 +116,49 @@ def test_times_of_other_tools_may_be_equal_by_rounding(timed):
     assert len(set(metric.clusters)) == 40
 
 
+OLD, NEW = {"judge": "old"}, {"judge": "new"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "now", "then", "told"),
+    [
+        ("llm-rubric", NEW, None, (NEW, {})),
+        ("llm-rubric", None, OLD, ({}, OLD)),
+        ("llm-rubric", None, None, ({}, {})),
+        ("llm-rubric", NEW, NEW, None),
+        ("llm-rubric", {}, NEW, None),
+        ("similar", {"encoder minilm": "1e"}, None, ({"encoder minilm": "1e"}, {})),
+        ("contains", None, None, None),
+        ("contains", {}, None, None),
+    ],
+)
+def test_a_record_that_does_not_say_who_judged_is_told(make_run, make_result, metric, now, then, told):
+    """Records of earlier versions don't."""
+    run = make_run([make_result("s/a", scores=[(metric, 1.0)])])
+    sides = [
+        replace(run, metrics={metric: replace(run.metrics[metric], scored_by=each)}) for each in (now, then)
+    ]
+    found = scorers_findings(*sides, sides[0].metrics)
+    assert [(each.data.candidate, each.data.baseline) for each in found] == ([] if told is None else [told])
+    logs = [replace(side, model=replace(side.model, base_sha256="")) for side in sides]
+    assert scorers_findings(*logs, sides[0].metrics) == []
+
+
+def test_other_versions_of_a_metric_s_libraries_are_told(make_run, make_result):
+    run = make_run([make_result("s/a", scores=[("bleu", 0.5), ("perplexity", 2.0), ("contains", 1.0)])])
+    before, now = (
+        replace(run, environment=replace(run.environment, packages=packages))
+        for packages in ({"sacrebleu": "2.5", "torch": "2.12"}, {"sacrebleu": "2.6", "torch": "2.13"})
+    )
+    (found,) = scorers_findings(now, before, now.metrics)
+    assert (found.metric, found.verdict) == ("bleu", None)
+    assert sentence_of(found) == (
+        "bleu was scored by sacrebleu 2.6, in the baseline by sacrebleu 2.5: a difference may come from that"
+    )
+    unknown = replace(before, environment=replace(before.environment, packages={}))
+    assert scorers_findings(now, unknown, now.metrics) == []
+
+
 def test_batches_of_both_sides_and_clusters_are_joined(make_result):
     def at(seconds):
         result = make_result("s/a")
@@ -146,6 +196,44 @@ def test_a_split_base_answers_as_on_one_device_and_takes_another_time(timed, dty
     ]
     assert computed_alike(*runs) is alike
     assert other_conditions(*runs) == (f"on device cuda:split:0=20GiB, the baseline on {other}",)
+
+
+OF_A_SERVER = {"dtype": "unknown", "device": "server", "server": ServerUse()}
+
+
+@pytest.mark.parametrize(
+    ("ways", "why"),
+    [
+        (({}, {}), ""),
+        (({"dtype": "bfloat16"}, {"dtype": "bfloat16"}), "computed in bfloat16"),
+        (({}, {"dtype": "float16"}), "computed in float16"),
+        ((OF_A_SERVER, OF_A_SERVER), "answered by a server"),
+        (({}, {"device": "cuda:1"}), "computed in two ways"),
+    ],
+    ids=str,
+)
+def test_a_row_that_is_not_known_exactly_says_why_and_what_helps(make_result, make_run, ways, why):
+    """54 equal answers to exactly these cases: a pass where they reproduce; elsewhere the reason is in the sentence."""
+    gates = {"s": GateSettings(population="cases")}
+    run = make_run([make_result(f"s/{n:02}") for n in range(54)], gates=gates)
+    now, before = (replace(run, plan=replace(run.plan, **way)) for way in ways)
+    assert why_inexact(now, before) == why
+    comparison, verdict = run_gate(now, before)
+    assert comparison.inexact == why
+    assert (verdict.outcome is GateVerdict.PASS) is (why == "")
+    if why:
+        helps = f"; {why}: record how its answers vary (tunegate noise), or repeat each case"
+        assert sentences_of(verdict)[0].endswith(helps)
+
+
+def test_drawn_answers_are_said_to_vary_in_any_precision(make_result, make_run):
+    results = [make_result(f"s/{n:02}") for n in range(54)]
+    warm = GenerationSettings(temperature=0.7)
+    results = [replace(each, case=replace(each.case, generation=warm)) for each in results]
+    run = make_run(results, gates={"s": GateSettings(population="cases")})
+    comparison, verdict = run_gate(run, run)
+    assert comparison.inexact == ""
+    assert "; another try may answer or score its cases otherwise: record" in sentences_of(verdict)[0]
 
 
 def test_other_machines_and_batches_are_told(timed):

@@ -17,3 +17,4 @@ def test_a_missing_label_may_be_a_rare_one():
     # Where the baseline lacks them, it may be as low as that, so the candidate has regressed less surely.
     row, _, _ = row_of(whole, replace(whole, results=(*lacking, *whole.results[5:])))
     assert row.drop.low <= -(1 - (2 * 85 / 175 + 20 / 25) / 2)
+    assert row.high_at_best < row.drop.high

@@ -15,8 +15,8 @@ from harness.comparison.whole_sets import _Case, _row
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.presentation.terminal import metric_table
-from harness.run.conclusion import metric_facts
 from harness.run.scoring import score_cases
+from harness.run.session import metric_facts
 from harness.statistics.classification import label_counts, macro_f1_of
 from harness.types import (
     Check,

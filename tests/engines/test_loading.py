@@ -10,7 +10,7 @@ import pytest
 
 from harness.engines import loading
 from harness.engines.loading import attach, quiet_load
-from harness.engines.open import choose_plan, describe_model, open_sides
+from harness.engines.open import base_of, choose_plan, describe_model, open_sides
 from harness.errors import AdapterError, ModelError
 from harness.types import ExecutionPlan
 
@@ -44,6 +44,25 @@ def test_a_model_that_computes_no_number_is_refused(tiny_model_dir, tmp_path):
     model = describe_model(str(directory))
     with pytest.raises(ModelError, match="nan: computes NaN in place of logits"):
         open_sides({"candidate": model}, choose_plan("float32", "cpu", 512, [model]))
+
+
+@pytest.mark.parametrize("written", ["adapter", "base"])
+def test_files_that_change_before_they_are_loaded_are_refused(
+    written, tiny_model_dir, make_tiny_adapter, tmp_path
+):
+    """The answers of the new ones would be stored as those of the old ones."""
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    adapter = make_tiny_adapter(base, tmp_path / "mine", spread=0.5, seed=3)
+    candidate = describe_model(str(adapter))
+    sides = {"candidate": candidate, "baseline": base_of(candidate)}
+    plan = choose_plan("float32", "cpu", 512, list(sides.values()))
+    assert open_sides(sides, plan).largest_logit_change("candidate") > 0
+    if written == "adapter":
+        make_tiny_adapter(base, adapter, spread=0.5, seed=4)
+    else:
+        (base / "generation_config.json").write_text('{"eos_token_id": 5}')
+    with pytest.raises(ModelError, match=r"mine: its files changed before they were loaded"):
+        open_sides(sides, plan)
 
 
 @pytest.mark.parametrize("kind", ["AdamssConfig", "PsoftConfig"])

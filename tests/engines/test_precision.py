@@ -166,6 +166,8 @@ def test_bases_in_four_bits(monkeypatch, tmp_path):
     stored = model_of(tmp_path / "stored", {**SMOL, "quantization_config": {"quant_method": "awq"}})
     with pytest.raises(SettingsError, match=r"stored: its weights are stored quantised \(awq\)"):
         in_four_bits(model, [plain, stored])
+    with pytest.raises(SettingsError, match=r"^--plans nf4: .*stored quantised \(awq\); leave it out"):
+        in_four_bits(model, [stored], "--plans nf4")
     monkeypatch.setattr(precision, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match="bitsandbytes is not installed"):
         in_four_bits(model, [plain])

@@ -11,6 +11,7 @@ from harness.engines.open import base_of, check_alive, choose_plan, describe_mod
 from harness.engines.questions import TimedWatch
 from harness.engines.text_losses import text_logits
 from harness.errors import AdapterError, CasesFailedError
+from harness.models.resolve import adapter_sha256
 from harness.types import GenerationSettings, Message
 
 PROMPTS = ["what is one", "the cat sat on the mat", "w1 w2 w3 w4 w5 w6", "two", "w9 w8 the w7"]
@@ -210,7 +211,8 @@ def test_a_model_that_computes_all_logits_gives_the_same_ones(mixed_engine):
 def test_an_adapter_that_changes_no_logit_is_refused(tiny_model_dir, tmp_path, make_tiny_adapter):
     """A dead adapter that slipped past the file check is found by its logits."""
     dead = make_tiny_adapter(tiny_model_dir, tmp_path / "dead", spread=0.0)
-    model = replace(describe_model(str(tiny_model_dir)), adapter_dir=str(dead), adapter_sha256="x")
+    model = describe_model(str(tiny_model_dir))
+    model = replace(model, adapter_dir=str(dead), adapter_sha256=adapter_sha256(dead))
     engine = open_sides({"candidate": model}, choose_plan("float32", "cpu", 4096, [model]))
     with pytest.raises(AdapterError, match="changes no logit"):
         check_alive(engine, "candidate", model)

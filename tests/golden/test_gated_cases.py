@@ -1,6 +1,7 @@
 """Which cases each gated metric of a set has, and how far it can fall."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -35,3 +36,11 @@ def test_cases_by_metric():
 )
 def test_the_largest_drop(metric, drop):
     assert largest_drop(metric) == drop
+
+
+def test_a_group_has_a_score_and_its_members_have_none():
+    golden_set = set_of("equals", metric_margins={"all-of": 0.1})
+    group = Check(type="all-of", threshold=0.5, checks=(Check(type="rouge-l", threshold=0.5),))
+    golden_set = replace(golden_set, cases=tuple(replace(each, checks=(group,)) for each in golden_set.cases))
+    assert [case.id for case in cases_of_metric(golden_set, "all-of")] == ["0"]
+    assert cases_of_metric(golden_set, "rouge-l") == []

@@ -34,6 +34,15 @@ DRAWN = ", generation: {temperature: 1}"
             {"checks": "{type: llm-reference}"},
             None,
         ),
+        (
+            "population: cases, metrics: {all-of: {margin: 0.5}}",
+            {
+                "checks": "{type: all-of, threshold: 0.5, checks: [{type: llm-rubric, value: Kind.}, {type: is-json}]}"
+            },
+            {
+                "checks": "{type: all-of, threshold: 0.5, checks: [{type: equals, value: Hi}, {type: is-json}]}"
+            },
+        ),
     ],
 )
 def test_a_key_that_does_nothing_is_told_from_one_that_acts(tmp_path, gate, idle, acting):

@@ -7,7 +7,8 @@ import pytest
 
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
-from harness.golden.schema import ExampleYaml, MessageYaml, MetricGateYaml, ToolCallYaml, ToolYaml, TurnYaml
+from harness.golden.schema import ExampleYaml, MessageYaml, MetricGateYaml, TurnYaml
+from harness.golden.tool_schema import ToolCallYaml, ToolYaml
 from harness.registry import Metric
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 

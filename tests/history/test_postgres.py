@@ -14,6 +14,7 @@ from harness.history.database import open_database
 from harness.history.migrations import MIGRATIONS
 from harness.history.store import check_history, open_history
 from harness.types import GateRecord
+from reports.metric_history import past_metrics
 
 PASSWORD, IN_URL = "p%s/w:rd@1", "p%25s%2Fw%3Ard%401"
 SQL = re.findall(
@@ -36,7 +37,7 @@ def test_a_record_comes_back_equal(place, make_record):
         assert history.load_record(record.run.id) == record
         assert history.load_run("latest~1") == record.run
         assert [line.id for line in history.list_runs()] == [second.run.id, record.run.id]
-        assert history.past_metrics()
+        assert past_metrics(history, record.run.id)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])

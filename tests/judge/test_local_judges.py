@@ -231,6 +231,17 @@ def test_retraining_makes_another_judge(reward_dir, judge_of, tmp_path):
     assert judge_of(f"reward:{copy}").identity != before
 
 
+def test_a_judge_of_this_machine_is_the_same_one_in_any_folder(reward_dir, judge_of, tmp_path):
+    """Its scores are compared between machines; its threshold is part of it."""
+    import shutil
+
+    copy = shutil.copytree(reward_dir, tmp_path / reward_dir.name)
+    own, elsewhere = (judge_of(f"reward:{directory}") for directory in (reward_dir, copy))
+    assert own.identity != elsewhere.identity
+    assert own.scorer == elsewhere.scorer
+    assert judge_of(f"reward:{copy}@0.5").scorer not in {own.scorer, ""}
+
+
 def test_what_is_no_reward_model_is_refused(tiny_adapter_dir, judge_of):
     with pytest.raises(AdapterError, match="not a reward model"):
         judge_of(f"reward:{tiny_adapter_dir}")

@@ -3,8 +3,10 @@
 import pytest
 
 from harness.errors import JudgeError, SettingsError
+from harness.judge.client import Judge
 from harness.judge.panel import Panel, combine
-from harness.types import JudgeVerdict
+from harness.run.cache import Cache
+from harness.types import JudgeReply, JudgeVerdict
 
 
 def vote(value, *, graded=False):
@@ -62,6 +64,36 @@ def test_a_panel_asks_every_judge_and_notes_its_votes(judge_server, open_judge, 
     assert verdict.passed is True
     assert panel.votes == {"rubric": [(1.0, 1.0, 1.0)]}
     assert panel.usage.requests == len(judge_server.bodies) == 3
+
+
+def test_a_panel_s_judges_are_named_by_their_replies_wherever_they_run(judge_server, open_judge, ask):
+    """An address is none of a judge's; the same name may stand for another model later, which the replies tell."""
+    panel = Panel([open_judge()])
+    assert panel.scorer == ""
+    panel.judge_singles([ask()])
+    assert panel.scorer == "scripted"
+    judge_server.fields = {"model": "scripted-2"}
+    panel.judge_singles([ask("Is it new?")])
+    assert panel.scorer == "scripted, scripted-2"
+    # Stored replies are of the model that gave them.
+    again = Panel([open_judge() for _ in range(3)])
+    again.judge_singles([ask()])
+    assert again.scorer == "scripted + scripted + scripted"
+
+
+def test_a_judge_whose_replies_have_no_name_has_that_of_its_spec(ask):
+    class NamelessModel:
+        identity, remote, requests, retried = "mine:one@there", True, 0, 0
+
+        async def ask(self, request):
+            return JudgeReply(text='{"reason": "r", "pass": true}', model="")
+
+        async def close(self):
+            """It has no connections."""
+
+    with Cache(None) as cache, Panel([Judge(NamelessModel(), cache)]) as panel:
+        panel.judge_singles([ask()])
+        assert panel.scorer == "mine:one"
 
 
 def test_a_judge_that_breaks_leaves_the_others_a_majority(judge_server, open_judge, ask):

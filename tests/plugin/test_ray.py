@@ -96,6 +96,19 @@ from harness.cli.main import main
 sys.argv = ["tunegate", "serve", "--model", arguments[1], "--port", port, "--runtime-adapters"]
 main()
 """
+# Nothing may be loaded for hand-written tests in the session's own process.
+LOADING_NOTHING = """\
+from harness.plugin import progress
+
+progress.open_sides = None
+"""
+HAND_WRITTEN = """\
+import pathlib
+
+def test_one(generate):
+    said = [generate(prompt, max_new_tokens=8).text for prompt in {prompts}]
+    pathlib.Path("said.txt").write_text(repr(said))
+"""
 WITHOUT_RAY = "import sys\n\nsys.modules['ray'] = None\n"
 
 
@@ -162,6 +175,18 @@ def test_a_session_with_a_killed_node_ends_as_in_one_process(gate, cluster, pyte
     warm = gate(engine)
     warm[0].stdout.fnmatch_lines(["killed: 0"])
     assert outcome(*warm) == outcome(*alone)
+
+
+@pytest.mark.parametrize("engine", ["ray", "ray+vllm"])
+def test_a_hand_written_test_is_answered_by_the_nodes(gate, cluster, pytester, engine):
+    pytester.makepyfile(test_hand=HAND_WRITTEN.format(prompts=PROMPTS[:2]))
+    said = pytester.path / "said.txt"
+    gate("--gate-no-cache", "--gate-workers=1")
+    alone = said.read_text()
+    said.unlink()
+    pytester.makeconftest(LOADING_NOTHING)
+    gate("--gate-no-cache", f"--gate-engine={engine}:{cluster.address}")
+    assert said.read_text() == alone
 
 
 def lives(process):

@@ -5,6 +5,7 @@ from collections import Counter
 from functools import partial
 
 import pytest
+import scipy.special  # noqa: F401 # sessions inside tests compute with it, and would load its parts twice
 
 from harness.history.store import open_history
 
@@ -173,3 +174,52 @@ def test_a_case_that_must_pass_and_fails_is_a_regression_also_where_the_server_d
     base, model = newest(pytester).id, dying(5)
     judge_server.answer = lambda body: "nothing"
     assert verdict_of(gate(model, f"--gate-baseline={base}")) == ("REGRESS", 1)
+
+
+MANY = "name: many\ncases:\n" + "".join(
+    f"  - {{id: c{n}, prompt: what is w{n}x, checks: [{{type: contains, value: w1}}]}}\n" for n in range(300)
+)
+
+
+@pytest.fixture
+def bodies_of(judge_server):
+    """How many requests the server got for names of models. The new one loses a few and gains some, all along."""
+    wrong = {"good": (40, 13), "new": (20, 7), "bad": (1, 0)}
+
+    def answer(body):
+        every, first = wrong[body["model"]]
+        number = re.search("w([0-9]+)", body["messages"][0]["content"])[1]
+        return "nothing" if int(number) % every == first else "w1"
+
+    judge_server.answer, judge_server.names = answer, set(wrong)
+    return lambda *names: sum(body["model"] in names for body in judge_server.bodies)
+
+
+def test_the_use_of_all_looks_is_told(gate, pytester, write_golden, judge_server, bodies_of):
+    """Also of those whose engine was opened anew, since the baseline's first answers were stored."""
+    write_golden(pytester, "small", MANY)
+    spec = f"@{judge_server.url}"
+    given = (f"--gate-baseline=openai:good{spec}", "--gate-looks=5", "--gate-model-id=release 7")
+    given = (*given, "--gate-server-prices=1/2")
+    gate(f"--model=openai:bad{spec}", *given)
+    use = newest(pytester).plan.server
+    assert use.requests == bodies_of("bad", "good") == 120
+    judge_server.bodies.clear()
+    gate(f"--model=openai:new{spec}", *given)
+    run = newest(pytester)
+    assert run.looks[0].look > 2
+    assert run.plan.server.requests == bodies_of("new", "good")
+    assert bodies_of("new") == bodies_of("good") + 60
+    asked = run.plan.server.requests
+    assert run.plan.server.cost == pytest.approx(asked * (100 * 1 + 10 * 2) / 1e6)
+    # All is stored: nothing is asked.
+    result = gate(f"--model=openai:new{spec}", *given)
+    assert newest(pytester).plan.server.requests == 0
+    result.stdout.no_fnmatch_line("server: * requests*")
+
+
+def test_the_use_of_new_answers_is_told(gate, pytester, judge_server, bodies_of):
+    spec = f"@{judge_server.url}"
+    given = (f"--gate-baseline=openai:good{spec}", "--gate-confirm=3")
+    assert verdict_of(gate(f"--model=openai:bad{spec}", *given)) == ("REGRESS", 1)
+    assert newest(pytester).plan.server.requests == bodies_of("bad", "good") == 24 * (1 + 3)

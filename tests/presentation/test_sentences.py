@@ -12,7 +12,16 @@ from harness.comparison.metric_drop import compare_metric
 from harness.comparison.metric_verdicts import judge_metrics, standing
 from harness.comparison.pairing import PairedMetric
 from harness.presentation.sentences import _WRITERS, sentence_of
-from harness.types import Comparison, FindingData, Forgetting, GateVerdict, Standing
+from harness.types import (
+    Comparison,
+    Finding,
+    FindingData,
+    Forgetting,
+    GateVerdict,
+    NoVerdictFinding,
+    Outcome,
+    Standing,
+)
 
 
 def judged(lost, gained, n, verdict, **changes):
@@ -101,7 +110,7 @@ def test_a_pass_says_what_is_excluded():
 
 
 def test_a_pass_says_what_more_is_shown():
-    """Equal: no change of the margin either way. Better: the whole interval is below zero."""
+    """Equal: no change of the margin either way. Better: it gained for certain, whatever is unseen or missing."""
     equal, better = judged(0, 0, 90, GateVerdict.PASS), judged(0, 12, 90, GateVerdict.PASS)
     assert standing(equal) is Standing.EQUAL
     assert describe_row(equal, 90).endswith("n=90: a change of more than 0.05 either way is excluded")
@@ -109,6 +118,28 @@ def test_a_pass_says_what_more_is_shown():
     assert describe_row(better, 90).endswith(f"n=90: it is better, by {-better.drop.high:.3f} at least")
     assert standing(judged(0, 1, 90, GateVerdict.PASS)) is Standing.NO_WORSE
     assert standing(judged(0, 12, 90, GateVerdict.INCONCLUSIVE)) is None
+
+
+def test_what_may_be_lost_unseen_or_missing_is_no_gain():
+    """A hundred cases of which 12 were gained, and eight without a value: with those lost, it may have fallen by 0.03."""
+    row = judged(0, 12, 90, GateVerdict.PASS, high_unseen=0.03, missing=8)
+    assert standing(row) is Standing.NO_WORSE
+    assert describe_row(row, 90).endswith(
+        "a drop of more than 0.05 is excluded, also if all 8 cases with a value on one side only were lost"
+    )
+    assert standing(replace(row, high_unseen=-0.01)) is Standing.BETTER
+    assert "it is better, by 0.010 at least, also if all 8 cases" in describe_row(
+        replace(row, high_unseen=-0.01), 90
+    )
+
+
+def test_a_gain_that_an_earlier_version_took_for_sure_is_told_as_no_loss():
+    (finding,) = metric_findings(
+        Comparison(candidate_run="now", baseline_run="then", metrics=(judged(0, 12, 90, GateVerdict.PASS),)),
+        {},
+    )
+    stored = replace(finding, data=replace(finding.data, standing=Standing.BETTER, high_unseen=0.03))
+    assert sentence_of(stored).endswith("a drop of more than 0.05 is excluded")
 
 
 def test_an_inconclusive_metric_says_what_it_could_see_and_what_would_settle_it():
@@ -127,7 +158,9 @@ def test_what_small_figures_leave_open_is_not_nothing():
     assert "can miss rare losses, of up to 0.00024 in all" in describe_row(small, 90)
     told = "if all of them were lost, the drop may be up to 0.00024"
     assert told in describe_row(replace(small, missing=2), 90)
-    better = replace(small, verdict=GateVerdict.PASS, drop=replace(row.drop, low=-4e-6, high=-2e-6))
+    better = replace(
+        small, verdict=GateVerdict.PASS, drop=replace(row.drop, low=-4e-6, high=-3e-6), high_unseen=-2e-6
+    )
     assert describe_row(better, 90).endswith("it is better, by 2e-06 at least")
 
 
@@ -137,6 +170,28 @@ def test_an_inconclusive_metric_says_where_only_unseen_losses_prevent_a_pass():
         "no drop of more than 0.05 is to be seen, but 30 clusters can miss rare losses, of up to 0.071 in all; "
         in describe_row(row, 30)
     )
+
+
+def test_what_is_just_beyond_the_margin_is_not_told_as_the_margin():
+    """An end of 0.0503 was +0.050 beside "a drop of more than 0.05 is not excluded"."""
+    row = judged(2, 1, 60, GateVerdict.INCONCLUSIVE)
+    close = replace(row, drop=replace(row.drop, high=0.0503))
+    assert ", +0.0503], n=60: a drop of more than 0.05 is not excluded" in describe_row(close, 60)
+    unseen = replace(row, drop=replace(row.drop, high=0.02), high_unseen=0.05004)
+    assert "can miss rare losses, of up to 0.05004 in all" in describe_row(unseen, 60)
+    missing = replace(unseen, missing=2)
+    assert "if all of them were lost, the drop may be up to 0.05004" in describe_row(missing, 60)
+    within = replace(row, verdict=GateVerdict.PASS, drop=replace(row.drop, high=0.0498))
+    assert ", +0.050], n=60: a change of more than 0.05 either way is excluded" in describe_row(within, 60)
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "told"), [(0.0, "0%"), (0.004, "0.4%"), (0.05, "5%"), (1 / 3, "33.3%")]
+)
+def test_a_tolerated_share_below_one_percent_is_not_none(tolerated, told):
+    data = NoVerdictFinding(side="candidate", outcome=Outcome.ERRORED, cases=9, n=1000, tolerated=tolerated)
+    said = sentence_of(Finding(verdict=GateVerdict.INCONCLUSIVE, set_name="orders", data=data))
+    assert said == f"orders: 9 of 1000 cases errored in the candidate, {told} are tolerated"
 
 
 def test_clusters_are_said():

@@ -7,7 +7,8 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from harness.prompts.reasoning import begins_answer, read_answer
-from harness.prompts.running import AnswerSoFar, RunningText
+from harness.prompts.running import AnswerSoFar, RunningText, settled
+from harness.prompts.tokenizers import before_stop
 from harness.types import GenerationSettings
 
 PIECES = [
@@ -156,3 +157,13 @@ def test_the_visible_part_is_that_of_the_tokens_so_far(settings, words):
         marked = tokenizer.decode(begun, skip_special_tokens=False)
         is_hidden = not settings.score_reasoning and begins_answer(marked, "") is None
         assert so_far.of(begun) == ("" if is_hidden else read_answer(tokenizer, begun, "", settings).answer)
+
+
+few = st.text(alphabet="ab\n", max_size=8)
+
+
+@given(few, few, st.lists(few.filter(bool), max_size=3))
+def test_what_is_settled_stays_whatever_follows(begun, rest, stops):
+    """Also where a stop text comes, which cuts off its beginning."""
+    begun = before_stop(begun, stops)
+    assert before_stop(begun + rest, stops).startswith(settled(begun, stops))

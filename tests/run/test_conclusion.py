@@ -9,7 +9,7 @@ from harness.run.cache import Cache
 from harness.run.conclusion import conclude_session
 from harness.run.session import run_session
 from harness.statistics.paired_binary import Trials
-from harness.types import GateVerdict
+from harness.types import GateVerdict, MetricFinding
 
 LOST = {f"s/{n:02}" for n in range(12)}
 
@@ -99,5 +99,11 @@ def test_several_candidates_share_the_level_of_a_regression(concluded, target):
     assert alone.verdict.outcome is GateVerdict.REGRESS
     both = concluded(target, lost, candidates=("candidate", "candidate-2"))
     assert both["candidate"].verdict.outcome is GateVerdict.INCONCLUSIVE
+    # The p that is told decides, wherever it is told.
+    row = both["candidate"].comparison.metrics[0]
+    data = [each.data for each in both["candidate"].verdict.findings]
+    told = [each.p_value for each in data if isinstance(each, MetricFinding)]
+    assert [row.p_adjusted, *told] == pytest.approx([2 * alone.comparison.metrics[0].p_adjusted] * 2)
+    assert row.p_adjusted > 0.05
     # All else is told at the level of a single gate.
     assert {each.comparison.metrics[0].drop.confidence for each in both.values()} == {0.9}

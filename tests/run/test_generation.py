@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
+from harness.errors import AllFailedError, CasesFailedError, EngineError, TextsUnmeasuredError
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.workload import load_passages
-from harness.types import Check, TextLoss
+from harness.types import Check, ServerUse, TextLoss
 
 
 @pytest.fixture
@@ -188,6 +188,47 @@ def test_texts_that_fail_and_texts_that_are_not_measured_are_told_apart(
         assert answers[side].unmeasured == {"s/yyy": "no echo"}
         assert list(answers[side].reference_losses) == ["s/good"]
         assert answers[side].text_losses == ()
+
+
+@pytest.mark.parametrize("missed", [1, 999])
+def test_general_text_at_which_a_server_fails_is_left_out_and_told(
+    answered, case_of, engine_class, plan, missed
+):
+    """A request may time out; the answers would be lost with it."""
+
+    class BusyServer(engine_class):
+        def losses(self, requests, on_batch):
+            failures = {place: f"{one.key}: no reply" for place, one in enumerate(requests[:missed])}
+            on_batch(
+                {
+                    place: TextLoss(passage=request.key, nats_per_token=1.0, tokens=1)
+                    for place, request in enumerate(requests)
+                    if place not in failures
+                }
+            )
+            raise CasesFailedError(failures) if missed == 1 else AllFailedError("no reply", failures)
+
+    served = replace(plan, engine="openai", server=ServerUse(notes=("another",)))
+    answers, _ = answered([case_of("a")], BusyServer(), ("candidate",), chosen=served, with_text=True)
+    passages = [*load_passages()]
+    assert [loss.passage for loss in answers["candidate"].text_losses] == passages[missed:]
+    share = f"{min(missed, len(passages))} of {len(passages)} passages"
+    assert answers["candidate"].plan.server.notes == (
+        "another",
+        f"general text: {share} got no loss and are left out ({passages[0]}: no reply)",
+    )
+    assert list(answers["candidate"].completions) == ["s/a"]
+
+
+def test_a_server_that_fails_at_all_texts_of_cases_ends_the_run(answered, case_of, engine_class, plan):
+    class LostServer(engine_class):
+        def losses(self, requests, on_batch):
+            raise AllFailedError("no reply", dict.fromkeys(range(len(requests)), "no reply"))
+
+    case = case_of("a", references=("x",), checks=(Check(type="perplexity"),))
+    served = replace(plan, engine="openai", server=ServerUse())
+    with pytest.raises(AllFailedError, match=r"^no reply$"):
+        answered([case], LostServer(), ("candidate",), chosen=served, with_text=True)
 
 
 def test_a_prompt_that_stands_in_two_cases_is_asked_once_a_side(answered, case_of, engine_class):

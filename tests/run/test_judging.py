@@ -9,8 +9,9 @@ from harness.errors import SettingsError
 from harness.judge.calibration import Calibration
 from harness.run.distrust import Distrust
 from harness.run.judging import (
-    against_itself,
+    as_baseline,
     ask_ahead,
+    asks_pairwise,
     count_lost,
     judged_checks,
     open_panel,
@@ -60,13 +61,14 @@ def test_a_stored_run_s_texts_are_by_answer_key(make_run, make_result):
     assert texts_of(make_run([twice, silent])) == {"s/a": "yes", "s/a#2": "no"}
 
 
-def test_compared_with_its_own_answers_a_run_s_pairs_are_ties(make_run, make_result):
-    scores = [("pairwise", 1.0), ("contains", 1.0)]
-    result = make_result("s/a", scores=scores)
-    repeat = Repeat(completion=result.completion, outcome=Outcome.PASSED, scores=result.scores)
-    tied = against_itself(make_run([replace(result, repeats=(repeat,))])).results[0]
-    for each in (tied, tied.repeats[0]):
-        assert {score.metric: score.value for score in each.scores} == {"pairwise": 0.5, "contains": 1.0}
+def test_as_a_baseline_a_run_s_pairs_are_ties(make_run, make_result):
+    result = make_result("s/a", scores=[("pairwise", 1.0), ("contains", 1.0)])
+    checks = (Check(type="pairwise"), Check(type="contains", value="y"))
+    run = make_run([replace(result, case=replace(result.case, checks=checks))])
+    (tied,) = as_baseline(run).results
+    assert {score.metric: score.value for score in tied.scores} == {"pairwise": 0.5, "contains": 1.0}
+    assert as_baseline(plain := make_run([make_result("s/a")])) is plain
+    assert [asks_pairwise(each.case) for each in (tied, plain.results[0])] == [True, False]
 
 
 class OverlappingPanel:
@@ -75,10 +77,10 @@ class OverlappingPanel:
     overlaps = True
 
     def __init__(self):
-        self.replies = {}
+        self.replies, self.asked = {}, []
 
     def start(self, requests):
-        """Nothing has to be done."""
+        self.asked += [request.answers for request in requests]
 
     def verdict_so_far(self, request):
         value = self.replies.get(request.answers[0])
@@ -116,6 +118,25 @@ def test_without_a_judge_that_answers_meanwhile_judged_cases_are_not_counted(cas
     count("baseline", {"s/a": completion("x")})
     count("candidate", {"s/a": completion("y")})
     assert told == []
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_case_that_was_changed_since_a_stored_run_is_not_lost(case_of, make_run, make_result, changed):
+    case, told = case_of("a", checks=(Check(type="contains", value="x"),)), []
+    before = replace(make_result("s/a"), case=replace(case, references=("x",)) if changed else case)
+    count_lost([case], make_run([before]), told.append)("candidate", {"s/a": completion("y")})
+    assert told == ([] if changed else [1])
+
+
+def test_a_judge_is_asked_ahead_about_the_answer_without_its_reasoning(case_of):
+    """As scoring asks it: else each answer is judged twice."""
+    cases = [case_of("a", checks=(Check(type="llm-rubric", value="Good."), Check(type="pairwise")))]
+    panel = OverlappingPanel()
+    ask = ask_ahead(Judging(panel=panel), cases)
+    ask("baseline", {"s/a": completion("<think>hm</think>before")})
+    ask("candidate", {"s/a": completion("<think>so</think>now"), "s/other": completion("not asked")})
+    shown = {text for answers in panel.asked for text in answers}
+    assert shown == {"before", "now"}
 
 
 PLAN = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=4096)

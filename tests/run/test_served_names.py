@@ -25,19 +25,6 @@ def gate(pytester):
     return run
 
 
-def refuse_unknown(server, known):
-    """The server refuses other names than these, as a scripted one does not."""
-    reply = server.reply
-
-    def checked(handler, body):
-        if body["model"] not in known:
-            server._send(handler, 404, '{"error": {"message": "no such model"}}', {})
-            return
-        reply(handler, body)
-
-    server.reply = checked
-
-
 def stored(pytester):
     with open_history(pytester.path / ".tunegate" / "history.sqlite") as history:
         return history.load_run("latest")
@@ -64,12 +51,43 @@ def test_a_server_that_ignores_names_makes_no_pass(gate, pytester, judge_server)
 
 def test_equal_answers_of_two_models_are_said(gate, pytester, judge_server):
     judge_server.answer = lambda body: "w1"
-    refuse_unknown(judge_server, {"mine", "base"})
+    judge_server.names = {"mine", "base"}
     spec = f"@{judge_server.url}"
     result = gate(f"--model=openai:mine{spec}", f"--gate-baseline=openai:base{spec}")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["server: all 12 answers of openai:mine@* and openai:base@* are equal: *"])
     assert stored(pytester).plan.server.notes
+
+
+@pytest.mark.parametrize("given", [[], ["--gate-model-id=release 7"]])
+def test_one_answer_that_a_batch_changed_makes_no_second_model(gate, pytester, judge_server, given):
+    """Whether the server has a list of models, or nobody looks into it."""
+    judge_server.answer = lambda body: f"w1{body['model'] * ('q7' in body['messages'][0]['content'])}"
+    spec = f"@{judge_server.url}"
+    baseline = f"openai:base{spec}"
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline={baseline}", *given)
+    assert result.ret == 4
+    said = f"11 of 12 answers are equal, and {judge_server.url} answers for *"
+    result.stdout.fnmatch_lines([f"ERROR: openai:mine{spec} and {baseline}: {said}"])
+    # Since the stored run the server may have got another model, as similar as two trainings are.
+    gate(f"--model={baseline}", "--gate-baseline=none", *given)
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline={stored(pytester).id}", *given)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["server: 11 of 12 answers of *, and * answers for names of models that *"])
+    # A server that refuses other names has both.
+    judge_server.names = {"mine", "base"}
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline={baseline}", *given)
+    assert (result.ret, stored(pytester).plan.server.notes) == (0, ())
+
+
+def test_samples_that_differ_tell_no_models_apart(gate, pytester, judge_server):
+    text = SET.replace("cases:", "generation: {temperature: 1}\ncases:", 1)
+    (pytester.path / "golden_sets" / "small.yaml").write_text(text)
+    judge_server.answer = lambda body: f"w1 {body['model']}"
+    spec = f"@{judge_server.url}"
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline=openai:base{spec}")
+    assert result.ret == 4
+    result.stdout.fnmatch_lines(["ERROR: *: 0 of 12 answers are equal, and * answers for names of models *"])
 
 
 def test_models_that_answer_differently_are_two(gate, pytester, judge_server):

@@ -7,9 +7,10 @@ import pytest
 from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
 from harness.baselines.target import NO_TARGET, accepted_target, model_target, run_target
+from harness.metrics.encoders import find_encoder
 from harness.run.cache import Cache
-from harness.run.session import run_session, session_plan
-from harness.types import Outcome
+from harness.run.session import metric_facts, run_session, session_plan
+from harness.types import Check, Outcome
 
 
 @pytest.fixture
@@ -53,6 +54,23 @@ def test_an_accepted_baseline_is_read_for_the_cases_of_today(
     few = replace(golden_set, cases=golden_set.cases[:2])
     session = run(inputs_of(accepted_target(load_baseline(path))), few)
     assert [result.key for result in session.stored.results] == ["s/00", "s/01"]
+
+
+def test_facts_say_what_scored_a_metric(tiny_encoder_dir, tmp_path):
+    """Files of an encoder by their content; a group's value is that of its members."""
+    rubric = Check(type="llm-rubric", value="Good.")
+    encoded = Check(type="similar", options={"model": str(tiny_encoder_dir)})
+    group = Check(type="all-of", checks=(rubric, Check(type="contains", value="x")))
+    missing = Check(type="bertscore", options={"model": str(tmp_path)})
+    facts = metric_facts([rubric, encoded, group, missing, Check(type="contains", value="x")], "judge-7b")
+    assert {name: each.scored_by for name, each in facts.items()} == {
+        "llm-rubric": {"judge": "judge-7b"},
+        "similar": {f"encoder {tiny_encoder_dir}": find_encoder(str(tiny_encoder_dir)).sha256[:12]},
+        "all-of": {"judge": "judge-7b"},
+        "bertscore": {},
+        "contains": {},
+    }
+    assert metric_facts([rubric])["llm-rubric"].scored_by == {}
 
 
 def test_skipped_cases_are_scored_as_skipped_and_not_asked(run, inputs_of, golden_set, opened):
@@ -99,3 +117,15 @@ def test_a_gated_time_is_measured_in_more_batches(
     assert session_plan(inputs, [replace(golden_set, gate=gate)]) == replace(
         inputs.plan, mixed=False, batch_tokens=timed
     )
+
+
+def test_a_baseline_whose_reasoning_is_in_its_text_ties_with_itself(
+    run, inputs_of, models, golden_set, opened, case_of
+):
+    """It was compared with its own reasoning and answer, as no candidate is: the judge saw twice as much."""
+    opened.text = lambda request: f"<think>{request.key}</think>yes"
+    cases = tuple(case_of(name, checks=(Check(type="pairwise", threshold=0.5),)) for name in "ab")
+    session = run(inputs_of(model_target(models["baseline"])), replace(golden_set, cases=cases))
+    for side in ("baseline", "candidate"):
+        assert [score.value for each in session.results[side] for score in each.scores] == [0.5, 0.5]
+        assert set(outcomes(session, side).values()) == {Outcome.PASSED}

@@ -14,11 +14,15 @@ from harness.types import (
     Check,
     Completion,
     GateRecord,
+    GateSettings,
+    GateVerdict,
     GoldenCase,
     Message,
     Permissions,
     Run,
     Score,
+    Stability,
+    UnscoredMetric,
 )
 from reports.json_file import render_json
 
@@ -111,6 +115,54 @@ def test_what_was_changed_is_named(record, tmp_path, change, fault):
     assert fault in found.faults
 
 
+@pytest.fixture
+def noted(make_run):
+    """54 equal answers in bfloat16, of exactly these cases, which a noise record of 5/5 lets pass at 0.10."""
+    asked = [case for n in range(3) for case in (replace(each, id=f"{each.id}-{n}") for each in cases())][:54]
+    runs = [scored(make_run, asked, 0, name) for name in ("before", "now")]
+    gate = GateSettings(population="cases", margin=0.1)
+    before, now = (
+        replace(
+            run,
+            plan=replace(run.plan, dtype="bfloat16"),
+            golden_sets=tuple(replace(each, gate=gate) for each in run.golden_sets),
+        )
+        for run in runs
+    )
+    stability = {case.key: Stability(passed=5, answers=5) for case in asked}
+    comparison, verdict = run_gate(now, before, stability=stability)
+    return GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
+
+
+def test_a_verdict_that_rests_on_a_noise_record_verifies(noted, tmp_path):
+    assert noted.verdict.outcome is GateVerdict.PASS
+    assert run_gate(noted.run, noted.baseline)[1].outcome is GateVerdict.INCONCLUSIVE
+    path = tmp_path / "gate.json"
+    path.write_text(render_json(noted))
+    found = verify(read_record_file(path)[0], tmp_path, Permissions())
+    assert (found.faults, found.recomputed) == ((), GateVerdict.PASS)
+
+
+def test_without_its_noise_record_it_is_another_verdict(noted, tmp_path):
+    changed = replace(noted, comparison=replace(noted.comparison, noise={}))
+    assert verify(changed, tmp_path, Permissions()).faults == (
+        "the verdict is pass, recomputed inconclusive",
+    )
+
+
+def test_an_earlier_file_without_its_noise_record_is_not_called_false(noted, tmp_path):
+    earlier = replace(noted, comparison=replace(noted.comparison, noise=None))
+    found = verify(earlier, tmp_path, Permissions())
+    assert (found.faults, found.recomputed) == ((), None)
+    (told,) = [each for each in found.unverified if each.startswith("the verdict: ")]
+    assert "noise record" in told
+
+
+def test_an_earlier_file_whose_verdict_needs_none_is_verified(record, tmp_path):
+    earlier = replace(record, comparison=replace(record.comparison, noise=None))
+    assert verify(earlier, tmp_path, Permissions()).recomputed is GateVerdict.REGRESS
+
+
 def test_another_golden_set_is_named(record, tmp_path):
     (tmp_path / "s.yaml").write_text(
         "name: s\ncases: [{id: a, prompt: p, checks: [{type: contains, value: x}]}]\n"
@@ -153,3 +205,12 @@ def test_a_changed_file_is_noticed(record, tmp_path):
     facts["run"]["model"]["label"] = "other"
     path.write_text(json.dumps(facts))
     assert read_record_file(path)[1]
+
+
+def test_what_was_left_unscored_on_purpose_is_no_other_outcome(make_run, tmp_path):
+    """An unreliable judge's check has no score; without a judge it has an error here."""
+    run = scored(make_run, cases(JUDGED), 0, "now")
+    reason = UnscoredMetric(metric="llm-rubric", reason="the judge is unreliable")
+    results = tuple(replace(r, errors=(), outcome="unscored", unscored=(reason,)) for r in run.results)
+    found = verify(GateRecord(run=replace(run, results=results)), tmp_path, Permissions())
+    assert found.faults == ()

@@ -1,17 +1,29 @@
 """Adapters are loaded into a running server and taken out of it, as in vLLM."""
 
+import asyncio
+import json
+import shutil
+import threading
+
 import httpx
 import openai
 import pytest
+
+from harness.engines.open import choose_plan, open_sides
+from harness.models.resolve import model_sha256
+from harness.serving.checked_requests import chat_requests
+from harness.serving.models import ServedModels, name_models
+from harness.serving.protocol import ChatRequest
+from harness.serving.streams import chat_stream
 
 
 @pytest.fixture
 def base(tiny_model_dir):
     """The served base alone."""
-    from harness.engines.open import choose_plan, open_sides
-    from harness.serving.models import name_models
+    return opened(name_models(str(tiny_model_dir), []))
 
-    models = name_models(str(tiny_model_dir), [])
+
+def opened(models):
     return open_sides(models, choose_plan("float32", "cpu", 4096, list(models.values()))), models
 
 
@@ -77,3 +89,107 @@ def test_tokens_are_the_tokenizer_s(serve, models, tiny_model_dir):
     assert httpx.post(url, json=asked).json() == {"prompt": f"{tokenizer.eos_token} the cat sat"}
     assert httpx.post(url, json={"tokens": [-1]}).status_code == 400
     assert httpx.post(url, json={**asked, "model": "other"}).status_code == 404
+
+
+@pytest.fixture
+def copied(tiny_model_dir, tiny_adapter_dir, make_tiny_adapter, tmp_path):
+    """A base, its adapter "mine" and another of its adapters, in directories that a test may change."""
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    mine = make_tiny_adapter(base, tmp_path / "mine", spread=0.5, seed=5)
+    return base, mine, make_tiny_adapter(base, tmp_path / "other", spread=0.5, seed=6)
+
+
+@pytest.fixture
+def train_anew(copied, make_tiny_adapter):
+    """Trains "mine" once more, into its directory."""
+    base, mine, _ = copied
+    return lambda: make_tiny_adapter(base, mine, spread=0.5, seed=7)
+
+
+def signed(client, text="what is one"):
+    asked = {"messages": [{"role": "user", "content": text}], "max_tokens": 12}
+    reply = client.chat.completions.create(model="mine", **asked)
+    return reply.choices[0].message.content, reply.system_fingerprint
+
+
+@pytest.mark.parametrize("path", ["load_lora_adapter", "unload_lora_adapter"])
+def test_what_was_trained_anew_answers_under_its_new_hash(start_server, copied, train_anew, direct, path):
+    """Whatever else is loaded or unloaded reads its files once more."""
+    base, mine, other = copied
+    adapters = [str(mine)] if path.startswith("load") else [str(mine), str(other)]
+    client, _ = start_server(*opened(name_models(str(base), adapters)), runtime_adapters=True)
+    before = signed(client)
+    train_anew()
+    assert signed(client) == before  # its weights are in memory
+    assert post(client, path, lora_name="other", lora_path=str(other)).status_code == 200
+    engine, models = opened(name_models(str(base), [str(mine)]))
+    text, fingerprint = signed(client)
+    assert text == direct(engine, "mine", "what is one", max_new_tokens=12).text != before[0]
+    assert fingerprint != before[1]
+    assert client.models.retrieve("mine").content["adapter_sha256"] == models["mine"].adapter_sha256
+
+
+def test_a_base_that_was_written_anew_is_listed_by_its_new_hash(start_server, copied):
+    base, mine, other = copied
+    client, _ = start_server(*opened(name_models(str(base), [str(mine)])), runtime_adapters=True)
+    before = signed(client)
+    (base / "generation_config.json").write_text('{"eos_token_id": 5}')
+    assert post(client, "load_lora_adapter", lora_name="other", lora_path=str(other)).status_code == 200
+    contents = [client.models.retrieve(name).content for name in ("base", "mine", "other")]
+    assert {content["base_sha256"] for content in contents} == {model_sha256(base)}
+    assert signed(client)[1] != before[1]
+
+
+def test_a_stream_of_weights_that_were_exchanged_meanwhile_ends_in_an_error(copied, train_anew, user):
+    """It begins with the name of those that it was to have."""
+    base, mine, other = copied
+    engine, models = opened(name_models(str(base), [str(mine)]))
+    loads, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(*given):
+        loads.set()
+        may_go_on.wait(60)
+        return open_sides(*given)
+
+    async def streamed():
+        served = ServedModels(engine, models, engine.plan, open_engine=slowly)
+        loading = asyncio.create_task(served.load("other", str(other)))
+        await asyncio.to_thread(loads.wait, 60)
+        body = ChatRequest(model="mine", messages=user("what is one"), max_tokens=12, stream=True)
+        events = chat_stream(served, body, await chat_requests(served, body))
+        may_go_on.set()
+        said = [event async for event in events]
+        await loading
+        await served.batcher.close()
+        return said
+
+    train_anew()
+    *_, last = asyncio.run(streamed())
+    assert "mine was exchanged while it answered" in last
+
+
+def test_adapters_of_a_base_of_the_hub_come_and_go(copied, tmp_path, monkeypatch):
+    """Training writes its plain name, without hf:."""
+    from huggingface_hub import constants
+
+    base, mine, other = copied
+    repository, revision = tmp_path / "hub" / "models--acme--base", "1" * 40
+    shutil.copytree(base, repository / "snapshots" / revision)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(revision)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for adapter in (mine, other):
+        path = adapter / "adapter_config.json"
+        path.write_text(path.read_text().replace(json.dumps(str(base)), '"acme/base"'))
+    engine, models = opened(name_models(str(mine), []))
+    served = ServedModels(engine, models, engine.plan)
+
+    async def exchange():
+        await served.load("other", str(other))
+        await served.unload("mine")
+        await served.batcher.close()
+
+    asyncio.run(exchange())
+    assert list(served.models) == ["acme/base", "other"]
+    assert {model.base_model for model in served.models.values()} == {"acme/base"}

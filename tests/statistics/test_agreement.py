@@ -153,3 +153,63 @@ def test_intervals_cover(n, right):
         found = kappa([ratings(labels, judged)])
         held += found.low <= truth <= found.high
     assert 0.85 <= held / 400 <= 0.97
+
+
+UNITS = [1e-9, 1e-6, 1e6, 1e9]
+GRADES = st.integers(1, 5).map(float)
+
+
+def found_or_refused(agreement, *given, **named):
+    try:
+        return agreement(*given, **named)
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@given(st.lists(st.tuples(GRADES, GRADES), min_size=2, max_size=20))
+def test_grades_in_any_unit_agree_alike(unit, pairs):
+    """Of ratings of millionths all were equal, so their agreement was not defined."""
+    first, second = zip(*pairs, strict=True)
+    for level in ("nominal", "ordinal", "interval"):
+        found = found_or_refused(krippendorff_alpha, pairs, level)
+        scaled = found_or_refused(krippendorff_alpha, [(unit * a, unit * b) for a, b in pairs], level)
+        _assert_alike(scaled, found)
+    for scale in (None, 4.0):
+        found = found_or_refused(kappa, [ratings(first, second, scale=scale)])
+        in_unit = ratings(
+            [unit * one for one in first],
+            [unit * one for one in second],
+            scale=None if scale is None else unit * scale,
+        )
+        _assert_alike(found_or_refused(kappa, [in_unit]), found)
+
+
+def _assert_alike(scaled, found):
+    if isinstance(found, str):
+        assert scaled == found
+    else:
+        assert (scaled.low, scaled.estimate, scaled.high, scaled.method) == (
+            pytest.approx(found.low, abs=1e-6),
+            pytest.approx(found.estimate, abs=1e-9),
+            pytest.approx(found.high, abs=1e-6),
+            found.method,
+        )
+
+
+def test_a_scale_far_longer_than_the_ratings_hides_no_difference():
+    """Of a scale to 1e10 grades of 1 to 5 were all equal."""
+    first, second = [1, 2, 3, 4, 5] * 4, [1, 2, 3, 5, 4] * 4
+    short, long = (kappa([ratings(first, second, scale=scale)]) for scale in (4.0, 1e10))
+    assert long.estimate == pytest.approx(short.estimate)
+    assert long.low > 0.5
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_ratings_that_differ_by_rounding_are_equal(unit):
+    """A panel's means of the same votes, added in another order."""
+    alike = [unit * (0.1 + 0.2 + 0.3), unit * (0.3 + 0.2 + 0.1)]
+    with pytest.raises(ValueError, match="all ratings are equal"):
+        krippendorff_alpha([alike, alike[::-1], alike], "interval")
+    with pytest.raises(ValueError, match="all ratings are equal"):
+        kappa([ratings(alike, alike[::-1], scale=unit)])

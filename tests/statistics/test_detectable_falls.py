@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import t
 
 from harness.statistics.clusters import Units, group
-from harness.statistics.detectable_falls import Rule, by_rule, chances, least_of_runs
+from harness.statistics.detectable_falls import Rule, by_rule, chances, least_of_runs, resamples_at
 from harness.statistics.paired_binary import Trials
-from harness.statistics.paired_graded import mean_drop
+from harness.statistics.paired_graded import RESAMPLES, mean_drop
 from harness.statistics.power import detectable_mean_drop
 
 
@@ -107,3 +107,29 @@ def test_many_metrics_leave_a_small_level_that_scores_can_reach():
     error = 0.2 * (40 / 39) ** 0.5 / 40**0.5
     found = detectable_mean_drop(moves, 0.001, margin=0.05, light_tails=True)
     assert found == pytest.approx((t.ppf(0.999, 39) + t.ppf(0.8, 39)) * error, rel=0.07)
+
+
+def test_many_samples_are_judged_as_each_is_at_a_level_that_needs_more_resamples():
+    """At 1e-4 the gate draws 20 000: normal moves near the fall that is just found."""
+    random, size, level = np.random.default_rng(3), np.ones(40), 1e-4
+    moves, rule = random.normal(0, 0.2, (12, 40)), Rule(level, 0.05, 0.9, 0.4)
+    assert resamples_at(level, RESAMPLES) == 20_000
+    assert resamples_at(1 / 5000, RESAMPLES) == resamples_at(0.05, RESAMPLES) == RESAMPLES
+    assert np.isinf(rule.extremes(moves, size)[0]).all()
+    extremes = rule.extremes(moves, size, resamples_at(level, RESAMPLES))
+    seen = set()
+    for fall in (0.08, 0.12, 0.14, 0.16, 0.2, 0.3):
+        found = rule.regresses(moves + fall, size, extremes)
+        for each, run in zip(found.tolist(), (moves + fall).tolist(), strict=True):
+            own = mean_drop(Units(sums=tuple(run), sizes=(1.0,) * 40), 0.9, rise=0.4, finest=level)
+            assert each is (own.p_value <= level and own.high > 0.05)
+            seen.add((each, fall))
+    assert len(seen) > 6
+
+
+def test_hundreds_of_metrics_leave_a_level_that_scores_can_reach():
+    """Forty scores of ±0.2 at a thousandth of 5 %, where 4999 resamples can't reject."""
+    moves = group([0.2, -0.2] * 20, range(40))
+    error = 0.2 * (40 / 39) ** 0.5 / 40**0.5
+    found = detectable_mean_drop(moves, 5e-5, margin=0.05, rise=0.5)
+    assert found == pytest.approx((t.ppf(1 - 5e-5, 39) + t.ppf(0.8, 39)) * error, rel=0.15)

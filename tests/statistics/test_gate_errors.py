@@ -8,11 +8,11 @@ import pytest
 from scipy.stats import multinomial
 
 from benchmarks.simulated_sets import PASS, REGRESS, clustered, flips
-from harness.comparison.metric_verdicts import judge, judge_metrics
+from harness.comparison.metric_verdicts import judge, judge_metrics, standing
 from harness.comparison.pairing import PairedMetric
 from harness.statistics.paired_binary import Trials
 from harness.statistics.power import power_of_counts
-from harness.types import GateVerdict, Stability
+from harness.types import GateVerdict, Stability, Standing
 from tests.statistics.chance import at_most, regresses
 
 
@@ -205,3 +205,54 @@ def test_a_baseline_that_is_averaged_over_reruns():
     assert [each for _, each in equal].count(REGRESS) / runs <= at_most(0.05, runs)
     assert [each for _, each in worse].count(PASS) / runs <= at_most(0.05, runs)
     assert [each for _, each in equal].count(PASS) > [each for each, _ in equal].count(PASS)
+
+
+def scores(name, values, baseline=0.38):
+    """A graded metric of these candidate's values."""
+    return replace(
+        paired(np.zeros(len(values)), name=name, kind="graded"),
+        baseline=(baseline,) * len(values),
+        candidate=tuple(values),
+    )
+
+
+@pytest.mark.usefixtures("verdicts_alone")
+@pytest.mark.simulation
+@pytest.mark.parametrize("n", [20, 40, 54])
+@pytest.mark.parametrize("spread", [0.0, 0.005])
+def test_no_equal_candidate_is_called_better(n, spread):
+    """95 % gain 0.02 and 5 % lose all they have: nothing changed, and no loss is seen in 13 % of samples of 40."""
+    random, runs, called = np.random.default_rng(n), 400, 0
+    for _ in range(runs):
+        gained = 0.4 + random.uniform(-2, 2, n) * spread
+        values = np.where(random.random(n) < 0.05, 0.0, gained)
+        (row,) = judge_metrics([scores("f1", values.tolist())], {("s", "f1"): 0.05})
+        called += standing(row) is Standing.BETTER
+    assert called / runs <= at_most(0.05, runs)
+
+
+def many_metrics(random, count, n, fell):
+    """So many metrics of which all but one stay, or move by chance alone."""
+    lost = (0.8 - fell + 0.05 * random.random(n)).tolist()
+    return [scores("m0", lost, 0.8), *(scores(f"m{place}", [0.8] * n, 0.8) for place in range(1, count))]
+
+
+@pytest.mark.usefixtures("verdicts_alone")
+@pytest.mark.parametrize("looks", [None, (0.2,), (0.2, 0.4, 0.6, 0.8, 1.0)])
+@pytest.mark.parametrize(("count", "models"), [(300, 1), (6, 45)])
+def test_a_certain_loss_regresses_among_many_tests(looks, count, models):
+    """From 0.8 to about 0.1 in each of 60 cases, beside 299 other metrics, or five, as one of 45 models."""
+    metrics = many_metrics(np.random.default_rng(1), count, 60, 0.7)
+    margins = {("s", each.metric): 0.05 for each in metrics}
+    fractions = {} if looks is None else {"s": looks}
+    rows = judge(metrics, margins, regress_alpha=0.05 / models, fractions=fractions)[0]
+    assert [row.metric for row in rows if row.verdict is REGRESS] == ["m0"]
+    assert rows[0].p_adjusted <= 0.05
+
+
+def test_few_tests_draw_no_more_resamples():
+    """Their level is one that the usual ones reach."""
+    metrics = many_metrics(np.random.default_rng(1), 250, 60, 0.7)[:1]
+    expected = [("s", f"m{place}") for place in range(250)]
+    row = judge(metrics, {("s", "m0"): 0.05}, expected=expected)[0][0]
+    assert (row.p_value, row.verdict) == (1 / 5000, REGRESS)

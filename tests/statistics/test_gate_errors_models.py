@@ -57,6 +57,18 @@ def test_a_worked_example_of_three_models():
     assert {verdict_of([same], models, ("pass-rate",)) for models in (1, 3, 7, 100)} == {PASS}
 
 
+@pytest.mark.parametrize("models", [1, 3, 7])
+def test_the_p_that_is_told_decides(models):
+    """Six lost have 1/128, of 7 models 7/128; no p is above 1, and a whole set's and a gained one's are told so too."""
+    lost, gained = (paired(np.array([sign] * 6 + [0.0] * 94)) for sign in (1.0, -1.0))
+    (row,) = judge([lost], {("s", "pass-rate"): MARGIN}, regress_alpha=ALPHA / models)[0]
+    assert row.p_value == pytest.approx(1 / 128)
+    assert row.p_adjusted == pytest.approx(models / 128)
+    assert (row.verdict is REGRESS) is (row.p_adjusted <= ALPHA)
+    (row,) = judge([gained], {("s", "pass-rate"): MARGIN}, regress_alpha=ALPHA / models)[0]
+    assert row.p_adjusted <= 1
+
+
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.simulation
 @pytest.mark.parametrize(("models", "names", "runs"), [(2, NAMES, 300), (5, NAMES[:2], 600)])

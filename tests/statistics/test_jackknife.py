@@ -44,3 +44,16 @@ def test_of_equal_sizes_they_are_the_pseudo_values_of_tukey_and_give_the_figure(
     found = added_by_cluster(1.0, [0.5, 1.0, 1.2], [1.0, 1.0, 1.0])
     assert found.sums == pytest.approx((2 - 0.2, 1 - 0.2, 0.6 - 0.2))
     assert found.mean == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1.0, 1e6])
+def test_what_is_rounding_depends_on_the_scale(unit):
+    """Of figures of 1e-10 no cluster added anything; of large ones rounding was a move."""
+    found = added_by_cluster(
+        2.0 * unit, [3.0 * unit, 1.6 * unit, 1.75 * unit], [3.0, 1.0, 2.0], unit=6 * unit
+    )
+    assert [each / unit for each in found.sums] == pytest.approx([3.0, 4.0, 5.0])
+    whole = 0.1 * unit
+    noise = [whole * (1 + 4e-16), whole, whole * (1 - 4e-16)]
+    still = added_by_cluster(0.0, [each - whole for each in noise], [1.0, 1.0, 1.0], unit=unit)
+    assert still.sums == (0.0, 0.0, 0.0)

@@ -1,6 +1,7 @@
 """The test and the interval of a mean drop, by worked examples and by simulation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from harness.statistics.clusters import Units, group
 from harness.statistics.paired_binary import drop_p, tango_interval
 from harness.statistics.paired_graded import (
     BOOTSTRAP_FROM,
+    MOST_RESAMPLES,
     mean_drop,
     moved_units,
     paired_interval,
@@ -143,6 +145,57 @@ def test_the_interval_of_clusters_that_nearly_all_gained_holds_the_truth(rate):
     assert max(interval.high - interval.low for interval in found) < 0.4
 
 
+def test_a_certain_drop_has_as_small_a_p_as_its_level_needs():
+    """Of 4999 resamples none says less than 1/5000; twice the level's are drawn, and the interval stays that of the first."""
+    drops = alone(np.random.default_rng(1).normal(0.6, 0.1, 100).tolist())
+    usual = mean_drop(drops, 0.9)
+    assert usual.p_value == mean_drop(drops, 0.9, finest=1 / 5000).p_value == 1 / 5000
+    for finest, p_value in ((1 / 5001, 1 / 10_003), (5e-5, 1 / 40_001), (1e-9, 1 / (MOST_RESAMPLES + 1))):
+        assert mean_drop(drops, 0.9, finest=finest) == replace(usual, p_value=p_value)
+
+
+def test_no_more_are_drawn_than_p_needs(monkeypatch):
+    """Not where the usual ones reach the drop, and no more once two do: p is above the level for certain."""
+    drawn = []
+    whole = paired_graded._mean_and_error
+
+    def counted(sums, sizes):
+        drawn.append(len(sums))
+        return whole(sums, sizes)
+
+    monkeypatch.setattr(paired_graded, "_mean_and_error", counted)
+    monkeypatch.setattr(paired_graded, "_CELLS", 1000 * 40)
+    moves = np.random.default_rng(1).normal(0, 0.1, 40)
+    moves -= moves.mean()
+    error = np.sqrt((moves * moves).mean() / 40)
+    seen = {}
+    for quotient in np.arange(2.0, 9.0, 0.25):
+        drawn.clear()
+        found = mean_drop(alone((moves + quotient * error).tolist()), 0.9, finest=2e-5)
+        # The sample itself, and the resamples.
+        seen[quotient] = (sum(drawn) - 1, found.p_value)
+        assert max(drawn) <= 1000
+    usual, stopped, all_of_them = (
+        {quotient for quotient, (count, _) in seen.items() if count in counts}
+        for counts in ({4999}, range(5000, 100_000), {100_000})
+    )
+    assert max(usual) < min(stopped) <= max(stopped) < min(all_of_them)
+    assert all(seen[quotient][1] > 2e-5 for quotient in usual | stopped)
+    assert all(seen[quotient][1] <= 2e-5 for quotient in all_of_them)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("kind", ["dense", "skewed"])
+def test_more_resamples_keep_the_level(kind):
+    """Of 19 none can reject at 2 %, and then a hundred decide: without a drop in at most 2 % of 3000 samples."""
+    random, runs = np.random.default_rng(8), 3000
+    found = [
+        mean_drop(alone(KINDS[kind](random, 40, 0.0).tolist()), 0.9, resamples=19, finest=0.02).p_value
+        for _ in range(runs)
+    ]
+    assert 0.005 < np.mean([p <= 0.02 for p in found]) <= 0.02 + 3 * (0.02 * 0.98 / runs) ** 0.5
+
+
 def test_few_losses_are_counted_as_tango_counts_flips():
     """Whole losses of independent cases: the pass rate's interval, but for the one imagined beside them."""
     interval, counted = paired_interval(alone([1.0] * 3 + [0.0] * 57), 0.9), tango_interval(3, 0, 60, 0.9)
@@ -183,6 +236,9 @@ def broken(random, n, drop):
     return np.where(
         random.random(n) < drop / 0.8, 0.8, np.where(random.random(n) < 0.4, random.normal(0, 0.1, n), 0)
     )
+
+
+KINDS = {"dense": dense, "skewed": skewed}
 
 
 @pytest.mark.simulation

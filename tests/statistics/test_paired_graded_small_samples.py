@@ -42,6 +42,17 @@ def test_few_units_claim_no_more_than_their_number_allows():
     assert mean_drop(alone([1.0] * 3), 0.9).p_value == pytest.approx(1 / 8)
 
 
+@pytest.mark.parametrize("light_tails", [False, True])
+@pytest.mark.parametrize("moves", [[0.4], [0.4, 0.40001], [0.4, 0.1], [0.2, 0.9, 0.3]])
+@pytest.mark.parametrize("times", [1, 2, 3, 6])
+def test_an_interval_is_above_nothing_only_where_no_drop_is_rejected(moves, times, light_tails):
+    """Of up to four perplexities that rose alike it was that rise alone, beside a p of 0.0625 and more."""
+    for rise in (None, 1.0):
+        found = mean_drop(alone(moves * times), 0.9, light_tails=light_tails, rise=rise)
+        assert (found.p_value <= (1 - 0.9) / 2) == (found.low > 0)
+        assert found.low <= found.estimate
+
+
 def test_most_cases_lose_a_little_and_few_gain_much():
     """95 % lose 0.02 and 5 % gain 0.38: the mean didn't move, and signs alone would say that it did."""
     random = np.random.default_rng(21)
@@ -57,6 +68,15 @@ def test_unseen_losses_widen_the_bound_that_a_pass_needs_and_no_other():
     found = mean_drop(alone([0.01, 0.012] * 10), 0.9, reach=1.0)
     assert found.high < 0.05 < found.high_unseen
     assert mean_drop(alone([0.01, 0.012] * 10), 0.9, reach=1.0, light_tails=True).high_unseen == found.high
+
+
+def test_units_that_gained_may_hide_others_that_lost_all_of_it():
+    """Twenty rose by 0.1: where 1 - 0.05^(1/20) of all lose 0.4 instead, the mean is that end, and 5 % show none of them."""
+    found = mean_drop(alone([-0.05, -0.15] * 10), 0.9, reach=0.4)
+    assert found.method == "studentised bootstrap"
+    assert found.high < -0.07
+    unseen = 1 - 0.05 ** (1 / 20)
+    assert found.high_unseen == pytest.approx(0.4 * unseen - 0.1 * (1 - unseen))
 
 
 def test_few_units_that_fell_a_little_leave_open_that_others_gain():

@@ -9,11 +9,14 @@ from typer.testing import CliRunner
 from harness.authoring.levels.chosen import level_sets
 from harness.authoring.levels.writing import all_families, cases_of
 from harness.cli.main import app
+from harness.comparison.pairing import PASS_RATE
 from harness.engines.open import choose_plan, describe_model
-from harness.errors import CasesFailedError, SettingsError
+from harness.errors import CasesFailedError, GoldenError, SettingsError, TextsUnmeasuredError
 from harness.golden.load import gate_content, load_golden_set
 from harness.run.cache import Cache
+from harness.statistics.power import USUAL_CHURN
 from harness.studies.calibration import WORDINGS, CellUse, choose_probes, measure_stability, unanswerable
+from harness.studies.set_power import power_of_set
 from harness.types import Completion, GoldenCase, GoldenSet, Message, Stability
 
 RUNNER = CliRunner()
@@ -188,6 +191,24 @@ def test_a_probe_without_a_verdict_is_no_failed_one(tiny_model_dir):
     assert {case.key for case in cases} - set(found) == {"easy/half-1", "easy/half-2"}
 
 
+def test_a_grade_that_is_not_measured_takes_no_verdict(tiny_model_dir, tmp_path):
+    """A check that decides nothing and needs a loss broke each case behind a server that scores no text."""
+
+    class TextlessEngine(Engine):
+        def losses(self, requests, on_batch):
+            raise TextsUnmeasuredError(dict.fromkeys(range(len(requests)), "no echo"))
+
+    case = "{id: spider-legs, prompt: How many?, references: ['8'], checks: [{type: not-equals, value: x}, "
+    case += "{type: perplexity}]}"
+    (tmp_path / "small.yaml").write_text(f"name: small\ncases: [{case}]\n")
+    model = describe_model(str(tiny_model_dir))
+    plan, cases = choose_plan("float32", "cpu", 4096, [model]), load_golden_set(tmp_path / "small.yaml").cases
+    found = measure_stability(
+        model, plan, cases, Cache(None), lambda *_: None, open_engine=TextlessEngine().opened
+    )
+    assert found.stability == {"small/spider-legs": Stability(passed=3, answers=3)}
+
+
 def test_the_model_is_loaded_once_for_all_wordings(engine, tiny_model_dir):
     model = describe_model(str(tiny_model_dir))
     plan = choose_plan("float32", "cpu", 4096, [model])
@@ -250,6 +271,25 @@ def test_the_command_writes_a_set_that_replaces_the_bundled_probes(
     assert told.exit_code == 0, told.output
     assert re.search(r"word-problems +easy +\d+ of 16 ", told.output)
     assert f"{len(chosen)} probes of" in told.output
+
+
+def test_the_chosen_probes_detect_what_the_gate_does(engine, tiny_model_dir, tmp_path, monkeypatch):
+    """Beside other sets the probes have a part of the level; they were told to have all of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "golden_sets").mkdir()
+    cases = "".join(f"  - {{id: c{n}, prompt: what is {n}, references: ['{n}']}}\n" for n in range(60))
+    other = tmp_path / "golden_sets" / "orders.yaml"
+    checks = (
+        "defaults: {checks: [{type: contains}, {type: rouge-l}]}\ngate: {metrics: {rouge-l: {margin: 0.05}}}"
+    )
+    other.write_text(f"name: orders\n{checks}\ncases:\n{cases}")
+    found = json.loads(calibrate(tiny_model_dir, "--json").stdout)["power"]
+    told = {each["name"]: each for each in json.loads(RUNNER.invoke(app, ["power", "--json"]).stdout)}
+    assert found["detectable_drop"] == told["probes"]["detectable_drop"]
+    alone = power_of_set(load_golden_set(other.with_name("probes.yaml")), {PASS_RATE: 0.1}, USUAL_CHURN, 0.05)
+    assert (found["margin"], found["detectable_drop"] > alone.detectable_drop) == (0.1, True)
+    other.write_text("name: orders\ncases: 3\n")
+    assert isinstance(calibrate("nowhere", "--overwrite").exception, GoldenError)
 
 
 @pytest.mark.processes

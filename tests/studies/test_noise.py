@@ -13,17 +13,19 @@ from harness.cli.noise import _print, _told
 from harness.comparison.gate import run_gate
 from harness.engines.base import CANDIDATE
 from harness.engines.open import choose_plan, describe_model
-from harness.errors import EngineError, SettingsError
+from harness.errors import CasesFailedError, EngineError, SettingsError, TextsUnmeasuredError
 from harness.golden.load import load_golden_set
 from harness.history.store import noted_stability, open_history
+from harness.presentation.boundary import run_process
 from harness.presentation.terminal import render_gate
 from harness.run import open_telemetry
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.resampling import _reseeded_cases
 from harness.run.workload import plan_workload
+from harness.studies import noise as noise_study
 from harness.studies.noise import Noise, _reseeded, measure_noise, plan_reruns, unstable_interval
-from harness.types import ExecutionPlan, GateRecord, Stability
+from harness.types import Completion, ExecutionPlan, GateRecord, Stability
 
 PLAN = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=4096)
 GOLDEN = """\
@@ -218,3 +220,128 @@ def test_the_reruns_are_told_of_where_telemetry_is_configured(monkeypatch):
     with pytest.raises(EngineError), _told("mine", [(None, noise), (None, noise)]):
         raise EngineError("down")
     assert closed == [({}, {"reruns": 4, "cases": 2, "unstable": 1})]
+
+
+class TextlessEngine:
+    """Answers each case with ``w``, or fails on it, and scores no text."""
+
+    def __init__(self, fault, fails=()):
+        self.fault, self.fails, self.plan = fault, fails, None
+
+    def opened(self, sides, plan):
+        self.plan = plan
+        return self
+
+    def generate(self, requests, on_batch):
+        answer = Completion(text="w", stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
+        failed = {n: "the server is gone" for n, each in enumerate(requests) if each.key in self.fails}
+        on_batch({n: answer for n in range(len(requests)) if n not in failed})
+        if failed:
+            raise CasesFailedError(failed)
+
+    def losses(self, requests, on_batch):
+        raise self.fault(dict.fromkeys(range(len(requests)), "no log-probabilities of a prompt"))
+
+    def largest_logit_change(self, side):
+        return 1.0
+
+
+LOSSES = """\
+name: small
+cases:
+  - {id: told, prompt: what is w1, references: [w1], checks: [{type: regex, value: w}, {type: perplexity}]}
+  - {id: likely, prompt: what is w2, references: [w2], checks: [{type: perplexity, threshold: 3}]}
+  - {id: lost, prompt: what is w3, checks: [{type: regex, value: w}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdicts"),
+    [(TextsUnmeasuredError, {"small/told"}), (CasesFailedError, set())],
+)
+def test_why_a_case_has_no_verdict_is_what_a_gate_says(tiny_model_dir, golden, fault, verdicts):
+    """A server that scores no text took the verdicts of all cases that also grade one, without a reason."""
+    golden.write_text(LOSSES)
+    engine = TextlessEngine(fault, fails=("small/lost",))
+    model = describe_model(str(tiny_model_dir))
+    plan = choose_plan("float32", "cpu", 4096, [model])
+    reruns, cases = plan_reruns(plan, 2, ["float32"]), load_golden_set(golden).cases
+    noise = measure_noise(model, plan, reruns, cases, lambda *_: None, open_engine=engine.opened)
+    assert set(noise.stability) == verdicts
+    assert all(found == Stability(passed=2, answers=2) for found in noise.stability.values())
+    assert set(noise.without) == {case.key for case in cases} - verdicts
+    assert "was not measured: no log-probabilities of a prompt" in noise.without["small/likely"]
+    assert noise.without["small/lost"] == "the server is gone"
+
+
+def test_the_command_says_why_cases_have_no_verdict(make_run):
+    noise = Noise(
+        model=make_run([]).model,
+        reruns=(None, None),
+        stability={"s/a": Stability(passed=2, answers=2)},
+        texts={"s/a": 1, "s/b": 0, "s/c": 0, "s/d": 1},
+        without={"s/b": "the server is gone", "s/c": "the server is gone", "s/d": ""},
+    )
+    console = Console(width=100, record=True)
+    _print(console, "float32", noise)
+    told = " ".join(console.export_text().split())
+    assert "3 without a verdict" in told
+    assert "2 without a verdict: the server is gone" in told
+    with pytest.raises(EngineError, match="no case has a verdict in any rerun: the server is gone"):
+        _print(Console(), "float32", replace(noise, stability={}))
+
+
+def interrupted(arguments, monkeypatch, rerun):
+    """Run the command, and press Ctrl-C when a rerun begins."""
+    answer, begun = noise_study.answer_cases, []
+
+    def stop(*given, **named):
+        begun.append(given)
+        if len(begun) == rerun:
+            raise KeyboardInterrupt
+        return answer(*given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(noise_study, "answer_cases", stop)
+        return run_process(lambda: app(arguments, prog_name="tunegate", standalone_mode=False))
+
+
+def test_after_ctrl_c_the_finished_reruns_are_the_record(
+    tiny_model_dir, golden, tmp_path, monkeypatch, capsys
+):
+    arguments = [
+        *("noise", "--model", str(tiny_model_dir), "--golden", str(golden), "--no-forgetting"),
+        *("--directory", str(tmp_path / "kept"), "--dtype", "float32"),
+    ]
+    model, cases = describe_model(str(tiny_model_dir)), load_golden_set(golden).cases
+
+    def answers():
+        with open_history(tmp_path / "kept" / "history.sqlite") as history:
+            noted = noted_stability(history.load_noise(), model, PLAN, cases)
+        return {key: found.answers for key, found in noted.items()}
+
+    both = {case.key: 2 for case in cases}
+    assert interrupted([*arguments, "-r", "5"], monkeypatch, rerun=2) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "tunegate: nothing is kept: fewer than 2 reruns were finished",
+        "tunegate: interrupted",
+    ]
+    assert answers() == {}
+    assert interrupted([*arguments, "-r", "5"], monkeypatch, rerun=3) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "tunegate: kept as noise record: 2 of 5 reruns in float32, unless one has more; the same command begins anew",
+        "tunegate: interrupted",
+    ]
+    assert answers() == both
+    assert CliRunner().invoke(app, [*arguments, "-r", "3"]).exit_code == 0
+    assert interrupted([*arguments, "-r", "5"], monkeypatch, rerun=3) == 2
+    assert answers() == dict.fromkeys(both, 3)
+
+
+def test_after_ctrl_c_nothing_is_promised_of_weights_that_nobody_identifies(
+    golden, tmp_path, monkeypatch, capsys, judge_server
+):
+    judge_server.answer = lambda body: "w"
+    arguments = ["noise", "--model", judge_server.spec, "-r", "3", "--golden", str(golden), "--no-forgetting"]
+    assert interrupted([*arguments, "--directory", str(tmp_path)], monkeypatch, rerun=3) == 2
+    assert "nothing is kept: nobody identifies the weights of" in capsys.readouterr().err

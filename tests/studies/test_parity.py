@@ -8,15 +8,24 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.engines.open import describe_model
-from harness.engines.served.next_token import NextToken, largest_change
+from harness.engines.served.next_token import NextToken
 from harness.errors import SettingsError
 from harness.golden.load import load_golden_set
+from harness.presentation.boundary import run_process
+from harness.run import generation
+from harness.studies import parity
 from harness.studies.parity import _compared, _PlanAnswers, check_plans, measure_parity, split_plans
-from harness.types import Outcome
+from harness.types import GateVerdict, Outcome, Repeat
 
 CASES = "\n".join(
     f"  - {{id: c{n}, prompt: what is w{n}, checks: [{{type: regex, value: 'w'}}]}}" for n in range(8)
 )
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """Answers are kept in the project's folder."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -126,15 +135,6 @@ def test_a_setting_of_servers_that_acts_on_no_plan_is_refused(tiny_adapter_dir, 
     assert line in str(result.exception)
 
 
-def test_a_listed_token_is_compared_with_the_most_that_it_can_be():
-    few = NextToken(logprobs={"a": -0.5, "b": -1.5}, rest=-1.5)
-    all_of_them = NextToken(logprobs={"a": -0.4, "c": -1.0, "b": -3.0}, rest=-20.0)
-    assert largest_change(few, few) == 0.0
-    # b fell by 1.5; c has at most -1.5 where few tokens are listed, so at least 0.5 more here.
-    assert largest_change(few, all_of_them) == pytest.approx(1.5)
-    assert largest_change(NextToken(logprobs={"a": -0.4}, rest=-1.5), all_of_them) == pytest.approx(0.5)
-
-
 def test_the_addresses_of_a_pool_are_no_plans():
     assert split_plans("peft, openai:m@http://a/v1,http://b/v1 ,nf4") == [
         "peft",
@@ -183,7 +183,167 @@ def test_what_neither_plan_answered_is_no_equal_text(make_run, make_result):
     results = [make_result(f"s/{place}") for place in range(4)]
     broken = [replace(each, completion=None, outcome=Outcome.ERRORED) for each in results]
     runs = [make_run([*broken[:lost], *results[lost:]]) for lost in (1, 2)]
-    found = _compared(
-        "b", "a", *(_PlanAnswers(run=run, tokens=None) for run in runs), [r.key for r in results]
-    )
+    found = compared(*runs)
     assert found.same_text.estimate == pytest.approx(2 / 3)
+    nothing = make_run(broken)
+    assert compared(nothing, nothing).same_text is None
+
+
+def compared(now, before, tests=1, tokens=(None, None)):
+    """The second plan's answers against the first's."""
+    answers = (_PlanAnswers(run=run, tokens=each) for run, each in zip((now, before), tokens, strict=True))
+    return _compared("b", "a", *answers, [result.key for result in before.results], tests)
+
+
+def test_several_plans_share_the_level_as_several_models_do(make_run, make_result):
+    """Three tests at 5 % each called one of three equal plans worse in 14 % of runs."""
+    before = make_run([make_result(f"s/{n:03}") for n in range(60)])
+    now = make_run([make_result(f"s/{n:03}", n >= 5) for n in range(60)])
+    alone, of_many = compared(now, before), compared(now, before, tests=5)
+    assert (alone.verdict.outcome, of_many.verdict.outcome) == (GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE)
+    assert of_many.comparison.models == 5
+
+
+def test_cases_of_one_cluster_are_no_independent_ones(make_run, make_result):
+    """Eight of forty cases flip, a whole cluster of five."""
+    for cluster in (lambda n: None, lambda n: f"doc-{n // 8}"):
+        before, now = (
+            make_run(
+                [
+                    with_text(
+                        make_result(f"s/{n:03}", n >= lost, cluster=cluster(n)), "no" if n < lost else "yes"
+                    )
+                    for n in range(40)
+                ]
+            )
+            for lost in (0, 8)
+        )
+        found = compared(now, before)
+        width = found.flips.high - found.flips.low
+        assert (found.flips.estimate, found.same_text.estimate) == (0.2, 0.8)
+        assert width == pytest.approx(found.same_text.high - found.same_text.low)
+        assert (width > 0.4) is (cluster(0) is not None)
+
+
+def with_text(result, text, *earlier):
+    said = tuple(replace(result.completion, text=each) for each in earlier)
+    return replace(result, completion=replace(result.completion, text=text, earlier=said))
+
+
+def test_all_answers_to_a_case_and_to_its_turns_count_as_its_text(make_run, make_result):
+    result = make_result("s/a")
+    once, other = (with_text(result, "yes", earlier) for earlier in ("one", "two"))
+    assert compared(*(make_run([each]) for each in (once, once))).same_text.estimate == 1.0
+    assert compared(*(make_run([each]) for each in (once, other))).same_text.estimate == 0.0
+    answers = [
+        Repeat(completion=each.completion, outcome=Outcome.PASSED)
+        for each in (once, once, with_text(result, "yes, too", "one"))
+    ]
+    first, second = (replace(once, repeats=tuple(answers[start : start + 2])) for start in (0, 1))
+    assert compared(make_run([first]), make_run([second])).same_text.estimate == 0.0
+
+
+def test_only_prompts_whose_tokens_meet_are_compared(make_run, make_result):
+    run, here = make_run([make_result("s/a")]), NextToken(logprobs={"a": -0.5, "b": -1.0}, rest=-20.0)
+    near, far = (NextToken(logprobs={name: -0.75}, rest=-0.75) for name in ("a", "z"))
+    assert compared(run, run, tokens=([here, here], [near, far])).largest_logprob_change == 0.25
+    assert compared(run, run, tokens=([here], [far])).largest_logprob_change is None
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("multitask", "a multi-task model has no other plans to compare"),
+        ("skipped", "no case to answer: each one is skipped; give --golden a set with others"),
+        ("library", "--plans nf4: bitsandbytes is not installed: pip install 'tunegate[train]'"),
+    ],
+)
+def test_what_no_plan_can_do_is_one_line_before_any_answer(
+    tiny_adapter_dir, tiny_multitask_dir, golden, monkeypatch, change, line
+):
+    model = tiny_multitask_dir if change == "multitask" else tiny_adapter_dir
+    if change == "skipped":
+        golden.write_text(golden.read_text().replace("prompt:", "skip: later, prompt:"))
+    if change == "library":
+        monkeypatch.setattr("harness.engines.precision.find_spec", lambda name: None)
+    monkeypatch.setattr("harness.studies.parity.open_sides", lambda *_: pytest.fail("a model was loaded"))
+    arguments = ["--model", str(model), "--golden", str(golden), "--no-forgetting", "--plans", "peft,nf4"]
+    result = CliRunner().invoke(app, ["parity", *arguments])
+    assert isinstance(result.exception, SettingsError)
+    assert str(result.exception).endswith(line)
+
+
+class AnswerCount:
+    """Counts the answers that were computed, by the kind of plan; Ctrl-C ends the first plan that is named."""
+
+    def __init__(self, monkeypatch, ended=""):
+        self.monkeypatch, self.ended, self.answers = monkeypatch, ended, {}
+
+    def __enter__(self):
+        self.context = self.monkeypatch.context()
+        patched = self.context.__enter__()
+        compute, tokens = generation.compute_missing, parity._next_tokens
+
+        def counting(engine, answers, *rest):
+            name = engine.plan.weights if engine.plan.engine == "transformers" else engine.plan.engine
+            self.answers[name] = self.answers.get(name, 0) + len(answers.missing_answers)
+            compute(engine, answers, *rest)
+
+        def ending(engine, requests):
+            if self.ended in (engine.plan.weights, engine.plan.engine):
+                raise KeyboardInterrupt
+            return tokens(engine, requests)
+
+        patched.setattr(generation, "compute_missing", counting)
+        patched.setattr(parity, "_next_tokens", ending)
+        return self
+
+    def __exit__(self, *error):
+        return self.context.__exit__(*error)
+
+
+def run(*arguments):
+    return run_process(lambda: app(["parity", *arguments], prog_name="tunegate", standalone_mode=False))
+
+
+def test_after_ctrl_c_the_same_command_goes_on(tiny_adapter_dir, golden, monkeypatch, capsys):
+    """An interrupt lost the answers of all plans; a gate's, under the same plan, are the same answers."""
+    arguments = ["--model", str(tiny_adapter_dir), "--plans", "peft,merged,nf4", "--golden", str(golden)]
+    with AnswerCount(monkeypatch, ended="merged") as first:
+        assert run(*arguments, "--no-forgetting") == 2
+    assert first.answers == {"peft": 8, "merged": 8}
+    assert capsys.readouterr().err.splitlines() == [
+        "tunegate: finished answers are kept; the same command continues from them",
+        "tunegate: interrupted",
+    ]
+    with AnswerCount(monkeypatch) as second:
+        assert run(*arguments, "--no-forgetting") == 0
+    assert second.answers == {"nf4": 8}
+    told = capsys.readouterr().out
+    with AnswerCount(monkeypatch) as third:
+        assert run(*arguments, "--no-forgetting") == 0
+    assert third.answers == {}
+    assert capsys.readouterr().out == told
+
+
+def test_servers_are_asked_anew(tiny_adapter_dir, golden, judge_server, monkeypatch, capsys):
+    """Whether a server answers as the tested model does, answers of yesterday don't say."""
+    judge_server.answer = lambda body: "w1"
+    plans = f"peft,openai:m@{judge_server.url}"
+    arguments = [
+        "--model",
+        str(tiny_adapter_dir),
+        "--plans",
+        plans,
+        "--golden",
+        str(golden),
+        "--model-id",
+        "r",
+    ]
+    with AnswerCount(monkeypatch, ended="openai") as first:
+        assert run(*arguments, "--no-forgetting") == 2
+    assert "finished answers are kept, but for those of servers" in capsys.readouterr().err
+    with AnswerCount(monkeypatch) as second:
+        run(*arguments, "--no-forgetting")
+    assert first.answers == {"peft": 8, "openai": 8}
+    assert second.answers == {"openai": 8}

@@ -237,7 +237,26 @@ def test_what_a_model_did_not_answer_puts_it_before_no_other(ranked_outcomes):
     assert found[2].gain.estimate == 1.0
     told = Console(width=200, file=(written := StringIO()))
     told.print(render_ranking(found, 200))
-    assert "cases without a verdict count as lost for it, and in the order" in written.getvalue()
+    text = " ".join(written.getvalue().split())
+    assert "cases without a verdict count as failed for it, and in the order" in text
+    assert (
+        "10 passed, 90 errored; 90 that another model answered count as failed, "
+        "and the 90 that the baseline passed as lost"
+    ) in text
+
+
+def test_the_star_is_of_what_its_sentence_says(ranked_outcomes):
+    """It is given to models that are equal, and to none that another equals in one figure and beats in the other."""
+    half = {"s": [True] * 10 + [False] * 10}
+    less = {"s": [True] * 9 + [False] * 11}
+    found = ranked_outcomes(half, one=half, two=half, less=less)
+    assert [(each.name, each.on_front) for each in found] == [("one", True), ("two", True), ("less", False)]
+    told = Console(width=200, file=(written := StringIO()))
+    told.print(render_ranking(found, 200))
+    assert (
+        "* no other model is at least as good in gain and kept, and better in one of them"
+        in written.getvalue()
+    )
 
 
 def test_a_set_that_a_model_answered_nothing_of_counts_as_lost_for_it(ranked_outcomes):
@@ -271,3 +290,39 @@ def test_what_no_model_answered_counts_against_none(ranked_outcomes):
     half = {"s": [True] * 20, "t": [ERRORED] * 20}
     found = ranked_outcomes(baseline, one=half, two=half)
     assert [(each.on_front, each.lacking) for each in found] == [(True, 0), (True, 0)]
+
+
+def test_what_the_baseline_failed_costs_nothing_where_it_was_not_answered(ranked_outcomes):
+    """Each case without a verdict cost a whole one: ten that nobody could lose put a better model behind."""
+    found = ranked_outcomes(
+        {"s": [False] * 10 + [True] * 90},
+        breaks={"s": [ERRORED] * 10 + [True] * 88 + [False] * 2},
+        fails={"s": [False] * 10 + [True] * 87 + [False] * 3},
+    )
+    assert [(each.name, each.lacking, each.lacking_passed) for each in found] == [
+        ("breaks", 10, 0.0),
+        ("fails", 0, 0.0),
+    ]
+    told = Console(width=300, file=(written := StringIO()))
+    told.print(render_ranking(found, 300))
+    assert (
+        "; 10 that another model answered count as failed, and none as lost: the baseline failed them too"
+        in written.getvalue()
+    )
+
+
+def test_whoever_fails_a_case_is_never_behind_whoever_did_not_answer_it(ranked_outcomes):
+    """Whatever the baseline did: the worst of an answer that is not known is a failed one."""
+    for before in (True, False):
+        found = ranked_outcomes(
+            {"s": [before] * 5 + [True] * 15},
+            open={"s": [ERRORED] * 5 + [True] * 15},
+            fails={"s": [False] * 5 + [True] * 15},
+        )
+        assert [each.on_front for each in found] == [True, True]
+        passing = ranked_outcomes(
+            {"s": [before] * 5 + [True] * 15},
+            open={"s": [ERRORED] * 5 + [True] * 15},
+            passes={"s": [True] * 5 + [True] * 15},
+        )
+        assert [(each.name, each.on_front) for each in passing] == [("passes", True), ("open", False)]

@@ -10,7 +10,7 @@ from harness.baselines.accept import _baseline
 from harness.cli.main import app
 from harness.cli.trend import sparkline
 from harness.comparison.gate import run_gate
-from harness.history.store import open_history
+from harness.history.store import History, open_history
 from harness.registry.content_metrics import MACRO_F1
 from harness.studies.trend import trends_of, trends_of_accepted
 from harness.types import GateRecord, GateSettings, MetricFacts, Outcome, Score
@@ -123,6 +123,84 @@ def test_partial_runs_take_no_complete_ones_place(make_run, make_result, tmp_pat
     shown = CliRunner().invoke(app, ["runs", "trend", "--limit", "2", *place])
     (trend,) = json.loads(shown.output)
     assert [point["summary"]["mean"]["estimate"] for point in trend["points"]] == [0.95, 0.94]
+
+
+def two_sets(make_run, make_result, number, passed, lost=0):
+    """A gated run of the sets ``set`` and ``other``; of the second, ``lost`` of ten cases errored."""
+    results = [make_result(f"set/{n}", n < passed) for n in range(10)]
+    results += [make_result(f"other/{n}", Outcome.ERRORED if n < lost else True) for n in range(10)]
+    run = make_run(results, run_id=f"r{number}")
+    before = [make_result(f"{name}/{n}", True) for name in ("set", "other") for n in range(10)]
+    baseline = make_run(before, run_id="base of two")
+    comparison, verdict = run_gate(run, baseline)
+    return GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
+
+
+def shown_points(tmp_path, *options):
+    place = ["--history", str(tmp_path / "h.sqlite"), "--json", *options]
+    shown = CliRunner().invoke(app, ["runs", "trend", *place])
+    assert shown.exit_code == 0, shown.output
+    return {
+        each["set_name"]: [point["run_id"] for point in each["points"]] for each in json.loads(shown.output)
+    }
+
+
+def test_a_run_that_is_left_out_of_a_set_takes_no_place_in_it(make_run, make_result, tmp_path):
+    """With --limit 3 and two runs without a verdict on the other set, its trend had one point."""
+    with open_history(tmp_path / "h.sqlite") as history:
+        for n in range(8):
+            history.save(two_sets(make_run, make_result, n, 9, lost=8 if n in (5, 6) else 0))
+    assert shown_points(tmp_path, "--limit", "3") == {
+        "set": ["r5", "r6", "r7"],
+        "other": ["r3", "r4", "r7"],
+    }
+
+
+def test_runs_of_other_metrics_take_no_place(make_run, make_result, tmp_path):
+    """Nor is what only old runs gated shown; a long history is not read for it."""
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.save(graded(make_run, make_result, 100, FACTS))
+        for n in range(1, 4):
+            history.save(two_sets(make_run, make_result, n, 9))
+        for n in range(4, 7):
+            history.save(record(make_run, make_result, n, 90))
+        history.save(two_sets(make_run, make_result, 7, 9))
+    found = shown_points(tmp_path, "--limit", "2")
+    assert found == {"set": ["20260106-000000-aaaa", "r7"], "other": ["r3", "r7"]}
+
+
+def test_a_long_history_is_read_as_far_as_points_may_be_missing(make_run, make_result, tmp_path, monkeypatch):
+    """A new set has few points; the runs before it are not loaded."""
+    with open_history(tmp_path / "h.sqlite") as history:
+        for n in range(1, 13):
+            history.save(record(make_run, make_result, n, 90))
+        history.save(two_sets(make_run, make_result, 13, 9))
+    loaded, load = [], History.load_record
+    monkeypatch.setattr(
+        History, "load_record", lambda self, run_id: loaded.append(run_id) or load(self, run_id)
+    )
+    found = shown_points(tmp_path, "--limit", "4")
+    assert {name: len(points) for name, points in found.items()} == {"set": 4, "other": 1}
+    assert len(loaded) == 4
+
+
+def test_accepted_runs_without_a_metric_take_no_place(make_run, make_result):
+    versions = [
+        _baseline(
+            two_sets(make_run, make_result, n, 9).run if n in (0, 3) else only_one(make_run, make_result, n),
+            "shipped",
+            "why",
+        )
+        for n in range(4)
+    ]
+    found = {
+        each.set_name: [point.run_id for point in each.points] for each in trends_of_accepted(versions, 2)
+    }
+    assert found == {"set": ["r2", "r3"], "other": ["r0", "r3"]}
+
+
+def only_one(make_run, make_result, number):
+    return make_run([make_result(f"set/{n}", n < 9) for n in range(10)], run_id=f"r{number}")
 
 
 def other_cases(found, cases):
@@ -248,13 +326,15 @@ FACTS = MetricFacts(kind="graded", least=0.0, most=1.0)
         ({"most": 5.0}, "polite has another scale"),
         ({"logarithmic": True}, "polite has another scale"),
         ({"kind": "binary"}, "polite has another kind of values"),
+        ({"scored_by": {"judge": "new"}}, "polite has another judge or encoder: new, before old"),
     ],
 )
 def test_runs_in_which_a_metric_is_another_one_are_not_joined(make_run, make_result, since, said):
     """Its values and the pass rate that it decides start anew; a line says why, and no drift is noted."""
-    changed = dataclasses.replace(FACTS, **since)
+    before = dataclasses.replace(FACTS, scored_by={"judge": "old"})
+    changed = dataclasses.replace(before, **since)
     records = [
-        graded(make_run, make_result, n, FACTS if n < 6 else changed, 0.9 if n < 6 else 0.45)
+        graded(make_run, make_result, n, before if n < 6 else changed, 0.9 if n < 6 else 0.45)
         for n in range(12)
     ]
     followed = trends_of(records)
@@ -264,6 +344,22 @@ def test_runs_in_which_a_metric_is_another_one_are_not_joined(make_run, make_res
         before, after = (t for t in followed if t.metric == metric)
         assert before.start_note == ""
         assert after.start_note == f"starts anew with run r6, not compared with the runs before: {said}"
+
+
+def test_runs_that_do_not_say_who_judged_are_joined_and_told(make_run, make_result):
+    """They are of earlier versions, and may be of another judge."""
+    known = dataclasses.replace(FACTS, scored_by={"judge": "new"})
+    records = [graded(make_run, make_result, n, FACTS if n < 2 else known) for n in range(4)]
+    for trend in trends_of(records):
+        assert len(trend.points) == 4
+        assert trend.note == "up to run r1 it is not recorded which judge or encoder scored it"
+    records = [
+        graded(make_run, make_result, n, FACTS if n < 2 else known, 0.9 if n < 6 else 0.45) for n in range(12)
+    ]
+    (note,) = [trend.note for trend in trends_of(records) if trend.metric == "polite"]
+    assert note.endswith(
+        "; up to run r1 it is not recorded which judge or encoder scored it, which alone may be why"
+    )
 
 
 def test_the_same_values_of_one_metric_would_have_been_a_drift(make_run, make_result):

@@ -10,7 +10,7 @@ from harness.baselines.target import find_baseline, stored_run
 from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.history.store import noted_stability, open_history
 from harness.run.conclusion import save
-from harness.run.judging import against_itself
+from harness.run.judging import as_baseline
 from harness.statistics.spending import SpendingShape
 from harness.types import GateRecord, GateVerdict, ModelRef, Run
 from harness.types.golden import ALPHA
@@ -231,7 +231,7 @@ class GateCallback(TrainerCallback):
                     f"GateCallback: baseline={name!r} is another model, which would have to be loaded beside "
                     f"this one: give where='subprocess', or an accepted baseline"
                 )
-            return against_itself(found)
+            return as_baseline(found)
         if self.looks:
             with open_history(history, to_read=True) as opened:
                 before = opened.load_run(self.looks[-1].baseline_id)

@@ -20,7 +20,7 @@ from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import answer_cases
 from harness.run.judging import texts_of
-from harness.run.session import score_sides
+from harness.run.session import judge_of, score_sides
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef, Placement, Run
 from trainers.callback.asking import TrainingGate
 from trainers.measure.sampling import side_of
@@ -59,8 +59,7 @@ def answer_live(
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     side = side_of(model, tokenizer)
-    if varies_with_length(model.config):
-        side = replace(side, decoder="library")
+    side = replace(side, decoder="library") if varies_with_length(model.config) else side
     if not adapter_on:
         side = replace(side, adapter=None, prompt=None)
     plan = _plan_of(model, args, asking, side, baseline)
@@ -92,6 +91,7 @@ def answer_live(
         started_at=started_at,
         duration_s=time.perf_counter() - started,
         collected=len(asking.cases),
+        judge=judge_of(judging),
     )
 
 

@@ -18,7 +18,7 @@ from harness.presentation.boundary import run_process
 from harness.run.cache import Cache
 from harness.run.conclusion import session_runs
 from harness.run.inputs import prepare
-from harness.run.judging import against_itself
+from harness.run.judging import as_baseline
 from harness.run.session import run_session
 from harness.settings import load_settings
 from harness.types import GateRecord, Run
@@ -94,7 +94,7 @@ def answer_request(request: Mapping[str, Any]) -> GateRecord:
     with Cache(path) as cache:
         session = run_session(inputs, asking.golden_sets, cache, lambda *_: None, asking.judging)
     runs = session_runs(session, len(asking.cases))
-    stored = None if session.stored is None else against_itself(session.stored)
+    stored = None if session.stored is None else as_baseline(session.stored)
     return GateRecord(run=runs[inputs.candidates[0].side], baseline=runs.get(BASELINE, stored))
 
 

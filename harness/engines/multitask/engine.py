@@ -9,7 +9,8 @@ from harness.engines.multitask.description import MultitaskModel, Task
 from harness.engines.multitask.directory import read_multitask
 from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
 from harness.engines.precision import refuse_split
-from harness.errors import AdapterError, EngineError
+from harness.errors import AdapterError, EngineError, ModelError
+from harness.models.resolve import CHANGED
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 from tunegate.project import user_path
 
@@ -134,9 +135,15 @@ def open_multitask(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Multit
         plan: How to compute.
 
     Raises:
-        InputError: A directory is not usable, or the models are to be split among devices.
+        InputError: A directory is not usable, or has changed, or the models are to be split among devices.
     """
     refuse_split(plan.device, "a multi-task model")
-    return MultitaskEngine(
-        {side: read_multitask(user_path(model.base_model)) for side, model in sides.items()}, plan
-    )
+
+    def read() -> dict[str, MultitaskModel]:
+        return {side: read_multitask(user_path(model.base_model)) for side, model in sides.items()}
+
+    engine = MultitaskEngine(read(), plan)
+    for side, found in read().items():
+        if found.sha256 != sides[side].base_sha256:
+            raise ModelError(f"{sides[side].label}: {CHANGED}")
+    return engine

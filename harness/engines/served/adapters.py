@@ -261,7 +261,7 @@ def _base_on(url: str, client: ServerClient, model: ModelRef) -> dict[str, Any]:
         if isinstance(content, Mapping) and content.get("base_sha256") is not None:
             is_it = content["base_sha256"] == model.base_sha256
         else:
-            named = model.base_model in {entry.get("id"), root}
+            named = model.base_model in (entry.get("id"), root)
             is_it = named or (Path(root).is_dir() and model_sha256(Path(root)) == model.base_sha256)
         if is_it:
             return entry

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from harness.engines.served.address import shown, without_key
-from harness.engines.served.patience import Patience, Silence
+from harness.engines.served.patience import Patience, Silence, retry_after_s
 from harness.errors import EngineError
 
 _LIMITED = 429
@@ -23,6 +24,8 @@ _LONGEST_BACKOFF_S = 20.0
 ATTEMPTS = 6
 # After this many requests in a row that failed in all attempts, the server counts as down.
 _GONE_AFTER = 24
+# How servers refuse a parameter, and not its value.
+_UNKNOWN = re.compile(r"(?i)un(known|supported|recogni|expected)|not (support|permit)|forbid")
 _T = TypeVar("_T")
 # Sends one request by the official client, which comes first; gives the reply.
 Send = Callable[[Any, dict[str, Any]], Awaitable[Any]]
@@ -288,16 +291,21 @@ class ServerClient:
                 timeout=self._timeout_s,
                 http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
             )
+        left_out: set[str] = set()
         while True:
-            sent = self._accepted(body)
+            sent = self._accepted(body, left_out)
             try:
                 # The client's own limit is of each wait for a part of the reply.
                 async with self._limited():
                     reply = await send(self._client, sent)
+                # Only now is it known that it is these parameters that the server refuses.
+                self._refused |= left_out
                 return read(reply, sent)
             except openai.APIStatusError as error:
-                if not self._drop_refused(error, sent):
+                if (name := self._refused_by(error, sent)) is None:
                     raise self._fault_of_status(error) from None
+                left_out.add(name)
+                self.requests += 1
             except (openai.APITimeoutError, TimeoutError):
                 reason = f"no reply within {self._timeout_s:g} s"
                 raise PassingFaultError(reason, replied=False, timed_out=True) from None
@@ -323,31 +331,32 @@ class ServerClient:
             finally:
                 self._under_way.discard(limit)
 
-    def _accepted(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters without those that the server refused."""
+    def _optional_in(self, sent: Mapping[str, Any]) -> dict[str, str | None]:
+        """The parameters that a request may do without, and their replacements: only chats have these."""
+        found = {name: other for name, other in self._optional.items() if name in sent}
+        return {name: other for name, other in found.items() if other is None or "messages" in sent}
+
+    def _accepted(self, body: Mapping[str, Any], left_out: set[str]) -> dict[str, Any]:
+        """The parameters without those that the server refused, of any request or of this one."""
         sent = dict(body)
-        for name in self._refused:
-            if name in sent:
-                value, other = sent.pop(name), self._optional[name]
-                if other is not None:
-                    sent[other] = value
+        for name, other in self._optional_in(body).items():
+            if name in self._refused | left_out:
+                value = sent.pop(name)
+                sent |= {} if other is None else {other: value}
         return sent
 
-    def _drop_refused(self, error: Any, sent: Mapping[str, Any]) -> bool:
-        """Leave out a parameter that was sent and that the refusal names; False if it names none.
+    def _refused_by(self, error: Any, sent: Mapping[str, Any]) -> str | None:
+        """A parameter that a refusal names, and that the request may do without; None if there is none.
 
         Requests that were sent before the first refusal are refused for the same parameter.
         """
-        if error.status_code not in {400, 422}:
-            return False
-        complaint = f"{error.message} {error.body}"
-        for name in self._optional:
+        complaint = f"{error.message} {error.body}" if error.status_code in {400, 422} else ""
+        for name, other in self._optional_in(sent).items():
             word = "json_schema" if name == "response_format" else name
-            if name in sent and (name in complaint or word in complaint):
-                self._refused.add(name)
-                self.requests += 1
-                return True
-        return False
+            # A number that is too large is no smaller under another name.
+            if (name in complaint or word in complaint) and (other is None or _UNKNOWN.search(complaint)):
+                return name
+        return None
 
     def _fault_of_status(self, error: Any) -> Exception:
         """A temporary fault, or a final error."""
@@ -359,7 +368,7 @@ class ServerClient:
         passing = error.status_code in _PASSING_STATUSES or error.status_code >= 500
         if not passing or getattr(error, "code", None) == "insufficient_quota":
             return RefusedError(reason, error.status_code)
-        pause_s = _retry_after_s(error.response.headers)
+        pause_s = retry_after_s(error.response.headers)
         if pause_s is not None and pause_s > self._longest_pause_s:
             self._away_until = time.monotonic() + pause_s
             return ServerError(f"{reason}; the server asks for a pause of {pause_s:.0f} s")
@@ -379,20 +388,3 @@ class ServerClient:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Pause in seconds that the server asks for (RFC 9110, section 10.2.3: seconds or a date)."""
-    from email.utils import parsedate_to_datetime
-
-    text = headers.get("retry-after")
-    if text is None:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None

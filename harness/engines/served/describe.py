@@ -3,7 +3,7 @@
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -61,15 +61,42 @@ def _describe(engine: str, reference: str, model_id: str | None) -> ModelRef:
     else:
         entries = {url: _entry(engine, model, url) for url in urls}
         identity = _identity(engine, model, entries)
-        parents = {entry.get("parent") for entry in entries.values()}
-        parent = parents.pop() if len(parents) == 1 else None
-        base = f"{engine}:{parent}@{','.join(urls)}" if isinstance(parent, str) and parent else None
+        base = _base(engine, urls, entries.values())
     return ModelRef(
         label=f"{engine}:{reference}",
         base_model=reference,
         base_sha256=identity,
         training=None if base is None else TrainingManifest(base=base),
     )
+
+
+def named_base(engine: str, reference: str) -> str | None:
+    """The base that servers name for a model, where a user's word stands for what they list; None for none.
+
+    Args:
+        engine: ``openai`` or ``openai-completions``.
+        reference: As for describe_chat.
+
+    Raises:
+        ModelError: No server can be reached.
+    """
+    model, urls = read_model(engine, reference)
+    entries, problem = [], ""
+    for url in urls:
+        try:
+            entries.append(_entry(engine, model, url, must_be_there=False))
+        except ModelError as error:
+            problem = str(error)
+    if not entries:
+        raise ModelError(f"{problem} It names the base to compare with: else give --gate-baseline")
+    return _base(engine, urls, entries)
+
+
+def _base(engine: str, urls: Sequence[str], entries: Iterable[Mapping[str, Any]]) -> str | None:
+    """The base that all of a model's entries name, as a reference; None if they name none, or several."""
+    parents = {parent if isinstance(parent := entry.get("parent"), str) else "" for entry in entries}
+    parent = parents.pop() if len(parents) == 1 else ""
+    return f"{engine}:{parent}@{','.join(urls)}" if parent else None
 
 
 def read_model(engine: str, reference: str) -> tuple[str, tuple[str, ...]]:
@@ -114,20 +141,20 @@ def open_client(url: str, environment: Mapping[str, str] = os.environ, **patienc
     return ServerClient(url, key, optional=optional, **patience)
 
 
-def _entry(engine: str, model: str, url: str) -> Mapping[str, Any]:
+def _entry(engine: str, model: str, url: str, *, must_be_there: bool = True) -> Mapping[str, Any]:
     """What a server says of the model in its list of models; empty if it has no list.
 
     Raises:
-        ModelError: It can't be reached, or lists other models only.
+        ModelError: It can't be reached, or lists other models only, and the model must be there.
     """
     listed = list_models(open_client(url, **PATIENCE))
     if listed is None:
         return {}
     found = next((entry for entry in listed if entry.get("id") == model), None)
-    if found is None:
+    if found is None and must_be_there:
         names = without_keys(", ".join(str(entry.get("id")) for entry in listed[:8]))
         raise ModelError(f"{engine}:{model}@{url}: the server has no such model (it serves: {names})")
-    return found
+    return found or {}
 
 
 def list_models(client: ServerClient) -> list[dict[str, Any]] | None:

@@ -14,7 +14,7 @@ from harness.engines.served.next_token import NextToken, first_token_of_chat, fi
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.reports import Reports, used
 from harness.engines.served.splitting import ServedTokens
-from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
+from harness.errors import AllFailedError, CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
 from harness.types import UNKNOWN_WEIGHTS, Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 # A pool's other servers are asked before one is waited for long.
@@ -172,19 +172,6 @@ def delivery(
             on_batch({places[row]: found})
 
     return take
-
-
-class AllFailedError(EngineError):
-    """No request of those that were asked together got an answer.
-
-    Attributes:
-        failures: Why, by index.
-    """
-
-    def __init__(self, message: str, failures: Mapping[int, str]) -> None:
-        """Store the message and the reasons."""
-        super().__init__(message)
-        self.failures = dict(failures)
 
 
 class UnreachableError(ModelError):

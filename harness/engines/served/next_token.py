@@ -28,23 +28,37 @@ class NextToken:
     rest: float
 
 
-def largest_change(one: NextToken, other: NextToken) -> float:
+def largest_change(one: NextToken, other: NextToken) -> float | None:
     """The largest change of a token's log-probability; at least that, where one of them lists few tokens.
+
+    A server may write a token with the space at its beginning or without, as its tokenizer decodes it after
+    others or alone, and the end of the text in many ways. So a token that a short list lacks is below its
+    last only where all of the short list are in the other one.
 
     Args:
         one: A distribution.
         other: Another one, of the same prompt.
+
+    Returns:
+        The change; None where the likeliest token of one is not in the other, and nothing shows that both
+        write tokens alike.
     """
-    changes = [0.0]
-    for token in {*one.logprobs, *other.logprobs}:
-        first, second = one.logprobs.get(token), other.logprobs.get(token)
-        if first is not None and second is not None:
-            changes.append(abs(first - second))
-        elif first is not None:
-            changes.append(first - other.rest)
-        elif second is not None:
-            changes.append(second - one.rest)
+    few, many = sorted((one, other), key=lambda each: each.rest, reverse=True)
+    is_whole = few.rest <= FLOOR
+    if not is_whole:
+        few, many = _without_space(few), _without_space(many)
+    common = few.logprobs.keys() & many.logprobs.keys()
+    changes = [0.0, *(abs(few.logprobs[token] - many.logprobs[token]) for token in common)]
+    if is_whole or len(common) == len(few.logprobs):
+        changes += [few.logprobs[token] - many.rest for token in few.logprobs.keys() - common]
+        changes += [many.logprobs[token] - few.rest for token in many.logprobs.keys() - common]
+    elif not all(max(each.logprobs, key=each.logprobs.__getitem__) in common for each in (few, many)):
+        return None
     return max(changes)
+
+
+def _without_space(token: NextToken) -> NextToken:
+    return _collected(((text.removeprefix(" "), value) for text, value in token.logprobs.items()), token.rest)
 
 
 def of_logits(tokenizer: Any, logits: Any) -> NextToken:
@@ -84,10 +98,18 @@ def first_token_of_chat(body: Mapping[str, Any]) -> Job:
         listed = getattr(_choice(reply).logprobs, "content", None)
         if not listed or not listed[0].top_logprobs:
             raise RefusedError("the server gives no log-probabilities", 200)
-        tops = [(top.token, float(top.logprob)) for top in listed[0].top_logprobs]
+        tops = [(_text_of(top), float(top.logprob)) for top in listed[0].top_logprobs]
         return _collected(tops, min(logprob for _, logprob in tops))
 
     return Job(body=asked, send=send, read=read)
+
+
+def _text_of(top: Any) -> str:
+    """A listed token's text; of a part of a character what a tokenizer decodes it to, whatever is written."""
+    given = getattr(top, "bytes", None)
+    if not isinstance(given, list) or not given or not all(each in range(256) for each in given):
+        return str(top.token)
+    return bytes(given).decode("utf-8", errors="replace")
 
 
 def first_token_of_text(body: Mapping[str, Any]) -> Job:

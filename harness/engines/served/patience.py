@@ -89,3 +89,20 @@ class Silence:
                 self.is_long = self.is_long or length_s >= limit_s
                 self.is_over = self.is_over or length_s >= 2 * limit_s
         return len(self._unanswered)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Pause in seconds that a server asks for (RFC 9110, section 10.2.3: seconds or a date)."""
+    from email.utils import parsedate_to_datetime
+
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None

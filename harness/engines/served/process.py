@@ -44,6 +44,7 @@ _ERROR = re.compile(r"(?:\([\w ]+pid=\d+\) )?((?:\w+\.)*\w*(?:Error|Exception)(?
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _StartedServer:
     url: str
+    base_sha256: str
     process: "subprocess.Popen[bytes]"
     log: Path
     most_rank: int
@@ -71,7 +72,9 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
     rank, places = next(rank for rank in RANKS if rank >= most), max(len(adapters), 1)
     key = (base_dir, arguments)
     if (known := _STARTED.get(key)) is not None:
-        if known.process.poll() is None and known.most_rank >= rank and known.places >= places:
+        has_room = known.most_rank >= rank and known.places >= places
+        # Files that were written anew under the same path are another base.
+        if known.process.poll() is None and has_room and known.base_sha256 == model.base_sha256:
             return known.url
         _end(known.process)
     command = shutil.which(COMMAND)
@@ -101,7 +104,14 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
     atexit.register(_end, process)
     url = f"http://127.0.0.1:{port}/v1"
     _wait_for(port, process, log)
-    _STARTED[key] = _StartedServer(url=url, process=process, log=log, most_rank=rank, places=places)
+    _STARTED[key] = _StartedServer(
+        url=url,
+        base_sha256=model.base_sha256,
+        process=process,
+        log=log,
+        most_rank=rank,
+        places=places,
+    )
     return url
 
 

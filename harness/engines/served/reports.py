@@ -9,7 +9,7 @@ from harness.engines.served.identity import names_weights
 from harness.engines.served.pool import ServerPool
 from harness.engines.served.replies import tokens_used
 from harness.errors import ModelError
-from harness.types import ServerUse
+from harness.types import ExecutionPlan, ServerUse
 
 # Of what a server calls itself.
 _LONGEST_NAME = 300
@@ -104,3 +104,28 @@ def used(
             if len(each.fingerprints) > 1
         ),
     )
+
+
+def with_uses(plan: ExecutionPlan, uses: Iterable[ServerUse]) -> ExecutionPlan:
+    """The plan, with what all servers together were asked and reported.
+
+    Args:
+        plan: As one node or engine follows it.
+        uses: How each server was used, or how by each engine.
+    """
+    all_uses = list(uses)
+    if plan.server is None or not all_uses:
+        return plan
+    total = replace(
+        plan.server,
+        requests=sum(use.requests for use in all_uses),
+        retried=sum(use.retried for use in all_uses),
+        prompt_tokens=sum(use.prompt_tokens for use in all_uses),
+        completion_tokens=sum(use.completion_tokens for use in all_uses),
+        cost=None if plan.server.prices is None else sum(use.cost or 0.0 for use in all_uses),
+        reported=tuple(sorted({name for use in all_uses for name in use.reported})),
+        fingerprints=tuple(sorted({found for use in all_uses for found in use.fingerprints})),
+        unmeasured=next((use.unmeasured for use in all_uses if use.unmeasured), ""),
+        notes=tuple(dict.fromkeys(note for use in all_uses for note in use.notes)),
+    )
+    return replace(plan, server=total)

@@ -1,7 +1,8 @@
 """Deals batches out to workers, the next one to whoever has finished.
 
 How a worker is reached is the transport's affair: here a process of this machine, elsewhere it may be another
-machine. A batch whose worker is lost is given to another one, once.
+machine. A batch whose worker is lost is given to another one, once. Where memory ran out, its halves are,
+until a row is alone.
 """
 
 import warnings
@@ -153,7 +154,8 @@ def _after_loss(
     """The rows of a lost batch that get no answer, and those that are computed again, in parts."""
     if not batch:
         return {}, []  # all its answers were there
-    if event.of_batch and not again.isdisjoint(batch):
+    is_divided = event.memory and len(batch) > 1
+    if event.of_batch and not is_divided and not again.isdisjoint(batch):
         return {row: EngineError(f"{keys[row]}: {event.reason}, for the second time") for row in batch}, []
     warnings.warn(
         f"{event.reason}; its {len(batch)} requests, from {keys[batch[0]]} on, are computed again",

@@ -16,13 +16,14 @@ from itertools import count
 from typing import Any
 
 from harness.engines.base import LossRequest
+from harness.engines.served.reports import with_uses
 from harness.engines.workers.deal import Event, LostWorker
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.local import WorkersEngine
 from harness.engines.workers.ray_nodes import LoadedNode, Node, Work, absolute, libraries_of, versions
-from harness.engines.workers.ray_reservations import cause_of, connect, reservations
+from harness.engines.workers.ray_reservations import cause_of, connect, is_machine_gone, reservations
 from harness.engines.workers.ray_watch import PULSE, NodeWatch, longest_step_s
-from harness.engines.workers.served_models import unmeasured_apart, with_uses
+from harness.engines.workers.served_models import unmeasured_apart
 from harness.errors import EngineError, InputError, SettingsError, first_line
 from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
 
@@ -355,7 +356,7 @@ class _Transport:
                 raise cause from error
             return self._node_lost(member, str(cause))
         except ray.exceptions.RayError as error:
-            return self._node_lost(member, first_line(error))
+            return self._node_lost(member, first_line(error), is_gone=is_machine_gone(error))
         if worker is None:
             self._ready(member, *reply)
             return []
@@ -378,8 +379,8 @@ class _Transport:
         if use is not None:
             self._cluster.uses[member] = use
 
-    def _node_lost(self, member: _Member, reason: str) -> list[Event]:
-        """All workers of a node are lost; another one is asked for in its place."""
+    def _node_lost(self, member: _Member, reason: str, *, is_gone: bool = False) -> list[Event]:
+        """All workers of a node are lost, and perhaps its machine; another one is asked for in its place."""
         import ray
 
         # One whose call failed is still there, and holds what its replacement needs.
@@ -394,6 +395,6 @@ class _Transport:
         new = self._cluster.replace(member) if member in self._cluster.members else None
         if new is not None:
             self._preparing[new.actor.prepare.remote(*self._call)] = new
-        # A processor's work is done by a fork, so that no batch can end the node; a GPU's may have.
-        blamed = self._cluster.work.plan.device != "cpu"
+        # A processor's work is done by a fork, so that no batch ends the node; a GPU's may, but no machine.
+        blamed = self._cluster.work.plan.device != "cpu" and not is_gone
         return [LostWorker(worker=worker, reason=self._cluster.last_loss, of_batch=blamed) for worker in gone]

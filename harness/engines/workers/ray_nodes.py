@@ -214,7 +214,8 @@ def libraries_of(plan: ExecutionPlan) -> tuple[str, ...]:
     Args:
         plan: How texts are computed.
     """
-    return ("python", *_LIBRARIES, *([COMMAND] if plan.engine in SERVED else []))
+    quantising = ("bitsandbytes",) if plan.weights == "nf4" else ()
+    return ("python", *_LIBRARIES, *quantising, *([COMMAND] if plan.engine in SERVED else []))
 
 
 def versions(libraries: Iterable[str] = ("python", *_LIBRARIES)) -> dict[str, str]:

@@ -100,6 +100,11 @@ def _group(use: ServerUse, most: int) -> int:
     return group if most else 0
 
 
+def is_machine_gone(error: Exception) -> bool:
+    """Whether an actor was lost with its machine, as where that is preempted."""
+    return "its node has died" in str(error)
+
+
 def cause_of(error: Exception) -> TunegateError:
     """The error of a node, as it was raised there."""
     cause = getattr(error, "cause", None)

@@ -3,17 +3,17 @@
 The server shares its device among requests as they come, so that a batch is only what is lost with the node.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import OnEarly
-from harness.engines.served.engine import NO_DIVERGENCE, AllFailedError, UnreachableError
+from harness.engines.served.engine import NO_DIVERGENCE, UnreachableError
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.models import Models
-from harness.errors import CasesFailedError, EngineError, InputError, TextsUnmeasuredError
+from harness.errors import AllFailedError, CasesFailedError, EngineError, InputError, TextsUnmeasuredError
 from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 # A batch has at most so many times the requests that a server is sent at a time: at its end some places of
@@ -184,28 +184,3 @@ def unmeasured_apart(
         failures = error.failures
     if unmeasured:
         raise TextsUnmeasuredError(unmeasured, failures)
-
-
-def with_uses(plan: ExecutionPlan, uses: Iterable[ServerUse]) -> ExecutionPlan:
-    """The plan, with what all servers together were asked and reported.
-
-    Args:
-        plan: As one node follows it.
-        uses: How each server was used.
-    """
-    all_uses = list(uses)
-    if plan.server is None or not all_uses:
-        return plan
-    total = replace(
-        plan.server,
-        requests=sum(use.requests for use in all_uses),
-        retried=sum(use.retried for use in all_uses),
-        prompt_tokens=sum(use.prompt_tokens for use in all_uses),
-        completion_tokens=sum(use.completion_tokens for use in all_uses),
-        cost=None if plan.server.prices is None else sum(use.cost or 0.0 for use in all_uses),
-        reported=tuple(sorted({name for use in all_uses for name in use.reported})),
-        fingerprints=tuple(sorted({found for use in all_uses for found in use.fingerprints})),
-        unmeasured=next((use.unmeasured for use in all_uses if use.unmeasured), ""),
-        notes=tuple(dict.fromkeys(note for use in all_uses for note in use.notes)),
-    )
-    return replace(plan, server=total)

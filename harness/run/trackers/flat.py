@@ -46,7 +46,7 @@ def numbers(record: GateRecord) -> dict[str, float]:
         found[f"{start}/drop"] = row.drop.estimate
         found[f"{start}/drop_low"] = row.drop.low
         found[f"{start}/drop_high"] = row.drop.high
-        found[f"{start}/p_value"] = row.p_value
+        found[f"{start}/p_value"] = row.p_value if row.p_adjusted is None else row.p_adjusted
         found[f"{start}/n"] = float(row.n)
     for result in record.run.results:
         name = f"cases/{result.outcome}"

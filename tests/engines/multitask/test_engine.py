@@ -1,6 +1,7 @@
 """The heads of a multi-task model answer golden cases, as text that ordinary checks read."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import choose_plan, describe_model, open_sides
-from harness.errors import AdapterError, EngineError
+from harness.errors import AdapterError, EngineError, ModelError
 from harness.types import GenerationSettings, Message
 
 ASKED = [
@@ -90,3 +91,12 @@ def test_describing_one_imports_no_torch(tiny_multitask_dir):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_files_that_change_before_they_are_loaded_are_refused(tiny_multitask_dir, tmp_path):
+    directory = shutil.copytree(tiny_multitask_dir, tmp_path / "heads")
+    model = describe_model(str(directory))
+    path = directory / "heads.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(ModelError, match="heads: its files changed before they were loaded"):
+        open_sides({CANDIDATE: model}, choose_plan("float32", "cpu", 4096, [model]))

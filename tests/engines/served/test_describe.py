@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.baselines.target import find_baseline
 from harness.engines.open import choose_plan, describe_model
+from harness.engines.served import adapters, describe
 from harness.engines.served.describe import _identity
 from harness.errors import ModelError, SettingsError
 from harness.run.cache import Cache, completion_keys, loss_key
@@ -48,6 +50,38 @@ def test_unknown_weights_are_others_each_time_unless_the_user_vouches(judge_serv
         vouched.base_sha256
         != describe_model(f"openai:n@{judge_server.url}", model_id="release 7").base_sha256
     )
+
+
+@pytest.mark.parametrize("parent", [{"id": "b"}, ["b"], 3, None, ""])
+def test_a_parent_that_is_no_name_is_none(monkeypatch, parent):
+    monkeypatch.setattr(describe, "list_models", lambda client: [{"id": "m", "parent": parent}])
+    assert describe_model("openai:m@http://h/v1").training is None
+
+
+def test_a_model_whose_name_is_no_text_is_passed_over(monkeypatch):
+    entries = [{"id": ["b"], "root": {}}, {"id": "b", "root": "b"}]
+    monkeypatch.setattr(adapters, "list_models", lambda client: entries)
+    model = ModelRef(label="b", base_model="b", base_sha256="0" * 64)
+    assert adapters._base_on("http://h/v1", None, model) == entries[1]
+
+
+def test_the_user_s_word_for_the_weights_takes_the_baseline_from_no_adapter(
+    start_app, tiny_model_dir, tiny_adapter_dir, tmp_path
+):
+    """The servers' list is read for the default baseline alone, and one server of a pool is enough."""
+    urls = f"{start_app(tiny_model_dir, [tiny_adapter_dir])},http://127.0.0.1:9/v1"
+
+    def baseline(wanted, name, urls):
+        model = describe_model(f"openai:{name}@{urls}", model_id="release 7")
+        return find_baseline(wanted, [model], tmp_path, tmp_path / "h.sqlite", model_id="release 7").model
+
+    base = describe_model(f"openai:{tiny_model_dir.name}@{urls}", model_id="release 7")
+    assert baseline("base", tiny_adapter_dir.name, urls) == base
+    assert baseline("base", tiny_model_dir.name, urls) is None
+    assert baseline("base", "hidden", urls) is None
+    assert baseline("none", "m", "http://127.0.0.1:9/v1") is None
+    with pytest.raises(ModelError, match=r"is the server running\? It names .* else give --gate-baseline"):
+        baseline("base", "m", "http://127.0.0.1:9/v1")
 
 
 @pytest.mark.parametrize(

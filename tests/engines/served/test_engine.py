@@ -16,10 +16,10 @@ from harness.types import UNKNOWN_WEIGHTS, GenerationSettings, Message, ModelRef
 PROMPTS = ["what is one", "the cat sat on the mat", "w1 w2 w3 w4 w5 w6", "two", "w9 w8 the w7"]
 
 
-def scripted_model(server, *urls):
+def scripted_model(server, *urls, engine="openai"):
     """A model of a scripted server, which has no list of models."""
     reference = f"scripted@{','.join([server.url, *urls])}"
-    return ModelRef(label=reference, base_model=reference, base_sha256=f"{UNKNOWN_WEIGHTS}1", engine="openai")
+    return ModelRef(label=reference, base_model=reference, base_sha256=f"{UNKNOWN_WEIGHTS}1", engine=engine)
 
 
 def plan_for(model, **use):

@@ -1,6 +1,27 @@
-"""What a server that was started says when it ends."""
+"""A server is started for one base, and says why it ends."""
 
+import shutil
+
+from harness.engines.open import describe_model
 from harness.engines.served import process
+
+
+def test_a_base_that_was_written_anew_gets_a_server_of_its_own(vllm_command, tiny_model_dir, tmp_path):
+    """The first one has the weights of then, which would answer under the hash of the new ones."""
+    from safetensors.torch import load_file, save_file
+
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    before = describe_model(str(base))
+    url = process.start_server(before, [], "")
+    assert process.start_server(before, [], "") == url
+    weights = load_file(base / "model.safetensors")
+    save_file(
+        {name: 2 * tensor for name, tensor in weights.items()}, base / "model.safetensors", {"format": "pt"}
+    )
+    after = describe_model(str(base))
+    assert after.base_sha256 != before.base_sha256
+    assert process.start_server(after, [], "") != url
+    assert len(process._STARTED) == 1
 
 
 def test_why_a_server_ended_is_its_first_error():

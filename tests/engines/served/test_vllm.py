@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import stat
-import sys
 import time
 from dataclasses import replace
 
@@ -12,7 +10,7 @@ import pytest
 
 from harness.engines.base import BASELINE, CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import base_of, check_alive, choose_plan, describe_model, open_sides
-from harness.engines.served import adapters, describe, process
+from harness.engines.served import adapters, describe
 from harness.errors import AdapterError, EngineError, ModelError, SettingsError
 from harness.types import GenerationSettings, Message, ServerUse
 
@@ -334,33 +332,6 @@ def test_what_is_loaded_already_stays_when_the_session_ends(start_app, tiny_mode
     engine.generate(requests_of(sides), lambda batch: None)
     engine.close()
     assert name in names(url)
-
-
-@pytest.fixture
-def vllm_command(tmp_path, monkeypatch):
-    """A command ``vllm`` that starts ``tunegate serve`` instead, and writes down its arguments."""
-    command = tmp_path / "bin" / "vllm"
-    command.parent.mkdir()
-    command.write_text(
-        f"""#!{sys.executable}
-import json, os, sys
-arguments = sys.argv[1:]
-assert os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
-open({str(tmp_path / "arguments.json")!r}, "w").write(json.dumps(arguments))
-if "--broken" in arguments:
-    sys.exit("RuntimeError: no device")
-from harness.cli.main import main
-port = arguments[arguments.index("--port") + 1]
-sys.argv = ["tunegate", "serve", "--model", arguments[1], "--port", port, "--runtime-adapters"]
-main()
-"""
-    )
-    command.chmod(command.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", str(command.parent), prepend=":")
-    yield tmp_path / "arguments.json"
-    for started in process._STARTED.values():
-        process._end(started.process)
-    process._STARTED.clear()
 
 
 def test_a_server_is_started_with_room_for_the_adapters(vllm_command, tiny_adapter_dir):

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from harness.engines.base import BASELINE, CANDIDATE, LossRequest
-from harness.engines.served.engine import AllFailedError
-from harness.errors import CasesFailedError, EngineError, TextsUnmeasuredError
+from harness.errors import AllFailedError, CasesFailedError, EngineError, TextsUnmeasuredError
 from tests.engines.served.test_vllm import open_on, requests_of
 
 

@@ -137,6 +137,35 @@ def test_where_memory_ran_out_halves_are_computed_by_fewer_workers():
     assert len({worker for worker, _ in fakes.log[2:]}) == 1
 
 
+class SmallMachine(Fakes):
+    """Its workers are killed by a batch that needs more memory than there is, or by a row that does alone."""
+
+    def __init__(self, room, larger=()):
+        super().__init__(memory=True)
+        self.room, self.larger = room, set(larger)
+
+    def wait(self):
+        batch = next(iter(self.busy.values()))
+        self.deadly = set(batch) if len(batch) > self.room or self.larger & set(batch) else set()
+        self.times = 1
+        return super().wait()
+
+
+def test_where_memory_ran_out_parts_are_halved_until_they_fit():
+    found, machine = {}, SmallMachine(room=2)
+    with pytest.warns(RuntimeWarning):
+        assert deal([[*range(16)]], machine, 2, KEYS, found.update) == {}
+    assert set(found) == set(range(16))
+
+
+def test_a_row_that_has_no_memory_alone_takes_no_other_with_it():
+    found, machine = {}, SmallMachine(room=16, larger=[5])
+    with pytest.warns(RuntimeWarning):
+        failures = deal([[*range(16)]], machine, 2, KEYS, found.update)
+    assert set(found) == set(range(16)) - {5}
+    assert {row: str(error)[-19:] for row, error in failures.items()} == {5: "for the second time"}
+
+
 def test_workers_are_ended_when_whoever_asks_is_interrupted():
     fakes = Fakes()
 

@@ -102,6 +102,22 @@ def test_the_next_job_does_not_wait_for_a_replacement_that_no_node_has_room_for(
     assert not any(each.replaces for each in nodes.members)
 
 
+@pytest.mark.parametrize(
+    ("said", "blamed"), [("its worker process has died.", True), ("its node has died.", False)]
+)
+def test_a_batch_is_not_to_blame_for_a_machine_that_is_gone(cluster, said, blamed):
+    """As Ray 2.60 says it: a preempted machine takes any batch with it, and a batch no machine."""
+    error = ray.exceptions.RayActorError(
+        error_msg=f"The actor died unexpectedly.\n\tpid: 3\nThe actor died because {said}"
+    )
+    job = transport_of(cluster([StandInNode(READY, error), StandInNode(READY)]))
+    job.prepare()
+    worker = job.start()
+    job.give(worker, [0])
+    (lost,) = job.wait()
+    assert (lost.worker, lost.of_batch) == (worker, blamed)
+
+
 def test_a_job_with_replacements_alone_ends_after_the_limit_of_their_loading(cluster, monkeypatch):
     nodes = cluster([StandInNode(READY)])
     first = transport_of(nodes)

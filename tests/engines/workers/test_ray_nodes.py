@@ -1,13 +1,17 @@
 """What a node tells of itself while it computes."""
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
+
+import pytest
 
 from harness.engines.base import CANDIDATE
 from harness.engines.open import choose_plan, describe_model
 from harness.engines.workers.deal import FinishedBatch
 from harness.engines.workers.models import Models
-from harness.engines.workers.ray_nodes import LoadedNode, Node
+from harness.engines.workers.ray_nodes import LoadedNode, Node, libraries_of, refuse_other_versions, versions
+from harness.errors import SettingsError
 from tests.engines.workers.test_local import ASKED
 
 
@@ -59,3 +63,11 @@ def test_steps_are_counted_however_a_model_is_called(tiny_model_dir):
         before = models.steps
         found, _ = models.answer(batch)
         assert models.steps - before >= max(each.completion_tokens for each in found.values())
+
+
+def test_a_node_needs_the_library_of_4_bits_where_texts_depend_on_it():
+    plan = choose_plan("float32", "cpu", 64, [])
+    assert "bitsandbytes" not in libraries_of(plan)
+    asked = versions(libraries_of(replace(plan, weights="nf4")))
+    with pytest.raises(SettingsError, match="has bitsandbytes 0 instead of"):
+        refuse_other_versions(asked, {**asked, "bitsandbytes": "0"})

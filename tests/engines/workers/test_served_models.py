@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from harness.engines.served.client import ServerError
-from harness.engines.served.engine import NO_DIVERGENCE, AllFailedError, UnreachableError, raise_failures
-from harness.engines.workers.served_models import ServedModels, UnmeasuredText, unmeasured_apart, with_uses
-from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
+from harness.engines.served.engine import NO_DIVERGENCE, UnreachableError, raise_failures
+from harness.engines.served.reports import with_uses
+from harness.engines.workers.served_models import ServedModels, UnmeasuredText, unmeasured_apart
+from harness.errors import AllFailedError, CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
 from harness.types import ExecutionPlan, ServerUse
 
 REQUESTS = [SimpleNamespace(side=side, key=f"{side}{number}") for side in "ab" for number in range(5)]

@@ -10,10 +10,10 @@ import pytest
 
 from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
-from harness.history.listing import PastMetric
 from harness.types import Finding, GateVerdict, SharedTrait, TraitsFinding
 from reports.earlier_runs import EarlierRuns
 from reports.html import render_report
+from reports.metric_history import PastMetric
 
 # Without playwright the browser fixture skips or fails; nothing below runs.
 with contextlib.suppress(ImportError):

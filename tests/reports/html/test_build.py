@@ -120,6 +120,37 @@ def test_a_wide_interval_that_only_informs_does_not_squeeze_the_gated_ones(
     assert after.informing_axis != before.informing_axis
 
 
+def test_scores_have_an_axis_in_their_own_unit_and_rates_share_one(
+    invented: Callable[..., GateRecord],
+) -> None:
+    """A cost that doubled by two millionths was drawn as zero between rates, whose axis is in points."""
+    record = small_record(invented)
+    assert record.comparison is not None
+    gated = {"kind": "graded", "verdict": GateVerdict.REGRESS}
+    cost = row("orders", 3, 2e-6, 4e-6, metric="cost", drop=interval(2e-6, 1e-6, 3e-6), margin=1e-6, **gated)
+    tokens = row(
+        "orders", 3, 90.0, 250.0, metric="tokens", drop=interval(160.0, 90.0, 230.0), margin=20.0, **gated
+    )
+    scores = replace(record, comparison=replace(record.comparison, metrics=(cost, tokens)))
+    both = replace(
+        record, comparison=replace(record.comparison, metrics=(*record.comparison.metrics, cost, tokens))
+    )
+    view = build_view(both).metrics
+    assert view.axis == build_view(record).metrics.axis
+    drawn = {each.metric: each.forest for each in (*view.gated, *view.informing)}
+    assert [name for name, forest in drawn.items() if forest and not forest.ticks] == ["pass rate"]
+    for forest in (drawn["cost"], drawn["tokens"]):
+        assert forest is not None
+        assert forest.margin is not None
+        assert forest.low - forest.zero > 40
+        assert forest.high - forest.low > 60
+    assert drawn["cost"] is not None
+    assert [tick.label for tick in drawn["cost"].ticks] == ["0", "+1e−06", "+2e−06", "+3e−06"]
+    assert build_view(scores).metrics.axis is None
+    assert "drop, points" in render_report(both)
+    assert "+1e−06</text>" in render_report(scores)
+
+
 def test_no_directory_of_the_machine_is_shown(invented: Callable[..., GateRecord]) -> None:
     """A path is relative to the project, if that is known, and is cut to its last parts otherwise."""
     record = small_record(invented)

@@ -38,6 +38,7 @@ from reports.html import figures
         (figures.mean(2e-6), "2e−06"),
         (figures.mean(-0.0004), "−0.0004"),
         (figures.mean(1e-17), "0.000"),
+        (figures.mean(-1e-17), "0.000"),
         (figures.mean(0.00517), "0.00517"),
         (figures.difference(0.1234), "+0.123"),
         (figures.difference(-4.2e-6), "−4.2e−06"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.types import (
+    ChangedCasesFinding,
     Check,
     FailedTestsFinding,
     Finding,
@@ -86,6 +87,29 @@ def test_an_inconclusive_metric_needs_so_many_more_cases(
     assert step.title == title
     assert "40 cases detect drops from 18\u00a0pts." in step.text
     assert step.command == "tunegate golden new golden_sets/orders.yaml"
+
+
+@pytest.mark.parametrize(
+    ("unsteady", "lead", "text"),
+    [
+        (
+            "computed in bfloat16",
+            "allowed (computed in bfloat16).",
+            "These cases were computed in bfloat16, so",
+        ),
+        ("another try may answer otherwise", "(another try may answer otherwise).", "Another try may"),
+    ],
+)
+def test_answers_that_vary_to_exactly_these_cases_call_for_reruns_not_for_more_cases(
+    invented: Invented, unsteady: str, lead: str, text: str
+) -> None:
+    record = judged(invented(), GateVerdict.INCONCLUSIVE, metric(population="cases", unsteady=unsteady))
+    step = next_step(record)
+    assert step.title == "Record how the baseline's answers vary, or repeat each case of “orders”."
+    assert step.text.startswith(text)
+    assert record.baseline is not None
+    assert step.command.startswith(f"tunegate noise {record.baseline.model.label}")
+    assert lead_of(record).endswith(lead)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +218,11 @@ def test_checks_that_an_unreliable_judge_left_unscored_call_for_one_too(invented
             NoVerdictFinding(side="candidate", outcome=Outcome.ERRORED, cases=9, n=40, tolerated=0),
             GateVerdict.INCONCLUSIVE,
             "Fix what is missing, then gate again.",
+        ),
+        (
+            ChangedCasesFinding(cases=30, n=40, tolerated=0.05),
+            GateVerdict.INCONCLUSIVE,
+            "Compare “orders” with the baseline's model itself.",
         ),
     ],
 )

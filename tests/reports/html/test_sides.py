@@ -6,11 +6,11 @@ from pathlib import Path
 
 from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
-from harness.history.listing import PastMetric
 from harness.types import Finding, GateRecord, GateVerdict, NothingToLoseFinding
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html.side_names import moment, sides_of
 from reports.html.sides import side_rows
+from reports.metric_history import PastMetric
 
 Invented = Callable[..., GateRecord]
 
@@ -108,15 +108,29 @@ def test_a_drop_of_scores_that_few_clusters_tell_is_a_rough_one(invented: Invent
 
 
 def test_the_history_of_a_metric_is_a_line_that_marks_regressions(invented: Invented) -> None:
-    points = (point(1, 0.95), point(2, 0.5, GateVerdict.REGRESS), point(3, 0.9))
-    rows = {row.name: row for row in side_rows(invented(lost=5), EarlierRuns(metrics=points))}
+    record = invented(lost=5)
+    this = replace(point(3, 0.9), run_id=record.run.id)
+    points = (point(1, 0.95), point(2, 0.5, GateVerdict.REGRESS), this)
+    rows = {row.name: row for row in side_rows(record, EarlierRuns(metrics=points))}
     line = rows["orders"].history
     assert line is not None
     assert (line.path, line.last) == ("M0,1 L60,10 L120,2", (120.0, 2.0))
     assert line.regressed == ((60.0, 10.0),)
     assert rows["orders"].drawing == "3 runs, from 95.0\u202f% to 90.0\u202f%"
     assert rows["orders"].ends == "95.0\u202f% → 90.0\u202f%"
-    assert rows["general"].history is None
+    assert (rows["general"].history, rows["general"].ends) == (None, "fewer than two whole runs")
+
+
+def test_a_line_says_where_it_ends_before_this_run_or_goes_through_other_cases(invented: Invented) -> None:
+    """A run of selected cases has no place in it, and its mean is not the line's end."""
+    record, points = invented(lost=5), (point(1, 0.95), point(2, 0.925))
+    (row, *_) = side_rows(record, EarlierRuns(metrics=points))
+    assert row.ends == "95.0\u202f% → 92.5\u202f% before this one"
+    assert row.drawing == "2 runs before this one, from 95.0\u202f% to 92.5\u202f%"
+    changed = (replace(points[0], set_sha256="a" * 64), points[1])
+    (row, *_) = side_rows(record, EarlierRuns(metrics=changed))
+    assert row.drawing.endswith("to 92.5\u202f%; the set has changed since")
+    assert row.ends.endswith("before this one; the set has changed since")
 
 
 def test_the_other_question_is_answered_beside_the_first(invented: Invented) -> None:

@@ -42,7 +42,7 @@ class Place:
                 "--save-steps",
                 "4",
                 "--margin",
-                "0.15",
+                "0.3",
             ),
             *("--learning-rate", "5e-3", "--max-steps", "24", *further),
         ]

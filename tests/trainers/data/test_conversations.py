@@ -97,7 +97,7 @@ def test_calls_of_tools_are_read(tmp_path, row):
 
 def test_tools_are_described_as_the_gate_s_are(tmp_path):
     """Templates write them as JSON, in their keys' order."""
-    from harness.golden.schema import ToolYaml
+    from harness.golden.tool_schema import ToolYaml
     from harness.golden.value_rules import read_tools
 
     properties = {"city": {"type": "string"}}

@@ -147,7 +147,7 @@ KEYS: dict[str, dict[str, Values]] = {
         "num_generations": Values(one=4, two=2),
         "beta": Values(one=0.0, two=0.5, given={"passes": 1}),
         "passes": Values(one=1, two=2),
-        "clip_range": Values(one=0.2, two=0.001),
+        "clip_range": Values(one=0.2, two=1e-4, given={"max_steps": 4}),
         "discount": Values(one=1.0, two=0.5),
         "gae_lambda": Values(one=0.95, two=0.1),
         "value_weight": Values(one=0.1, two=1.0),

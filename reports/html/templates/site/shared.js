@@ -21,24 +21,27 @@ function drawSelect(label, name, values, chosen, all = "all") {
 }
 
 const MINUS = "\u2212";
+/** A figure with true minus signs; a 0 that was rounded has none. */
+const withMinus = (text) => (Number(text) === 0 ? text.replace("-", "") : text).replaceAll("-", MINUS);
 /** A fraction in hundredths: only nothing, or rounding, is 0.0. */
 const hundredths = (value) => {
   const text = (100 * value).toFixed(1);
-  return (Number(text) || Math.abs(value) < 1e-6 ? text : String(Number((100 * value).toPrecision(2)))).replace("-", MINUS);
+  return withMinus(Number(text) || Math.abs(value) < 1e-6 ? text : String(Number((100 * value).toPrecision(2))));
 };
 const percent = (value) => `${hundredths(value)}\u202f%`;
 /** A mean score with three decimals, or three digits if it is a small one or above 10. */
 const plainMean = (value) => {
   const size = Math.abs(value);
-  if (size >= 1000) return (size < 1e15 ? value.toFixed(0) : value.toPrecision(4)).replaceAll("-", MINUS);
-  return (size >= 10 || (size > 1e-15 && size < 0.01) ? String(Number(value.toPrecision(3))) : value.toFixed(3)).replaceAll("-", MINUS);
+  if (size >= 1000) return withMinus(size < 1e15 ? value.toFixed(0) : value.toPrecision(4));
+  return withMinus(size >= 10 || (size > 1e-15 && size < 0.01) ? String(Number(value.toPrecision(3))) : value.toFixed(3));
 };
 const meanText = (value, rate) => (rate ? percent(value) : plainMean(value));
-const spanText = ([, low, high], rate) =>
-  rate ? `[${hundredths(low)}, ${hundredths(high)}]` : `[${plainMean(low)}, ${plainMean(high)}]`;
+const meanOf = (value, rate) => (rate ? hundredths(value) : plainMean(value));
+const spanText = ([, low, high], rate) => `[${meanOf(low, rate)}, ${meanOf(high, rate)}]`;
+/** A difference: only 0, or rounding, has no sign. */
 const signedText = (value, rate) => {
-  const text = rate ? hundredths(value) : plainMean(value);
-  return (value > 0 && !text.startsWith("+") ? `+${text}` : text).replace("-", MINUS);
+  const text = meanOf(value, rate);
+  return value > 0 && Number(text.replaceAll(MINUS, "-")) ? `+${text}` : text;
 };
 const momentText = (at) => (/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(at) ? `${at.slice(0, 10)} ${at.slice(11, 16)}` : at);
 

@@ -5,7 +5,7 @@ const MOST_CHOSEN = 4;
 function curveOptions(chosen) {
   return {
     scales: { x: { time: false } },
-    axes: [{ ...axis(undefined, 34), space: 70 }, axis((_, values) => values.map((value) => String(Number(value.toPrecision(4))).replace("-", MINUS)), 62)],
+    axes: [{ ...axis(undefined, 34), space: 70 }, axis((_, values) => values.map((value) => withMinus(String(Number(value.toPrecision(4))))), 62)],
     series: [{}, ...chosen.map((line) => ({ stroke: colour(LINES[line]), width: 1.7, dash: DASHES[line], spanGaps: true, points: { show: false } }))],
   };
 }

@@ -25,7 +25,7 @@ function trendOptions(trend, runs, marks) {
   const dots = (name, size) => ({ paths: () => null, points: { show: true, size: size * room, fill: colour(name), stroke: colour("paper"), width: room } });
   const label = (place) => (Number.isInteger(place) && trend.points[place] ? momentText(runs[trend.points[place][0]].at).slice(2, 10) : "");
   return {
-    scales: { x: { time: false }, y: { range: (_, low, high) => [low - 0.06 * (high - low || 1), high + 0.06 * (high - low || 1)] } },
+    scales: { x: { time: false }, y: { range: (_, low, high) => [low - 0.06 * (high - low || Math.abs(high) || 1), high + 0.06 * (high - low || Math.abs(high) || 1)] } },
     axes: [
       { ...axis((_, places) => places.map(label), 34), space: 90 },
       axis((_, values) => values.map(text), 62),

@@ -1,0 +1,51 @@
+"""What a comparison lacks, in a sentence each: the set, the numbers, and what would fix it."""
+
+import pytest
+
+from harness.presentation.gap_sentences import changed_cases, no_verdict, not_compared, unpaired
+from harness.types import (
+    ChangedCasesFinding,
+    Finding,
+    GateVerdict,
+    NotComparedFinding,
+    NoVerdictFinding,
+    Outcome,
+    UnpairedFinding,
+)
+
+OPEN = GateVerdict.INCONCLUSIVE
+
+
+def told(writer, data, **place):
+    return writer(Finding(data=data, **place), data)
+
+
+def test_changed_cases_say_what_answers_them():
+    data = ChangedCasesFinding(cases=53, n=54, tolerated=0.05)
+    assert told(changed_cases, data, verdict=OPEN, set_name="orders") == (
+        "orders: 53 of 54 cases were changed since the baseline, 5% are tolerated: gate against the baseline's model itself, "
+        "which then answers them as they are, or accept a new baseline"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "what"), [(Outcome.ERRORED, "errored"), (Outcome.UNSCORED, "were left unscored")]
+)
+def test_missing_verdicts_say_on_which_side(outcome, what):
+    data = NoVerdictFinding(side="baseline", outcome=outcome, cases=2, n=40, tolerated=0)
+    text = f"orders: 2 of 40 cases {what} in the baseline, 0% are tolerated"
+    assert told(no_verdict, data, verdict=OPEN, set_name="orders") == text
+
+
+def test_a_metric_without_a_row_says_why():
+    place = {"verdict": OPEN, "set_name": "orders", "metric": "f1"}
+    assert told(not_compared, NotComparedFinding(), **place) == "orders f1: no case has it on both sides"
+    scale = NotComparedFinding(reason="its scale differs in the baseline")
+    assert told(not_compared, scale, **place) == "orders f1: its scale differs in the baseline"
+    assert told(not_compared, scale, metric="f1") == "f1 is not compared: its scale differs in the baseline"
+
+
+def test_cases_without_a_pair_are_counted_by_cause():
+    data = UnpairedFinding(causes={"errored": 2, "skipped": 1})
+    assert told(unpaired, data) == "3 cases are not compared: 2 errored, 1 skipped"
+    assert told(unpaired, UnpairedFinding(causes={"errored": 1})) == "1 case is not compared: 1 errored"
