@@ -301,7 +301,12 @@ def _start(rows: _Rows) -> Iterator[str]:
             continue
         took, limit = _value(rows, row, "cpu_s"), _value(rows, row, "limit")
         missed = took is not None and limit is not None and took > limit
-        said = "" if limit is None else f"≤ {limit:g}" + (": missed" if missed else "")
+        said = (
+            ""
+            if limit is None
+            else f"≤ {limit:g}"
+            + (": missed – seconds depend on the machine: see the first row" if missed else "")
+        )
         lines.append([f"`{row}`" if row.startswith("tunegate") else row, _cell(took, 3), said])
     yield _table(["what", "CPU seconds", "target"], lines)
 
