@@ -222,13 +222,15 @@ def _since_changed(series: Sequence[tuple[_PastRun, _Row]]) -> list[PastMetric]:
 def _is_another(before: tuple[_PastRun, _Row], now: tuple[_PastRun, _Row]) -> bool:
     """Whether the values of one metric in two runs are not of the same kind."""
     earlier, later = (run.facts_of(row) for run, row in (before, now))
-    if now[1].metric != PASS_RATE and bool(earlier) != bool(later):
-        return True
-    return any(
-        earlier[name] != later[name]
-        and decode_value(MetricFacts, earlier[name]) != decode_value(MetricFacts, later[name])
-        for name in earlier.keys() & later.keys()
+    if earlier == later:
+        return False
+    # Few metrics change, and few pages need what trends do.
+    from harness.studies.trend import metric_change
+
+    then, since = (
+        {name: decode_value(MetricFacts, each) for name, each in facts.items()} for facts in (earlier, later)
     )
+    return metric_change(now[1].metric, then, since) is not None
 
 
 def _point(run: _PastRun, row: _Row) -> PastMetric:

@@ -322,18 +322,25 @@ def _scored(version: Baseline, set_name: str) -> Iterable[str]:
     return dict.fromkeys(metric for case in kept for _, scores in case.answers for metric in scores)
 
 
-def _change(metric: str, before: Point, now: Point) -> MetricChange | None:
-    """Why values of one metric in two runs are not of the same kind; None if they are."""
-    shared = [name for name in now.facts if name in before.facts]
-    for name in shared:
-        since, then = now.facts[name], before.facts[name]
+def metric_change(
+    metric: str, before: Mapping[str, MetricFacts], now: Mapping[str, MetricFacts]
+) -> MetricChange | None:
+    """Why values of one metric in two runs are not of the same kind; None if they are.
+
+    Args:
+        metric: The metric.
+        before: How to read it in the earlier run: its own facts, or those of a pass rate's checks.
+        now: The same of the later run.
+    """
+    for name in (each for each in now if each in before):
+        since, then = now[name], before[name]
         if fact := _difference(then, since):
             scorer = other_scorer(since, then) if fact == "scorer" else None
             told = {"before": then.version, "now": since.version}
             if scorer is not None:
                 told = {"before": (then.scored_by or {})[scorer], "now": (since.scored_by or {})[scorer]}
             return MetricChange(metric=name, fact=fact, **told)
-    if metric != PASS_RATE and bool(before.facts) != bool(now.facts):
+    if metric != PASS_RATE and bool(before) != bool(now):
         return MetricChange(metric=metric, fact="known", before=None, now=None)
     return None
 
@@ -355,7 +362,7 @@ def _series(set_name: str, metric: str, points: Sequence[Point]) -> list[Trend]:
     changes = [
         (place, change)
         for place in range(1, len(points))
-        if (change := _change(metric, points[place - 1], points[place])) is not None
+        if (change := metric_change(metric, points[place - 1].facts, points[place].facts)) is not None
     ]
     starts = [(0, None), *changes]
     ends = [*(place for place, _ in changes), len(points)]

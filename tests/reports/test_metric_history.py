@@ -85,6 +85,19 @@ def test_a_line_begins_where_its_metric_became_another_one(make_run, make_result
     assert found == followed(records)
 
 
+def test_a_record_that_does_not_say_who_scored_it_begins_no_new_line(make_run, make_result, drawn):
+    """As in the trend: that of an earlier version says nothing of judges."""
+    scorers = (None, {}, {"judge": "one"}, {"judge": "one"}, {"judge": "other"})
+    records = [
+        graded(make_run, make_result, n, dataclasses.replace(FACTS, scored_by=by))
+        for n, by in enumerate(scorers)
+    ]
+    assert [run for run, _ in drawn(records[:4])["set", "polite"]] == ["r0", "r1", "r2", "r3"]
+    found = drawn(records)
+    assert [run for run, _ in found["set", "polite"]] == ["r4"]
+    assert found == followed(records)
+
+
 def test_a_metric_that_the_baseline_has_of_a_part_alone_is_not_drawn(make_run, make_result, drawn):
     made = graded(make_run, make_result, 1, FACTS)
     lacking = (
