@@ -83,6 +83,11 @@ def figure_of(value: float, decimals: int) -> str:
     return f"{value:{form_of((value,), decimals)}}"
 
 
+def share_of(value: float) -> str:
+    """A share in percent, in as many digits as a small one needs: ``5%``, ``0.4%``."""
+    return f"{value * 100:.3g}%"
+
+
 def p_of(value: float) -> str:
     """A p-value with its sign: ``p=0.019``, and ``p<1e-15`` where nothing is that sure.
 

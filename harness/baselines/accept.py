@@ -25,6 +25,7 @@ from harness.golden.load import current_hash
 from harness.statistics.clusters import CONFIDENCE
 from harness.types import ExecutionPlan, Run
 from harness.types.storage import write_whole
+from tunegate.figures import share_of
 
 
 def accept_run(run: Run, name: str, reason: str, root: Path, *, allow_dirty: bool = False) -> Path:
@@ -72,7 +73,7 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
     for golden_set in run.golden_sets:
         for lacking in beyond_limits(run, golden_set):
             counted = f"{lacking.cases} of {lacking.n} cases of {golden_set.name}"
-            yield f"{counted} are {lacking.outcome} (allowed: {lacking.tolerated * 100:.3g}%)"
+            yield f"{counted} are {lacking.outcome} (allowed: {share_of(lacking.tolerated)})"
         file = root / golden_set.path
         if file.is_file() and current_hash(file) != golden_set.content_sha256:
             yield f"{golden_set.path} was changed since; gate again"

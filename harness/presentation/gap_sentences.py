@@ -8,6 +8,7 @@ from harness.types import (
     Outcome,
     UnpairedFinding,
 )
+from tunegate.figures import share_of
 
 
 def not_compared(finding: Finding, data: NotComparedFinding) -> str:
@@ -32,7 +33,7 @@ def no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
     what = "errored" if data.outcome is Outcome.ERRORED else "were left unscored"
     return (
         f"{finding.set_name}: {data.cases} of {data.n} cases {what} in the {data.side}, "
-        f"{data.tolerated * 100:.3g}% are tolerated"
+        f"{share_of(data.tolerated)} are tolerated"
     )
 
 
@@ -45,7 +46,7 @@ def changed_cases(finding: Finding, data: ChangedCasesFinding) -> str:
     """
     return (
         f"{finding.set_name}: {data.cases} of {data.n} cases were changed since the baseline, "
-        f"{data.tolerated * 100:.3g}% are tolerated: gate against the baseline's model itself, which then "
+        f"{share_of(data.tolerated)} are tolerated: gate against the baseline's model itself, which then "
         f"answers them as they are, or accept a new baseline"
     )
 

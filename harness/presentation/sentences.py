@@ -45,7 +45,7 @@ from harness.types import (
     id_of,
 )
 from harness.types.golden import is_within
-from tunegate.figures import both_of, figure_of, figures_of, p_of
+from tunegate.figures import both_of, figure_of, figures_of, p_of, share_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
@@ -164,7 +164,7 @@ def _regressed_cases(finding: Finding, data: RegressedCasesFinding) -> str:
     named = ", ".join(_regressed_case(case) for case in data.cases[:_MOST_REGRESSED])
     more = len(data.cases) - _MOST_REGRESSED
     rest = f" and {more} more" if more > 0 else ""
-    tolerated = f"; {data.tolerated * 100:.3g}% are tolerated" if data.tolerated else ""
+    tolerated = f"; {share_of(data.tolerated)} are tolerated" if data.tolerated else ""
     return (
         f"{finding.set_name}: {len(data.cases)} of {data.n} cases regressed, each beyond chance: "
         f"{named}{rest}{tolerated}"

@@ -20,6 +20,7 @@ from harness.types import (
     CaseResult,
     Check,
     GateRecord,
+    GoldenCase,
     MetricError,
     Outcome,
     Repeat,
@@ -151,7 +152,7 @@ def _rescored(result: CaseResult, change: _Change, reason: str) -> CaseResult:
                 completion=answer.completion,
                 scores=tuple(scores),
                 errors=errors,
-                outcome=answer.outcome if same else _outcome(result.case.checks, scores, errors),
+                outcome=answer.outcome if same else outcome_of(result.case, scores, errors),
             )
         )
     (folded,) = fold_repeats(answers)
@@ -186,13 +187,20 @@ def _new_scores(
     return scores, gone
 
 
-def _outcome(checks: Sequence[Check], scores: Sequence[Score], errors: Sequence[MetricError]) -> Outcome:
+def outcome_of(case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError]) -> Outcome:
+    """The outcome of an answer to a case that is not skipped, where some of its scores are other ones.
+
+    Args:
+        case: The case.
+        scores: The answer's scores.
+        errors: The metrics that broke on it.
+    """
     if errors:
         return Outcome.ERRORED
-    said = [score.passed for score in scores if score.passed is not None]
-    if not said or len(said) < sum(map(decides, checks)):
+    decided = [score.passed for score in scores if score.passed is not None]
+    if not decided or len(decided) < sum(map(decides, case.checks)):
         return Outcome.UNSCORED
-    return Outcome.PASSED if all(said) else Outcome.FAILED
+    return Outcome.PASSED if all(decided) else Outcome.FAILED
 
 
 def _of_another(check: Check, score: Score) -> Score | None:

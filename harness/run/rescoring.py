@@ -6,17 +6,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.comparison.pairing import answers_of, fold_repeats
-from harness.golden.schema import CHECK_TYPES, base_type, decides
+from harness.golden.schema import CHECK_TYPES, base_type
 from harness.registry import active
 from harness.run.cache import Cache
 from harness.run.generation import Progress
 from harness.run.judging import texts_of
+from harness.run.opponents import outcome_of
 from harness.run.scoring import Judging, score_cases
 from harness.types import (
     CaseResult,
     Completion,
     GoldenCase,
-    MetricError,
     MetricFacts,
     Outcome,
     Repeat,
@@ -117,18 +117,8 @@ def _of_answer(
         completion=before.completion,
         scores=scores,
         errors=errors,
-        outcome=_outcome(case, scores, errors),
+        outcome=outcome_of(case, scores, errors),
     )
-
-
-def _outcome(case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError]) -> Outcome:
-    """The outcome of an answer to a case that is not skipped, as scoring has it."""
-    if errors:
-        return Outcome.ERRORED
-    decided = [score.passed for score in scores if score.passed is not None]
-    if not decided or len(decided) < sum(decides(check) for check in case.checks):
-        return Outcome.UNSCORED
-    return Outcome.PASSED if all(decided) else Outcome.FAILED
 
 
 def _content(results: Sequence[CaseResult]) -> str:

@@ -1,8 +1,9 @@
 """Where a gated metric is below the run that was accepted last: another baseline may not show it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from harness.baselines.file import Baseline, run_of
 from harness.comparison.pairing import pair_runs, paired_metrics
@@ -56,6 +57,10 @@ class SharedMeans:
         return f" on the {figures.count(self.n)} cases that both have" if self.is_part else ""
 
 
+# By set and metric.
+Shared: TypeAlias = Mapping[tuple[str, str], SharedMeans]
+
+
 def accepted_summary(accepted: Baseline, finding: Finding) -> MetricSummary | None:
     """The accepted run's summary of a finding's metric, over all its cases; None if it has none.
 
@@ -69,7 +74,7 @@ def accepted_summary(accepted: Baseline, finding: Finding) -> MetricSummary | No
     return None
 
 
-def shared_means(record: GateRecord, accepted: Baseline | None) -> dict[tuple[str, str], SharedMeans]:
+def shared_means(record: GateRecord, accepted: Baseline | None) -> Shared:
     """Both runs' means by set and metric, over the same cases; nothing of a run without some cases.
 
     Cases that either side has no verdict on, or that were changed since, are in neither mean: those of other
@@ -107,19 +112,20 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def falls(record: GateRecord, accepted: Baseline | None) -> tuple[Fall, ...]:
+def falls(record: GateRecord, accepted: Baseline | None, shared: Shared | None = None) -> tuple[Fall, ...]:
     """The gated metrics that did not regress but are below the accepted run by more than their allowed drop.
 
     Args:
         record: The gate's record.
         accepted: The run that was accepted last; None if there is none besides the baseline.
+        shared: What :func:`shared_means` gives of it; None where nobody has asked for it yet.
 
     Returns:
         The worst first.
     """
     if accepted is None or record.verdict is None or record.comparison is None:
         return ()
-    shared = shared_means(record, accepted)
+    shared = shared_means(record, accepted) if shared is None else shared
     rates = {(row.set_name, row.metric): is_rate(row) for row in record.comparison.metrics}
     found: list[tuple[tuple[float, float], Fall]] = []
     # A regression is the headline already.
@@ -134,14 +140,15 @@ def falls(record: GateRecord, accepted: Baseline | None) -> tuple[Fall, ...]:
     return tuple(fall for _, fall in sorted(found, key=lambda entry: entry[0], reverse=True))
 
 
-def falls_line(record: GateRecord, accepted: Baseline | None) -> str:
+def falls_line(record: GateRecord, accepted: Baseline | None, shared: Shared | None = None) -> str:
     """The falls in one line; empty without any.
 
     Args:
         record: The gate's record.
         accepted: The run that was accepted last.
+        shared: What :func:`shared_means` gives of it; None where nobody has asked for it yet.
     """
-    found = falls(record, accepted)
+    found = falls(record, accepted, shared)
     if accepted is None or not found:
         return ""
     more = f"; and {len(found) - _MOST} more" if len(found) > _MOST else ""

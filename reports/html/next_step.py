@@ -20,7 +20,7 @@ from harness.types import (
 )
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html import figures
-from reports.html.accepted import accepted_name, falls
+from reports.html.accepted import Shared, accepted_name, falls
 from reports.html.case_checks import deciding_unscored
 from reports.html.commands import (
     accept_command,
@@ -39,12 +39,15 @@ _CALIBRATE = "tunegate judge calibrate --judge=SPEC"
 _TRAINED = "Only after training it again:"
 
 
-def next_step(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) -> NextStep:
+def next_step(
+    record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS, shared: Shared | None = None
+) -> NextStep:
     """The one thing to do first.
 
     Args:
         record: The gate's record.
         earlier: What it is shown beside.
+        shared: What :func:`shared_means` gives of the accepted run; None where nobody has asked for it yet.
     """
     again = rerun_command(record, earlier.project)
     if record.verdict is None:
@@ -55,7 +58,7 @@ def next_step(record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS) -> Nex
     deciding = deciding_findings(record.verdict)
     if record.verdict.outcome is GateVerdict.REGRESS:
         return _after_regression(record, deciding, again)
-    if below := _below_accepted(record, earlier):
+    if below := _below_accepted(record, earlier, shared):
         return below
     if record.verdict.outcome is GateVerdict.PASS:
         return _after_pass(record, again, earlier)
@@ -79,9 +82,9 @@ def _inconclusive(
     return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
 
 
-def _below_accepted(record: GateRecord, earlier: EarlierRuns) -> NextStep | None:
+def _below_accepted(record: GateRecord, earlier: EarlierRuns, shared: Shared | None) -> NextStep | None:
     """Compare with the accepted run, if the candidate is below it: this baseline did not show that."""
-    found = falls(record, earlier.accepted)
+    found = falls(record, earlier.accepted, shared)
     if earlier.accepted is None or not found:
         return None
     name = accepted_name(earlier.accepted)

@@ -1,6 +1,6 @@
 """Candidate, baseline and previous accepted run side by side, with the history of each gated metric."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from harness.presentation.sentences import NOT_SCORED, NOT_TESTABLE, empty_metrics, rows_without_value
@@ -14,7 +14,7 @@ from harness.types import (
 )
 from reports.earlier_runs import EarlierRuns
 from reports.html import figures
-from reports.html.accepted import SharedMeans, accepted_summary, shared_means
+from reports.html.accepted import Shared, accepted_summary, shared_means
 from reports.html.charts import SPARK_MOST, Sparkline, is_drawn, sparkline
 from reports.html.first_screen import SideRow, Tone
 from reports.html.metrics import (
@@ -34,12 +34,13 @@ from reports.html.text import one_line
 _ABOUT = 60
 
 
-def side_rows(record: GateRecord, earlier: EarlierRuns) -> Iterable[SideRow]:
+def side_rows(record: GateRecord, earlier: EarlierRuns, shared: Shared | None = None) -> Iterable[SideRow]:
     """Each gated metric on all sides, the worst first.
 
     Args:
         record: The gate's record.
         earlier: What it is shown beside.
+        shared: What :func:`shared_means` gives of the accepted run; None where nobody has asked for it yet.
     """
     if record.verdict is None or record.comparison is None:
         return
@@ -51,7 +52,8 @@ def side_rows(record: GateRecord, earlier: EarlierRuns) -> Iterable[SideRow]:
     ]
     ranks = {name: place for place, name in enumerate(order)}
     found.sort(key=lambda entry: ranks.get((entry[0].set_name or "", entry[0].metric or ""), len(ranks)))
-    lacking, shared = rows_without_value(record), shared_means(record, earlier.accepted)
+    lacking = rows_without_value(record)
+    shared = shared_means(record, earlier.accepted) if shared is None else shared
     rates = {(row.set_name, row.metric): is_rate(row) for row in record.comparison.metrics}
     for finding, data in found:
         rate = rates.get((finding.set_name or "", finding.metric or ""), data.scale == "binary")
@@ -68,7 +70,7 @@ def _row(
     earlier: EarlierRuns,
     finding: Finding,
     data: MetricFinding,
-    shared: Mapping[tuple[str, str], SharedMeans],
+    shared: Shared,
     *,
     rate: bool,
 ) -> SideRow:

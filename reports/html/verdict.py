@@ -4,7 +4,7 @@ from harness.presentation.sentences import sentences_of
 from harness.types import GateRecord
 from reports.earlier_runs import EarlierRuns
 from reports.html import figures
-from reports.html.accepted import falls_line
+from reports.html.accepted import falls_line, shared_means
 from reports.html.commands import rerun_command
 from reports.html.first_screen import VerdictView
 from reports.html.lead import lead_of
@@ -26,17 +26,17 @@ def verdict_view(record: GateRecord, earlier: EarlierRuns) -> VerdictView:
         record: The gate's record.
         earlier: What it is shown beside.
     """
-    verdict = record.verdict
+    verdict, shared = record.verdict, shared_means(record, earlier.accepted)
     return VerdictView(
         tone="none" if verdict is None else TONES[verdict.outcome],
         word="no baseline" if verdict is None else str(verdict.outcome),
         lead=lead_of(record),
-        accepted=falls_line(record, earlier.accepted),
-        next_step=next_step(record, earlier),
+        accepted=falls_line(record, earlier.accepted, shared),
+        next_step=next_step(record, earlier, shared),
         shared=shared_view(record),
         candidate=short_label(record.run.model),
         sides=sides_of(record, earlier),
-        rows=tuple(side_rows(record, earlier)),
+        rows=tuple(side_rows(record, earlier, shared)),
         rerun=rerun_command(record, earlier.project),
         reasons=()
         if verdict is None
