@@ -14,8 +14,9 @@ of them); without them their rows are left out. ``--ways tunegate 'bare loop'`` 
 
 All ways take turns in every repetition. Each figure is kept in benchmarks/performance.json as soon as it is
 measured, and the page is written again: an interrupted run keeps what it has, and the same command goes on
-where it ended, unless the machine or the code that takes a part's time has changed (``_CODE``). A way that
-fails is named on the page; the others go on.
+where it ended, unless the machine or the code that takes a part's time has changed (``performance_code.py``;
+figures of other programs stay, where only ours has changed). A way that fails is named on the page; the
+others go on.
 """
 
 import argparse
@@ -24,12 +25,11 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.performance_code import code_of, is_of_others
 from benchmarks.performance_page import page
 from benchmarks.performance_parts import PARTS
 from benchmarks.performance_ways import KINDS, Amount, FailedRun, Step
@@ -37,15 +37,8 @@ from benchmarks.performance_ways import KINDS, Amount, FailedRun, Step
 ROOT = Path(__file__).parents[1]
 MEASURED, PAGE = ROOT / "benchmarks" / "performance.json", ROOT / "docs" / "performance.md"
 QUICK_MINUTES = 24.0
-# Whose commits make a part's figures old: what takes its time. Where models answer that is a few rooms.
-_ANSWERING = ("harness/engines", "harness/models", "harness/run", "harness/plugin", "tunegate")
-_CODE = {
-    "speed": _ANSWERING,
-    "served": (*_ANSWERING, "harness/serving"),
-    "training": ("harness/models", "trainers"),
-    "workers": ("harness/engines",),
-}
-_ALL_CODE = ("harness", "trainers", "reports", "tunegate")
+# By /proc/cpuinfo, the widest first.
+_WIDTHS = {"amx_tile": "AMX", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX512", "avx2": "AVX2"}
 
 
 def main() -> None:
@@ -142,14 +135,15 @@ class Store:
         self._machine = machine()
 
     def rows_of(self, part: str) -> dict[str, Any]:
-        """The rows of a part, empty where it was measured with other code or elsewhere."""
+        """The rows of a part: none of elsewhere, and of ours only those of this code."""
         if part not in self._begun:
             self._begun.add(part)
             known = self._found.get(part, {})
-            where = {"machine": self._machine, "code": code(part)}
-            same = all(known.get(name) == value for name, value in where.items())
-            if self._again or not same:
-                self._found[part] = {**where, "rows": {}}
+            where = {"machine": self._machine, "code": code_of(part, ROOT)}
+            rows = known.get("rows", {}) if known.get("machine") == self._machine and not self._again else {}
+            if known.get("code") != where["code"]:
+                rows = {row: each for row, each in rows.items() if is_of_others(row)}
+            self._found[part] = {**where, "rows": rows}
         rows: dict[str, Any] = self._found[part]["rows"]
         return rows
 
@@ -192,13 +186,22 @@ class Store:
 
 
 def machine() -> str:
-    """The processor, the cores that may be used, and versions."""
+    """The processor, its widest vectors, the cores that may be used, and versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         models = [line for line in cpuinfo.read_text("utf-8").splitlines() if line.startswith("model name")]
         name = models[0].partition(":")[2].strip() if models else name
+        flags = {
+            word
+            for line in cpuinfo.read_text("utf-8").splitlines()
+            if line.startswith("flags")
+            for word in line.split()
+        }
+        # Processors of one name differ by twice as much as any of our changes.
+        widest = next((each for flag, each in _WIDTHS.items() if flag in flags), "")
+        name += f" ({widest})" if widest else ""
     packages = ", ".join(f"{package} {_version(package)}" for package in ("torch", "transformers", "peft"))
     return f"{cores} cores of {name}, Python {platform.python_version()}, {packages}"
 
@@ -208,17 +211,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "missing"
-
-
-def code(part: str) -> str:
-    """Names the committed code that takes a part's time; the day where it is unknown."""
-    packages = _CODE.get(part, _ALL_CODE)
-    asked = ["git", "rev-parse", *(f"HEAD:{package}" for package in packages)]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    trees: Sequence[str] = done.stdout.split()
-    if done.returncode or len(trees) != len(packages):
-        return f"{datetime.now(UTC):%Y-%m-%d}"
-    return " ".join(tree[:10] for tree in trees)
 
 
 if __name__ == "__main__":

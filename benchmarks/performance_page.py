@@ -16,7 +16,7 @@ LoRA adapter (SmolLM2-135M, float32, greedy, at most 32 new tokens), compares, s
 report; others answer the same prompts with both models, one after the other. Seconds are of wall-clock
 time; CPU seconds are those of all processes; each figure is the median of its runs; *> 400* was ended
 after 400 seconds. A machine that others use too makes all ways slower, and those with several threads
-most.
+most. Where only our code has changed, the figures of other programs on the same machine are kept.
 """
 _PRODUCTS = (
     "all ways compute the same matrix products in float32 on all cores, which take most of the time (last "

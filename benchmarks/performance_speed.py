@@ -32,7 +32,8 @@ from benchmarks.performance_ways import (
 from harness.models.resolve import resolve_model
 
 ROOT = Path(__file__).parents[1]
-_TUNED = [(batch, threads) for batch in (8, 16, 32) for threads in (1, None)]
+# More rows than there are cases are the same as all cases at once.
+_TUNED = [(batch, threads) for batch in (8, 16, 32, 64) for threads in (1, None)]
 _BUSY = "while True: pass"
 # For each case: two threads that wait for each other beside a busy core may take 30 times as long as alone.
 _MOST_BUSY_S = 6.0
@@ -54,7 +55,7 @@ def speed(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
             # Where time is short, the same way is tuned for both kinds, on the prompts of one.
             tuned_on = f"{min(amount.sizes)} {'distinct' if amount.quick else kind}"
             if tuned_on == name:
-                steps.append(_tuning(job, name, _TUNED[2:] if amount.quick else _TUNED))
+                steps.append(_tuning(job, name, _TUNED[2:6] if amount.quick else _TUNED, rows))
             for way, answer in _ways(job, tuned_on, rows).items():
                 if _is_wanted(amount, way):
                     steps.append(_timed(job, name, way, answer, late=_late(way, kind) if amount.quick else 0))
@@ -131,19 +132,21 @@ def _tuned_row(name: str, batch: int, threads: int | None) -> str:
     return f"{name}/tuning/{batch} {'each core' if threads is None else threads}"
 
 
-def _tuning(job: Job, name: str, tried: Sequence[tuple[int, int | None]]) -> Step:
+def _tuning(job: Job, name: str, tried: Sequence[tuple[int, int | None]], rows: Mapping[str, Any]) -> Step:
     """The bare loop's batches and threads, on the smallest set: of fewer cases larger batches are the same.
 
     Args:
         job: The job.
         name: The set's name.
         tried: Rows of a batch, and threads.
+        rows: What has been measured, by row: it is not tried once more.
     """
 
     def measured() -> Iterator[tuple[str, dict[str, float]]]:
         make_adapter(job)
         for each in tried:
-            yield _tuned_row(name, *each), fresh(job, "tuning", bare_loop, *each).figures
+            if not rows.get(_tuned_row(name, *each), {}).get("runs"):
+                yield _tuned_row(name, *each), fresh(job, "tuning", bare_loop, *each).figures
 
     return Step(rows=[_tuned_row(name, *each) for each in tried], run=measured, once=True)
 

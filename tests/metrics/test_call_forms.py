@@ -1,7 +1,6 @@
 """Calls between marks: in the form of every chat template that TRL ships, and what can't be read."""
 
 import json
-import time
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from harness.metrics.call_json import CallError, known_tools
 from harness.metrics.written_calls import written_calls
 from harness.prompts.reasoning import split_reasoning
+from tests.metrics.growth import LongText, grows_as_its_length
 
 # Texts with signs of the forms themselves; a text that looks like a number; all kinds of values.
 ARGUMENTS = {
@@ -163,38 +163,46 @@ def test_without_a_schema_a_value_is_json_if_it_can_be():
 @pytest.mark.parametrize(
     "text",
     [
-        "<tool_call>now" + "<arg_key>" * 20_000 + "</tool_call>",
-        "<tool_call>now" + "<arg_key>a</arg_key> " * 5_000 + "</tool_call>",
-        "<tool_call>now" + " " * 100_000 + "</tool_call>",
-        "<tool_call><function=now>" + "<parameter=a>" * 10_000 + "</function></tool_call>",
-        "<tool_call>" * 20_000,
-        "to=functions.now" + " " * 100_000,
-        "to=functions." + "a" * 100_000,
-        "to=functions.a " * 10_000,
-        "<｜tool▁call▁begin｜>function<｜tool▁sep｜>now" + "\n" * 100_000 + "<｜tool▁call▁end｜>",
-        "<|tool_call>call:now{" + "a:," * 50_000 + "}<tool_call|>",
-        "<|tool_call>call:now{" + '<|"|>' * 20_001 + "}<tool_call|>",
-        "<|tool_call_begin|>" + "a:1" * 50_000 + "<|tool_call_end|>",
-        "<" + 'invoke name="now">' + ("<" + 'parameter name="a">') * 10_000 + "</invoke>",
-        ("<" + 'invoke name="now">') * 10_000,
-        "<|tool_call_start|>[" + "now(" * 20_000 + "]",
-        '{"name": ' * 20_000,
-        '{"name": "now", "x": ' * 5_000,
-        '{"name": "now", "arguments": {}} and ' * 5_000,
-        "now{" * 20_000,
-        "[TOOL_CALLS]now[ARGS]{" * 10_000,
-        "<function=now>" * 20_000,
-        "<think>" * 20_000,
-        "Action: now\n" * 10_000,
-        "functools[" * 10_000,
-        "<|python_tag|>now(" * 10_000,
-        "<tool_calls>" * 20_000,
-        "print(default_api." * 10_000,
+        LongText("<arg_key>", 20_000, before="<tool_call>now", after="</tool_call>"),
+        LongText("<arg_key>a</arg_key> ", 5_000, before="<tool_call>now", after="</tool_call>"),
+        LongText(" ", 100_000, before="<tool_call>now", after="</tool_call>"),
+        LongText(
+            "<parameter=a>", 10_000, before="<tool_call><function=now>", after="</function></tool_call>"
+        ),
+        LongText("<tool_call>", 20_000),
+        LongText(" ", 100_000, before="to=functions.now"),
+        LongText("a", 100_000, before="to=functions."),
+        LongText("to=functions.a ", 10_000),
+        LongText(
+            "\n",
+            100_000,
+            before="<｜tool▁call▁begin｜>function<｜tool▁sep｜>now",
+            after="<｜tool▁call▁end｜>",
+        ),
+        LongText("a:,", 50_000, before="<|tool_call>call:now{", after="}<tool_call|>"),
+        LongText('<|"|>', 20_001, before="<|tool_call>call:now{", after="}<tool_call|>"),
+        LongText("a:1", 50_000, before="<|tool_call_begin|>", after="<|tool_call_end|>"),
+        LongText("<" + 'parameter name="a">', 10_000, before="<" + 'invoke name="now">', after="</invoke>"),
+        LongText("<" + 'invoke name="now">', 10_000),
+        LongText("now(", 20_000, before="<|tool_call_start|>[", after="]"),
+        LongText('{"name": ', 20_000),
+        LongText('{"name": "now", "x": ', 5_000),
+        LongText('{"name": "now", "arguments": {}} and ', 5_000),
+        LongText("now{", 20_000),
+        LongText("[TOOL_CALLS]now[ARGS]{", 10_000),
+        LongText("<function=now>", 20_000),
+        LongText("<think>", 20_000),
+        LongText("Action: now\n", 10_000),
+        LongText("functools[", 10_000),
+        LongText("<|python_tag|>now(", 10_000),
+        LongText("<tool_calls>", 20_000),
+        LongText("print(default_api.", 10_000),
     ],
-    ids=lambda text: text[:30],
+    ids=str,
 )
 def test_hostile_answers_are_read_in_time(text):
-    started = time.process_time()
-    with suppress(CallError):
-        written_calls(text, TEXTS)
-    assert time.process_time() - started < 2
+    def read(answer):
+        with suppress(CallError):
+            written_calls(answer, TEXTS)
+
+    assert grows_as_its_length(read, text)

