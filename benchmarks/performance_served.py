@@ -176,6 +176,7 @@ def own_gate(job: Job, url: str) -> ResourceUse:
     candidate, base = names(url)
     line = [sys.executable, *GATE, f"--model=openai:{candidate}@{url}", "--gate-json=record.json"]
     line += [f"--gate-baseline=openai:{base}@{url}", "--gate-no-cache"]
+    line += [f"--gate-server-concurrency={CONCURRENT}"]
     return run(line, job.directory, statuses=GATED)
 
 

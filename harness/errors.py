@@ -7,12 +7,13 @@ TunegateError
 │   │   └── GoldenFaultsError  all faults of one file
 │   ├── DataError         a training file or another tool's log: file, line, what was found
 │   ├── ModelError        a base model that is missing, damaged or not the requested one
+│   │   └── NoneAnsweredError  a model failed on all requests that were asked together, for a reason to fix
 │   ├── PromptError       a conversation that a model's chat template can't render, or that is too long
 │   ├── AdapterError      a directory that is not an adapter, or is truncated, dead, or of another base
 │   └── BaselineError     a baseline or run that doesn't exist or can't be compared
 ├── EngineError           generation failed while running
 │   ├── CasesFailedError  it failed on some of the cases; the others were answered
-│   ├── AllFailedError    a server gave no reply to any of the requests that were asked together
+│   ├── AllFailedError    it failed on all requests that were asked together
 │   └── TextsUnmeasuredError  the engine gives no losses on some texts; its answers are still right
 └── JudgeError            a judge gave no usable reply to one question; its metric is errored
 """
@@ -124,6 +125,19 @@ class DataError(InputError):
 
 class ModelError(InputError):
     """A base model is missing, damaged, or not the requested one."""
+
+
+class NoneAnsweredError(ModelError):
+    """A model failed on all requests that were asked together, for a reason that its user can fix.
+
+    Attributes:
+        failures: Why, by index.
+    """
+
+    def __init__(self, message: str, failures: Mapping[int, str]) -> None:
+        """Store the message and the reasons."""
+        super().__init__(message)
+        self.failures = dict(failures)
 
 
 class PromptError(InputError):

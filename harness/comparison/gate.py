@@ -91,7 +91,7 @@ class Judgement:
     confirmations: tuple[Confirmation, ...] = field(default=())
 
 
-def run_gate(
+def run_gate(  # noqa: PLR0913 # as below
     candidate: Run,
     baseline: Run,
     *,
@@ -101,6 +101,7 @@ def run_gate(
     regress_alpha: float | None = None,
     stability: Mapping[str, Stability] | None = None,
     divergences: Sequence[TextLoss] = (),
+    known: Collection[str] | None = None,
 ) -> tuple[Comparison, Verdict]:
     """Compare two runs and judge the candidate, without resampling; arguments as in :func:`judge_runs`.
 
@@ -113,6 +114,7 @@ def run_gate(
         regress_alpha: The same for a regression, if it differs.
         stability: Noise record: by case key, how often the case passed in reruns without a change.
         divergences: Divergence of the next token's probabilities, by passage.
+        known: Keys of all cases of the golden sets, where the candidate answered only some of them.
 
     Returns:
         The comparison, and the verdict with its findings.
@@ -130,6 +132,7 @@ def run_gate(
             regress_alpha=regress_alpha,
             stability=stability,
             divergences=divergences,
+            known=known,
         )
     )
 
@@ -145,6 +148,7 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
     stability: Mapping[str, Stability] | None = None,
     divergences: Sequence[TextLoss] = (),
     expected: Collection[tuple[str, str]] = (),
+    known: Collection[str] | None = None,
 ) -> Judgement:
     """Pair two runs and judge every gated metric.
 
@@ -153,32 +157,31 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
         baseline: The run to compare with.
         margin: Largest tolerated drop of every task set's pass rate; by default each set's own, else 0.05.
         forgetting_margin: The same for the forgetting probes; by default each set's own, else 0.10.
-        alpha: Probability of either wrong verdict: one-sided level of the regression test over all gated
-            metrics, and of each metric's bound that is compared with its margin.
+        alpha: One-sided level of the regression test over all gated metrics, and of each bound for a pass.
         regress_alpha: The level of the regression test, if it differs: one of k models gets a k-th of it.
         stability: The noise record of the baseline's model, by case key.
         divergences: KL(baseline ‖ candidate) on the bundled passages, if both models are available.
         expected: Set and metric of all tests that later looks may make.
+        known: Keys of all cases of the golden sets, where the candidate answered only some.
 
     Raises:
         BaselineError: The runs have no case in common, or the baseline passes none of the forgetting probes.
     """
     _require_a_common_case(candidate, baseline)
-    pairing = pair_runs(candidate, baseline)
-    metrics = paired_metrics(pairing, stability)
+    pairing = pair_runs(candidate, baseline, known)
+    metrics, sets = paired_metrics(pairing, stability), candidate.golden_sets
     _require_something_to_forget(candidate, metrics)
-    limits = regressed_limits(candidate.golden_sets)
-    margins = gated_margins(candidate.golden_sets, margin, forgetting_margin)
+    limits, margins = regressed_limits(sets), gated_margins(sets, margin, forgetting_margin)
     rows, regressed = judge(
         metrics,
         margins,
         alpha,
         regress_alpha=regress_alpha,
         limits=limits,
-        populations={each.name: each.gate.population for each in candidate.golden_sets},
+        populations={each.name: each.gate.population for each in sets},
         fractions={each.set_name: each.fractions for each in candidate.looks if each.fractions},
         stability=stability or {},
-        of_sets=partial(set_metric_rows, pairing, golden_sets=candidate.golden_sets, stability=stability),
+        of_sets=partial(set_metric_rows, pairing, golden_sets=sets, stability=stability),
         extremes=_extremes(metrics, margins, pairing, stability or {}),
         expected=expected,
     )

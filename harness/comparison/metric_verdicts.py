@@ -41,6 +41,8 @@ from harness.types import (
 )
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
+# A gain of less than so much of the margin is none: losses of equal texts differ with the rows beside them.
+_ROUNDING_OF_BATCHES = 1e-4
 # The margin is at least a thousandth of a unit; a billionth of this part of the values' size is no rounding.
 _IN_MARGINS, _RESOLVED, _MOST_UNITS = 1000, 2.0**-13, 1e140
 # A row's figures on the metric's own scale, but for those with an interval.
@@ -386,6 +388,6 @@ def standing(row: MetricComparison) -> Standing | None:
     """
     if row.verdict is not GateVerdict.PASS or row.margin is None:
         return None
-    if end_of_pass(row) < 0:
+    if end_of_pass(row) < -_ROUNDING_OF_BATCHES * row.margin:
         return Standing.BETTER
     return Standing.EQUAL if row.drop.low >= -row.margin else Standing.NO_WORSE

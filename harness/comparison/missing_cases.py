@@ -24,10 +24,12 @@ from harness.comparison.pairing import (
     mean_score,
     stability_of,
 )
+from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.statistics.paired_binary import Trials
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
+    Check,
     Finding,
     GateVerdict,
     GoldenSet,
@@ -229,11 +231,14 @@ def can_pass_or_fail(result: CaseResult, facts: Mapping[str, MetricFacts]) -> bo
     if _has_verdict(result) or any(score.passed is not None for score in result.scores):
         return True
     scored = {score.metric for score in result.scores}
-    return any(
-        check.threshold is not None or (check.type in facts and facts[check.type].kind == "binary")
-        for check in result.case.checks
-        if check.type not in scored
-    )
+    return any(_may_decide(check, facts) for check in result.case.checks if check.type not in scored)
+
+
+def _may_decide(check: Check, facts: Mapping[str, MetricFacts]) -> bool:
+    """As the check says; the facts, which are one for all sets of a run, only of one unknown here."""
+    if base_type(check.type) in CHECK_TYPES:
+        return decides(check)
+    return check.threshold is not None or (check.type in facts and facts[check.type].kind == "binary")
 
 
 def why_refused(metric: str, refused: Mapping[str, str], results: Sequence[CaseResult]) -> str:

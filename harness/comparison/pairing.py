@@ -4,10 +4,11 @@ Several answers to one case are combined into one result before that.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.comparison.decided_anew import Changes, decided_anew
 from harness.comparison.times import asked_otherwise, batch_clusters, computed_alike, in_batches, shared_times
 from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
 from harness.registry.metric import compared_scale, decided_otherwise, facts_difference, facts_of_both
@@ -184,7 +185,7 @@ class PairedMetric:
         return len(set(self.clusters)) < len(self.clusters)
 
 
-def pair_runs(candidate: Run, baseline: Run) -> Pairing:
+def pair_runs(candidate: Run, baseline: Run, known: Collection[str] | None = None) -> Pairing:
     """Pair the cases that are the same in both runs, and neither skipped nor errored in one.
 
     A case without a verdict on both sides is still paired for its common graded scores, if any. One that
@@ -194,6 +195,7 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
     Args:
         candidate: The run to judge.
         baseline: The run to compare with.
+        known: Keys of all cases of the golden sets, of a run that has answered only some; None for unknown.
     """
     refused, metrics = _refused_metrics(candidate, baseline), (candidate.metrics, baseline.metrics)
     changed = {name: decided_otherwise(*(facts.get(name) for facts in metrics)) for name in refused}
@@ -215,9 +217,9 @@ def pair_runs(candidate: Run, baseline: Run) -> Pairing:
             unpaired[result.key] = reason
         else:
             pairs.append((result, other))
-    if not candidate.lacks_cases:
-        # A partial run left cases out on purpose: further cases of the baseline are not reported.
-        unpaired |= dict.fromkeys(of_baseline, TAKEN_OUT)
+    if known is not None or not candidate.lacks_cases:
+        # A partial run left cases out on purpose: only the sets know which of the baseline's are gone.
+        unpaired |= dict.fromkeys((key for key in of_baseline if key not in (known or ())), TAKEN_OUT)
     if not batched[0]:
         undecided += [(_absent(other), other) for other in of_baseline.values()]
     refused |= shared_times(candidate, baseline, pairs)
@@ -246,19 +248,18 @@ def _refused_metrics(candidate: Run, baseline: Run) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Mapping[str, str]) -> str:
+def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Changes) -> str:
     """Why two results of one case can't be compared; empty if they can.
 
     Args:
         candidate: The one result.
         baseline: The other.
-        changed: Metrics that were different when the baseline was scored, and in which way.
+        changed: Metrics that were different when the baseline was scored.
     """
     if candidate.case.content_sha256 != baseline.case.content_sha256:
         return "changed since the baseline"
-    if others := [s.metric for s in candidate.scores if s.passed is not None and changed.get(s.metric)]:
-        # The case may have flipped because its check did.
-        return f"decided by {others[0]}, {changed[others[0]]}"
+    if changed and (why := decided_anew(candidate, changed)):
+        return why
     outcomes = {candidate.outcome, baseline.outcome}
     if Outcome.SKIPPED in outcomes:
         return "skipped"

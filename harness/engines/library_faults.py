@@ -21,10 +21,12 @@ from harness.engines.decode import NOT_A_NUMBER
 from harness.engines.weights import read_header
 from harness.errors import (
     AdapterError,
+    AllFailedError,
     CasesFailedError,
     EngineError,
     InputError,
     ModelError,
+    NoneAnsweredError,
     TunegateError,
     first_line,
 )
@@ -105,8 +107,8 @@ def answer_or_split(batches: Batches[_Found], on_batch: Callable[[Mapping[int, _
 
     Raises:
         CasesFailedError: Some rows failed on their own; all others were answered.
-        ModelError: Memory ran out for each of them, or each computed NaN.
-        EngineError: All rows failed.
+        NoneAnsweredError: Memory ran out for each of them, or each computed NaN.
+        AllFailedError: All rows failed.
     """
     failures: dict[int, EngineError] = {}
     for batch in batches.rows:
@@ -153,16 +155,16 @@ def raise_failures(failures: Mapping[int, EngineError], asked: int) -> None:
 
     Raises:
         CasesFailedError: Some rows failed on their own; all others were answered.
-        ModelError: Memory ran out for each of them, or each computed NaN.
-        EngineError: All rows failed.
+        NoneAnsweredError: Memory ran out for each of them, or each computed NaN.
+        AllFailedError: All rows failed.
     """
+    reasons = {place: str(error) for place, error in failures.items()}
     if failures and len(failures) == asked:
-        first = next(iter(failures.values()))
-        if is_out_of_memory(first) or NOT_A_NUMBER in str(first):
-            raise ModelError(str(first)) from first
-        raise first
+        said = str(first := next(iter(failures.values())))
+        to_fix = is_out_of_memory(first) or NOT_A_NUMBER in said
+        raise (NoneAnsweredError if to_fix else AllFailedError)(said, reasons) from first
     if failures:
-        raise CasesFailedError({place: str(error) for place, error in failures.items()})
+        raise CasesFailedError(reasons)
 
 
 def _failure(key: str, error: Exception) -> EngineError:
@@ -176,12 +178,8 @@ def _failure(key: str, error: Exception) -> EngineError:
 
 # The prefixes of torch.compile and DataParallel in names of weights.
 _WRAPPED = ("_orig_mod.", "module.")
-
-
 # PEFT shares these between layers, or computes them from saved values.
 _DERIVED = ("vblora_vector_bank", "prompt_encoder", ".tinylora_v.", ".unilora_theta_d.")
-
-
 # PEFT's wrappers of whole layers and of single tokens, in names of weights.
 _SAVED, _TOKENS = ".modules_to_save.", ".token_adapter."
 

@@ -49,7 +49,7 @@ from harness.plugin.selection import (
 )
 from harness.run.cache import Cache
 from harness.run.conclusion import Resample, conclude_session, make_directory
-from harness.run.generation import Progress
+from harness.run.generation import OpenEngine, Progress
 from harness.run.inputs import Candidate, Inputs, make_ready, prepare
 from harness.run.judging import open_panel
 from harness.run.looks import run_looks
@@ -334,21 +334,20 @@ class GateSession:
             except EngineError as error:
                 end_session(error)
 
-    def _resampling(self, on_progress: Progress) -> Callable[[Session], Resample] | None:
-        """Makes, of a session, what gets new answers to its cases; None if none are wanted."""
+    def _resampling(self, on_progress: Progress) -> Callable[[Session, OpenEngine | None], Resample] | None:
+        """Makes, of a session and its models, what gets new answers to its cases; None if none are wanted."""
         times = self.inputs.settings.confirm
         if not times:
             return None
-        return lambda session: (
-            lambda keys: resample(session, keys, times, self._cache, on_progress, self.judging)
-        )
+        given = times, self._cache, on_progress, self.judging
+        return lambda session, opens: lambda keys: resample(session, keys, *given, open_engine=opens)
 
     def _judged(self, session: Session) -> dict[str, GateRecord]:
         def get_fresh(keys: Collection[str]) -> ResampledAnswers:
             with open_progress(self._config) as shown:
                 resampling = self._resampling(shown.on_progress)
                 assert resampling is not None  # below
-                return resampling(session)(keys)
+                return resampling(session, None)(keys)
 
         records = conclude_session(
             session,

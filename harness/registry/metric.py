@@ -324,17 +324,20 @@ def _scorers_difference(now: MetricFacts, before: MetricFacts) -> str:
     )
 
 
-def decided_otherwise(now: MetricFacts | None, before: MetricFacts | None) -> str:
+def decided_otherwise(now: MetricFacts | None, before: MetricFacts | None) -> tuple[str, str | None]:
     """How a check has changed since the baseline was scored, after "decided by NAME,"; empty if it has not.
 
     Args:
         now: The metric's facts in the candidate's run, or None.
         before: Those in the baseline's.
+
+    Returns:
+        The words, and the judge or encoder that changed, if that is all that did.
     """
     if now is None or before is None or not (reason := facts_difference(now, before)):
-        return ""
+        return "", None
     if reason != _scorers_difference(now, before):
-        return "which was different in the baseline"
-    if other_scorer(now, before) == JUDGE:
-        return "which another judge decided in the baseline"
-    return "whose encoder had other files in the baseline"
+        return "which was different in the baseline", None
+    if (scorer := other_scorer(now, before)) == JUDGE:
+        return "which another judge decided in the baseline", scorer
+    return "whose encoder had other files in the baseline", scorer

@@ -38,11 +38,13 @@ from harness.run.workload import Answers
 from harness.types import (
     CaseResult,
     Environment,
+    Forgetting,
     GateRecord,
     GoldenCase,
     GoldenSet,
     ModelRef,
     Run,
+    TextLoss,
 )
 from harness.types.golden import ALPHA
 from harness.types.storage import DamagedFactsError, decode, encode_by_parts, write_whole
@@ -234,12 +236,11 @@ def _sets_with(golden_sets: Sequence[GoldenSet], results: Sequence[CaseResult]) 
 Resample: TypeAlias = Callable[[Collection[str]], ResampledAnswers]
 
 
-def _stored_baseline(session: Session, runs: Mapping[str, Run], cases: Sequence[GoldenCase]) -> Run | None:
+def _stored_baseline(session: Session, cases: Sequence[GoldenCase], *, is_whole: bool) -> Run | None:
     """The stored run to compare with; None if there is none."""
     stored, inputs = session.stored, session.inputs
     accepted, golden_sets = inputs.target.accepted, session.golden_sets
-    # The base answers the probes alone.
-    if accepted is not None and not any(runs[each.side].lacks_cases for each in inputs.candidates):
+    if accepted is not None and is_whole:
         gone = gone_sets(accepted, golden_sets, inputs.root)
         if not inputs.settings.forgetting:
             gone -= {each.name for each in accepted.golden_sets if each.probes_forgetting}
@@ -254,6 +255,7 @@ def conclude_session(
     collected: int,
     resample: Resample | None = None,
     failed_tests: Mapping[str, Sequence[str]] | None = None,
+    is_final: bool = True,
 ) -> dict[str, GateRecord]:
     """Compare each candidate with the baseline and judge it.
 
@@ -262,6 +264,7 @@ def conclude_session(
         collected: Number of cases in the golden sets before selection.
         resample: Gets new answers to the cases that make a regression, if there is one candidate.
         failed_tests: Hand-written tests of a candidate that failed, by its name.
+        is_final: Whether it is no early look: only then is it asked whether a server has both models.
 
     Returns:
         The records by the candidates' names.
@@ -276,17 +279,17 @@ def conclude_session(
         for side, run in session_runs(session, collected).items()
     }
     cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
-    baseline = runs.get(BASELINE) or _stored_baseline(session, runs, cases)
+    # Of a part of the sets nobody knows what was taken out of the others, or what a look has yet to ask.
+    is_whole = len(cases) == collected
+    baseline = runs.get(BASELINE) or _stored_baseline(session, cases, is_whole=is_whole)
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
     stability = noted_stability(inputs.noise, baseline.model, baseline.plan, cases)
     records = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
-        if run.plan.server is not None:
-            from harness.run.served_names import told_apart
-
-            run = told_apart(run, baseline, at_once=BASELINE in runs)
+        if is_final and run.plan.server is not None:
+            run = _told_apart(session, run, candidate.side, baseline)
         judgement = judge_runs(
             run,
             baseline,
@@ -296,18 +299,30 @@ def conclude_session(
             stability=stability,
             divergences=divergences.get(BASELINE, ()),
             expected=_expected_tests(run, session.golden_sets),
+            known={case.key for case in cases} if is_whole else None,
         )
         judgement, run = _confirmed(judgement, run, resample)
         comparison, verdict = conclude(judgement)
-        comparison = replace(comparison, models=len(inputs.candidates))
+        since_base = _since_base(run, runs.get(BASE), divergences.get(BASE, ()))
+        comparison = replace(comparison, models=len(inputs.candidates), forgetting_since_base=since_base)
         verdict = with_further(verdict, failed_tests_findings((failed_tests or {}).get(candidate.name, ())))
-        if BASE in runs and run.model.adapter_dir is not None:
-            since_base = forgetting_between(run, runs[BASE], divergences=divergences.get(BASE, ()))
-            comparison = replace(comparison, forgetting_since_base=since_base)
-        records[candidate.name] = GateRecord(
-            run=run, baseline=baseline, comparison=comparison, verdict=verdict
-        )
+        record = GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
+        records[candidate.name] = record
     return records
+
+
+def _since_base(run: Run, base: Run | None, divergences: Sequence[TextLoss]) -> Forgetting | None:
+    """What an adapter forgot of its base; None where nobody asked the base."""
+    if base is None or run.model.adapter_dir is None:
+        return None
+    return forgetting_between(run, base, divergences=divergences)
+
+
+def _told_apart(session: Session, run: Run, side: str, baseline: Run) -> Run:
+    from harness.run.served_names import told_apart
+
+    answers = [session.answers.get(each) for each in (side, BASELINE)]
+    return told_apart(run, baseline, at_once=all(each is not None and each.asked for each in answers))
 
 
 def _expected_tests(run: Run, golden_sets: Sequence[GoldenSet]) -> list[tuple[str, str]]:

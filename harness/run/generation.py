@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 from harness.engines.base import SERVED, EarlyEngine, EarlyFaultError, Engine
 from harness.engines.open import check_alive, open_sides
-from harness.errors import AllFailedError, CasesFailedError, EngineError, TextsUnmeasuredError
+from harness.errors import AllFailedError, CasesFailedError, NoneAnsweredError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
 from harness.registry.listeners import LISTENERS
 from harness.run.cache import Cache, liveness_key
+from harness.run.failed_requests import keep_known, left_out, note_failed_texts
 from harness.run.later_turns import answer_later_turns
 from harness.run.prompting import render_workload
 from harness.run.telling import tell_answers, tell_failures
@@ -52,6 +53,7 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
     only: Mapping[str, Collection[str]] | None = None,
     open_engine: OpenEngine | None = None,
     on_answers: OnAnswers = lambda side, answers: None,
+    answered: Collection[str] = (),
 ) -> dict[str, Answers]:
     """Answer all cases on all sides, and score their references and the bundled text if needed.
 
@@ -66,6 +68,7 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
         open_engine: Called only if an answer is missing; by default it loads the models, for several workers
             where there is enough to compute.
         on_answers: Called with each side's answers as they arrive, the stored ones first.
+        answered: Sides that have answered before: where they fail on all that is asked now, these are kept.
 
     Returns:
         The answers by side.
@@ -81,13 +84,15 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
     workload = render_workload(workload, sides, plan, cache)
     answers = look_up(workload, sides, plan, cache)
     _hand_over(workload, answers.completions, on_answers)
-    models = _Models(sides, plan, cache, on_progress, open_engine or engine_opener(cases, None))
+    models = _Models(sides, plan, cache, on_progress, open_engine or engine_opener(cases, None), {*answered})
     try:
         models.compute(answers, on_answers)
         found = {side: assemble(side, answers, models.used) for side in sides}
         if any(case.turns for case in cases):
             found = answer_later_turns(sides, plan, cases, found, cache, models.compute)
-        return {side: replace(each, plan=models.used) for side, each in found.items()}
+        return {
+            side: replace(each, plan=models.used, asked=side in models.asked) for side, each in found.items()
+        }
     finally:
         models.release()
 
@@ -169,8 +174,7 @@ class KeptEngine:
     @property
     def uses(self) -> list[ServerUse]:
         """How servers were used by each engine that was opened."""
-        server = None if self.engine is None else self.engine.plan.server
-        return [*self.before, *([] if server is None else [server])]
+        return _uses(self.before, self.engine)
 
     def __call__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
         """An engine with these sides loaded, the opened one if it has them.
@@ -185,13 +189,21 @@ class KeptEngine:
         return self.engine
 
 
+def _uses(before: Sequence[ServerUse], engine: Engine | None) -> list[ServerUse]:
+    server = None if engine is None else engine.plan.server
+    return [*before, *([] if server is None else [server])]
+
+
 @dataclass(slots=True)
 class _Models:
     """The models of a session, loaded when an answer of theirs is missing.
 
     Attributes:
         plan: How they should compute.
+        answered: The sides that have answered so far.
+        asked: The sides that were asked for an answer.
         opened: The loaded sides.
+        before: How servers were used by engines that are no longer open.
         note: What a reader has to know of how they computed.
     """
 
@@ -200,8 +212,11 @@ class _Models:
     cache: Cache
     on_progress: Progress
     open_engine: OpenEngine
+    answered: set[str]
     engine: Engine | None = None
     opened: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    before: list[ServerUse] = field(default_factory=list)
     note: str = ""
 
     def compute(self, answers: PartialAnswers, on_answers: OnAnswers = lambda side, answers: None) -> None:
@@ -217,10 +232,14 @@ class _Models:
         if self.engine is None or not needed <= self.opened:
             # A side whose first answers were all stored may miss a later one.
             self.release()
-            self.engine = None
+            self.before, self.engine = _uses(self.before, self.engine), None
             self.engine = self._open(self.opened | needed)
+        answers.answered |= self.answered
+        self.asked |= {answers.workload.answers[place].side for place in answers.missing_answers}
         compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
-        self.note = self.note or _left_out(answers)
+        self.answered |= answers.answered_sides
+        if answers.failed_texts:
+            self.note = self.note or left_out(answers)
 
     def release(self) -> None:
         """Let the engine release what it holds outside this process, such as adapters on a server."""
@@ -230,9 +249,14 @@ class _Models:
     def used(self) -> ExecutionPlan:
         """How they computed; as planned where nothing was missing."""
         plan = self.plan if self.engine is None else self.engine.plan
-        if not self.note or plan.server is None:
+        if plan.server is None or not (self.before or self.note):
             return plan
-        return replace(plan, server=replace(plan.server, notes=(*plan.server.notes, self.note)))
+        from harness.engines.served.reports import with_uses
+
+        noted = replace(
+            plan.server, notes=(*plan.server.notes, self.note) if self.note else plan.server.notes
+        )
+        return with_uses(plan, [*self.before, noted])
 
     def _open(self, needed: set[str]) -> Engine:
         plan = replace(self.plan, mixed=self.plan.mixed and len(needed) > 1)
@@ -262,7 +286,8 @@ def compute_missing(
 ) -> None:
     """Compute missing answers with the engine, and store each finished batch.
 
-    If the model fails on a single case or reference, it is recorded as failed; the others are answered.
+    Cases and references on which a model fails are recorded as failed, and the others answered. That it fails
+    on all that is missing ends nothing either where it has answered something before.
 
     Args:
         engine: With every model loaded that has missing answers.
@@ -272,7 +297,8 @@ def compute_missing(
         on_answers: Called with each batch's answers by side.
 
     Raises:
-        EngineError: The model failed on all requests, or on general text.
+        EngineError: A model that has answered nothing failed on all requests, or a local one on general text.
+        NoneAnsweredError: The same, for a reason that its user can fix.
     """
     _answer_missing(engine, answers, cache, on_progress, on_answers)
     texts, text_places = answers.workload.texts, answers.missing_texts
@@ -286,9 +312,9 @@ def compute_missing(
             engine.losses([texts[place] for place in text_places], keep_losses)
         except TextsUnmeasuredError as error:
             answers.unmeasured_texts.update({text_places[index]: why for index, why in error.reasons.items()})
-            _note_failed_texts(answers, text_places, error, engine.plan.engine)
-        except (CasesFailedError, AllFailedError) as error:
-            _note_failed_texts(answers, text_places, error, engine.plan.engine)
+            note_failed_texts(answers, text_places, error, engine.plan.engine)
+        except (CasesFailedError, AllFailedError, NoneAnsweredError) as error:
+            note_failed_texts(answers, text_places, error, engine.plan.engine)
 
 
 def _answer_missing(
@@ -329,7 +355,8 @@ def _answer_missing(
         engine.generate([workload.answers[first] for first, *_ in groups], keep_completions)
     except EarlyFaultError as fault:
         raise fault.__cause__ or fault from None
-    except CasesFailedError as error:
+    except (CasesFailedError, AllFailedError, NoneAnsweredError) as error:
+        keep_known(answers, {workload.answers[first].side for first, *_ in groups}, error)
         # What had an answer before its batch failed keeps it.
         failed = {place: why for index, why in error.failures.items() for place in groups[index]}
         answers.failures.update({n: why for n, why in failed.items() if n not in answers.completions})
@@ -337,38 +364,6 @@ def _answer_missing(
             tell_failures(workload, answers.failures, engine.plan.engine)
     if early and LISTENERS:
         tell_answers(workload, early, engine.plan.engine)  # their workers were lost
-
-
-def _note_failed_texts(
-    answers: PartialAnswers,
-    text_places: Sequence[int],
-    error: CasesFailedError | AllFailedError | TextsUnmeasuredError,
-    engine: str,
-) -> None:
-    """Note the texts on which the model failed.
-
-    Raises:
-        EngineError: It failed on general text, which all cases share, and is no server, which may miss one
-            request; or a server failed at all references.
-    """
-    failed = {text_places[index]: reason for index, reason in error.failures.items()}
-    general = [reason for place, reason in failed.items() if place >= len(answers.workload.references)]
-    if isinstance(error, AllFailedError) and len(general) < len(failed):
-        raise error
-    if general and engine not in SERVED:
-        raise EngineError(general[0]) from error
-    answers.failed_texts.update(failed)
-
-
-def _left_out(answers: PartialAnswers) -> str:
-    """What is said of general text at which a server failed; empty if it did at none."""
-    workload = answers.workload
-    first = len(workload.references)
-    reasons = [reason for place, reason in sorted(answers.failed_texts.items()) if place >= first]
-    if not reasons:
-        return ""
-    share = f"{len(reasons)} of {len(workload.passages)} passages"
-    return f"general text: {share} got no loss and are left out ({reasons[0]})"
 
 
 def _asked_once(answers: PartialAnswers) -> list[list[int]]:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.baselines.target import stored_run
-from harness.comparison.regressed_cases import ResampledAnswers
 from harness.errors import BaselineError
 from harness.golden.answering_order import answering_order
 from harness.run.cache import Cache
 from harness.run.conclusion import Resample, conclude_session
-from harness.run.generation import KeptEngine, Progress
+from harness.run.generation import KeptEngine, OpenEngine, Progress
 from harness.run.inputs import Candidate, Inputs
 from harness.run.scoring import Judging
 from harness.run.session import Session, run_session, session_opener, with_alike_scores
@@ -27,7 +26,6 @@ from harness.types import (
     GateVerdict,
     GoldenCase,
     GoldenSet,
-    ServerUse,
     SetLooks,
     set_of,
 )
@@ -151,7 +149,7 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
     *,
     collected: int,
     only: Mapping[str, Collection[str]],
-    resampling: Callable[[Session], Resample] | None = None,
+    resampling: Callable[[Session, OpenEngine], Resample] | None = None,
     on_lost: Callable[[int], None] | None = None,
 ) -> Session:
     """Answer and score the selected cases look by look, until every candidate is decided.
@@ -166,8 +164,8 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
         judging: The judges.
         collected: Number of cases in the golden sets before selection.
         only: Keys of each candidate's selected cases, by side.
-        resampling: Makes, of the session so far, what gets new answers to its cases; a regression that they
-            don't show stops nothing.
+        resampling: Makes, of the session so far and its models, which stay loaded, what gets new answers to
+            its cases; a regression that they don't show stops nothing.
         on_lost: Called with the number of cases that are lost so far.
 
     Returns:
@@ -181,7 +179,7 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
     engine = KeptEngine(session_opener(inputs, golden_sets, cases))
     candidates = [_looks_of(each, golden_sets, only[each.side]) for each in inputs.candidates]
-    session, fresh = None, list[ServerUse]()
+    session = None
     for limits in _asked_by_look(golden_sets, candidates, looks):
         answered = run_session(
             inputs,
@@ -192,36 +190,36 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
             only=limits,
             on_lost=lost.tell if on_lost is not None else None,
             open_engine=engine,
+            answered=_answered_sides(session),
         )
         lost.end_look()
         session = answered if session is None else _joined(session, answered)
         session = _completed(session, golden_sets, {e.candidate.side: e.facts(looks) for e in candidates})
         session = with_alike_scores(session, cache, on_progress)
         if any(each.is_incomplete for each in candidates):
-            resample = None if resampling is None else _noting(resampling(session), fresh)
-            _note_decided(candidates, session, collected, resample)
+            _note_decided(candidates, session, collected, resampling and resampling(session, engine))
     assert session is not None  # there is a case, so some look has one
-    return _with_use(session, engine, fresh)
+    return _with_use(session, engine)
 
 
-def _noting(resample: Resample, uses: list[ServerUse]) -> Resample:
-    """What gets new answers, and notes how servers were used for them."""
-
-    def noted(keys: Collection[str]) -> ResampledAnswers:
-        found = resample(keys)
-        uses.extend([] if found.server is None else [found.server])
-        return found
-
-    return noted
+def _answered_sides(session: Session | None) -> list[str]:
+    return [] if session is None else [side for side, each in session.answers.items() if each.completions]
 
 
-def _with_use(session: Session, engine: KeptEngine, fresh: Sequence[ServerUse]) -> Session:
+def _with_use(session: Session, engine: KeptEngine) -> Session:
     """The session with the plan of its latest answers, and with how servers were used in all looks."""
-    plan = next(iter(session.answers.values())).plan if engine.engine is None else engine.engine.plan
+    plans = [each.plan for each in session.answers.values()]
+    plan = plans[0] if engine.engine is None else engine.engine.plan
     if plan.server is not None:
         from harness.engines.served.reports import with_uses
 
-        plan = with_uses(plan, [*engine.uses, *fresh])
+        # A plan's own note, such as of text that got no loss, is no engine's.
+        notes = [note for each in plans if each.server is not None for note in each.server.notes]
+        plan = with_uses(plan, engine.uses)
+        assert plan.server is not None
+        plan = replace(
+            plan, server=replace(plan.server, notes=tuple(dict.fromkeys((*plan.server.notes, *notes))))
+        )
     return replace(
         session, answers={side: replace(each, plan=plan) for side, each in session.answers.items()}
     )
@@ -232,7 +230,7 @@ def _note_decided(
 ) -> None:
     """Judge a session so far, and note what each candidate has decided."""
     try:
-        records = conclude_session(session, collected=collected, resample=resample)
+        records = conclude_session(session, collected=collected, resample=resample, is_final=False)
     except BaselineError:
         # Such as a baseline that passes none of the first probes: refused only if it passes none of all.
         return
@@ -303,14 +301,19 @@ def _joined(before: Session, new: Session) -> Session:
 
 
 def _joined_answers(before: Answers, new: Answers) -> Answers:
-    """The general text is the same in every part."""
+    """The general text is the same in every part: what failed on it before may be there now."""
     return replace(
         before,
+        text_losses=new.text_losses,
+        divergences=new.divergences,
+        # A server's plan has what is said of such text; a local one may have loaded nothing for this part.
+        plan=before.plan if new.plan.server is None else new.plan,
         completions={**before.completions, **new.completions},
         reference_losses={**before.reference_losses, **new.reference_losses},
         failures={**before.failures, **new.failures},
         loss_failures={**before.loss_failures, **new.loss_failures},
         unmeasured={**before.unmeasured, **new.unmeasured},
+        asked=before.asked or new.asked,
     )
 
 

@@ -13,14 +13,13 @@ from itertools import product
 from typing import TypeAlias
 
 from harness.comparison.pairing import answers_of, fold_repeats
-from harness.golden.schema import base_type, decides
+from harness.golden.schema import base_type
 from harness.metrics.definition import combined
-from harness.run.scoring import decided_score
+from harness.run.scoring import decided_score, outcome_of
 from harness.types import (
     CaseResult,
     Check,
     GateRecord,
-    GoldenCase,
     MetricError,
     Outcome,
     Repeat,
@@ -185,22 +184,6 @@ def _new_scores(
         else:
             gone.append(score.metric)
     return scores, gone
-
-
-def outcome_of(case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError]) -> Outcome:
-    """The outcome of an answer to a case that is not skipped, where some of its scores are other ones.
-
-    Args:
-        case: The case.
-        scores: The answer's scores.
-        errors: The metrics that broke on it.
-    """
-    if errors:
-        return Outcome.ERRORED
-    decided = [score.passed for score in scores if score.passed is not None]
-    if not decided or len(decided) < sum(map(decides, case.checks)):
-        return Outcome.UNSCORED
-    return Outcome.PASSED if all(decided) else Outcome.FAILED
 
 
 def _of_another(check: Check, score: Score) -> Score | None:

@@ -11,8 +11,7 @@ from harness.registry import active
 from harness.run.cache import Cache
 from harness.run.generation import Progress
 from harness.run.judging import texts_of
-from harness.run.opponents import outcome_of
-from harness.run.scoring import Judging, score_cases
+from harness.run.scoring import Judging, outcome_of, score_cases
 from harness.types import (
     CaseResult,
     Completion,
@@ -23,6 +22,7 @@ from harness.types import (
     Run,
     Score,
 )
+from harness.types.storage import encode
 
 
 def rescored(
@@ -48,10 +48,11 @@ def rescored(
     """
     asked = {case.key: case for case in cases}
     chosen = [
-        replace(asked[result.key], checks=checks)
+        replace(result.case, checks=checks)  # with as many answers as it had
         for result in run.results
         if _is_the_same(result, asked.get(result.key))
-        and (checks := tuple(check for check in result.case.checks if check.type in metrics))
+        # Equal content, but a file of it has its place here.
+        and (checks := tuple(check for check in asked[result.key].checks if check.type in metrics))
     ]
     answered = {result.key: result for result in run.results}
     if not chosen or not all(_can_be_scored(answered[case.key], case) for case in chosen):
@@ -65,12 +66,8 @@ def rescored(
     results = tuple(found.get(result.key, result) for result in run.results)
     names = ", ".join(metrics)
     active().note(f"run {run.id} is scored anew by {names}: another judge or encoder gave its own scores")
-    return replace(
-        run,
-        id=f"{run.id}-rescored-{_content(results)}",
-        results=results,
-        metrics={**run.metrics, **metrics},
-    )
+    scored = replace(run, results=results, metrics={**run.metrics, **metrics})
+    return replace(scored, id=f"{run.id}-rescored-{_content(scored)}")
 
 
 def _is_the_same(result: CaseResult, case: GoldenCase | None) -> bool:
@@ -121,13 +118,14 @@ def _of_answer(
     )
 
 
-def _content(results: Sequence[CaseResult]) -> str:
-    """A hash of all scores: another judge's are another run."""
+def _content(run: Run) -> str:
+    """A hash of all scores and of who gave them: another judge's are another run, also if they are equal."""
     facts = [
         [result.key, [[str(answer.outcome), *map(_values, answer.scores)] for answer in answers_of(result)]]
-        for result in results
+        for result in run.results
     ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
+    whole = json.dumps(facts) + encode(replace(run, results=()))
+    return hashlib.sha256(whole.encode()).hexdigest()[:8]
 
 
 def _values(score: Score) -> list[object]:

@@ -348,7 +348,7 @@ def _case_result(
         completion=completion,
         scores=scores,
         errors=errors,
-        outcome=_outcome(case, scores, errors, left_out=completion is not None and _left_out(case, results)),
+        outcome=Outcome.SKIPPED if case.skip is not None else outcome_of(case, scores, errors),
     )
 
 
@@ -377,22 +377,18 @@ def _failed(result: Result, explanation: str) -> Result:
     return replace(result, value=value, passed=False, explanation=explanation, unclear=True)
 
 
-def _left_out(case: GoldenCase, results: Sequence[Result]) -> bool:
-    """Whether a deciding check has no result, so the others can't decide alone."""
-    scored = {result.metric for result in results}
-    return any(decides(check) and check.type not in scored for check in case.checks)
+def outcome_of(case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError]) -> Outcome:
+    """The outcome of an answer to a case that is not skipped.
 
-
-def _outcome(
-    case: GoldenCase, scores: Sequence[Score], errors: Sequence[MetricError], *, left_out: bool
-) -> Outcome:
-    if case.skip is not None:
-        return Outcome.SKIPPED
+    Args:
+        case: The case.
+        scores: The answer's scores.
+        errors: The metrics that broke on it.
+    """
     if errors:
         return Outcome.ERRORED
-    if left_out:
+    decided = [score.passed for score in scores if score.passed is not None]
+    # Where a deciding check has no result the others can't decide alone.
+    if not decided or len(decided) < sum(map(decides, case.checks)):
         return Outcome.UNSCORED
-    deciding = [score.passed for score in scores if score.passed is not None]
-    if not deciding:
-        return Outcome.UNSCORED
-    return Outcome.PASSED if all(deciding) else Outcome.FAILED
+    return Outcome.PASSED if all(decided) else Outcome.FAILED

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from harness.errors import ModelError
+from harness.errors import ModelError, SettingsError
 from harness.types import Run
 
 
@@ -15,7 +15,7 @@ def told_apart(run: Run, baseline: Run, *, at_once: bool) -> Run:
     Args:
         run: The candidate's run.
         baseline: The baseline's, of this session or stored.
-        at_once: Whether both answered in this session: a server that was started anew in between may have
+        at_once: Whether both were asked in this session: a server that was started anew in between may have
             another model, which is as similar as one model is to itself.
 
     Raises:
@@ -29,14 +29,12 @@ def told_apart(run: Run, baseline: Run, *, at_once: bool) -> Run:
         or run.model.base_model == baseline.model.base_model
     ):
         return run
-    compared, equal, differing = _counted(run, baseline)
-    if not compared or 2 * differing > compared:
+    compared, equal, greedy, differing = _counted(run, baseline)
+    if not compared or 2 * differing > greedy:
         return run
-    from harness.engines.served.describe import answering_any_name
-
     names = f"{run.model.label} and {baseline.model.label}"
     same = f"{'all' if equal == compared else f'{equal} of'} {compared} answers"
-    url = answering_any_name(str(run.model.engine), run.model.base_model, baseline.model.base_model)
+    url = _answering_any_name(run, baseline)
     why = "" if url is None else f", and {url} answers for names of models that it does not have"
     if why and (at_once or equal == compared):
         raise ModelError(
@@ -50,12 +48,28 @@ def told_apart(run: Run, baseline: Run, *, at_once: bool) -> Run:
     )
 
 
-def _counted(run: Run, baseline: Run) -> tuple[int, int, int]:
-    """How many cases both answered, how many with one text, and how many greedy ones with two."""
+def _answering_any_name(run: Run, baseline: Run) -> str | None:
+    """A server of both that answers for a name that it doesn't have.
+
+    None where there is none, or nobody can ask: a rerun with all answers stored needs neither server nor key.
+    """
+    from harness.engines.served.describe import answering_any_name
+
+    try:
+        return answering_any_name(str(run.model.engine), run.model.base_model, baseline.model.base_model)
+    except SettingsError:
+        if run.plan.server is not None and run.plan.server.requests:
+            raise
+        return None
+
+
+def _counted(run: Run, baseline: Run) -> tuple[int, int, int, int]:
+    """How many cases both answered, how many of them alike, how many greedy ones, and of these not alike."""
     others = {result.key: result.completion for result in baseline.results}
     pairs = [
         (result.case.generation.temperature == 0, result.completion.text == other.text)
         for result in run.results
         if result.completion is not None and (other := others.get(result.key)) is not None
     ]
-    return len(pairs), sum(same for _, same in pairs), sum(greedy and not same for greedy, same in pairs)
+    greedy = [same for is_greedy, same in pairs if is_greedy]
+    return len(pairs), sum(same for _, same in pairs), len(greedy), greedy.count(False)

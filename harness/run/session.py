@@ -72,7 +72,7 @@ class Session:
     looks: Mapping[str, tuple[SetLooks, ...]] = field(default_factory=dict)
 
 
-def run_session(
+def run_session(  # noqa: PLR0913 # what a look or a whole session has
     inputs: Inputs,
     golden_sets: Sequence[GoldenSet],
     cache: Cache,
@@ -82,6 +82,7 @@ def run_session(
     only: Mapping[str, Collection[str]] | None = None,
     on_lost: Callable[[int], None] | None = None,
     open_engine: OpenEngine | None = None,
+    answered: Collection[str] = (),
 ) -> Session:
     """Answer and score the selected cases, on all sides together.
 
@@ -92,8 +93,9 @@ def run_session(
         on_progress: Called with each stage's progress.
         judging: The judges; asked while other answers are still generated.
         only: Keys of the cases that a side answers, for sides that answer only some.
-        on_lost: Called with the number of cases that are lost so far, while models still answer.
-        open_engine: Loads the models; called only if an answer is missing.
+        on_lost: Called with the number of cases that are lost so far.
+        open_engine: Loads the models if an answer is missing.
+        answered: Sides that have answered parts of this session before.
 
     Raises:
         EngineError: The model failed.
@@ -104,11 +106,7 @@ def run_session(
     asked = [case for case in cases if case.skip is None]
     forgetting = inputs.settings.forgetting and any(each.probes_forgetting for each in golden_sets)
     stored, judging = _stored_side(inputs, cases, judging or Judging())
-    counting = None if on_lost is None else count_lost(asked, stored, on_lost, judging)
-    sides, limits = dict(inputs.sides), dict(only or {})
-    if inputs.base is not None and forgetting:
-        sides[BASE] = inputs.base
-        limits[BASE] = _probe_keys(golden_sets)
+    sides, limits = _with_base(inputs, golden_sets, only or {}, forgetting=forgetting)
     answers = answer_cases(
         sides,
         session_plan(inputs, golden_sets),
@@ -118,7 +116,8 @@ def run_session(
         with_text=forgetting and engine_kinds()[inputs.plan.engine].measures_text,
         only=limits,
         open_engine=preparing(open_engine or session_opener(inputs, golden_sets, asked), judging, asked),
-        on_answers=both(ask_ahead(judging, asked), counting),
+        on_answers=both(ask_ahead(judging, asked), on_lost and count_lost(asked, stored, on_lost, judging)),
+        answered=answered,
     )
     session = Session(
         inputs=inputs,
@@ -132,6 +131,15 @@ def run_session(
         judging=judging,
     )
     return with_alike_scores(session, cache, on_progress)
+
+
+def _with_base(
+    inputs: Inputs, golden_sets: Sequence[GoldenSet], only: Mapping[str, Collection[str]], *, forgetting: bool
+) -> tuple[dict[str, ModelRef], dict[str, Collection[str]]]:
+    """The sides, with the base where probes are asked: it answers no other cases."""
+    if inputs.base is None or not forgetting:
+        return dict(inputs.sides), dict(only)
+    return {**inputs.sides, BASE: inputs.base}, {**only, BASE: _probe_keys(golden_sets)}
 
 
 def _stored_side(inputs: Inputs, cases: Sequence[GoldenCase], judging: Judging) -> tuple[Run | None, Judging]:

@@ -177,6 +177,7 @@ class PartialAnswers:
         failures: Why there is no answer, if the model failed on a single one.
         failed_texts: The same for texts.
         unmeasured_texts: Why the engine gives no losses on texts.
+        answered: Sides that have answered other workloads of the session.
     """
 
     workload: Workload
@@ -187,6 +188,12 @@ class PartialAnswers:
     failures: dict[int, str] = field(default_factory=dict)
     failed_texts: dict[int, str] = field(default_factory=dict)
     unmeasured_texts: dict[int, str] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+
+    @property
+    def answered_sides(self) -> set[str]:
+        """The sides that have an answer."""
+        return self.answered | {self.workload.answers[place].side for place in self.completions}
 
     @property
     def missing_answers(self) -> list[int]:
@@ -294,6 +301,7 @@ class Answers:
         failures: By answer key, why a case has no answer: the model failed on this case.
         loss_failures: By the same key as the losses, why there are none: the model failed on a text.
         unmeasured: The same where the engine gives none on a text, and the model did not fail on another.
+        asked: Whether the model was asked for an answer, and not all of them were stored.
     """
 
     completions: Mapping[str, Completion]
@@ -304,6 +312,7 @@ class Answers:
     failures: Mapping[str, str] = field(default_factory=dict)
     loss_failures: Mapping[str, str] = field(default_factory=dict)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
+    asked: bool = False
 
 
 def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:

@@ -251,6 +251,22 @@ def test_a_gated_score_is_no_verdict_of_the_checks_that_decide(make_result, make
     assert sum(each.cases for each in beyond_limits(run, run.golden_sets[0])) == unscored
 
 
+def test_whether_a_group_decides_is_not_read_off_that_of_another_set(make_result, make_run):
+    """That one has a threshold, and so one number for the whole run's groups is a grade."""
+    group = Check(type="all-of", checks=(Check(type="llm-rubric", value="Is it kind?"),))
+    results = []
+    for place in range(100):
+        result = make_result(
+            f"s/{place:03}", Outcome.UNSCORED if place < 60 else True, scores=[("rouge-l", 0.8)]
+        )
+        results.append(replace(result, case=replace(result.case, checks=(Check(type="rouge-l"), group))))
+    run = make_run(results, gates={"s": GateSettings(metric_margins={"rouge-l": 0.05})})
+    run = replace(run, metrics=metric_facts([Check(type="rouge-l"), replace(group, threshold=0.5)]))
+    assert run.metrics["all-of"].kind != "binary"
+    assert sum(each.cases for each in beyond_limits(run, run.golden_sets[0])) == 60
+    assert run_gate(run, run)[1].outcome is OPEN
+
+
 def test_cases_that_only_grade_need_no_pass_rate(make_result, make_run):
     """Nor where a tolerated share of them broke."""
     whole = graded_set(make_result, make_run, [Outcome.UNSCORED] * 400, rubric=False)

@@ -4,11 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from harness.errors import AllFailedError, CasesFailedError, EngineError, TextsUnmeasuredError
+from harness.errors import (
+    AllFailedError,
+    CasesFailedError,
+    EngineError,
+    NoneAnsweredError,
+    TextsUnmeasuredError,
+)
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.workload import load_passages
-from harness.types import Check, ServerUse, TextLoss
+from harness.types import Check, ServerUse, TextLoss, Turn
 
 
 @pytest.fixture
@@ -220,15 +226,104 @@ def test_general_text_at_which_a_server_fails_is_left_out_and_told(
     assert list(answers["candidate"].completions) == ["s/a"]
 
 
-def test_a_server_that_fails_at_all_texts_of_cases_ends_the_run(answered, case_of, engine_class, plan):
-    class LostServer(engine_class):
+def test_general_text_that_both_sides_lack_is_one_passage(answered, case_of, engine_class, plan):
+    class BusyServer(engine_class):
         def losses(self, requests, on_batch):
-            raise AllFailedError("no reply", dict.fromkeys(range(len(requests)), "no reply"))
+            missed = {place: "no reply" for place, one in enumerate(requests) if one.key == first}
+            some = {place: request for place, request in enumerate(requests) if place not in missed}
+            on_batch({n: TextLoss(passage=one.key, nats_per_token=1.0, tokens=1) for n, one in some.items()})
+            raise CasesFailedError(missed)
+
+    first, *others = load_passages()
+    served = replace(plan, engine="openai", server=ServerUse())
+    answers, _ = answered([case_of("a")], BusyServer(), chosen=served, with_text=True)
+    (note,) = answers["candidate"].plan.server.notes
+    assert note.startswith(f"general text: 1 of {1 + len(others)} passages got no loss")
+
+
+class _Silent:
+    """An engine that fails on all requests of some keys, as a whole where there are no others."""
+
+    error = AllFailedError
+
+    def __init__(self, *keys):
+        super().__init__()
+        self.keys = keys
+
+    def _asked(self, compute, requests, on_batch):
+        bad = {place: f"{one.key}: no reply" for place, one in enumerate(requests) if one.key in self.keys}
+        good = [place for place in range(len(requests)) if place not in bad]
+        if good:
+            compute(
+                [requests[place] for place in good],
+                lambda batch: on_batch({good[place]: found for place, found in batch.items()}),
+            )
+        if bad:
+            raise CasesFailedError(bad) if good else self.error("no reply", bad)
+
+    def generate(self, requests, on_batch):
+        self._asked(super().generate, requests, on_batch)
+
+    def losses(self, requests, on_batch):
+        self._asked(super().losses, requests, on_batch)
+
+
+@pytest.mark.parametrize("kind", [AllFailedError, NoneAnsweredError])
+def test_what_was_answered_outlasts_a_model_that_fails_on_all_that_is_missing(
+    answered, case_of, engine_class, kind
+):
+    """A rerun asks only for the one case on which the model fails each time."""
+
+    class Engine(_Silent, engine_class):
+        error = kind
+
+    cases = [case_of("a"), case_of("bad")]
+    for _ in range(2):
+        answers, _ = answered(cases, Engine("s/bad"))
+        for side in ("candidate", "baseline"):
+            assert list(answers[side].completions) == ["s/a"]
+            assert answers[side].failures == {"s/bad": "s/bad: no reply"}
+    with pytest.raises(kind, match=r"^no reply$"):
+        answered([case_of("bad")], Engine("s/bad"))
+    # Where an earlier part of the session was answered, this one is not the whole.
+    answers, _ = answered([case_of("bad")], Engine("s/bad"), answered=("candidate", "baseline"))
+    assert answers["candidate"].failures == {"s/bad": "s/bad: no reply"}
+    with pytest.raises(kind, match=r"^no reply$"):
+        answered([case_of("bad")], Engine("s/bad"), answered=("candidate",))
+
+
+@pytest.mark.parametrize("kind", [AllFailedError, NoneAnsweredError])
+def test_answers_outlast_a_model_that_fails_on_all_texts_of_cases(answered, case_of, engine_class, kind):
+    class Engine(_Silent, engine_class):
+        error = kind
+
+        def generate(self, requests, on_batch):
+            engine_class.generate(self, requests, on_batch)
 
     case = case_of("a", references=("x",), checks=(Check(type="perplexity"),))
+    answers, _ = answered([case], Engine("s/a"))
+    for side in ("candidate", "baseline"):
+        assert list(answers[side].completions) == ["s/a"]
+        assert answers[side].loss_failures == {"s/a": "s/a: no reply"}
+
+
+def test_an_engine_that_is_opened_anew_counts_on(answered, case_of, engine_class, plan):
+    """The first turn is stored of one side, the second of none."""
+    used = []
+
+    class CountingEngine(engine_class):
+        def generate(self, requests, on_batch):
+            super().generate(requests, on_batch)
+            used.append(len(requests))
+            self.plan = replace(self.plan, server=replace(self.plan.server, requests=len(requests)))
+
     served = replace(plan, engine="openai", server=ServerUse())
-    with pytest.raises(AllFailedError, match=r"^no reply$"):
-        answered([case], LostServer(), ("candidate",), chosen=served, with_text=True)
+    turns = case_of("a", turns=(Turn(content="a"), Turn(content="more")))
+    answered([case_of("a")], CountingEngine(), ("candidate",), chosen=served)
+    used.clear()
+    answers, opened = answered([turns], CountingEngine(), chosen=served)
+    assert len(opened) == 2
+    assert answers["candidate"].plan.server.requests == sum(used)
 
 
 def test_a_prompt_that_stands_in_two_cases_is_asked_once_a_side(answered, case_of, engine_class):

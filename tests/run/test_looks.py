@@ -7,16 +7,19 @@ import pytest
 
 from harness.baselines.target import model_target, run_target
 from harness.comparison.regressed_cases import ResampledAnswers
+from harness.errors import AllFailedError, CasesFailedError
 from harness.golden.answering_order import answering_order
 from harness.run.cache import Cache
 from harness.run.conclusion import answered_run, conclude_session
 from harness.run.inputs import Candidate
 from harness.run.looks import _joined_answers, cases_by_look, run_looks
+from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import run_session
+from harness.run.verification import verify
 from harness.run.workload import Answers
 from harness.statistics.paired_binary import Trials
-from harness.types import Check, GateVerdict, Outcome
+from harness.types import NOTHING_ALLOWED, ChangedCasesFinding, Check, GateVerdict, Outcome, ServerUse
 
 N = 400
 
@@ -174,11 +177,45 @@ def test_a_set_that_no_look_has_reached_has_its_part_of_the_level(look, many, op
 
 
 def test_answers_of_two_looks_are_joined_with_all_that_is_told_of_their_cases(plan):
-    shared = {"text_losses": (), "divergences": {}, "plan": plan}
+    shared = {"text_losses": (), "divergences": {}, "plan": plan, "asked": True}
     names = [each.name for each in fields(Answers) if each.name not in shared]
     one, other = (Answers(**shared, **{name: {key: name} for name in names}) for key in "ab")
     joined = _joined_answers(one, other)
     assert {name: getattr(joined, name) for name in names} == {name: {"a": name, "b": name} for name in names}
+
+
+def test_the_text_of_the_latest_look_counts(plan):
+    """What failed on it before may be there now; the notes on it are in the plan."""
+    cases = {each.name: {} for each in fields(Answers) if each.name not in {"text_losses", "plan", "asked"}}
+    one = Answers(**cases, text_losses=("a",), plan=replace(plan, server=ServerUse(notes=("1 is left out",))))
+    other = Answers(**cases, text_losses=("a", "b"), plan=replace(plan, server=ServerUse()))
+    joined = _joined_answers(one, other)
+    assert (joined.text_losses, joined.plan.server.notes) == (("a", "b"), ())
+
+
+@pytest.mark.parametrize("lost", [{"candidate"}, {"candidate", "baseline"}])
+def test_a_model_that_fails_at_a_later_look_leaves_its_cases_errored(look, many, opened, monkeypatch, lost):
+    """As a server that is gone: what was answered at the first look stays."""
+    golden_set = many()
+    opened.wrong = in_doubt(golden_set)
+    whole, asked = opened.generate, []
+
+    def generate(requests, on_batch):
+        bad = {n: "no reply" for n, one in enumerate(requests) if asked and one.side in lost}
+        asked.append(len(requests))
+        good = [n for n in range(len(requests)) if n not in bad]
+        whole(
+            [requests[n] for n in good], lambda batch: on_batch({good[n]: each for n, each in batch.items()})
+        )
+        if bad:
+            raise CasesFailedError(bad) if good else AllFailedError("no reply", bad)
+
+    monkeypatch.setattr(opened, "generate", generate)
+    _, record = look(golden_set)
+    outcomes = Counter(result.outcome for result in record.run.results)
+    assert outcomes[Outcome.PASSED] >= 60
+    assert outcomes[Outcome.ERRORED] >= 80
+    assert record.verdict.outcome is GateVerdict.INCONCLUSIVE
 
 
 def test_must_pass_cases_are_answered_first_and_count_in_their_turn(look, many, opened):
@@ -204,7 +241,7 @@ def test_a_regression_that_new_answers_do_not_show_stops_nothing(look, many, ope
     opened.wrong = {("candidate", case.key) for case in golden_set.cases[: N // 10]}
     resampled = []
 
-    def resampling(session):
+    def resampling(session, opens):
         def fresh(keys):
             resampled.append(set(keys))
             return ResampledAnswers(
@@ -217,6 +254,24 @@ def test_a_regression_that_new_answers_do_not_show_stops_nothing(look, many, ope
     assert len(record.run.results) == N
     assert len(resampled) > 1
     assert all(keys <= {case.key for case in golden_set.cases[: N // 10]} for keys in resampled)
+
+
+def test_a_look_confirms_with_the_models_that_are_loaded(look, many, opened):
+    """A GPU, and the nodes of a cluster, have no room for them twice."""
+    golden_set = many()
+    opened.wrong = {("candidate", case.key) for case in golden_set.cases[: N // 10]}
+
+    def resampling(session, opens):
+        def fresh(keys):
+            with Cache(None) as cache:
+                return resample(session, keys, 2, cache, lambda *_: None, Judging(), open_engine=opens)
+
+        return fresh
+
+    _, record = look(golden_set, resampling=resampling)
+    assert record.verdict.outcome is GateVerdict.REGRESS
+    assert any(key.endswith("#2") for _, key in opened.asked)
+    assert len(opened.opened) == 1
 
 
 def test_skipped_cases_are_scored_as_skipped(look, many):
@@ -265,6 +320,40 @@ def test_each_of_several_models_stops_by_itself(inputs_of, models, many, opened)
         "candidate-2": 160,
         "baseline": 160,
     }
+
+
+@pytest.mark.parametrize("looks", [1, 5])
+def test_cases_that_were_replaced_are_counted_at_a_look_too(
+    inputs_of, models, many, opened, make_run, tmp_path, looks
+):
+    """A look has answered a part of the set, and the earlier cases that are gone are none that it has yet to ask."""
+    before, golden_set = many(), many()
+    cases = [
+        replace(case, id=f"new-{case.id}") if number % 4 else case
+        for number, case in enumerate(golden_set.cases)
+    ]
+    golden_set = replace(golden_set, cases=tuple(cases))
+    with Cache(None) as cache:
+        whole = run_session(inputs_of(model_target(models["baseline"])), [before], cache, lambda *_: None)
+        stored = answered_run(
+            models["baseline"],
+            whole.answers["baseline"],
+            whole.results["baseline"],
+            [before],
+            make_run([]).environment,
+            started_at=whole.started_at,
+            duration_s=1.0,
+            collected=N,
+        )
+        inputs = inputs_of(run_target(stored), looks=looks)
+        asked = inputs, [golden_set], cache, lambda *_: None, Judging()
+        only = {"candidate": {case.key for case in cases}}
+        session = run_session(*asked, only=only) if looks == 1 else run_looks(*asked, collected=N, only=only)
+    record = conclude_session(session, collected=N)[""]
+    assert record.verdict.outcome is GateVerdict.INCONCLUSIVE
+    (finding,) = [each.data for each in record.verdict.findings if isinstance(each.data, ChangedCasesFinding)]
+    assert (finding.cases, finding.n) == (300, N)
+    assert verify(record, tmp_path, NOTHING_ALLOWED).recomputed is GateVerdict.INCONCLUSIVE
 
 
 def test_a_stored_baseline_has_answers_to_whatever_is_asked(inputs_of, models, many, opened, make_run):

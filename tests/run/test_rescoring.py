@@ -29,10 +29,10 @@ def anew(replace_metric):
     replace_metric("llm-rubric", lambda requests: [verdict(each) for each in requests])
     use_registry(Registry(warn=said.append))
 
-    def score(run, cases=None, metric="llm-rubric"):
+    def score(run, cases=None, metric="llm-rubric", judge="new"):
         cases = [result.case for result in run.results] if cases is None else cases
         checks = [check for case in cases for check in case.checks]
-        facts = {name: each for name, each in metric_facts(checks, "new").items() if name == metric}
+        facts = {name: each for name, each in metric_facts(checks, judge).items() if name == metric}
         with Cache(None) as cache:
             return rescored(run, facts, cases, Judging(), cache, lambda *_: None)
 
@@ -58,6 +58,8 @@ def test_only_the_metric_s_own_scores_are_new_and_the_outcome_follows(anew, make
     assert found.metrics["contains"] == run.metrics["contains"]
     assert found.id.startswith("then-rescored-")
     assert anew(run).id == found.id
+    # Another judge's run, also where it says the same: a history has one for each id.
+    assert anew(run, judge="newer").id != found.id
     assert anew.said == [
         "run then is scored anew by llm-rubric: another judge or encoder gave its own scores"
     ]
@@ -111,3 +113,22 @@ def test_a_run_without_texts_or_with_losses_in_the_check_stays_as_it_is(anew, ma
     scores = (Score(metric="all-of", value=1.0, passed=True),)
     run = make_run([judged(make_result("s/a"), "yes", scores=scores, checks=(group,))])
     assert anew(run, metric="all-of") is run
+
+
+def test_a_file_of_a_check_is_read_where_it_is_now(anew, replace_metric, make_run, make_result):
+    """The stored run's project was elsewhere; the file's content is the same."""
+    seen = []
+
+    def verdict(requests):
+        seen.extend(each.check.file for each in requests)
+        return [Score(metric="llm-rubric", value=1.0) for _ in requests]
+
+    then, now = (
+        Check(type="llm-rubric", value="Good.", file=f"/{each}/strict.md") for each in ("then", "now")
+    )
+    run = make_run([judged(make_result("s/a"), "fine", checks=(then, CONTAINS))])
+    cases = [replace(result.case, checks=(now, CONTAINS)) for result in run.results]
+    assert cases[0].content_sha256 == run.results[0].case.content_sha256
+    replace_metric("llm-rubric", verdict)
+    assert anew(run, cases).results[0].errors == ()
+    assert seen == ["/now/strict.md"]

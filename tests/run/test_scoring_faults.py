@@ -10,7 +10,8 @@ import pytest
 from harness.errors import ModelError
 from harness.metrics.definition import ScoringRequest, graded
 from harness.registry.builtin_metrics import BUILTIN_METRICS
-from harness.run.scoring import score_cases
+from harness.run.distrust import Distrust
+from harness.run.scoring import Judging, score_cases
 from harness.types import (
     Check,
     MetricError,
@@ -207,3 +208,14 @@ def test_a_metric_that_loses_a_result_is_errored(replace_metric) -> None:
     result = score_one("x", Check(type="f1"))
     assert result.outcome is Outcome.ERRORED
     assert result.errors[0].error == "the metric gave 0 results for 1 answers"
+
+
+@pytest.mark.parametrize("text", ["yes", "no"])
+def test_a_check_without_a_score_is_not_decided_by_another_one_of_its_type(text: str) -> None:
+    groups = [Check(type="all-of", checks=(each,)) for each in (EQUALS, Check(type="llm-rubric", value="x"))]
+    case = make_case("case", *groups, references=("r",))
+    (result,) = score_cases(
+        [case], {case.key: answer(text)}, judging=Judging(distrust=Distrust(everything="kappa 0.1"))
+    )
+    assert [score.metric for score in result.scores] == ["all-of"]
+    assert result.outcome is Outcome.UNSCORED

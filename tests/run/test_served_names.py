@@ -5,6 +5,7 @@ import re
 import pytest
 import scipy.special  # noqa: F401 # sessions inside tests compute with it, and would load its parts twice
 
+from harness.errors import SettingsError
 from harness.history.store import open_history
 
 CASES = "\n".join(
@@ -88,6 +89,49 @@ def test_samples_that_differ_tell_no_models_apart(gate, pytester, judge_server):
     result = gate(f"--model=openai:mine{spec}", f"--gate-baseline=openai:base{spec}")
     assert result.ret == 4
     result.stdout.fnmatch_lines(["ERROR: *: 0 of 12 answers are equal, and * answers for names of models *"])
+
+
+def test_greedy_answers_tell_models_apart_beside_samples(gate, pytester, judge_server):
+    """Eight of twelve answers are samples; all four others differ."""
+    sampled = "".join(f"  - {{id: s{n}, prompt: s{n}, generation: {{temperature: 1}}}}\n" for n in range(8))
+    text = f"name: small\ndefaults: {{checks: [{{type: contains, value: w}}]}}\ncases:\n{sampled}" + "".join(
+        f"  - {{id: c{n}, prompt: q{n}}}\n" for n in range(4)
+    )
+    (pytester.path / "golden_sets" / "small.yaml").write_text(text)
+    judge_server.answer = lambda body: f"w1{body['model'] * ('q' in body['messages'][0]['content'])}"
+    spec = f"@{judge_server.url}"
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline=openai:base{spec}")
+    assert (result.ret, stored(pytester).plan.server.notes) == (0, ())
+
+
+def test_a_baseline_whose_answers_were_stored_may_have_been_another_model(gate, pytester, judge_server):
+    """One port had the base before, and has the tuned model now: most answers are equal."""
+    judge_server.answer = lambda body: "w1"
+    spec, known = f"@{judge_server.url}", "--gate-model-id=release 7"
+    assert gate(f"--model=openai:base{spec}", "--gate-baseline=none", known).ret == 0
+    judge_server.answer = lambda body: f"w1{'!' * ('q7' in body['messages'][0]['content'])}"
+    result = gate(f"--model=openai:mine{spec}", f"--gate-baseline=openai:base{spec}", known)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["server: 11 of 12 answers of *, and * answers for names of models that *"])
+
+
+def test_stored_answers_need_no_key(gate, pytester, judge_server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    judge_server.answer = lambda body: "w1"
+    judge_server.names = {"mine", "base"}
+    spec = f"@{judge_server.url}"
+    given = (f"--model=openai:mine{spec}", f"--gate-baseline=openai:base{spec}", "--gate-model-id=release 7")
+    assert gate(*given).ret == 0
+    number = len(judge_server.bodies)
+
+    def refuse(*_, **__):
+        raise SettingsError(f"{judge_server.url}: no key")
+
+    monkeypatch.setattr("harness.engines.served.describe.open_client", refuse)
+    result = gate(*given)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["server: all 12 answers of openai:mine@* and openai:base@* are equal: *"])
+    assert len(judge_server.bodies) == number
 
 
 def test_models_that_answer_differently_are_two(gate, pytester, judge_server):

@@ -14,7 +14,13 @@ from harness.engines.served.next_token import NextToken, first_token_of_chat, fi
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.reports import Reports, used
 from harness.engines.served.splitting import ServedTokens
-from harness.errors import AllFailedError, CasesFailedError, EngineError, ModelError, TextsUnmeasuredError
+from harness.errors import (
+    AllFailedError,
+    CasesFailedError,
+    EngineError,
+    NoneAnsweredError,
+    TextsUnmeasuredError,
+)
 from harness.types import UNKNOWN_WEIGHTS, Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 # A pool's other servers are asked before one is waited for long.
@@ -174,17 +180,8 @@ def delivery(
     return take
 
 
-class UnreachableError(ModelError):
-    """Of requests that were asked together, none found a server.
-
-    Attributes:
-        failures: What each found, by index.
-    """
-
-    def __init__(self, message: str, failures: Mapping[int, str]) -> None:
-        """Store the message and the reasons."""
-        super().__init__(message)
-        self.failures = dict(failures)
+class UnreachableError(NoneAnsweredError):
+    """Of requests that were asked together, none found a server."""
 
 
 def refusals(problems: Mapping[int, ServerError]) -> dict[int, str]:
@@ -229,7 +226,7 @@ def raise_failures(
     Raises:
         CasesFailedError: Some of the requests failed.
         UnreachableError: All failed, since no server is there.
-        ModelError: All failed, since it knows neither key nor model nor path.
+        NoneAnsweredError: All failed, since it knows neither key nor model nor path.
         AllFailedError: All failed.
     """
     reasons = _named(failures, keys)
@@ -240,7 +237,8 @@ def raise_failures(
     if all(error.is_unreachable for error in errors):
         raise UnreachableError(f"{first}; is the server running?", reasons)
     if all(isinstance(error, RefusedError) and error.status in _NOT_OURS for error in errors):
-        raise ModelError(f"{first}; are the address (up to /v1), the model's name and the key right?")
+        advice = "are the address (up to /v1), the model's name and the key right?"
+        raise NoneAnsweredError(f"{first}; {advice}", reasons)
     raise AllFailedError(first, reasons)
 
 

@@ -1,0 +1,36 @@
+"""Cases whose deciding checks were others when the baseline was scored: they may have flipped with them."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from harness.golden.schema import CHECK_TYPES, base_type
+from harness.types import JUDGE, CaseResult, GoldenCase
+
+# By metric how it has changed, in words, and the judge or encoder that changed if that is all that did.
+Changes: TypeAlias = Mapping[str, tuple[str, str | None]]
+
+
+def decided_anew(candidate: CaseResult, changed: Changes) -> str:
+    """Why a case's verdict may be another one with the same answer; empty if it can't.
+
+    Args:
+        candidate: The case's result in the candidate's run.
+        changed: Metrics that were different when the baseline was scored.
+    """
+    for name in (score.metric for score in candidate.scores if score.passed is not None):
+        how, scorer = changed.get(name, ("", None))
+        if how and _has_scorer(candidate.case, name, scorer):
+            return f"decided by {name}, {how}"
+    return ""
+
+
+def _has_scorer(case: GoldenCase, metric: str, scorer: str | None) -> bool:
+    """Whether a judge or encoder that scores a metric in a run may have scored it in this case too.
+
+    A group of checks has one name in all sets, and a judge only where a member asks one.
+    """
+    singles = [single for check in case.checks if check.type == metric for single in check.single_checks]
+    kinds = [CHECK_TYPES.get(base_type(single.type)) for single in singles]
+    if scorer is None or not kinds or None in kinds:
+        return True
+    return any(each is not None and (each.judged or (scorer != JUDGE and each.libraries)) for each in kinds)
