@@ -143,12 +143,16 @@ class MicroBatcher:
                 traced = tracing.trace(requests, wanted.most, with_prompts=wanted.with_prompt)
                 on_batch(dict(enumerate(traced)))
 
+        fault: EngineError | None = None
         try:
             await asyncio.to_thread(compute)
         except EngineError as error:
-            await self._one_by_one(waiting, error)
+            fault = error
         except Exception as error:  # an exception ends this batch, and the next one is still served
-            _fail(waiting, EngineError(f"{type(error).__name__}: {error}"))
+            fault = EngineError(f"{type(error).__name__}: {error}")
+        # Only now is the memory free that the exception held.
+        if fault is not None:
+            await self._one_by_one(waiting, fault)
         await asyncio.sleep(0)  # lets the last settlements run
         _fail(waiting, EngineError("the engine gave no answer"))
 

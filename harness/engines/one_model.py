@@ -2,6 +2,7 @@
 
 from harness.engines.base import CANDIDATE, Engine
 from harness.engines.open import choose_plan, describe_model, open_sides
+from harness.types import ModelRef
 
 
 def open_engine(
@@ -18,5 +19,19 @@ def open_engine(
     Raises:
         InputError: The model is not usable. EngineError: A library is missing or the device is unavailable.
     """
-    model = describe_model(reference, base)
+    return open_described(describe_model(reference, base), dtype=dtype, device=device)
+
+
+def open_described(model: ModelRef, *, dtype: str = "auto", device: str = "auto") -> Engine:
+    """As open_engine, a model that was described before.
+
+    Args:
+        model: The model; its files are still those that were described.
+        dtype: As for open_engine.
+        device: As for open_engine.
+
+    Raises:
+        InputError: The model is not usable, or its files are others now.
+        EngineError: A library is missing or the device is unavailable.
+    """
     return open_sides({CANDIDATE: model}, choose_plan(dtype, device, None, [model]))

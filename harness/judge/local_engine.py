@@ -9,14 +9,15 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
-from harness.engines.one_model import open_engine
+from harness.engines.one_model import open_described
 from harness.engines.open import describe_model
 from harness.errors import CasesFailedError, EngineError, JudgeError, PromptError
 from harness.judge.dealing import ComputingEngine
 from harness.judge.spec import JudgeSpec
+from harness.models.resolve import refuse_changed
 from harness.types import (
     Completion,
     GenerationSettings,
@@ -59,7 +60,7 @@ class LocalEngine(ComputingEngine):
         model = describe_model(spec.model)
         sha256 = f"{model.base_sha256[:12]}{'-' + model.adapter_sha256[:12] if model.adapter_sha256 else ''}"
         super().__init__(spec, name=spec.model, weights=sha256, together=_MOST)
-        self._engine: Any = None
+        self._model, self._engine = model, cast("Any", None)
         self._known: dict[tuple[tuple[Message, ...], str, int], JudgeReply | JudgeError] = {}
 
     async def ask(self, request: JudgeRequest) -> JudgeReply:
@@ -102,9 +103,15 @@ class LocalEngine(ComputingEngine):
         return [replies[place] for place in range(len(requests))]
 
     def load(self) -> None:
-        """Load the model, unless it is."""
+        """Load the model, unless it is.
+
+        Raises:
+            ModelError: Its files are others than those by which replies are stored.
+        """
         if self._engine is None:
-            self._engine = open_engine(self.name)
+            # Told once it is loaded, too; but until it is, each batch of questions loads it anew.
+            refuse_changed([self._model])
+            self._engine = open_described(self._model)
 
     def _prompt(self, request: JudgeRequest) -> Any:
         """The question, behind which the reply comes next: a reasoning has no room in a few tokens.

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.engines.adapter import read_json, read_training
-from harness.errors import AdapterError, JudgeError, PromptError
+from harness.errors import AdapterError, JudgeError, ModelError, PromptError
 from harness.judge.dealing import ComputingEngine
 from harness.judge.spec import JudgeSpec
-from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
+from harness.models.resolve import CHANGED, adapter_sha256, model_sha256, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
 from harness.types import JudgeReply, JudgeRequest
@@ -54,11 +54,8 @@ class RewardEngine(ComputingEngine):
         self._directory = user_path(spec.model)
         self._threshold = spec.threshold
         self._base_dir = check_reward_model(self._directory)
-        digest = hashlib.sha256(
-            f"{adapter_sha256(self._directory)} {model_sha256(self._base_dir)}".encode()
-        ).hexdigest()
         name = f"reward:{self._directory.name}"
-        super().__init__(spec, name=name, weights=digest[:12], together=_MOST)
+        super().__init__(spec, name=name, weights=self._weights_now(), together=_MOST)
         self._model: Any = None
         self._tokenizer: Any = None
         self._known: dict[str, float] = {}
@@ -114,10 +111,24 @@ class RewardEngine(ComputingEngine):
             return {"reason": reason, "grade": 1 + round(_GRADES / (1 + math.exp(-above)))}
         return {"reason": reason, "pass": above > 0}
 
+    def _weights_now(self) -> str:
+        """The start of the hash of its files."""
+        hashes = f"{adapter_sha256(self._directory)} {model_sha256(self._base_dir)}"
+        return hashlib.sha256(hashes.encode()).hexdigest()[:12]
+
+    def _refuse_changed(self) -> None:
+        if self._weights_now() != self.weights:
+            raise ModelError(f"{self._directory}: {CHANGED}")
+
     def load(self) -> None:
-        """Load the model, unless it is."""
+        """Load the model, unless it is.
+
+        Raises:
+            ModelError: Its files are others than those by which replies are stored.
+        """
         if self._model is not None:
             return
+        self._refuse_changed()
         import torch
 
         from harness.engines.loading import quiet_load
@@ -137,6 +148,7 @@ class RewardEngine(ComputingEngine):
             )
             base.config.pad_token_id = tokenizer.pad_token_id
             model = PeftModel.from_pretrained(base, str(self._directory), autocast_adapter_dtype=False)
+        self._refuse_changed()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model, self._tokenizer = model.to(device).eval(), tokenizer
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.engines.loading import quiet_load
-from harness.metrics.encoders import Encoder, last_layer
+from harness.metrics.encoders import Encoder, last_layer, refuse_changed_encoder
 from harness.types.storage import parse_json
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
 
     Raises:
         ValueError: The encoder has no such layer.
+        ModelError: Its files changed since it was identified.
     """
     layers = last_layer(encoder)
     if layer > layers:
@@ -34,6 +35,7 @@ def load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
         from bert_score import BERTScorer
 
         scorer = BERTScorer(model_type=path, num_layers=layer)
+    refuse_changed_encoder(encoder)
     scorer._model.float()
     tokenizer = scorer._tokenizer
     positions = getattr(scorer._model.config, "max_position_embeddings", 512)

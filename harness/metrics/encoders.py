@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.models.resolve import model_sha256, resolve_model
+from harness.errors import ModelError
+from harness.models.resolve import CHANGED, model_sha256, resolve_model
 from harness.types import Check
 from harness.types.storage import parse_json
 
@@ -61,6 +62,16 @@ def find_encoder(name: str) -> Encoder:
     for file in sorted({file for pattern in _SENTENCE_PARTS for file in directory.glob(pattern)}):
         digest.update(file.relative_to(directory).as_posix().encode() + b"\0" + file.read_bytes())
     return Encoder(name=name, directory=directory, sha256=digest.hexdigest())
+
+
+def refuse_changed_encoder(encoder: Encoder) -> None:
+    """Check that the files of an encoder, just loaded, are those by which its scores are stored.
+
+    Raises:
+        ModelError: They are others.
+    """
+    if find_encoder.__wrapped__(encoder.name).sha256 != encoder.sha256:
+        raise ModelError(f"the encoder {encoder.name}: {CHANGED}")
 
 
 def last_layer(encoder: Encoder) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.engines.loading import quiet_load
 from harness.metrics.definition import ScoringRequest, graded, quote
 from harness.metrics.encoded_text import encoded, unseen
-from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder
+from harness.metrics.encoders import DECIMALS, Encoder, encoder_name, find_encoder, refuse_changed_encoder
 from harness.metrics.incomparable_text import EncodedText, incomparable
 from harness.types import MetricError, Score
 
@@ -82,4 +82,5 @@ def _loaded(encoder: Encoder) -> "SentenceTransformer":
         from sentence_transformers import SentenceTransformer
 
         model = SentenceTransformer(str(encoder.directory))
+    refuse_changed_encoder(encoder)
     return model.float().eval()

@@ -15,6 +15,7 @@ from harness.engines.base import CANDIDATE, SERVED, Engine, GenerationRequest
 from harness.engines.open import choose_plan, describe_model, open_sides, split_reference
 from harness.engines.plugin_engine import PluginEngine
 from harness.engines.precision import in_four_bits
+from harness.engines.served.adapters import refuse_beforehand
 from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
 from harness.engines.served.client import ServerError
 from harness.engines.served.next_token import NextToken, largest_change, of_logits
@@ -245,7 +246,9 @@ def _planned(name: str, model: ModelRef, serving: Settings) -> tuple[ModelRef, E
         address = checked_url(url, "--plans vllm", (MODEL_KEY, OPENAI_KEY)) if url else None
         # Arguments are for the server that is started.
         changed = {"engine": VLLM, "server": address, **({"server_args": ""} if address else {})}
-        return model, asked_by(serving.model_copy(update=changed), choose_plan("auto", "auto", None, [model]))
+        plan = asked_by(serving.model_copy(update=changed), choose_plan("auto", "auto", None, [model]))
+        refuse_beforehand(model, address)
+        return model, plan
     served = describe_model(name, model_id=serving.model_id)
     changed = {"engine": "transformers", "server": None, "server_args": ""}
     return served, asked_by(serving.model_copy(update=changed), choose_plan("auto", "auto", None, [served]))

@@ -231,6 +231,26 @@ def test_retraining_makes_another_judge(reward_dir, judge_of, tmp_path):
     assert judge_of(f"reward:{copy}").identity != before
 
 
+@pytest.mark.parametrize(
+    ("kind", "file"), [("local", "model.safetensors"), ("reward", "adapter_model.safetensors")]
+)
+def test_a_judge_that_is_retrained_before_it_loads_replies_nothing(
+    kind, file, tiny_model_dir, reward_dir, judge_of, tmp_path
+):
+    """Its replies would be stored under the hash of the weights before."""
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    copy = shutil.copytree(tiny_model_dir if kind == "local" else reward_dir, tmp_path / "mine")
+    judge = judge_of(f"{kind}:{copy}")
+    tensors = {name: 2 * tensor for name, tensor in load_file(copy / file).items()}
+    save_file(tensors, copy / file, {"format": "pt"})
+    replies = judge.ask_all(questions())
+    assert all("its files changed before they were loaded" in str(reply) for reply in replies)
+    assert all(isinstance(reply, JudgeError) for reply in replies)
+
+
 def test_a_judge_of_this_machine_is_the_same_one_in_any_folder(reward_dir, judge_of, tmp_path):
     """Its scores are compared between machines; its threshold is part of it."""
     import shutil

@@ -1,14 +1,17 @@
 """What workers get of text encoders."""
 
 import asyncio
+import shutil
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from harness.engines.workers.functions import Dealer, FunctionKind
 from harness.errors import ModelError
 from harness.metrics import encoders, ragas_bridge
+from harness.metrics.definition import score_function
 from harness.metrics.encoder_work import SentEncoder, encoder_kind, load_encoders
-from harness.metrics.encoders import Encoder
+from harness.metrics.encoders import Encoder, find_encoder
 from harness.metrics.ragas_bridge import encoder_embeddings
 from harness.types import Check
 from tests.engines.workers.in_process import InProcess
@@ -100,3 +103,17 @@ def test_a_worker_elsewhere_finds_the_directory_and_refuses_other_files(encoder,
     other = SentEncoder(name="mine", directory=str(encoder), sha256="1" * 64)
     with pytest.raises(ModelError, match="the encoder mine has other files there than here"):
         load_encoders("similar", [other])
+
+
+@pytest.mark.parametrize("metric", ["similar", "bertscore"])
+def test_an_encoder_whose_files_change_before_it_loads_scores_nothing(
+    metric, tiny_encoder_dir, request_for, tmp_path
+):
+    """Its scores would be stored under the hash of the files before."""
+    copy = shutil.copytree(tiny_encoder_dir, tmp_path / "mine")
+    find_encoder(str(copy))
+    weights = load_file(copy / "model.safetensors")
+    doubled = {name: 2 * tensor for name, tensor in weights.items()}
+    save_file(doubled, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="mine: its files changed before they were loaded"):
+        score_function(metric)([request_for(metric, "the book", "the call", model=str(copy))])

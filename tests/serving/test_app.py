@@ -138,6 +138,36 @@ def test_a_question_that_breaks_the_engine_leaves_its_neighbours_alone(serve, mo
     assert [isinstance(reply, str) for reply in replies] == [False, False, True, False]
 
 
+@pytest.mark.parametrize("fault", [ModelError, RuntimeError])
+def test_a_text_that_breaks_the_engine_leaves_its_neighbours_alone(serve, models, engine, monkeypatch, fault):
+    """Such as one with a token that the model has no embedding of, or one for which memory runs out."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    trace, sizes = type(engine).trace, []
+
+    def broken(self, requests, *rest, **more):
+        sizes.append(len(requests))
+        if any("w9" in request.prompt.text for request in requests):
+            raise fault("broken on purpose")
+        return trace(self, requests, *rest, **more)
+
+    monkeypatch.setattr(type(engine), "trace", broken)
+    client, _ = serve()
+    name = next(iter(models))
+
+    def ask(text):
+        try:
+            return client.completions.create(model=name, prompt=text, max_tokens=2)
+        except openai.InternalServerError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(ask, ["w1", "w2", "w9", "w3"]))
+    assert "broken on purpose" in replies[2]
+    assert [isinstance(reply, str) for reply in replies] == [False, False, True, False]
+    assert max(sizes) > 1
+
+
 @pytest.mark.parametrize("form", ["float", "base64"])
 def test_embeddings(serve, form):
     client, _ = serve()

@@ -1,5 +1,7 @@
 """One adapter computed in several ways: what changes is told with its size."""
 
+import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -9,7 +11,7 @@ from typer.testing import CliRunner
 from harness.cli.main import app
 from harness.engines.open import describe_model
 from harness.engines.served.next_token import NextToken
-from harness.errors import SettingsError
+from harness.errors import InputError, SettingsError
 from harness.golden.load import load_golden_set
 from harness.presentation.boundary import run_process
 from harness.run import generation
@@ -271,6 +273,38 @@ def test_what_no_plan_can_do_is_one_line_before_any_answer(
     result = CliRunner().invoke(app, ["parity", *arguments])
     assert isinstance(result.exception, SettingsError)
     assert str(result.exception).endswith(line)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("dora", "vLLM runs plain LoRA up to rank 512, and this has DoRA"),
+        ("command", "--plans vllm: vllm is not installed: pip install vllm, or name a server: vllm:URL"),
+        ("base", "serves none, and the base is"),
+    ],
+)
+def test_what_vllm_can_not_run_is_one_line_before_any_answer(
+    tiny_adapter_dir, golden, judge_server, monkeypatch, tmp_path, change, line
+):
+    adapter = shutil.copytree(tiny_adapter_dir, tmp_path / "mine")
+    if change == "dora":
+        config = json.loads((adapter / "adapter_config.json").read_text())
+        (adapter / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    plan = f"vllm:{judge_server.url}" if change == "base" else "vllm"
+    monkeypatch.setattr("harness.studies.parity.open_sides", lambda *_: pytest.fail("a model was loaded"))
+    arguments = [
+        "--model",
+        str(adapter),
+        "--golden",
+        str(golden),
+        "--no-forgetting",
+        "--plans",
+        f"peft,{plan}",
+    ]
+    result = CliRunner().invoke(app, ["parity", *arguments])
+    assert isinstance(result.exception, InputError)
+    assert line in str(result.exception)
 
 
 class AnswerCount:

@@ -16,7 +16,7 @@ from harness.engines.served.client import RefusedError, ServerClient, ServerErro
 from harness.engines.served.describe import PATIENCE, list_models, open_client, refuse_without_client
 from harness.engines.served.identity import fingerprint_of, listed_weights, weights_identity
 from harness.engines.served.pool import Job, ServerPool
-from harness.engines.served.process import RANKS, rank_of, start_server
+from harness.engines.served.process import RANKS, find_command, rank_of, start_server
 from harness.engines.served.replies import first_choice
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.resolve import adapter_sha256, model_sha256
@@ -194,6 +194,25 @@ class LoadedAdapters:
             return await client.post(f"/{path}", cast_to=str, body=sent)
 
         self._pool.ask(Job(body=body, send=send, read=lambda reply, _sent: reply))
+
+
+def refuse_beforehand(model: ModelRef, url: str | None) -> None:
+    """Check what opening an engine would find, where something else is answered before that.
+
+    Args:
+        model: A base, or an adapter.
+        url: The server's address; None where one is to be started.
+
+    Raises:
+        InputError: Such a server can't run the model, has another base, can't be reached or can't be started.
+    """
+    if model.adapter_dir is not None:
+        refuse_unusual(model)
+    if url is None:
+        refuse_without_client()
+        find_command("--plans vllm", "vllm:URL")
+    else:
+        _base_on(url, open_client(url, **PATIENCE), model)
 
 
 def refuse_unusual(adapter: ModelRef) -> None:

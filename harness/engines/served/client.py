@@ -24,8 +24,10 @@ _LONGEST_BACKOFF_S = 20.0
 ATTEMPTS = 6
 # After this many requests in a row that failed in all attempts, the server counts as down.
 _GONE_AFTER = 24
-# How servers refuse a parameter, and not its value.
+# How servers refuse a parameter, and not its value; other words do where they are of no number's size.
 _UNKNOWN = re.compile(r"(?i)un(known|supported|recogni|expected)|not (support|permit)|forbid")
+_UNWANTED = re.compile(r"(?i)deprecat|not allow|invalid param|instead")
+_SIZED = re.compile(r"(?i)too \w+|at (most|least)|imum|exceed|less|great|larger|smaller|high|below|range")
 _T = TypeVar("_T")
 # Sends one request by the official client, which comes first; gives the reply.
 Send = Callable[[Any, dict[str, Any]], Awaitable[Any]]
@@ -354,7 +356,7 @@ class ServerClient:
         for name, other in self._optional_in(sent).items():
             word = "json_schema" if name == "response_format" else name
             # A number that is too large is no smaller under another name.
-            if (name in complaint or word in complaint) and (other is None or _UNKNOWN.search(complaint)):
+            if (name in complaint or word in complaint) and (other is None or _refuses_name(complaint)):
                 return name
         return None
 
@@ -388,3 +390,9 @@ class ServerClient:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+
+def _refuses_name(complaint: str) -> bool:
+    """Whether a complaint is of a parameter, and not of its value."""
+    is_of_name = _UNWANTED.search(complaint) and not _SIZED.search(complaint)
+    return bool(is_of_name or _UNKNOWN.search(complaint))

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from harness.engines.adapter import read_json
 from harness.engines.served import supervisor
-from harness.errors import EngineError, SettingsError
-from harness.models.resolve import resolve_model
+from harness.errors import EngineError, ModelError, SettingsError
+from harness.models.resolve import CHANGED, model_sha256, resolve_model
 from harness.types import ModelRef
 
 # Loading a large model and compiling it takes minutes.
@@ -66,6 +66,7 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
     Raises:
         SettingsError: vLLM isn't installed, or the arguments can't be read.
         EngineError: It does not start.
+        ModelError: The base's files changed before the server had loaded them.
     """
     base_dir = str(resolve_model(model.base_model, recorded=True))
     most = max(map(rank_of, adapters), default=1)
@@ -77,11 +78,7 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
         if known.process.poll() is None and has_room and known.base_sha256 == model.base_sha256:
             return known.url
         _end(known.process)
-    command = shutil.which(COMMAND)
-    if command is None:
-        raise SettingsError(
-            "--gate-engine vllm: vllm is not installed: pip install vllm, or name a server: --gate-server URL"
-        )
+    command = find_command()
     port = _free_port()
     line = [
         *(command, "serve", base_dir, "--served-model-name", model.base_model),
@@ -104,6 +101,10 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
     atexit.register(_end, process)
     url = f"http://127.0.0.1:{port}/v1"
     _wait_for(port, process, log)
+    # It takes a minute to read them, and answers are stored by what they were.
+    if model_sha256(Path(base_dir)) != model.base_sha256:
+        _end(process)
+        raise ModelError(f"{model.base_model}: {CHANGED}")
     _STARTED[key] = _StartedServer(
         url=url,
         base_sha256=model.base_sha256,
@@ -113,6 +114,22 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
         places=places,
     )
     return url
+
+
+def find_command(asked: str = "--gate-engine vllm", named: str = "--gate-server URL") -> str:
+    """Where the command is that starts a server.
+
+    Args:
+        asked: The option that asks for a server.
+        named: How another server is named.
+
+    Raises:
+        SettingsError: vLLM isn't installed.
+    """
+    command = shutil.which(COMMAND)
+    if command is None:
+        raise SettingsError(f"{asked}: vllm is not installed: pip install vllm, or name a server: {named}")
+    return command
 
 
 def rank_of(adapter: ModelRef) -> int:

@@ -101,8 +101,14 @@ def _group(use: ServerUse, most: int) -> int:
 
 
 def is_machine_gone(error: Exception) -> bool:
-    """Whether an actor was lost with its machine, as where that is preempted."""
-    return "its node has died" in str(error)
+    """Whether an actor was lost with its machine, as where that is preempted.
+
+    A connection that breaks before Ray's head misses the machine is told as an actor that can't be reached.
+    That a process ended on a machine which is there, its node tells at once.
+    """
+    import ray
+
+    return isinstance(error, ray.exceptions.ActorUnavailableError) or "its node has died" in str(error)
 
 
 def cause_of(error: Exception) -> TunegateError:

@@ -14,6 +14,7 @@ TOO_LONG = (
     "and your request has 1600 input tokens (512 > 2048 - 1600)."
 )
 UNKNOWN = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+SMALLER = "max_tokens is not allowed to be larger than 256: give a smaller value instead."
 
 
 def refuse(server, said, is_refused):
@@ -36,7 +37,7 @@ def is_long(body):
 
 
 @pytest.mark.parametrize("kind", ["openai", "openai-completions"])
-@pytest.mark.parametrize("said", [TOO_LONG, "the seed of all evil is in your prompt"])
+@pytest.mark.parametrize("said", [TOO_LONG, SMALLER, "the seed of all evil is in your prompt"])
 def test_a_request_that_a_server_refuses_changes_no_later_one(judge_server, kind, said):
     model = scripted_model(judge_server, engine=kind)
     refuse(judge_server, said, is_long)
@@ -51,6 +52,23 @@ def test_a_request_that_a_server_refuses_changes_no_later_one(judge_server, kind
     later = [body for body in judge_server.bodies if not is_long(body)]
     assert [(body["max_tokens"], body["seed"]) for body in later] == [(512, 0)] * 2
     assert not any("max_completion_tokens" in body for body in judge_server.bodies)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "max_tokens is deprecated, use max_completion_tokens",
+        "Invalid parameter: max_tokens",
+        "This model does not allow max_tokens.",
+        "Please use max_completion_tokens instead of max_tokens.",
+    ],
+)
+def test_a_limit_that_is_refused_in_other_words_gets_its_other_name(judge_server, said):
+    model = scripted_model(judge_server)
+    refuse(judge_server, said, lambda body: "max_tokens" in body)
+    engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1))
+    assert answers(engine, asked("one", "two", max_new_tokens=9)) == ["good"] * 2
+    assert [body.get("max_completion_tokens") for body in judge_server.bodies] == [None, 9, 9]
 
 
 def test_the_other_name_of_a_limit_is_for_chats(judge_server):

@@ -2,8 +2,11 @@
 
 import shutil
 
+import pytest
+
 from harness.engines.open import describe_model
 from harness.engines.served import process
+from harness.errors import ModelError
 
 
 def test_a_base_that_was_written_anew_gets_a_server_of_its_own(vllm_command, tiny_model_dir, tmp_path):
@@ -22,6 +25,25 @@ def test_a_base_that_was_written_anew_gets_a_server_of_its_own(vllm_command, tin
     assert after.base_sha256 != before.base_sha256
     assert process.start_server(after, [], "") != url
     assert len(process._STARTED) == 1
+
+
+def test_a_base_that_changes_while_its_server_starts_is_refused(
+    vllm_command, tiny_model_dir, tmp_path, monkeypatch
+):
+    """It is not known which files the server has read; its answers are stored under those of before."""
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    model, wait, started = describe_model(str(base)), process._wait_for, []
+
+    def rewritten(port, server, log):
+        wait(port, server, log)
+        started.append(server)
+        (base / "generation_config.json").write_text('{"eos_token_id": 5}')
+
+    monkeypatch.setattr(process, "_wait_for", rewritten)
+    with pytest.raises(ModelError, match="base: its files changed before they were loaded"):
+        process.start_server(model, [], "")
+    assert not process._STARTED
+    assert started[0].poll() is not None
 
 
 def test_why_a_server_ended_is_its_first_error():

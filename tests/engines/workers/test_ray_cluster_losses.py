@@ -118,6 +118,16 @@ def test_a_batch_is_not_to_blame_for_a_machine_that_is_gone(cluster, said, blame
     assert (lost.worker, lost.of_batch) == (worker, blamed)
 
 
+def test_a_batch_is_not_to_blame_where_the_connection_breaks_before_the_machine_is_missed(cluster):
+    error = ray.exceptions.ActorUnavailableError("RpcError: RPC Error message: Socket closed", None)
+    job = transport_of(cluster([StandInNode(READY, error), StandInNode(READY)]))
+    job.prepare()
+    job.give(job.start(), [0])
+    (lost,) = job.wait()
+    assert not lost.of_batch
+    assert "Socket closed" in lost.reason
+
+
 def test_a_job_with_replacements_alone_ends_after_the_limit_of_their_loading(cluster, monkeypatch):
     nodes = cluster([StandInNode(READY)])
     first = transport_of(nodes)
