@@ -11,6 +11,8 @@ _ROUNDING = 1e-15
 # What is such a part of the figures that it was computed from is rounding.
 _ALIKE, _MOST_DIGITS = 1e-12, 17
 _SMALLEST_P = 1e-15
+# One-sided, at which the gate and the trends decide: a p beside it is told on its own side.
+_LEVEL = 0.05
 
 
 def is_small(figure: float, rounding: float = _ROUNDING) -> bool:
@@ -83,9 +85,37 @@ def figure_of(value: float, decimals: int) -> str:
     return f"{value:{form_of((value,), decimals)}}"
 
 
+def rise_of(change: tuple[float, float, float], limit: float) -> tuple[str, str]:
+    """A rise of a loss with its bounds, and its limit, in the digits that show which is larger.
+
+    Args:
+        change: The rise, its lower and its upper bound.
+        limit: What it may not exceed.
+    """
+    rise, told = both_of(change[0], limit, 2)
+    return f"{rise} nats per token [{change[1]:.2f}, {change[2]:.2f}]", told
+
+
 def share_of(value: float) -> str:
     """A share in percent, in as many digits as a small one needs: ``5%``, ``0.4%``."""
     return f"{value * 100:.3g}%"
+
+
+def rates_of(estimate: float, low: float, high: float) -> str:
+    """A rate with its bounds in percent; only all of it is 100%, and only nothing 0%.
+
+    Args:
+        estimate: The rate.
+        low: Its lower bound.
+        high: Its upper bound.
+    """
+    estimate_of, low_of, high_of = map(_percent_of, (estimate, low, high))
+    return f"{estimate_of} [{low_of}, {high_of}]"
+
+
+def _percent_of(rate: float) -> str:
+    end = {"0%": 0.0, "100%": 1.0}.get(text := f"{rate:.0%}")
+    return text if end is None else f"{both_of(rate * 100, end * 100, 0)[0]}%"
 
 
 def p_of(value: float) -> str:
@@ -94,4 +124,15 @@ def p_of(value: float) -> str:
     Args:
         value: The p-value.
     """
-    return f"p={value:.2g}" if value >= _SMALLEST_P else f"p<{_SMALLEST_P:.0e}"
+    return f"p={p_digits(value, '.2g')}" if value >= _SMALLEST_P else f"p<{_SMALLEST_P:.0e}"
+
+
+def p_digits(value: float, form: str) -> str:
+    """A p-value in a form, or in more digits where it would be told as the level of the tests and is not.
+
+    Args:
+        value: The p-value.
+        form: How it is written elsewhere.
+    """
+    text = f"{value:{form}}"
+    return text if float(text) != _LEVEL else both_of(value, _LEVEL, 3)[0]

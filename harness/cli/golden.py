@@ -148,7 +148,9 @@ def _notes_of(golden_set: GoldenSet, settings: Settings) -> list[str]:
     notes = [*never_passes, *never_regresses, *idle]
     if (alike := why_not_independent(golden_set)) is not None:
         notes.append(alike)
-    seldom = None if never_passes else _why_it_seldom_passes(as_computed(golden_set, computed))
+    # Where nobody says how answers are computed, a note of another way says nothing of this one.
+    own = as_computed(golden_set, computed)
+    seldom = None if notes_of_never(own, level)[0] else _why_it_seldom_passes(own)
     if seldom is not None:
         notes.append(seldom)
     return notes

@@ -6,6 +6,8 @@ from typing import TypeAlias
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.types import JUDGE, CaseResult, GoldenCase
 
+# How the reason begins.
+DECIDED_BY = "decided by"
 # By metric how it has changed, in words, and the judge or encoder that changed if that is all that did.
 Changes: TypeAlias = Mapping[str, tuple[str, str | None]]
 
@@ -20,7 +22,7 @@ def decided_anew(candidate: CaseResult, changed: Changes) -> str:
     for name in (score.metric for score in candidate.scores if score.passed is not None):
         how, scorer = changed.get(name, ("", None))
         if how and _has_scorer(candidate.case, name, scorer):
-            return f"decided by {name}, {how}"
+            return f"{DECIDED_BY} {name}, {how}"
     return ""
 
 

@@ -19,6 +19,7 @@ from harness.comparison.times import (
     own_settings_findings,
     plans_findings,
     scorers_findings,
+    steadied_by,
     times_findings,
     why_unsteady,
 )
@@ -88,7 +89,7 @@ def findings_of(
     sets, results = candidate.golden_sets, (*candidate.results, *baseline.results)
     lacking = any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in results)
     deciding = [
-        *metric_findings(comparison, clusters),
+        *metric_findings(comparison, clusters, (candidate, baseline)),
         *regressed_case_findings(comparison, regressed_limits(sets)),
         *must_pass_findings(candidate),
         *confirmation_findings(comparison),
@@ -115,26 +116,32 @@ def findings_of(
     return found or [Finding(verdict=GateVerdict.INCONCLUSIVE, data=NothingGatedFinding())]
 
 
-def metric_findings(comparison: Comparison, clusters: Mapping[tuple[str, str], int]) -> list[Finding]:
+def metric_findings(
+    comparison: Comparison, clusters: Mapping[tuple[str, str], int], runs: tuple[Run, Run] | None = None
+) -> list[Finding]:
     """Each gated metric with its verdict.
 
     Args:
         comparison: The comparison, each gated metric judged.
         clusters: Number of independent cases or clusters of each set's metric.
+        runs: The compared runs, the candidate first; None where nothing is asked of them.
     """
     return [
         Finding(
             verdict=row.verdict,
             set_name=row.set_name,
             metric=row.metric,
-            data=_metric_finding(row, clusters.get((row.set_name, row.metric), row.n), comparison.inexact),
+            data=_metric_finding(row, clusters.get((row.set_name, row.metric), row.n), comparison, runs),
         )
         for row in comparison.metrics
         if row.verdict is not None
     ]
 
 
-def _metric_finding(row: MetricComparison, clusters: int, inexact: str) -> MetricFinding:
+def _metric_finding(
+    row: MetricComparison, clusters: int, comparison: Comparison, runs: tuple[Run, Run] | None
+) -> MetricFinding:
+    unsteady = why_unsteady(row, comparison.inexact)
     return MetricFinding(
         scale=row.kind,
         baseline=row.baseline.mean.estimate,
@@ -156,7 +163,10 @@ def _metric_finding(row: MetricComparison, clusters: int, inexact: str) -> Metri
         missing=row.missing,
         high_at_best=row.high_at_best,
         missing_unlimited=row.missing_unlimited,
-        unsteady=why_unsteady(row, inexact),
+        unsteady=unsteady,
+        steadied_by=steadied_by(row.set_name, *runs, comparison.noise or {})
+        if unsteady and runs
+        else "noise",
     )
 
 

@@ -285,6 +285,7 @@ def beyond_limits(run: Run, golden_set: GoldenSet) -> list[MissingVerdicts]:
     ]
 
 
+REPLACED = "replaced by another one"
 # Why a case is not compared that is the same as before. Any other cause is a change.
 _SAME_CASE = {"errored", "unscored", "skipped", "answered before its turn"}
 
@@ -337,9 +338,11 @@ def changed_finding(run: Run, golden_set: GoldenSet, pairing: Pairing) -> Findin
     added = found.pop(ADDED, 0)
     gone = sum(cause == TAKEN_OUT and set_of(key) == golden_set.name for key, cause in causes.items())
     replaced = min(added, gone)
-    changed = replaced + sum(count for cause, count in found.items() if cause not in _SAME_CASE)
+    reasons = {cause: count for cause, count in found.items() if cause not in _SAME_CASE}
+    reasons |= {REPLACED: replaced} if replaced else {}
+    changed = sum(reasons.values())
     n, tolerated = len(asked) - added + replaced, golden_set.gate.max_unscored
     if not changed or is_within(changed / n, tolerated):
         return None
-    data = ChangedCasesFinding(cases=changed, n=n, tolerated=tolerated)
+    data = ChangedCasesFinding(cases=changed, n=n, tolerated=tolerated, causes=reasons)
     return Finding(verdict=GateVerdict.INCONCLUSIVE, set_name=golden_set.name, data=data)

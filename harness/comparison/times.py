@@ -5,12 +5,21 @@ are one measurement, not many, and two sides that answered in the same batches h
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.statistics.clusters import joined
-from harness.types import EXACT_DTYPES, CaseResult, ExecutionPlan, MetricFacts, Outcome, Run
-from harness.types.golden import TIME_METRICS
+from harness.types import (
+    EXACT_DTYPES,
+    UNKNOWN_WEIGHTS,
+    CaseResult,
+    ExecutionPlan,
+    MetricFacts,
+    Outcome,
+    Run,
+    Stability,
+)
+from harness.types.golden import TIME_METRICS, is_within
 
 if TYPE_CHECKING:
     # A lint scores answers by what is here too, and doesn't wait for the classes of findings.
@@ -21,6 +30,7 @@ SHARED_TIMES = (
     "both sides were answered in the same batches and share their times; gate it with a margin, and with "
     "--gate-no-cache, to have them answered in batches of their own"
 )
+ASKED_OTHERWISE = "asked with other values of the chat template"
 _Pair = tuple[CaseResult, CaseResult]
 
 
@@ -175,17 +185,51 @@ def why_inexact(candidate: Run, baseline: Run) -> str:
 
 
 def why_unsteady(row: "MetricComparison", inexact: str) -> str:
-    """Why equal answers to exactly these cases leave a drop of a metric possible; empty where it is known.
+    """Why equal answers to exactly these cases leave a drop of a metric possible; empty where they don't.
+
+    They don't where as many answers are known that an equal model would pass: then it is what was lost, or
+    what has no value, that holds a pass back.
 
     Args:
         row: The metric's row.
         inexact: What :func:`why_inexact` says of its runs.
     """
-    from harness.statistics.clustered_drop import NOISY
+    from harness.statistics.clustered_drop import NOISY, upper_half
 
     if row.population != "cases" or row.drop.method != NOISY:
         return ""
+    margin = row.margin or 0.0
+    if is_within(row.drop.high, margin) or is_within(upper_half(row.drop), margin):
+        return ""
     return inexact or "another try may answer or score its cases otherwise"
+
+
+def steadied_by(
+    set_name: str, candidate: Run, baseline: Run, noise: Mapping[str, Stability]
+) -> Literal["noise", "repeat", "more"]:
+    """What would tell how answers to a set's cases vary, as far as nothing tells it yet.
+
+    Args:
+        set_name: The set's name.
+        candidate: The judged run.
+        baseline: The run that it is compared with.
+        noise: The noise record of the baseline's model, by case key.
+
+    Returns:
+        A noise record or repeated answers; only the latter, where most cases are in the record, or can't be:
+        reruns are not judged, and no record is found of weights that were changed or that nobody identifies;
+        or more answers, where cases are repeated.
+    """
+    of_set = [result for result in candidate.results if result.case.set_name == set_name]
+    if any(result.repeats for result in of_set):
+        return "more"
+    model = baseline.model
+    known = not model.is_logged and not model.base_sha256.startswith(UNKNOWN_WEIGHTS)
+    new = sum(
+        result.key not in noise and not any(is_judged(check.type) for check in result.case.single_checks)
+        for result in of_set
+    )
+    return "noise" if known and baseline.plan.weights == "peft" and 2 * new > len(of_set) else "repeat"
 
 
 def asked_otherwise(candidate: Run, baseline: Run) -> dict[str, str]:
@@ -204,7 +248,7 @@ def asked_otherwise(candidate: Run, baseline: Run) -> dict[str, str]:
     if now == then or not all(in_batches(candidate, baseline)):
         return {}
     return {
-        result.key: "asked with other values of the chat template"
+        result.key: ASKED_OTHERWISE
         for result in candidate.results
         # A case's own values win in both runs.
         if result.outcome is not Outcome.SKIPPED

@@ -154,8 +154,9 @@ def _line(database: Database, row: Sequence[Any]) -> RunLine:
 
 
 def _stopped_at(sets: Sequence[Mapping[str, Any]]) -> str | None:
-    """The latest look of a run of which some cases were not needed, in words."""
-    if all(each["answered"] >= each["cases"] for each in sets):
+    """The latest look at which some cases of a set were not needed, in words; others were answered on."""
+    stopped = [each for each in sets if each["answered"] < each["cases"]]
+    if not stopped:
         return None
-    latest = max(sets, key=lambda each: each["look"])
+    latest = max(stopped, key=lambda each: each["look"])
     return f"{latest['look']} of {latest['planned']}"

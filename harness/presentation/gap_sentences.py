@@ -1,5 +1,7 @@
 """Sentences about what a comparison lacks: cases without a verdict, changed ones, metrics without a pair."""
 
+from harness.comparison.decided_anew import DECIDED_BY
+from harness.comparison.times import ASKED_OTHERWISE
 from harness.types import (
     ChangedCasesFinding,
     Finding,
@@ -9,6 +11,13 @@ from harness.types import (
     UnpairedFinding,
 )
 from tunegate.figures import share_of
+
+# What tells how answers vary, as a metric's finding names it.
+STEADIED_BY = {
+    "noise": "record how its answers vary (tunegate noise), or repeat each case",
+    "repeat": "repeat each case",
+    "more": "repeat each case more often",
+}
 
 
 def not_compared(finding: Finding, data: NotComparedFinding) -> str:
@@ -44,11 +53,32 @@ def changed_cases(finding: Finding, data: ChangedCasesFinding) -> str:
         finding: The finding.
         data: Its data.
     """
-    return (
-        f"{finding.set_name}: {data.cases} of {data.n} cases were changed since the baseline, "
-        f"{share_of(data.tolerated)} are tolerated: gate against the baseline's model itself, which then "
-        f"answers them as they are, or accept a new baseline"
+    what, cause = "were changed since the baseline", main_cause(data)
+    remedy = (
+        "gate against the baseline's model itself, which then answers them as they are, or accept a new "
+        "baseline"
     )
+    if is_rescored(cause):
+        remedy = "name a stored run as baseline, whose answers are then scored anew, or accept a new one"
+    elif cause == ASKED_OTHERWISE:
+        remedy = "give the values of the baseline's run, or gate against its model itself"
+    if is_rescored(cause) or cause == ASKED_OTHERWISE:
+        count = data.causes[cause]
+        what = f"were {cause}" if count == data.cases else f"can't be compared ({count} {cause})"
+    return (
+        f"{finding.set_name}: {data.cases} of {data.n} cases {what}, {share_of(data.tolerated)} are "
+        f"tolerated: {remedy}"
+    )
+
+
+def main_cause(data: ChangedCasesFinding) -> str:
+    """Why most cases can't be compared; empty in records of earlier versions."""
+    return max(data.causes, key=lambda cause: data.causes[cause], default="")
+
+
+def is_rescored(cause: str) -> bool:
+    """Whether the cases are the same, and what decides them is another one than in the baseline."""
+    return cause.startswith(DECIDED_BY)
 
 
 def unpaired(_: Finding, data: UnpairedFinding) -> str:

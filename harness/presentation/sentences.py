@@ -5,7 +5,13 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from harness.comparison.pairing import PASS_RATE
-from harness.presentation.gap_sentences import changed_cases, no_verdict, not_compared, unpaired
+from harness.presentation.gap_sentences import (
+    STEADIED_BY,
+    changed_cases,
+    no_verdict,
+    not_compared,
+    unpaired,
+)
 from harness.statistics.looks import LEAST_UNITS
 from harness.types import (
     CaseResult,
@@ -45,7 +51,7 @@ from harness.types import (
     id_of,
 )
 from harness.types.golden import is_within
-from tunegate.figures import both_of, figure_of, figures_of, p_of, share_of
+from tunegate.figures import both_of, figure_of, figures_of, p_of, rates_of, rise_of, share_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
@@ -98,7 +104,7 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     sure = "in about half of all runs or more" if unsure else "in 80 % of runs or more"
     more = "" if settle is None else f"; about {settle} such cases would settle it {sure}"
     if data.unsteady:
-        more += f"; {data.unsteady}: record how its answers vary (tunegate noise), or repeat each case"
+        more += f"; {data.unsteady}: {STEADIED_BY[data.steadied_by]}"
     if data.population == "sample" and data.other_question is GateVerdict.REGRESS:
         more += "; exactly these cases got worse: with gate: {population: cases} it would regress"
     return f"{name} is inconclusive: {change}, {bounds}: {_not_excluded(data)}; {reach}{more}"
@@ -196,8 +202,8 @@ def _named(names: Sequence[str]) -> str:
 
 def _confirmation(finding: Finding, data: ConfirmationFinding) -> str:
     found = data.confirmation
-    cases = "case" if len(found.cases) == 1 else "cases"
-    what = f"{finding.set_name}: {len(found.cases)} {found.finding} {cases}"
+    one = len(found.cases) == 1
+    what = f"{finding.set_name}: {len(found.cases)} {found.finding} {'case' if one else 'cases'}"
     if found.was is None or found.now is None:
         return f"{what} could not be resampled, so the regression stands: {found.problem}"
     judged = f" and {found.judge_requests} judge requests" if found.judge_requests else ""
@@ -208,7 +214,8 @@ def _confirmation(finding: Finding, data: ConfirmationFinding) -> str:
     )
     if found.problem:
         return f"{what} resampled, {shown}: {found.problem}, so the regression stands"
-    return f"{what} resampled {'confirm it' if found.stands else 'do not confirm a drop'}: {shown}"
+    verb = f"confirm{'s' * one} it" if found.stands else f"do{'es' * one} not confirm a drop"
+    return f"{what} resampled {verb}: {shown}"
 
 
 def _retention(_: Finding, data: RetentionFinding) -> str:
@@ -216,7 +223,7 @@ def _retention(_: Finding, data: RetentionFinding) -> str:
     worst = data.worst[:_MOST_SKILLS]
     named = ", ".join(f"{skill.skill} {skill.retained}/{skill.passed_by_baseline}" for skill in worst)
     details = f"; least of {named}" if named else ""
-    rate = f"{kept.rate.estimate:.0%} [{kept.rate.low:.0%}, {kept.rate.high:.0%}]"
+    rate = rates_of(*_ends(kept.rate))
     return f"forgetting: kept {kept.retained} of {kept.passed_by_baseline} passed probes, {rate}{details}"
 
 
@@ -312,16 +319,17 @@ def _elsewhere(trait: SharedTrait) -> str:
 
 
 def _tripwire(_: Finding, data: TripwireFinding) -> str:
-    return f"tripwire: cross-entropy on general text rose by {_rise(data.change)}, limit {data.limit:.2f}"
+    rose, limit = rise_of(_ends(data.change), data.limit)
+    return f"tripwire: cross-entropy on general text rose by {rose}, limit {limit}"
 
 
 def _other_text(_: Finding, data: OtherTextFinding) -> str:
-    rises = ", ".join(f"{kind} by {_rise(change)}" for kind, change in data.texts.items())
-    return f"cross-entropy on other text rose on {rises}: for information, it holds no pass back"
+    rises = (f"{kind} by {rise_of(_ends(change), data.limit)[0]}" for kind, change in data.texts.items())
+    return f"cross-entropy on other text rose on {', '.join(rises)}: for information, it holds no pass back"
 
 
-def _rise(change: Interval) -> str:
-    return f"{change.estimate:.2f} nats per token [{change.low:.2f}, {change.high:.2f}]"
+def _ends(value: Interval) -> tuple[float, float, float]:
+    return value.estimate, value.low, value.high
 
 
 def _plans(_: Finding, data: PlansFinding) -> str:

@@ -32,7 +32,7 @@ from harness.types import (
     Standing,
 )
 from harness.types.training import TrainingManifest
-from tunegate.figures import both_of, figures_of
+from tunegate.figures import both_of, figures_of, rates_of
 from tunegate.printable import printable_line
 
 
@@ -205,7 +205,7 @@ def interval(value: Interval, size: float = 1.0) -> str:
 
 def share(value: Interval) -> str:
     """A rate and its bounds, in percent."""
-    return f"{value.estimate:.0%} [{value.low:.0%}, {value.high:.0%}]"
+    return rates_of(value.estimate, value.low, value.high)
 
 
 def confidences(intervals: Iterable[Interval]) -> str:
@@ -262,7 +262,7 @@ def _forgetting_line(forgetting: Forgetting, title: str, before_it: str) -> Text
         kept = forgetting.overall
         line.append(
             f"kept {kept.retained} of {kept.passed_by_baseline} probes that {before_it} passed "
-            f"({kept.rate.estimate:.0%} [{kept.rate.low:.0%}, {kept.rate.high:.0%}])",
+            f"({share(kept.rate)})",
             style="default",
         )
     for skill in forgetting.by_skill:

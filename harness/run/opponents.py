@@ -62,7 +62,7 @@ def against_itself(run: Run) -> Run:
 
 def opponent_of(record: GateRecord) -> str | None:
     """Id of the run with whose answers ``pairwise`` compared a record's; None where nobody knows."""
-    return None if record.comparison is None else record.comparison.baseline_run
+    return None if record.comparison is None else _answered(record.comparison.baseline_run)
 
 
 def as_one_question(candidate: Run, baseline: Run, opponents: tuple[str | None, str | None]) -> Run:

@@ -108,8 +108,7 @@ def detectable_drop_of_cases(
         whole: Whether each case is lost, gained or neither.
         power: The probability, if answers vary; if they reproduce, every drop beyond the margin is found.
     """
-    # No rate falls by more than 1, where the interval ends then.
-    half = drop.high - drop.estimate if drop.high < 1 else drop.estimate - drop.low
+    half = upper_half(drop)
     if half <= 0:
         return first_drop_beyond(margin, n) if whole else margin
     return detectable_of_width(half, drop.confidence, level, margin, power=power)
@@ -148,6 +147,12 @@ def detectable_of_width(
     found = (linear + math.sqrt(linear * linear + 4 * (1 + linear) * square * noise)) / (2 * (1 + linear))
     at_margin = math.sqrt(noise + max(margin * (1 - margin), 0.0) * own)
     return max(found, margin - (bound - sure) * at_margin)
+
+
+def upper_half(drop: Interval) -> float:
+    """How far above the estimate the interval of a rate's drop reaches by chance."""
+    # No rate falls by more than 1, where the interval ends then.
+    return drop.high - drop.estimate if drop.high < 1 else drop.estimate - drop.low
 
 
 def half_width(drop: Interval) -> float:

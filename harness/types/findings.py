@@ -6,19 +6,13 @@ the run's verdict; one without is for information.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from harness.types.comparison import (
-    Confirmation,
-    DriverSlice,
-    RegressedCase,
-    Retention,
-    SharedTrait,
-)
+from harness.types.comparison import Confirmation, DriverSlice, RegressedCase, Retention, SharedTrait
 from harness.types.interval import Interval
 from harness.types.run import ExecutionPlan, GateVerdict, Outcome
 
@@ -61,6 +55,7 @@ class MetricFinding:
         high_at_best: The drop's upper end if none of them was lost; None where nothing is missing.
         missing_unlimited: Whether nothing limits what such a case lost.
         unsteady: Why equal answers to exactly these cases leave a drop possible; empty where it is known.
+        steadied_by: What would tell: a noise record or repeated answers, only the latter, or more of them.
     """
 
     kind: Literal["metric"] = "metric"
@@ -85,6 +80,7 @@ class MetricFinding:
     high_at_best: float | None = None
     missing_unlimited: bool = False
     unsteady: str = ""
+    steadied_by: Literal["noise", "repeat", "more"] = "noise"
 
     @property
     def detects_roughly(self) -> bool:
@@ -201,12 +197,14 @@ class ChangedCasesFinding:
         cases: Cases with another prompt or checks, with a metric that was another one, or replaced by others.
         n: Answered cases, without those that are new.
         tolerated: Largest tolerated share of them.
+        causes: How many are not compared for which reason; empty in records of earlier versions.
     """
 
     kind: Literal["changed-cases"] = "changed-cases"
     cases: int
     n: int
     tolerated: float
+    causes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

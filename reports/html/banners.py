@@ -1,8 +1,9 @@
 """Warnings that make the figures less reliable: what broke, what was left out, what differs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.comparison.missing_cases import can_pass_or_fail
+from harness.comparison.whole_sets import LOSS_LIMIT
 from harness.types import (
     CaseResult,
     Finding,
@@ -21,6 +22,7 @@ from reports.html.lead import lead_of
 from reports.html.names import description_of
 from reports.html.text import one_line
 from reports.html.verdict import some_cases
+from tunegate.figures import both_of, rise_of
 
 _MOST_ITEMS = 5
 _ITEM = 240
@@ -39,8 +41,8 @@ def banners(record: GateRecord, problems: Sequence[str] = (), unsaved: str | Non
     found: list[Banner | None] = [
         _must_pass(run.results, lead_of(record)),
         _must_pass_unknown(run.results),
-        _errored(run, record.baseline, "candidate"),
-        _errored(record.baseline, run, "baseline") if record.baseline is not None else None,
+        _errored(run, record.baseline, "candidate", _gated(run)),
+        _errored(record.baseline, run, "baseline", _gated(run)) if record.baseline is not None else None,
         _unscored(run),
     ]
     if run.selected < run.collected or run.left_out:
@@ -73,7 +75,7 @@ def _findings_of(record: GateRecord) -> tuple[Finding, ...]:
 def _other_text(data: OtherTextFinding) -> Banner:
     """The loss rose on code, dialogue or another language, whatever the verdict is."""
     items = tuple(
-        f"{one_line(kind)}: by {change.estimate:.2f} nats per token [{change.low:.2f}, {change.high:.2f}]"
+        f"{one_line(kind)}: by {rise_of((change.estimate, change.low, change.high), data.limit)[0]}"
         for kind, change in data.texts.items()
     )
     text = "It is for information and holds no pass back: each kind has a few passages only."
@@ -85,8 +87,8 @@ def _tripped(record: GateRecord, forgetting: Forgetting) -> Banner:
     """The loss on general text rose beyond its limit; what that means is said only where it decides."""
     known = [each.data for each in _findings_of(record) if isinstance(each.data, TripwireFinding)]
     change = forgetting.loss_change
-    rise = "" if change is None else f" by {change.estimate:.2f} nats per token"
-    said = [f"The limit is {data.limit:.2f}." for data in known]
+    rise = "" if change is None else f" by {both_of(change.estimate, LOSS_LIMIT, 2)[0]} nats per token"
+    said = [f"The limit is {both_of(data.change.estimate, data.limit, 2)[1]}." for data in known]
     if record.verdict is None or record.verdict.outcome is not GateVerdict.REGRESS:
         said.append("A run with such a rise can't pass.")
     return Banner(tone="inconclusive", title=f"The loss on general text rose{rise}", text=" ".join(said))
@@ -160,7 +162,17 @@ def _must_pass_unknown(results: Sequence[CaseResult]) -> Banner | None:
     return Banner(tone="inconclusive", title=title, text=text, items=_some(unknown))
 
 
-def _errored(run: Run, other: Run | None, side: str) -> Banner | None:
+def _gated(run: Run) -> dict[str, set[str]]:
+    """The gated metrics of each set besides its pass rate."""
+    return {each.name: set(each.gate.metric_margins) for each in run.golden_sets}
+
+
+def _is_graded(result: CaseResult, gated: Mapping[str, set[str]]) -> bool:
+    """Whether a case has a score of a gated metric, which its set is compared by."""
+    return bool(gated.get(result.case.set_name, set()) & {score.metric for score in result.scores})
+
+
+def _errored(run: Run, other: Run | None, side: str, gated: Mapping[str, set[str]]) -> Banner | None:
     errored = [result for result in run.results if result.outcome is Outcome.ERRORED]
     if not errored:
         return None
@@ -172,37 +184,46 @@ def _errored(run: Run, other: Run | None, side: str) -> Banner | None:
     return Banner(
         tone="regress",
         title=f"{some_cases(len(errored))} errored in the {side}",
-        text=_what_they_count_for(errored, other),
+        text=_what_they_count_for(errored, other, gated),
         items=_some(said or [result.key for result in errored]),
     )
 
 
-def _what_they_count_for(errored: Sequence[CaseResult], other: Run | None) -> str:
+def _what_they_count_for(
+    errored: Sequence[CaseResult], other: Run | None, gated: Mapping[str, set[str]]
+) -> str:
     """What cases without a verdict on one side mean for the whole: nothing, if the other has none either."""
     if other is None:
         return "They have no verdict."
-    known = {result.key: result.case.content_sha256 for result in other.results if result.outcome in _DECIDED}
-    one_sided = sum(known.get(result.key) == result.case.content_sha256 for result in errored)
+    known = {
+        result.key: result
+        for result in other.results
+        if result.outcome in _DECIDED or _is_graded(result, gated)
+    }
+    found = [
+        known[result.key]
+        for result in errored
+        if result.key in known and known[result.key].case.content_sha256 == result.case.content_sha256
+    ]
+    one_sided = len(found)
     if not one_sided:
         return "Nor is there a verdict on the same case on the other side, so they count for none."
-    which = "On the other side they have a verdict"
+    what = "a verdict" if all(each.outcome in _DECIDED for each in found) else "a verdict or a gated score"
+    which = f"On the other side they have {what}"
     if one_sided < len(errored):
-        which = (
-            f"{figures.count(one_sided)} of them have a verdict on the other side, the rest count for none"
-        )
+        which = f"{figures.count(one_sided)} of them have {what} on the other side, the rest count for none"
     return f"{which}: a pass has to hold also if all of these were lost, a regression also if none was."
 
 
 def _unscored(run: Run) -> Banner | None:
     """Cases that neither passed nor failed; one that only grades lacks nothing if its grade is gated."""
-    gated = {each.name: set(each.gate.metric_margins) for each in run.golden_sets}
+    gated = _gated(run)
     unscored = [result for result in run.results if result.outcome is Outcome.UNSCORED]
     left_open = [result for result in unscored if can_pass_or_fail(result, run.metrics)]
     idle = [
         result
         for result in unscored
-        if not can_pass_or_fail(result, run.metrics)
-        and not gated.get(result.case.set_name, set()) & {score.metric for score in result.scores}
+        if not can_pass_or_fail(result, run.metrics) and not _is_graded(result, gated)
     ]
     if not (found := [*left_open, *idle]):
         return None

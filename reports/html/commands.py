@@ -4,7 +4,8 @@ import os
 import shlex
 from pathlib import Path, PurePath
 
-from harness.types import GateRecord, GoldenCase
+from harness.settings import DTYPES
+from harness.types import GateRecord, GoldenCase, ModelRef
 from reports.html.names import shown_path
 from reports.html.text import one_line
 from tunegate.printable import visible
@@ -22,7 +23,7 @@ def rerun_command(record: GateRecord, project: Path | None) -> str:
     if record.run.model.is_logged:
         # Its log is compared again, where it is now.
         return "tunegate compare BASELINE CANDIDATE"
-    return f"pytest {_model(record, project)}"
+    return f"pytest {_model(record.run.model, project)}"
 
 
 def case_command(record: GateRecord, case: GoldenCase, path: str, again: str) -> str:
@@ -95,26 +96,30 @@ def new_case_command(record: GateRecord, set_name: str, project: Path | None) ->
     return f"tunegate golden new {_quoted(shown)}" if shown and not shown.startswith("…") else ""
 
 
-def noise_command(record: GateRecord) -> str:
+def noise_command(record: GateRecord, project: Path | None) -> str:
     """The command that records how the baseline's answers vary; empty for answers from a log.
 
     Args:
         record: The gate's record.
+        project: The project's root, to which paths are relative.
     """
     if record.baseline is None or record.baseline.model.is_logged:
         return ""
-    return f"tunegate noise {_quoted(record.baseline.model.label)}"
+    # A record is found by the precision; that of a server is not known, nor can it be chosen.
+    dtype = record.baseline.plan.dtype
+    chosen = f" --dtype={dtype}" if dtype in DTYPES else ""
+    return f"tunegate noise {_model(record.baseline.model, project)}{chosen}"
 
 
-def _model(record: GateRecord, project: Path | None) -> str:
-    """The candidate's option, as it is typed in the project's root."""
-    label = PurePath(record.run.model.label)
-    directory = PurePath(record.run.model.adapter_dir or _here(record.run.model.label))
+def _model(model: ModelRef, project: Path | None) -> str:
+    """A model's option, as it is typed in the project's root."""
+    label = PurePath(model.label)
+    directory = PurePath(model.adapter_dir or _here(model.label))
     if project is not None and directory.is_absolute() and directory.is_relative_to(project):
         return f"--model={_quoted(str(directory.relative_to(project)))}"
     # From another directory, "../orders" would be another adapter.
     elsewhere = ".." in label.parts and directory.is_absolute()
-    return f"--model={_quoted(str(directory) if elsewhere else record.run.model.label)}"
+    return f"--model={_quoted(str(directory) if elsewhere else model.label)}"
 
 
 def _here(label: str) -> str:

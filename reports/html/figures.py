@@ -2,7 +2,7 @@
 
 import math
 
-from tunegate.figures import figures_of, form_of
+from tunegate.figures import figures_of, form_of, p_digits
 
 _MINUS = "−"
 _THIN_SPACE = "\u202f"
@@ -80,8 +80,8 @@ def _whole_form(value: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value: ``0.012``, ``< 0.001``."""
-    return f"<{_THIN_SPACE}0.001" if p < 0.001 else f"{p:.3f}"
+    """A p-value: ``0.012``, ``< 0.001``; ``0.0503`` beside the level of 0.05."""
+    return f"<{_THIN_SPACE}0.001" if p < 0.001 else p_digits(p, ".3f")
 
 
 def duration(seconds: float, decimals: int = 1) -> str:

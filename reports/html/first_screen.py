@@ -103,7 +103,8 @@ class SideRow:
         drop: The change against the baseline, in words; ``–`` where no drop is possible.
         detects: The smallest drop that would be found, in words.
         other: The verdict for the other of the two questions, in words; empty if it is unknown or the same.
-        history: Its values over the stored whole runs; None with fewer than two.
+        history: Its values over the stored whole runs; None with fewer than two
+            of the same cases and metric.
         ends: The first and the last of these values, and what else is to be known of the line; or why there
             is none.
     """

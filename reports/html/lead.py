@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from harness.presentation.sentences import sentence_of
 from harness.types import (
     ChangedCasesFinding,
+    ConfirmationFinding,
     FailedTestsFinding,
     Finding,
     GateRecord,
@@ -41,7 +42,10 @@ def lead_of(record: GateRecord) -> str:
         return f"The candidate is no worse than the baseline by more than the allowed drops.{also}"
     if record.verdict.outcome is GateVerdict.REGRESS:
         return _regressed(record, deciding, metrics)
-    if metrics and not isinstance(deciding[0].data, LACKING):
+    lacks = bool(deciding) and isinstance(deciding[0].data, LACKING)
+    if not lacks and (refuted := list(filter(is_refuted, deciding))):
+        return _refuted(refuted)
+    if metrics and not lacks:
         return (
             f"These cases can't tell whether the candidate is worse than the baseline on {where}: "
             f"{_not_excluded(metrics[0])}{_unsteady(metrics[0])}."
@@ -137,12 +141,26 @@ def _unsteady(finding: Finding) -> str:
     return f" ({data.unsteady})" if isinstance(data, MetricFinding) and data.unsteady else ""
 
 
+def is_refuted(finding: Finding) -> bool:
+    """Whether it is a regression that new answers did not show; its metric's row still has the first ones."""
+    return isinstance(finding.data, ConfirmationFinding) and not finding.data.confirmation.stands
+
+
+def _refuted(findings: Sequence[Finding]) -> str:
+    """What regressed at first, and that new answers to those cases decided."""
+    where = listed([quoted(name) for name in dict.fromkeys(each.set_name or "" for each in findings)])
+    return (
+        f"The candidate seemed worse than the baseline on {where}, but new answers to the same cases did not "
+        f"show it: {sentence_of(findings[0])}."
+    )
+
+
 def _without_a_metric(verdict: Verdict, deciding: Sequence[Finding]) -> str:
     """Inconclusive for another reason than a metric: the first finding says why."""
     first = deciding[0] if deciding else verdict.findings[0]
     reason = sentence_of(first)
     if isinstance(first.data, TripwireFinding):
-        return f"No case shows a loss, but the loss on general text rose: {reason}."
+        return f"No set shows a drop beyond what is allowed, but the loss on general text rose: {reason}."
     if isinstance(first.data, NothingToLoseFinding):
         return _not_testable(first, first.data)
     return f"Too much is missing for a verdict: {reason}."

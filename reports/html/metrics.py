@@ -159,7 +159,7 @@ def change_text(drop: float, *, rate: bool) -> str:
 
 
 def range_text(drop: Interval, *, rate: bool, beyond: float | None = None) -> str:
-    """A drop's interval in words: ``2.1 better to 5.0 worse (90 % interval)``.
+    """A drop's interval in words: ``2.1 better to 5.0 worse (90 % interval)``, ``exactly no change``.
 
     Args:
         drop: The interval.
@@ -169,7 +169,11 @@ def range_text(drop: Interval, *, rate: bool, beyond: float | None = None) -> st
     low, high = (
         _beyond(bound, beyond, rate=rate) or _size(bound, rate=rate) for bound in (drop.low, drop.high)
     )
-    if drop.low < 0 < drop.high:
+    if not f"{low}{high}".strip("0."):
+        ends = "exactly no change"
+    elif drop.low == drop.high:
+        ends = f"exactly {high} {'worse' if drop.high > 0 else 'better'}"
+    elif drop.low < 0 < drop.high:
         ends = f"{low} better to {high} worse"
     else:
         ends = f"{low} to {high} worse" if drop.high > 0 else f"{high} to {low} better"

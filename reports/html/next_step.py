@@ -1,9 +1,12 @@
 """What to do about a verdict: reject, add cases, calibrate, fix, accept; written from the findings."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from harness.comparison.times import ASKED_OTHERWISE
 from harness.golden.schema import CHECK_TYPES, base_type
+from harness.presentation.gap_sentences import is_rescored, main_cause
 from harness.types import (
     ChangedCasesFinding,
     ConfirmationFinding,
@@ -30,7 +33,7 @@ from reports.html.commands import (
     rerun_command,
 )
 from reports.html.first_screen import NextStep
-from reports.html.lead import LACKING, deciding_findings, listed
+from reports.html.lead import LACKING, deciding_findings, is_refuted, listed
 from reports.html.metrics import margin_text
 from reports.html.names import quoted, quoted_title
 from reports.html.text import one_line
@@ -51,10 +54,7 @@ def next_step(
     """
     again = rerun_command(record, earlier.project)
     if record.verdict is None:
-        text = "Compare with the base model, a stored run or an accepted baseline."
-        return NextStep(
-            title="Gate it against a baseline.", text=text, command=f"{again} --gate-baseline=base"
-        )
+        return _without_verdict(record, again, earlier)
     deciding = deciding_findings(record.verdict)
     if record.verdict.outcome is GateVerdict.REGRESS:
         return _after_regression(record, deciding, again)
@@ -65,19 +65,31 @@ def next_step(
     return _inconclusive(record, deciding, again, earlier.project)
 
 
+def _without_verdict(record: GateRecord, again: str, earlier: EarlierRuns) -> NextStep:
+    """Gate an adapter against its base; a whole model has none, and can only be compared with later ones."""
+    if record.run.model.adapter_sha256 is None and not record.run.model.is_logged:
+        step = _after_pass(record, again, earlier)
+        return replace(step, text=f"A whole model has no base to be compared with. {step.text}")
+    text = "Compare with the base model, a stored run or an accepted baseline."
+    command = against_command(record, "base", earlier.project)
+    return NextStep(title="Gate it against a baseline.", text=text, command=command)
+
+
 def _inconclusive(
     record: GateRecord, deciding: Sequence[Finding], again: str, project: Path | None
 ) -> NextStep:
     assert record.verdict is not None
     if deciding and isinstance(deciding[0].data, LACKING):
         return _without_a_metric(record, deciding[0], project)
+    if (refuted := next(filter(is_refuted, deciding), None)) is not None:
+        return _without_a_metric(record, refuted, project)
     metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
     if metric is not None and record.run.lacks_cases and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
     if metric is not None and isinstance(metric.data, MetricFinding):
         others = sum(isinstance(each.data, MetricFinding) for each in deciding) - 1
         if metric.data.unsteady:
-            return _steadier(record, metric, metric.data)
+            return _steadier(record, metric, metric.data, project)
         return _more_cases(record, metric, metric.data, project, others)
     return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
 
@@ -207,14 +219,17 @@ def _more_cases(
     return NextStep(title=title, text=f"{reach} {wider}", command=command)
 
 
-def _steadier(record: GateRecord, finding: Finding, data: MetricFinding) -> NextStep:
+def _steadier(record: GateRecord, finding: Finding, data: MetricFinding, project: Path | None) -> NextStep:
     """Tell how answers to exactly these cases vary: further cases don't."""
     text = f"These cases were {data.unsteady}, so equal answers may vary: reruns show how much."
     if not data.unsteady.startswith(("answered", "computed")):
         text = "Another try may answer or score these cases otherwise: reruns show how much."
     set_name = quoted(finding.set_name or "")
-    title = f"Record how the baseline's answers vary, or repeat each case of {set_name}."
-    return NextStep(title=title, text=text, command=noise_command(record))
+    title = f"Repeat each case of {set_name}{' more often' if data.steadied_by == 'more' else ''}."
+    if data.steadied_by != "noise":
+        return NextStep(title=title, text=text.replace("reruns show", "more answers show"), command="")
+    title = f"Record how the baseline's answers vary, or {title[0].lower()}{title[1:]}"
+    return NextStep(title=title, text=text, command=noise_command(record, project))
 
 
 def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) -> NextStep:
@@ -233,9 +248,7 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
         text = "New answers did not show the drop again: repeat each case, or add cases."
         return NextStep(title="Ask for several answers per case.", text=text, command="")
     if isinstance(data, ChangedCasesFinding):
-        text = "The baseline's answers are to other cases: let its model answer these, or accept this run."
-        title = f"Compare {quoted(first.set_name or '')} with the baseline's model itself."
-        return NextStep(title=title, text=text, command="")
+        return _other_cases(first.set_name or "", data)
     if isinstance(data, NoVerdictFinding) and data.outcome is Outcome.UNSCORED:
         return _unscored_step(record, first.set_name, again)
     keys = [
@@ -248,6 +261,19 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
     errors = _errors_of(record, keys)
     text = f"A check could not be computed: {one_line(errors[0])}" if errors else ""
     return NextStep(title="Fix what is missing, then gate again.", text=text, command=again)
+
+
+def _other_cases(set_name: str, data: ChangedCasesFinding) -> NextStep:
+    """What answers or scores the cases as they are now."""
+    cause = main_cause(data)
+    if is_rescored(cause):
+        text = f"The cases are the same, but {one_line(cause)}: a stored run's answers are scored anew."
+        return NextStep(title="Name a stored run as baseline, or accept this one.", text=text, command="")
+    text = "The baseline's answers are to other cases: let its model answer these, or accept this run."
+    if cause == ASKED_OTHERWISE:
+        text = f"The cases were {cause}: give those of the baseline's run, or let its model answer these."
+    title = f"Compare {quoted(set_name)} with the baseline's model itself."
+    return NextStep(title=title, text=text, command="")
 
 
 def _unscored_step(record: GateRecord, set_name: str | None, again: str) -> NextStep:

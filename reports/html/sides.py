@@ -173,7 +173,7 @@ def _history(
         rate=rate,
     )
     if line is None:
-        return None, "fewer than two whole runs", ""
+        return None, "fewer than two whole runs of the same cases and metric", ""
     means = [mean_text(point.mean, rate=rate) for point in points]
     # This run may be a part, or its mean that of a part of its cases.
     others = "" if points[-1].run_id == record.run.id else " before this one"

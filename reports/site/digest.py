@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.comparison.pairing import mean_score
 from harness.history.listing import RunLine
 from harness.presentation.sentences import sentence_of
+from harness.run.opponents import opponent_of
 from harness.studies.trend import Point, points_of
 from harness.types import (
     CaseResult,
@@ -12,14 +14,17 @@ from harness.types import (
     GateRecord,
     GateVerdict,
     Interval,
+    MetricFacts,
+    ModelRef,
     Outcome,
     Retention,
     Run,
 )
 from harness.types.training import TrainingManifest
 from reports.html.text import one_line
+from reports.site.scorers import deciding
 
-_LONGEST_PROMPT, _LONGEST_ANSWER, _LONGEST_WHY = 1_500, 1_500, 160
+_LONGEST_PROMPT, _LONGEST_ANSWER, _LONGEST_WHY, _LONGEST_LABEL = 1_500, 1_500, 160, 80
 SIGNS = {
     Outcome.PASSED: "p",
     Outcome.FAILED: "f",
@@ -59,7 +64,8 @@ class CaseDigest:
         content: Start of the hash of prompt and checks.
         why: The failed check and its reason; empty for a case that passed.
         cluster: Cases that share it are not independent.
-        values: Of gated graded metrics, the mean over its answers.
+        values: Of gated graded metrics, what the gate compares: a mean, or that of logarithms.
+        decided_by: The metrics that decided it.
     """
 
     sign: str
@@ -69,6 +75,7 @@ class CaseDigest:
     why: str
     cluster: str | None = None
     values: Mapping[str, float] = field(default_factory=dict)
+    decided_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +86,14 @@ class RunDigest:
         points: Its gated metrics by set and metric; empty for a partial run, which no trend follows.
         cases: By key.
         retention: Retained skills, all of them and each.
+        baseline: The name of the model that it was gated against; empty if it is unknown.
+        since_base: The skills were the base's; else they were the baseline's.
         training: How its adapter was made; None if that is unknown.
         training_name: Identifies the training among all runs.
         why: The gate's first reason.
         lower_is_better: Metrics of which less is better.
+        facts: How to read its metrics.
+        opponent: The run with whose answers ``pairwise`` compared its own; None where nobody knows.
     """
 
     line: RunLine
@@ -99,20 +110,26 @@ class RunDigest:
     training_name: str
     why: str
     lower_is_better: frozenset[str] = frozenset()
+    facts: Mapping[str, MetricFacts] = field(default_factory=dict)
+    opponent: str | None = None
+    baseline: str = ""
+    since_base: bool = True
 
 
-def digest_of(line: RunLine, record: GateRecord, texts: dict[str, str]) -> RunDigest:
+def digest_of(
+    line: RunLine, record: GateRecord, texts: dict[str, str], baseline: ModelRef | None = None
+) -> RunDigest:
     """What is shown of a run.
 
     Args:
         line: Its line in the list of runs.
         record: The run; its baseline's answers are not needed.
         texts: Texts of other runs: an equal one is stored once. New ones are added.
+        baseline: The model that it was gated against; None if it is unknown.
     """
     run, comparison = record.run, record.comparison
     probes = {each.name for each in run.golden_sets if each.probes_forgetting}
-    forgetting = Forgetting(overall=None) if comparison is None else comparison.forgetting
-    forgetting = forgetting or Forgetting(overall=None)
+    forgetting, since_base = _forgetting(record, baseline)
     findings = record.verdict.findings if record.verdict is not None else ()
     graded: dict[str, list[str]] = {}
     for figure in comparison.metrics if comparison is not None else ():
@@ -146,11 +163,28 @@ def digest_of(line: RunLine, record: GateRecord, texts: dict[str, str]) -> RunDi
         retention=forgetting.overall,
         by_skill=forgetting.by_skill,
         loss_change=forgetting.loss_change,
+        baseline="" if baseline is None else one_line(baseline.label, _LONGEST_LABEL),
+        since_base=since_base,
         training=run.model.training,
         training_name=run.model.adapter_sha256 or run.model.label,
         why=one_line(sentence_of(findings[0]), 300) if findings else "",
         lower_is_better=frozenset(name for name, facts in run.metrics.items() if not facts.higher_is_better),
+        facts=run.metrics,
+        opponent=opponent_of(record),
     )
+
+
+def _forgetting(record: GateRecord, baseline: ModelRef | None) -> tuple[Forgetting, bool]:
+    """What was forgotten, and whether since the base: where that did not answer, since the baseline alone."""
+    comparison, model = record.comparison, record.run.model
+    if comparison is not None and comparison.forgetting_since_base is not None:
+        return comparison.forgetting_since_base, True
+    if comparison is None or comparison.forgetting is None:
+        return Forgetting(overall=None), True
+    is_base = (
+        baseline is not None and baseline.adapter_sha256 is None and baseline.base_sha256 == model.base_sha256
+    )
+    return comparison.forgetting, is_base
 
 
 def _case(result: CaseResult, run: Run, texts: dict[str, str], graded: Sequence[str]) -> CaseDigest:
@@ -169,15 +203,13 @@ def _case(result: CaseResult, run: Run, texts: dict[str, str], graded: Sequence[
         answer=None if done is None else kept(done.text, _LONGEST_ANSWER),
         why=kept(_why(result), _LONGEST_WHY),
         cluster=result.case.cluster,
-        values={name: mean for name in graded if (mean := _mean(result, name)) is not None},
+        values={
+            name: mean
+            for name in graded
+            if name in run.metrics and (mean := mean_score(result, name, run.metrics[name])) is not None
+        },
+        decided_by=deciding(result),
     )
-
-
-def _mean(result: CaseResult, metric: str) -> float | None:
-    """A metric's mean over the answers; None if one of them has no value."""
-    answers = result.repeats or (result,)
-    found = [score.value for each in answers for score in each.scores if score.metric == metric]
-    return sum(found) / len(found) if len(found) == len(answers) else None
 
 
 def _why(result: CaseResult) -> str:

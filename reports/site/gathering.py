@@ -9,10 +9,10 @@ from harness.baselines.file import DIRECTORY, Baseline
 from harness.errors import SettingsError, TunegateError
 from harness.history.listing import RunFilter, RunLine
 from harness.history.location import history_place
-from harness.history.store import open_history
+from harness.history.store import History, open_history
 from harness.studies.trend import Trend, trends_of_points
-from harness.types import Interval
-from harness.types.storage import DamagedFactsError, LaterFactsError
+from harness.types import Interval, ModelRef
+from harness.types.storage import DamagedFactsError, LaterFactsError, decode_value, parse_json
 from harness.types.training import TrainingManifest
 from reports.site.digest import RunDigest, digest_of
 from reports.training_directory import TrainingFiles, is_training, read_training
@@ -118,12 +118,26 @@ class SiteSource:
                 if known is None or known[0] != line:
                     try:
                         record = stored.load_record(line.id, with_baseline=False)
+                        baseline = _model_of(stored, line.baseline_run_id)
                     except (TunegateError, DamagedFactsError, LaterFactsError) as error:
                         problems.append(f"a run is left out: {error}")
                         continue
-                    known = self._read[line.id] = line, digest_of(line, record, self._texts)
+                    known = self._read[line.id] = line, digest_of(line, record, self._texts, baseline)
                 found.append(known[1])
         return found
+
+
+def _model_of(stored: History, run_id: str | None) -> ModelRef | None:
+    """The model of a stored run, without its answers; None if it isn't stored.
+
+    Raises:
+        DamagedFactsError: What is stored of it is damaged.
+    """
+    rows = stored.database.execute("SELECT facts FROM runs WHERE id = ?", (run_id or "",)).fetchall()
+    try:
+        return decode_value(ModelRef, parse_json(rows[0][0])["model"]) if rows else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFactsError(f"run {run_id} is damaged: {error!r:.300}") from error
 
 
 def accepted_runs(project: Path, problems: list[str]) -> list[AcceptedRun]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.presentation.terminal import confidences
 from reports.html.case_data import pack
 from reports.html.render import page_environment, page_policy, page_style
 from reports.site import payloads
@@ -114,6 +115,7 @@ def render_page(name: str, data: SiteData, *, live: bool = False) -> str:
             sentence=sentence,
             rows=rows if overview else [],
             runs=run_rows(data) if overview else [],
+            confidence=confidences(each.candidate for run in data.runs for each in run.figures),
             span=f"{data.runs[0].line.started_at[:10]} to {data.runs[-1].line.started_at[:10]}"
             if data.runs
             else "",

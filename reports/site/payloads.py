@@ -1,10 +1,10 @@
 """The data of the pages that a script draws, as JSON values."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
-from harness.presentation.terminal import canary_lines
+from harness.presentation.terminal import canary_lines, confidences
 from harness.studies.trend import Trend
 from harness.types import Interval
 from harness.types.training import TrainingManifest
@@ -14,6 +14,7 @@ from reports.html.names import PASS_RATE
 from reports.html.text import one_line
 from reports.site.digest import CaseDigest, RunDigest
 from reports.site.gathering import AcceptedRun, SiteData, Training
+from reports.site.scorers import scored_otherwise, scorers_payload
 from reports.site.states import change_text, is_higher_better, metric_title
 from tunegate.figures import is_small
 
@@ -65,6 +66,7 @@ def _trend(trend: Trend, places: Mapping[str, int], accepted: Sequence[AcceptedR
             [places[point.run_id], *_span(point.summary.mean), point.summary.n, _word(point.verdict)]
             for point in trend.points
         ],
+        "confidence": confidences(point.summary.mean for point in trend.points),
         "change": trend.change,
         "levels": None if trend.levels is None else [_round(level) for level in trend.levels],
         "note": note,
@@ -78,9 +80,13 @@ def _trend(trend: Trend, places: Mapping[str, int], accepted: Sequence[AcceptedR
 
 
 def compare_payload(data: SiteData) -> dict[str, Any]:
-    """The figures of each run, and each case's outcome in it."""
+    """The figures of each run, each case's outcome in it, what decided it, and what scored the runs."""
+    keys = case_keys(data.runs)
+    decided = [_decided_by(data.runs, key) for key in keys]
+    checks = {names: place for place, names in enumerate(dict.fromkeys(chain.from_iterable(decided)))}
     return {
         "runs": runs_payload(data.runs),
+        "confidence": confidences(figure.candidate for run in data.runs for figure in run.figures),
         "figures": [
             [
                 [
@@ -97,9 +103,10 @@ def compare_payload(data: SiteData) -> dict[str, Any]:
             ]
             for run in data.runs
         ],
-        "cases": [
-            [key, *_over_runs(data.runs, key), *_clusters(data.runs, key)] for key in case_keys(data.runs)
-        ],
+        "cases": [[key, *_over_runs(data.runs, key), *_clusters(data.runs, key)] for key in keys],
+        "checks": list(checks),
+        "decided": [[checks[names] for names in each] for each in decided],
+        **scorers_payload([run.facts for run in data.runs], [run.opponent for run in data.runs]),
         **_graded(data.runs),
     }
 
@@ -108,6 +115,15 @@ def _clusters(runs: Sequence[RunDigest], key: str) -> list[str]:
     """The cluster that the newest run has for a case, if it has one."""
     newest = next(run.cases[key] for run in reversed(runs) if key in run.cases)
     return [] if newest.cluster is None else [newest.cluster]
+
+
+def _decided_by(runs: Sequence[RunDigest], key: str) -> list[tuple[str, ...]]:
+    """What decided a case, by its versions: in any run, for where it errored nothing did."""
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        if (case := run.cases.get(key)) is not None:
+            found.setdefault(case.content, set()).update(case.decided_by)
+    return [tuple(sorted(each)) for each in found.values()]
 
 
 def _graded(runs: Sequence[RunDigest]) -> dict[str, Any]:
@@ -174,7 +190,10 @@ def _over_runs(runs: Sequence[RunDigest], key: str) -> tuple[str, str]:
 
 
 def gains_payload(data: SiteData) -> dict[str, Any]:
-    """Of each run with probes: what its task sets gained, and what it kept of the base's skills."""
+    """Of each run with probes: what its task sets gained over its baseline, and what it kept of the base.
+
+    Where the base did not answer, it is what it kept of its baseline, which is named.
+    """
     points = []
     for place, run in enumerate(data.runs):
         kept = run.retention
@@ -202,9 +221,16 @@ def gains_payload(data: SiteData) -> dict[str, Any]:
                     for each in run.by_skill
                 ],
                 "loss": None if loss is None else _span(loss),
+                "baseline": run.baseline,
+                "since": "the base" if run.since_base else run.baseline or "the baseline",
             }
         )
-    return {"runs": runs_payload(data.runs), "points": points}
+    retained = [each for run in data.runs for each in (run.retention, *run.by_skill) if each is not None]
+    return {
+        "runs": runs_payload(data.runs),
+        "confidence": confidences(each.rate for each in retained),
+        "points": points,
+    }
 
 
 def cases_payload(data: SiteData, limit: int) -> dict[str, Any]:
@@ -215,8 +241,8 @@ def cases_payload(data: SiteData, limit: int) -> dict[str, Any]:
         limit: Most characters of one text.
 
     Returns:
-        The runs; of each case its key, signs, versions, prompt and shown runs; and the texts that
-        numbers refer to.
+        The runs; of each case its key, signs, versions, prompt and shown runs, each with what decided it and
+        was scored otherwise in the shown run before; and the texts that numbers refer to.
     """
     texts: dict[str, int] = {}
 
@@ -236,13 +262,24 @@ def cases_payload(data: SiteData, limit: int) -> dict[str, Any]:
                 versions,
                 stored(newest.prompt),
                 [
-                    [place, stored(case.answer), one_line(case.why, min(limit, 160))]
-                    for place in shown
+                    [place, stored(case.answer), one_line(case.why, min(limit, 160)), *others]
+                    for before, place in zip([None, *shown], shown, strict=False)
                     for case in (data.runs[place].cases[key],)
+                    for others in (_other_scorers(data.runs, before, place, key),)
                 ],
             ]
         )
     return {"runs": runs_payload(data.runs), "cases": cases, "texts": list(texts)}
+
+
+def _other_scorers(runs: Sequence[RunDigest], before: int | None, place: int, key: str) -> list[list[str]]:
+    """What decided a case in two runs and was scored otherwise in the first; or nothing."""
+    if before is None:
+        return []
+    then, now = runs[before], runs[place]
+    both = [name for name in now.cases[key].decided_by if name in then.cases[key].decided_by]
+    names = scored_otherwise(both, (then.facts, then.opponent), (now.facts, now.opponent))
+    return [names] if names else []
 
 
 def _shown_runs(signs: str, versions: str) -> list[int]:

@@ -136,10 +136,11 @@ def state_rows(data: SiteData) -> list[StateRow]:
         newest.values(),
         key=lambda trend: (_WORST_FIRST[trend.points[-1].verdict], trend.set_name, trend.metric),
     )
-    return [_state_row(trend, data.accepted) for trend in rows]
+    newest_run = data.runs[-1].line.id if data.runs else ""
+    return [_state_row(trend, data.accepted, newest_run) for trend in rows]
 
 
-def _state_row(trend: Trend, accepted: Sequence[AcceptedRun]) -> StateRow:
+def _state_row(trend: Trend, accepted: Sequence[AcceptedRun], newest_run: str) -> StateRow:
     last = trend.points[-1]
     points = trend.points[::-1]
     same = list(takewhile(lambda point: point.verdict == last.verdict, points))
@@ -147,6 +148,8 @@ def _state_row(trend: Trend, accepted: Sequence[AcceptedRun]) -> StateRow:
     regressed = [point.verdict is GateVerdict.REGRESS for point in shown]
     changed, is_worse = change_text(trend)
     note = "; ".join(each for each in ("" if is_worse else changed, trend.start_note) if each)
+    # A partial run, or one of other sets, is in no trend.
+    since = "newest run" if last.run_id == newest_run else "last whole run of it"
     return StateRow(
         name=metric_title(trend.set_name, trend.metric),
         set_name=trend.set_name,
@@ -154,7 +157,7 @@ def _state_row(trend: Trend, accepted: Sequence[AcceptedRun]) -> StateRow:
         tone=str(last.verdict) if last.verdict is not None else "none",
         streak=f"for {figures.count(len(same))} runs, since {moment(same[-1].started_at)[:10]}"
         if len(same) > 1
-        else f"since the newest run, {moment(last.started_at)[:10]}",
+        else f"since the {since}, {moment(last.started_at)[:10]}",
         value=value_text(last.summary.mean.estimate, trend.metric),
         interval=f"{span_text(last.summary.mean, trend.metric)} n={figures.count(last.summary.n)}",
         accepted=_accepted_text(trend, accepted),
@@ -231,7 +234,7 @@ def _measured(figure: Figure) -> str:
 
 
 def headline(data: SiteData, rows: Sequence[StateRow]) -> tuple[str, str, str]:
-    """The newest run's verdict, which metrics are in which state, and the worst change, for the first screen.
+    """The newest run's verdict, what regressed in it, and the worst change, for the first screen.
 
     Args:
         data: What is shown.
@@ -246,20 +249,27 @@ def headline(data: SiteData, rows: Sequence[StateRow]) -> tuple[str, str, str]:
     tone = newest.verdict or "none"
     word = tone.upper() if newest.verdict else "NO BASELINE"
     worse = [row.name for row in rows if row.worse]
-    bad = [row.name for row in rows if row.tone == GateVerdict.REGRESS]
     told = [
         f"The newest run, of {one_line(newest.model, 60)} at {moment(newest.started_at)}: "
-        + (
-            f"{_listed(bad)} regressed."
-            if bad
-            else "no metric regressed."
-            if rows
-            else "nothing was compared."
-        )
+        f"{_what_regressed(data.runs[-1])}."
     ]
     if worse:
         told.append(f"Worse than in earlier runs: {_listed(worse)}.")
     return tone, word, " ".join(told)
+
+
+def _what_regressed(run: RunDigest) -> str:
+    """The run's own regressed metrics, whole run or not; of another regression the gate's first reason."""
+    bad = [
+        metric_title(each.set_name, each.metric)
+        for each in run.figures
+        if each.verdict is GateVerdict.REGRESS
+    ]
+    if bad:
+        return f"{_listed(bad)} regressed"
+    if run.line.verdict == GateVerdict.REGRESS and run.why:
+        return run.why.removesuffix(".")
+    return "no metric regressed" if run.figures else "nothing was compared"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,10 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import new_case
+from harness.cli.golden import _notes_of
 from harness.cli.main import app
 from harness.golden.editor_schema import golden_schema
 from harness.golden.load import load_golden_set
-from harness.types import Completion
+from harness.settings import Settings
+from harness.types import Check, Completion, GateSettings, GenerationSettings, GoldenCase, GoldenSet, Message
 
 RUNNER = CliRunner()
 SET = """\
@@ -338,3 +340,25 @@ def test_lint_says_for_which_computation_own_cases_pass(tmp_path, monkeypatch, s
     assert result.exit_code == 0, result.output
     told = " ".join(result.output.split())
     assert (how in told) if how else ("note:" not in told)
+
+
+def test_a_note_of_another_way_of_computing_hides_no_other_note():
+    """Where nobody says how answers are computed, bfloat16 may never pass: six gated metrics seldom do in float32."""
+    judged = ("faithfulness", "answer-relevancy", "context-recall", "context-precision", "llm-reference")
+    cases = tuple(
+        GoldenCase(
+            id=str(number),
+            set_name="s",
+            messages=(Message(role="user", content=str(number)),),
+            checks=tuple(Check(type=each) for each in ("equals", *judged)),
+            generation=GenerationSettings(temperature=0.0),
+        )
+        for number in range(300)
+    )
+    gate = GateSettings(population="cases", metric_margins=dict.fromkeys(judged, 0.05))
+    golden_set = GoldenSet(name="s", path="s.yaml", cases=cases, gate=gate)
+    told = {device: _notes_of(golden_set, Settings(device=device)) for device in ("cpu", "auto")}
+    seldom = [each for each in told["cpu"] if "gated metrics together in" in each]
+    assert len(seldom) == 1
+    assert seldom[0] in told["auto"]
+    assert len(told["auto"]) > len(told["cpu"])

@@ -10,6 +10,7 @@ from harness.presentation.sentences import sentences_of
 from harness.types import (
     GateSettings,
     Outcome,
+    Score,
 )
 from tests.comparison.conftest import OPEN, PASS, REGRESS, row_of, scored
 
@@ -157,6 +158,20 @@ def test_cases_that_were_taken_out_are_told_and_those_that_were_replaced_count_a
     verdict = edited([*range(20, 54), *range(100, 110)])
     assert verdict.outcome is OPEN
     assert sentences_of(verdict)[0].startswith("s: 10 of 44 cases were changed since the baseline")
+
+
+def test_a_judge_that_is_another_one_changes_no_case(make_result, make_run):
+    """Nobody edited a case: what decides them did change, and the finding says so."""
+    results = [make_result(f"s/{n}") for n in range(54)]
+    results = [
+        replace(each, scores=(Score(metric="llm-rubric", value=1.0, passed=True),)) for each in results
+    ]
+    now, then = (
+        replace(run, metrics={"llm-rubric": replace(run.metrics["llm-rubric"], scored_by={"judge": name})})
+        for run, name in ((make_run(results), "b"), (make_run(results), "a"))
+    )
+    finding = run_gate(now, then)[1].findings[0]
+    assert finding.data.causes == {"decided by llm-rubric, which another judge decided in the baseline": 54}
 
 
 def test_a_drop_among_unchanged_cases_is_still_a_regression(make_result, make_run):

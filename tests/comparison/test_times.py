@@ -16,7 +16,17 @@ from harness.comparison.times import (
     why_inexact,
 )
 from harness.presentation.sentences import sentence_of, sentences_of
-from harness.types import Check, GateSettings, GateVerdict, GenerationSettings, Placement, Score, ServerUse
+from harness.types import (
+    Check,
+    GateSettings,
+    GateVerdict,
+    GenerationSettings,
+    Outcome,
+    Placement,
+    Score,
+    ServerUse,
+    Stability,
+)
 
 
 @pytest.fixture
@@ -234,6 +244,67 @@ def test_drawn_answers_are_said_to_vary_in_any_precision(make_result, make_run):
     comparison, verdict = run_gate(run, run)
     assert comparison.inexact == ""
     assert "; another try may answer or score its cases otherwise: record" in sentences_of(verdict)[0]
+
+
+@pytest.mark.parametrize(
+    ("checks", "repeats", "weights", "noted", "helps"),
+    [
+        ((), 1, "peft", 0, "record how its answers vary (tunegate noise), or repeat each case"),
+        ((), 1, "peft", 2, "repeat each case"),
+        ((), 1, "nf4", 0, "repeat each case"),
+        ((Check(type="llm-rubric", value="Kind?"),), 1, "peft", 0, "repeat each case"),
+        ((), 2, "peft", 0, "repeat each case more often"),
+    ],
+)
+def test_what_was_done_or_tells_nothing_is_not_advised(
+    make_result, make_run, checks, repeats, weights, noted, helps
+):
+    """A record that is there, one that no gate finds, and reruns that no judge sees."""
+    results = [make_result(f"s/{n}") for n in range(12)]
+    results = [
+        replace(
+            each, case=replace(each.case, checks=checks), repeats=(each,) * repeats if repeats > 1 else ()
+        )
+        for each in results
+    ]
+    run = make_run(results, gates={"s": GateSettings(population="cases")}, dtype="bfloat16")
+    run = replace(run, plan=replace(run.plan, weights=weights))
+    noise = {each.key: Stability(passed=noted, answers=noted) for each in results} if noted else {}
+    _, verdict = run_gate(run, run, stability=noise)
+    assert verdict.outcome is GateVerdict.INCONCLUSIVE
+    assert sentences_of(verdict)[0].endswith(f"; computed in bfloat16: {helps}")
+
+
+def test_where_an_equal_model_would_pass_it_is_the_losses_that_hold_a_pass_back(make_result, make_run):
+    """Of 300 cases each has 20 recorded answers: with none lost it passes, so more of them decide nothing."""
+    gates = {"s": GateSettings(population="cases")}
+    now, equal = (
+        make_run([make_result(f"s/{n:03}", n >= lost) for n in range(300)], gates=gates, dtype="bfloat16")
+        for lost in (9, 0)
+    )
+    noise = {each.key: Stability(passed=20, answers=20) for each in equal.results}
+    assert run_gate(equal, equal, stability=noise)[1].outcome is GateVerdict.PASS
+    _, verdict = run_gate(now, equal, stability=noise)
+    assert verdict.outcome is GateVerdict.INCONCLUSIVE
+    assert "computed in bfloat16" not in sentences_of(verdict)[0]
+
+
+def test_what_has_no_value_is_no_answer_that_varies(make_result, make_run):
+    """No drop is seen of 294 cases with a record, and six more errored: those are the reason."""
+    gates = {"s": GateSettings(population="cases", max_errored=0.5)}
+    before, now = (
+        make_run(
+            [make_result(f"s/{n:03}", Outcome.ERRORED if n < errored else True) for n in range(300)],
+            gates=gates,
+            dtype="bfloat16",
+        )
+        for errored in (0, 6)
+    )
+    noise = {each.key: Stability(passed=20, answers=20) for each in before.results}
+    _, verdict = run_gate(now, before, stability=noise)
+    assert verdict.outcome is GateVerdict.INCONCLUSIVE
+    assert "value on one side only" in sentences_of(verdict)[0]
+    assert "computed in bfloat16" not in sentences_of(verdict)[0]
 
 
 def test_other_machines_and_batches_are_told(timed):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.comparison.times import ASKED_OTHERWISE
 from harness.presentation.gap_sentences import changed_cases, no_verdict, not_compared, unpaired
 from harness.types import (
     ChangedCasesFinding,
@@ -26,6 +27,35 @@ def test_changed_cases_say_what_answers_them():
         "orders: 53 of 54 cases were changed since the baseline, 5% are tolerated: gate against the baseline's model itself, "
         "which then answers them as they are, or accept a new baseline"
     )
+
+
+JUDGED = "decided by llm-rubric, which another judge decided in the baseline"
+
+
+@pytest.mark.parametrize(
+    ("causes", "what", "remedy"),
+    [
+        (
+            {JUDGED: 54},
+            f"were {JUDGED}",
+            "name a stored run as baseline, whose answers are then scored anew, or accept a new one",
+        ),
+        (
+            {JUDGED: 50, "changed since the baseline": 4},
+            f"can't be compared (50 {JUDGED})",
+            "name a stored run as baseline, whose answers are then scored anew, or accept a new one",
+        ),
+        (
+            {ASKED_OTHERWISE: 54},
+            "were asked with other values of the chat template",
+            "give the values of the baseline's run, or gate against its model itself",
+        ),
+    ],
+)
+def test_cases_that_nobody_changed_are_not_said_to_be_changed(causes, what, remedy):
+    data = ChangedCasesFinding(cases=54, n=54, tolerated=0.05, causes=causes)
+    said = told(changed_cases, data, verdict=OPEN, set_name="orders")
+    assert said == f"orders: 54 of 54 cases {what}, 5% are tolerated: {remedy}"
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,11 @@ from harness.types import (
     FindingData,
     Forgetting,
     GateVerdict,
+    Interval,
     NoVerdictFinding,
     Outcome,
     Standing,
+    TripwireFinding,
 )
 
 
@@ -272,3 +274,10 @@ def test_no_probe_known_is_no_sentence(by_skill):
         forgetting=Forgetting(overall=None, by_skill=by_skill or ()),
     )
     assert retention_findings(comparison, []) == []
+
+
+def test_a_rise_that_trips_the_wire_is_told_beyond_its_limit():
+    change = Interval(estimate=0.1004, low=0.03, high=0.17, confidence=0.9, method="t")
+    assert sentence_of(Finding(data=TripwireFinding(change=change, limit=0.1))) == (
+        "tripwire: cross-entropy on general text rose by 0.1004 nats per token [0.03, 0.17], limit 0.1000"
+    )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tunegate.figures import both_of, figure_of, figures_of, form_of, p_of
+from harness.types.golden import ALPHA
+from tunegate.figures import _LEVEL, both_of, figure_of, figures_of, form_of, p_of, rates_of, rise_of
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,37 @@ def test_of_two_figures_the_larger_one_is_seen(before, now, text):
 )
 def test_no_p_value_is_nothing(value, text):
     assert p_of(value) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "told"),
+    [(0.0503, "p=0.0503"), (0.0497, "p=0.0497"), (0.05, "p=0.050"), (0.0512, "p=0.051"), (0.019, "p=0.019")],
+)
+def test_a_p_value_is_told_on_its_side_of_the_level(p, told):
+    assert _LEVEL == ALPHA
+    assert p_of(p) == told
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        ((399 / 400, 0.989, 1.0), "99.8% [99%, 100%]"),
+        ((1.0, 0.98, 1.0), "100% [98%, 100%]"),
+        ((1 / 300, 0.0, 0.011), "0.3% [0%, 1%]"),
+        ((0.974, 0.95, 0.99), "97% [95%, 99%]"),
+    ],
+)
+def test_only_all_is_100_percent(rate, told):
+    assert rates_of(*rate) == told
+
+
+@pytest.mark.parametrize(
+    ("rise", "told"),
+    [
+        (0.1004, ("0.1004 nats per token [0.03, 0.17]", "0.1000")),
+        (0.73, ("0.73 nats per token [0.03, 0.17]", "0.10")),
+    ],
+)
+def test_a_rise_beyond_the_limit_is_not_told_as_the_limit(rise, told):
+    """It trips the wire: "rose by 0.10, limit 0.10" would be none."""
+    assert rise_of((rise, 0.03, 0.17), 0.1) == told

@@ -56,6 +56,23 @@ def test_what_errored_on_one_side_is_not_said_to_count_for_none(
         assert "count for none" in banner_of(record, "errored in the baseline").text
 
 
+def test_a_gated_score_on_the_other_side_counts_as_a_verdict_does(invented: Invented) -> None:
+    """Cases that only grade are unscored there; the gate counts each that errored here as lost."""
+
+    def graded(result: CaseResult) -> CaseResult:
+        return replace(result, outcome=Outcome.UNSCORED)
+
+    record = with_results(invented(errored=2), graded, "baseline")
+    assert "count for none" in banner_of(record, "errored in the candidate").text
+    sets = tuple(
+        replace(each, gate=GateSettings(metric_margins={"rouge-l": 0.05})) for each in record.run.golden_sets
+    )
+    found = banner_of(replace(record, run=replace(record.run, golden_sets=sets)), "errored in the candidate")
+    assert found.text.startswith(
+        "On the other side they have a verdict or a gated score: a pass has to hold also if all of these "
+    )
+
+
 def test_a_changed_case_has_no_verdict_on_the_other_side(invented: Invented) -> None:
     def changed(result: CaseResult) -> CaseResult:
         return replace(result, case=replace(result.case, references=("another one",)))

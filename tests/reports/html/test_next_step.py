@@ -108,8 +108,19 @@ def test_answers_that_vary_to_exactly_these_cases_call_for_reruns_not_for_more_c
     assert step.title == "Record how the baseline's answers vary, or repeat each case of “orders”."
     assert step.text.startswith(text)
     assert record.baseline is not None
-    assert step.command.startswith(f"tunegate noise {record.baseline.model.label}")
+    assert step.command.startswith(f"tunegate noise --model={record.baseline.model.label}")
     assert lead_of(record).endswith(lead)
+
+
+@pytest.mark.parametrize(
+    ("by", "title"),
+    [("repeat", "Repeat each case of “orders”."), ("more", "Repeat each case of “orders” more often.")],
+)
+def test_what_more_answers_alone_tell_has_no_command(invented: Invented, by: str, title: str) -> None:
+    data = metric(population="cases", unsteady="computed in bfloat16", steadied_by=by)
+    step = next_step(judged(invented(), GateVerdict.INCONCLUSIVE, data))
+    assert (step.title, step.command) == (title, "")
+    assert step.text.endswith("so equal answers may vary: more answers show how much.")
 
 
 @pytest.mark.parametrize(
@@ -224,6 +235,13 @@ def test_checks_that_an_unreliable_judge_left_unscored_call_for_one_too(invented
             GateVerdict.INCONCLUSIVE,
             "Compare “orders” with the baseline's model itself.",
         ),
+        (
+            ChangedCasesFinding(
+                cases=30, n=40, tolerated=0.05, causes={"decided by rouge-l, which was different": 30}
+            ),
+            GateVerdict.INCONCLUSIVE,
+            "Name a stored run as baseline, or accept this one.",
+        ),
     ],
 )
 def test_each_other_reason_has_its_step(
@@ -254,6 +272,19 @@ def test_a_pass_may_be_accepted_once_it_is_whole(invented: Invented) -> None:
 def test_without_a_verdict_a_baseline_is_missing(invented: Invented) -> None:
     step = next_step(invented(compared=False))
     assert step.command == "pytest --model=adapters/orders --gate-baseline=base"
+
+
+def test_a_whole_model_is_not_sent_to_the_base_that_it_has_not(invented: Invented) -> None:
+    """The same command gave NO BASELINE again."""
+    record = invented(compared=False)
+    model = replace(record.run.model, adapter_dir=None, adapter_sha256=None)
+    record = replace(record, run=replace(record.run, model=model))
+    step = next_step(record)
+    assert step.title == "Accept it."
+    assert step.text.startswith("A whole model has no base to be compared with. Later candidates")
+    assert step.command.startswith("tunegate runs accept")
+    logged = replace(record, run=replace(record.run, model=replace(model, base_sha256="")))
+    assert next_step(logged).command == ""
 
 
 def test_a_model_s_name_is_quoted_for_the_shell(invented: Invented) -> None:

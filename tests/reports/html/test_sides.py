@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
-from harness.types import Finding, GateRecord, GateVerdict, NothingToLoseFinding
+from harness.types import Finding, GateRecord, GateVerdict, Interval, NothingToLoseFinding
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
+from reports.html.metrics import range_text
 from reports.html.side_names import moment, sides_of
 from reports.html.sides import side_rows
 from reports.metric_history import PastMetric
@@ -118,7 +121,10 @@ def test_the_history_of_a_metric_is_a_line_that_marks_regressions(invented: Inve
     assert line.regressed == ((60.0, 10.0),)
     assert rows["orders"].drawing == "3 runs, from 95.0\u202f% to 90.0\u202f%"
     assert rows["orders"].ends == "95.0\u202f% → 90.0\u202f%"
-    assert (rows["general"].history, rows["general"].ends) == (None, "fewer than two whole runs")
+    assert (rows["general"].history, rows["general"].ends) == (
+        None,
+        "fewer than two whole runs of the same cases and metric",
+    )
 
 
 def test_a_line_says_where_it_ends_before_this_run_or_goes_through_other_cases(invented: Invented) -> None:
@@ -171,3 +177,21 @@ def test_a_set_that_had_nothing_to_lose_does_not_look_passed(invented: Invented)
 
 def test_a_time_that_is_none_stays_as_it_is() -> None:
     assert moment("yesterday") == "yesterday"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (0.0, 0.0, "exactly no change"),
+        (-1e-12, 1e-12, "exactly no change"),
+        (0.05, 0.05, "exactly 5.0 worse"),
+        (-0.05, -0.05, "exactly 5.0 better"),
+        (0.0, 0.05, "0.0 to 5.0 worse"),
+        (-0.05, 0.0, "0.0 to 5.0 better"),
+        (-0.02, 0.05, "2.0 better to 5.0 worse"),
+    ],
+)
+def test_a_drop_that_is_known_exactly_is_no_range(low: float, high: float, told: str) -> None:
+    """Equal answers to exactly these cases: 0.0 to 0.0 better they were not."""
+    drop = Interval(estimate=low, low=low, high=high, confidence=0.9, method="counted")
+    assert range_text(drop, rate=True) == f"{told} (90\u00a0% interval)"

@@ -2,14 +2,18 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.comparison.pairing import is_decided, pair_runs
 from harness.history.store import open_history
+from harness.run.opponents import as_one_question, opponent_of
 from harness.statistics.paired_binary import tango_interval
-from harness.types import GateRecord
+from harness.types import CaseResult, Check, GateRecord, Score
 from reports.site.gathering import SiteSource
 from reports.site.pages import PAGES, render_page
 
@@ -106,6 +110,95 @@ def test_links_keep_their_choices(open_page: Callable, written: Path) -> None:
     assert page.locator("table tbody tr").last.inner_text().count("grpo") == 1
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
+    page.close()
+
+
+def test_what_another_judge_scored_is_no_drop(
+    open_page: Callable,
+    invented: Callable[..., GateRecord],
+    days: Callable,
+    tmp_path: Path,
+) -> None:
+    """The cases that it decided are counted and named, and all others are compared."""
+    with open_history(tmp_path / "history.sqlite") as stored:
+        for number in (1, 2):
+            record = days(invented(orders=24, probes=12, lost=number), number)
+            facts = record.run.metrics["json-equals"]
+            metrics = {
+                **record.run.metrics,
+                "json-equals": replace(facts, scored_by={"judge": f"no. {number}"}),
+            }
+            stored.save(replace(record, run=replace(record.run, metrics=metrics)))
+    data = SiteSource(history=tmp_path, project=tmp_path, limit=9).gather()
+    for name in ("compare.html", "cases.html"):
+        (tmp_path / name).write_text(render_page(name, data), encoding="utf-8")
+    page = open_page(tmp_path, "cases.html#set=orders&sort=flips")
+    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    page.locator(".chip.note").first.wait_for()
+    assert {*page.locator(".chip.note").all_inner_texts()} == {"json-equals: scored otherwise before"}
+    page.close()
+    page = open_page(tmp_path, "compare.html")
+    text = page.locator("#drawn").inner_text()
+    assert (
+        "Not compared: 24 cases decided by json-equals, which another judge decided in the baseline." in text
+    )
+    assert "of 12 cases that are the same in both runs" in page.locator(".lead").inner_text()
+    drops = page.locator("table", has_text="The drop between these two").locator("tbody th")
+    assert drops.all_inner_texts() == ["general"]
+    page.close()
+
+
+# Checks that ask for pairs: one that informs, one that decides, and a member of a group that decides.
+PAIRS: dict[str, tuple[Check, Score]] = {
+    "inform": (Check(type="pairwise"), Score(metric="pairwise", value=0.5)),
+    "decide": (Check(type="pairwise", threshold=0.5), Score(metric="pairwise", value=1.0, passed=True)),
+    "group": (
+        Check(type="any-of", checks=(Check(type="equals"), Check(type="pairwise"))),
+        Score(metric="any-of", value=1.0, passed=True),
+    ),
+}
+
+
+def scored_by(record: GateRecord, judge: str, version: str, opponent: str, pairs: str) -> GateRecord:
+    """The record with another judge of the orders, version of the probes' check, and opponent of pairs."""
+    assert record.comparison is not None
+    facts = record.run.metrics
+    others = {
+        "json-equals": replace(facts["json-equals"], scored_by={"judge": judge} if judge else None),
+        "contains": replace(facts["contains"], version=version),
+    }
+    check, score = PAIRS[pairs]
+
+    def asked(result: CaseResult) -> CaseResult:
+        case = replace(result.case, checks=(*result.case.checks, check))
+        return replace(result, case=case, scores=(*result.scores, score))
+
+    results = tuple(asked(result) if place % 2 else result for place, result in enumerate(record.run.results))
+    run = replace(record.run, metrics={**facts, **others}, results=results)
+    return replace(record, run=run, comparison=replace(record.comparison, baseline_run=opponent))
+
+
+@pytest.mark.parametrize("pairs", PAIRS)
+def test_the_page_compares_the_cases_that_the_gate_compares(
+    open_page: Callable, invented: Callable[..., GateRecord], days: Callable, tmp_path: Path, pairs: str
+) -> None:
+    records = [
+        scored_by(days(invented(orders=12, probes=6, lost=2, seed=place), place), *other, pairs)
+        for place, other in enumerate(product(("", "A", "B"), ("1", "2"), ("p", "q")))
+    ]
+    with open_history(tmp_path / "history.sqlite") as stored:
+        for record in records:
+            stored.save(replace(record, baseline=replace(record.baseline, id=record.comparison.baseline_run)))
+    data = SiteSource(history=tmp_path, project=tmp_path, limit=20).gather()
+    (tmp_path / "compare.html").write_text(render_page("compare.html", data), encoding="utf-8")
+    page = open_page(tmp_path, "compare.html")
+    for before, now in permutations(records, 2):
+        page.evaluate(f"location.hash = 'baseline={before.run.id}&candidate={now.run.id}'")
+        code = f"tunegate compare {before.run.id} {now.run.id}"
+        page.locator("code", has_text=code).wait_for(state="attached")
+        baseline = as_one_question(now.run, before.run, (opponent_of(before), opponent_of(now)))
+        compared = [pair for pair in pair_runs(now.run, baseline).pairs if is_decided(pair)]
+        assert f" of {len(compared)} cases that are the same" in page.locator(".lead").inner_text(), code
     page.close()
 
 

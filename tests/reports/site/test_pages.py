@@ -18,6 +18,7 @@ from reports.site.gathering import SiteSource, accepted_runs, check_trainings
 from reports.site.pages import PAGES, render_page
 from reports.site.states import change_text, headline, metric_title, run_rows, state_rows, value_text
 
+ROOT = Path(__file__).parents[3]
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x1b[31m{{ 7 * 7 }}'\""
 
 
@@ -185,6 +186,35 @@ def test_gain_is_the_reverse_of_the_drop_and_forgetting_has_counts(source: SiteS
     assert rate == pytest.approx(retained / of, abs=1e-4)
 
 
+def test_what_a_run_kept_is_told_of_the_base_or_of_whom_it_is(
+    invented: Callable[..., GateRecord], source: SiteSource
+) -> None:
+    """Of an adapter that forgot half of the base, one as good as it kept all; both are gated against others."""
+    line, record = source.gather().runs[0].line, invented(lost=1)
+    assert record.comparison is not None
+    assert record.comparison.forgetting is not None
+    assert record.baseline is not None
+    kept = record.comparison.forgetting.overall
+    assert kept is not None
+    half = replace(record.comparison.forgetting, overall=replace(kept, retained=30))
+    shipped = replace(record.baseline.model, label="shipped", adapter_sha256="5" * 64)
+    told = []
+    for since, baseline in ((None, record.baseline.model), (half, shipped), (None, shipped), (None, None)):
+        comparison = replace(record.comparison, forgetting_since_base=since)
+        run = digest_of(line, replace(record, comparison=comparison), {}, baseline)
+        (point,) = payloads.gains_payload(replace(source.gather(), runs=(run,)))["points"]
+        told.append((point["kept"][0], point["since"], point["baseline"]))
+    assert told == [
+        (kept.retained, "the base", "smollm2"),
+        (30, "the base", "shipped"),
+        (kept.retained, "shipped", "shipped"),
+        (kept.retained, "the baseline", ""),
+    ]
+    # Of the stored runs it is read without their baselines' answers.
+    assert {point["since"] for point in payloads.gains_payload(source.gather())["points"]} == {"the base"}
+    assert {run.baseline for run in source.gather().runs} == {"smollm2"}
+
+
 def test_trainings_have_loss_reward_and_kl(source: SiteSource) -> None:
     trainings = payloads.trainings_payload(source.gather())["trainings"]
     assert len(trainings) == 6
@@ -267,6 +297,47 @@ def test_equal_texts_of_all_runs_are_kept_once(
     line = source.gather().runs[0].line
     one, two = (digest_of(line, invented(lost=1), texts) for _ in range(2))
     assert all(one.cases[key].answer is two.cases[key].answer for key in one.cases)
+
+
+def test_intervals_are_named_by_the_confidence_that_they_have(source: SiteSource) -> None:
+    """A gate's means have 90 %, at looks more; 95 % was written above them all."""
+
+    def at(interval: Interval, confidence: float) -> Interval:
+        return replace(interval, confidence=confidence)
+
+    data = source.gather()
+    told = (
+        lambda data: render_page("index.html", data),
+        lambda data: payloads.compare_payload(data)["confidence"],
+        lambda data: payloads.gains_payload(data)["confidence"],
+        lambda data: payloads.trends_payload(data)["trends"][0]["confidence"],
+    )
+    for wanted, shares in (("90 %", (0.9, 0.9)), ("90 to 98 %", (0.9, 0.98))):
+        runs = [
+            replace(
+                run,
+                figures=tuple(
+                    replace(each, candidate=at(each.candidate, shares[place > 0])) for each in run.figures
+                ),
+                retention=run.retention
+                and replace(run.retention, rate=at(run.retention.rate, shares[place > 0])),
+                by_skill=(),
+                points={
+                    name: replace(
+                        point,
+                        summary=replace(point.summary, mean=at(point.summary.mean, shares[place > 0])),
+                    )
+                    for name, point in run.points.items()
+                },
+            )
+            for place, run in enumerate(data.runs)
+        ]
+        changed = replace(data, runs=tuple(runs), trends=tuple(trends_of_points(run.points for run in runs)))
+        page, *others = (each(changed) for each in told)
+        assert f"Each mean with its {wanted} interval" in page
+        assert others == [wanted] * 3
+    scripts = [*(ROOT / "reports" / "html" / "templates" / "site").iterdir()]
+    assert [path.name for path in scripts if "95 %" in path.read_text(encoding="utf-8")] == []
 
 
 def test_figures_in_words() -> None:

@@ -46,13 +46,13 @@ function drawMoments(one, data) {
     { class: "body" },
     make("p", { class: "role" }, "Prompt"),
     make("div", { class: "text", dir: "auto" }, data.texts[prompt]),
-    [...shown].reverse().map(([at, text, why], place, all) => {
+    [...shown].reverse().map(([at, text, why, others], place, all) => {
       const older = all[place + 1];
       const edited = older && versions[older[0]] !== versions[at];
       return make(
         "div",
         { class: "moment" },
-        make("div", {}, drawOutcome(OUTCOMES[signs[at]]), make("small", {}, ` ${momentText(data.runs[at].at)}`), make("div", {}, runLink(data.runs[at])), make("small", {}, data.runs[at].model), edited ? make("div", {}, make("span", { class: "chip note" }, "prompt or checks changed")) : null),
+        make("div", {}, drawOutcome(OUTCOMES[signs[at]]), make("small", {}, ` ${momentText(data.runs[at].at)}`), make("div", {}, runLink(data.runs[at])), make("small", {}, data.runs[at].model), edited ? make("div", {}, make("span", { class: "chip note" }, "prompt or checks changed")) : null, others ? make("div", {}, make("span", { class: "chip note" }, `${others.join(", ")}: scored otherwise before`)) : null),
         make("div", {}, text === null ? make("i", { class: "quiet" }, "no answer stored") : make("div", { class: "answer", dir: "auto", tabindex: "0", role: "group", "aria-label": `Answer of ${data.runs[at].id}` }, data.texts[text] || make("i", { class: "quiet" }, "empty")), why ? make("small", {}, why) : null),
       );
     }),
@@ -136,6 +136,6 @@ drawPage((place, data) => {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", () => show());
-  place.append(make("p", { class: "quiet" }, "A strip has one place for each run, oldest first: full height where the case passed, lower where it failed. Answers are those of the first run, of each run in which the outcome changed, and of the newest."), form, list);
+  place.append(make("p", { class: "quiet" }, "A strip has one place for each run, oldest first: full height where the case passed, lower where it failed. Answers are those of the first run, of each run in which the outcome changed, and of the newest. Where another judge, encoder or version scored what decided a case, or pairs were of other answers, its outcome may have changed by that alone; a mark says so."), form, list);
   show();
 });

@@ -19,6 +19,28 @@ function drawFlips(title, cases, before, now) {
   return make("section", { "aria-label": title }, make("h2", {}, `${title} `, make("small", {}, thousands(cases.length))), list(cases.slice(0, MOST_FLIPS)), cases.length > MOST_FLIPS ? make("p", { class: "quiet" }, `${thousands(cases.length - MOST_FLIPS)} more: the words of the filter choose among them.`) : null);
 }
 
+/** Metrics that can't be compared between two runs, each with the reason, to be read after its name. */
+function scoredOtherwise({ otherwise, scorers, opponents }, before, now) {
+  const found = new Map(Object.entries(otherwise[`${scorers[before]},${scorers[now]}`] ?? {}));
+  const isOneQuestion = before === now || (opponents[now] !== null && opponents[before] === opponents[now]);
+  return isOneQuestion ? found : found.set("pairwise", "which compared the answers with those of another run");
+}
+
+/** The metrics that decided a version of a case. */
+const decidingOf = ({ checks, decided }, at, version) => checks[decided[at][version.charCodeAt(0) - 97]] ?? [];
+
+const areJudged = (signs, before, now) => "pf".includes(signs[before]) && "pf".includes(signs[now]);
+
+/** What is not compared since it was scored otherwise: how many cases by what decided them, and graded metrics. */
+function leftOut(data, same, before, now) {
+  const otherwise = scoredOtherwise(data, before, now);
+  const counts = new Map();
+  for (const { decidedBy, 1: signs } of same) if (decidedBy && areJudged(signs, before, now)) counts.set(decidedBy, (counts.get(decidedBy) ?? 0) + 1);
+  const cases = [...counts].map(([metric, count]) => `${thousands(count)} ${count === 1 ? "case" : "cases"} decided by ${metric}, ${otherwise.get(metric)}`);
+  const graded = data.graded.filter((metric) => otherwise.has(metric[1]) && pairsOf(data, same.filter(([key]) => key.startsWith(`${metric[0]}/`)), metric, before, now).length);
+  return [...cases, ...graded.map(([set, metric]) => `${set} ${metric}, ${otherwise.get(metric)}`)];
+}
+
 /** The pairs of one metric: each case's drop from one run to the other, positive is worse. */
 function pairsOf(data, paired, metric, before, now) {
   const indices = new Map(data.cases.map((each, place) => [each[0], place]));
@@ -43,8 +65,8 @@ function drawDrops(data, same, before, now) {
   };
   for (const set of new Set(same.map(([key]) => key.split("/")[0]))) {
     const cases = same.filter(([key]) => key.startsWith(`${set}/`));
-    const judged = cases.filter(([, signs]) => "pf".includes(signs[before]) && "pf".includes(signs[now]));
-    const graded = data.graded.filter(([name]) => name === set);
+    const judged = cases.filter((one) => !one.decidedBy && areJudged(one[1], before, now));
+    const graded = data.graded.filter(([name, metric]) => name === set && !scoredOtherwise(data, before, now).has(metric));
     add(set, pairsOf(data, judged, null, before, now), true, rateDrop);
     for (const metric of graded) add(`${set} ${metric[1]}`, pairsOf(data, cases, metric, before, now), false, (pairs) => gradedDrop(pairs, data.quantiles));
   }
@@ -98,7 +120,10 @@ drawPage((place, data) => {
     }
     const wanted = q.toLowerCase().split(/\s+/).filter(Boolean);
     const same = cases.filter(([key, , versions]) => versions[before] === versions[now] && versions[now] !== "." && (!set || key.startsWith(`${set}/`)));
-    const paired = same.filter(([, signs]) => "pf".includes(signs[before]) && "pf".includes(signs[now]));
+    const otherwise = scoredOtherwise(data, before, now);
+    cases.forEach((one, at) => (one.decidedBy = decidingOf(data, at, one[2][now]).find((metric) => otherwise.has(metric))));
+    const paired = same.filter((one) => !one.decidedBy && areJudged(one[1], before, now));
+    const others = leftOut(data, same, before, now);
     const shown = (from, to) => paired.filter(([key, signs]) => signs[before] === from && signs[now] === to && wanted.every((word) => key.toLowerCase().includes(word)));
     const changed = cases.filter(([, , versions]) => versions[before] !== "." && versions[now] !== "." && versions[before] !== versions[now]).length;
     const names = [...new Set([...figures[before], ...figures[now]].map(([name, metric]) => `${name}\n${metric}`))];
@@ -108,9 +133,10 @@ drawPage((place, data) => {
     const command = `tunegate compare ${runs[before].id} ${runs[now].id}`;
     body.replaceChildren(
       make("p", { class: "lead" }, make("b", {}, `${thousands(lost.length)} lost, ${thousands(gained.length)} gained`), ` of ${thousands(paired.length)} cases that are the same in both runs and passed or failed.`, changed ? ` ${thousands(changed)} cases were changed in between and are not compared.` : ""),
+      ...(others.length ? [make("p", { class: "note-line" }, `Not compared: ${others.join("; ")}.`)] : []),
       make("p", {}, isLive ? make("a", { href: `compare?${new URLSearchParams({ baseline: runs[before].id, candidate: runs[now].id })}` }, "The gate's verdict on these two runs, with their answers") : ["The gate's verdict on these two: ", make("code", {}, command)]),
       ...[drawDrops(data, same, before, now)].filter(Boolean),
-      drawTable("Each run's own figures, as its gate stored them: mean, 95 % interval, n, verdict against its own baseline", ["metric", `baseline ${runs[before].id}`, `candidate ${runs[now].id}`], names.map((name) => [name.replace("\npass-rate", "").replace("\n", " "), drawFigure(find(before, name)), drawFigure(find(now, name))])),
+      drawTable(`Each run's own figures, as its gate stored them: mean, ${data.confidence} interval, n, verdict against its own baseline`, ["metric", `baseline ${runs[before].id}`, `candidate ${runs[now].id}`], names.map((name) => [name.replace("\npass-rate", "").replace("\n", " "), drawFigure(find(before, name)), drawFigure(find(now, name))])),
       ...[drawStored(data, now)].filter(Boolean),
       drawFlips("Lost", lost, before, now),
       drawFlips("Gained", gained, before, now),

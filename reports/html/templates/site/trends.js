@@ -91,7 +91,7 @@ function drawTrend(trend, data) {
     make(
       "ul",
       { class: "keys" },
-      drawKey("mean, its 95 % interval shaded", { stroke: "var(--link)" }),
+      drawKey(`mean, its ${trend.confidence} interval shaded`, { stroke: "var(--link)" }),
       drawKey("regressed", { stroke: "var(--regress-line)", shape: "M11,1 a4,4 0 1 0 .1,0 M11,3 a2,2 0 1 0 .1,0" }),
       drawKey("inconclusive", { stroke: "var(--inconclusive-line)", shape: "M11,2 a3,3 0 1 0 .1,0 M11,4 a1,1 0 1 0 .1,0" }),
       marks.length ? drawKey("accepted", { stroke: "var(--pass-line)", dash: "5 3" }) : null,
@@ -99,7 +99,7 @@ function drawTrend(trend, data) {
     drawLater(`${trend.title}: table of ${trend.points.length} runs`, () =>
       drawTable(
         `${trend.title}, newest first`,
-        ["run", "time", "model", "mean", "95 % interval", "n", "verdict"],
+        ["run", "time", "model", "mean", `${trend.confidence} interval`, "n", "verdict"],
         [...trend.points].reverse().map(([place, ...figures]) => [
           runLink(runs[place]),
           momentText(runs[place].at),

@@ -1,0 +1,93 @@
+"""What a reader copies is a command: each is parsed as its own program parses it."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from harness.cli.main import app
+from harness.types import GateRecord
+from reports.html import commands
+from reports.html.next_step import _CALIBRATE
+
+Invented = Callable[..., GateRecord]
+ROOT = Path(__file__).parents[3]
+
+
+def parsed(command: str) -> dict[str, Any]:
+    """The parameters of a command of ours, by name; fails on what the command does not know."""
+    program, *words = shlex.split(command)
+    assert program == "tunegate"
+    node = typer.main.get_command(app)
+    while hasattr(node, "list_commands"):
+        name, *words = words
+        found = node.get_command(None, name)
+        node = getattr(found, "command", None) or found
+    return node.make_context(command, words).params
+
+
+def logged(record: GateRecord) -> GateRecord:
+    """The record, if both sides were read from another tool's log."""
+    assert record.baseline is not None
+    run, baseline = (
+        replace(run, model=replace(run.model, base_sha256="")) for run in (record.run, record.baseline)
+    )
+    return replace(record, run=run, baseline=baseline)
+
+
+def all_commands(record: GateRecord) -> list[str]:
+    again = commands.rerun_command(record, None)
+    case = record.run.results[0].case
+    found = [
+        again,
+        commands.case_command(record, case, "golden_sets/orders.yaml", again),
+        commands.case_command(record, case, "/elsewhere/orders.yaml", again),
+        *commands.show_command(record, "tunegate runs recover").split(" && "),
+        commands.show_command(record, None, " --directory '/a b/c'"),
+        commands.accept_command(record, " --directory '/a b/c'"),
+        commands.against_command(record, "main", None),
+        commands.new_case_command(record, "orders", None),
+        commands.noise_command(record, None),
+        _CALIBRATE,
+    ]
+    return [each for each in found if each]
+
+
+@pytest.mark.parametrize("of_a_log", [False, True])
+def test_every_command_is_one_that_its_program_knows(invented: Invented, *, of_a_log: bool) -> None:
+    record = invented(lost=1)
+    found = all_commands(logged(record) if of_a_log else record)
+    ours = [each for each in found if not each.startswith("pytest ")]
+    assert len(ours) >= 6
+    for command in ours:
+        parsed(command)
+    reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    for command in set(found) - set(ours):
+        options = [word.partition("=")[0] for word in shlex.split(command) if word.startswith("--")]
+        assert [each for each in options if f"`{each}`" not in reference] == []
+
+
+@pytest.mark.parametrize(
+    ("dtype", "given"), [("bfloat16", ["bfloat16"]), ("float32", ["float32"]), ("unknown", [])]
+)
+def test_the_noise_of_the_baseline_is_recorded_where_the_gate_looks_for_it(
+    invented: Invented, dtype: str, given: list[str]
+) -> None:
+    """A record is found by the precision, and the command's own default may be another one."""
+    record = invented(lost=1)
+    assert record.baseline is not None
+    plan = replace(record.baseline.plan, dtype=dtype)
+    found = parsed(
+        commands.noise_command(replace(record, baseline=replace(record.baseline, plan=plan)), None)
+    )
+    assert (found["model"], list(found["dtype"] or ())) == ("smollm2", given)
+
+
+def test_a_baseline_s_adapter_is_named_as_in_the_project_s_root(invented: Invented) -> None:
+    record = invented(lost=1)
+    command = commands.noise_command(replace(record, baseline=record.run), Path("/home/ada/project"))
+    assert command == "tunegate noise --model=adapters/orders --dtype=float32"
