@@ -170,8 +170,8 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
         return None
     vary = " whose answers vary" if golden_set.gate.population == "cases" else ""
     remedy = (
-        "repeat each case, make answers and scores reproduce (temperature: 0, dtype float32, no judge), or "
-        "record how much they vary (tunegate noise)"
+        "repeat each case at a temperature above 0, make answers and scores reproduce (temperature: 0, dtype "
+        "float32, no judge), or record how much they vary (tunegate noise: such records are not read here)"
         if vary
         else f"add independent cases, widen the margin to {_wide_enough(bound)}, or ask about these "
         f"very cases (gate: {{population: cases}})"

@@ -14,8 +14,8 @@ from tunegate.figures import share_of
 
 # What tells how answers vary, as a metric's finding names it.
 STEADIED_BY = {
-    "noise": "record how its answers vary (tunegate noise), or repeat each case",
-    "repeat": "repeat each case",
+    "noise": "record how its answers vary (tunegate noise), or repeat each case at a temperature above 0",
+    "repeat": "repeat each case at a temperature above 0",
     "more": "repeat each case more often",
 }
 

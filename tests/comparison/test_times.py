@@ -232,7 +232,7 @@ def test_a_row_that_is_not_known_exactly_says_why_and_what_helps(make_result, ma
     assert comparison.inexact == why
     assert (verdict.outcome is GateVerdict.PASS) is (why == "")
     if why:
-        helps = f"; {why}: record how its answers vary (tunegate noise), or repeat each case"
+        helps = f"; {why}: record how its answers vary (tunegate noise), or repeat each case at a temperature above 0"
         assert sentences_of(verdict)[0].endswith(helps)
 
 
@@ -249,10 +249,22 @@ def test_drawn_answers_are_said_to_vary_in_any_precision(make_result, make_run):
 @pytest.mark.parametrize(
     ("checks", "repeats", "weights", "noted", "helps"),
     [
-        ((), 1, "peft", 0, "record how its answers vary (tunegate noise), or repeat each case"),
-        ((), 1, "peft", 2, "repeat each case"),
-        ((), 1, "nf4", 0, "repeat each case"),
-        ((Check(type="llm-rubric", value="Kind?"),), 1, "peft", 0, "repeat each case"),
+        (
+            (),
+            1,
+            "peft",
+            0,
+            "record how its answers vary (tunegate noise), or repeat each case at a temperature above 0",
+        ),
+        ((), 1, "peft", 2, "repeat each case at a temperature above 0"),
+        ((), 1, "nf4", 0, "repeat each case at a temperature above 0"),
+        (
+            (Check(type="llm-rubric", value="Kind?"),),
+            1,
+            "peft",
+            0,
+            "repeat each case at a temperature above 0",
+        ),
         ((), 2, "peft", 0, "repeat each case more often"),
     ],
 )
