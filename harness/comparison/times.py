@@ -11,6 +11,7 @@ from harness.golden.schema import CHECK_TYPES, base_type
 from harness.statistics.clusters import joined
 from harness.types import (
     EXACT_DTYPES,
+    JUDGE,
     UNKNOWN_WEIGHTS,
     CaseResult,
     ExecutionPlan,
@@ -318,9 +319,13 @@ def is_judged(metric: str) -> bool:
 
 
 def _is_unknown(metric: str, now: MetricFacts, before: MetricFacts) -> bool:
-    """Whether something besides its code scored a metric, and one of two runs doesn't say what."""
+    """Whether something besides its code scored a metric, and one of two runs doesn't say what.
+
+    A judge may have other names where its server deals the questions to several models.
+    """
     if now.scored_by is not None and before.scored_by is not None:
-        return False
+        who = now.scored_by.get(JUDGE)
+        return who is not None and before.scored_by.get(JUDGE, who) != who
     return bool(now.scored_by or before.scored_by) or is_judged(metric)
 
 

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from harness.errors import JudgeError
+from harness.registry.field_types import wrong_field
 from harness.types import JudgeReply, JudgeRequest
 
 
@@ -33,3 +35,16 @@ class JudgeEngine(Protocol):
 
     async def close(self) -> None:
         """Release connections and weights."""
+
+
+def checked_reply(reply: object) -> JudgeReply:
+    """An engine's reply; those of plug-ins are written without our type checks.
+
+    Raises:
+        JudgeError: It is no reply, or a field of it has another type.
+    """
+    if not isinstance(reply, JudgeReply):
+        raise JudgeError(f"the judge gave a {type(reply).__name__} (allowed: a JudgeReply)")
+    if problem := wrong_field(reply):
+        raise JudgeError(f"the judge gave a JudgeReply with {problem}")
+    return reply

@@ -19,26 +19,20 @@ from typing import Any, Protocol, Self, TypeVar
 
 from harness.engines.workers.functions import Dealer
 from harness.errors import JudgeError, faults_of
-from harness.judge.base import JudgeEngine
+from harness.judge.base import JudgeEngine, checked_reply
+from harness.judge.questions import for_the_format, of_whole_characters
 from harness.judge.replies import is_bare_object, prepare_reading, read_reply
 from harness.judge.reply_objects import ReplyError
+from harness.judge.snapshots import Snapshots
 from harness.registry import active
-from harness.registry.field_types import wrong_field
 from harness.registry.listeners import LISTENERS, Work, tell
-from harness.types import JudgeReply, JudgeRequest, JudgeUsage, Message
-from tunegate.printable import encodable
+from harness.types import JudgeReply, JudgeRequest, JudgeUsage
 
 _T = TypeVar("_T")
 # Raised when a change here changes the meaning of a stored reply.
 _REVISION = 4
 # A reply that can't be read is requested once more: a server's fault may have cut it.
 _READINGS = 3
-_SEEDS_APART = 1000
-_MOST_REPEATED = 4000  # characters of an unreadable reply that the judge is shown
-_FORMAT_ONLY = (
-    "That could not be read. Give your final verdict once, as a single JSON object in the format that was "
-    "asked for, and nothing else."
-)
 
 
 class ReplyStore(Protocol):
@@ -57,7 +51,11 @@ class ReplyStore(Protocol):
 
 
 class Judge:
-    """One judge with its stored replies."""
+    """One judge with its stored replies.
+
+    Attributes:
+        renewals: How often stored replies were found to be another judge's; verdicts from before may be, too.
+    """
 
     def __init__(
         self,
@@ -78,7 +76,7 @@ class Judge:
         self._engine, self._store, self._prices = engine, store, prices
         self._concurrency = concurrency
         self._asked: dict[str, Future[JudgeReply]] = {}
-        self._names: set[str] = set()
+        self._snapshots, self.renewals = Snapshots(), 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -99,9 +97,17 @@ class Judge:
 
         What a name stands for may change at a server: its replies then have another one.
         """
+        return self._by_files or ", ".join(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Its replies' names, else that of its spec; several where a server deals the questions."""
         asked = self.identity.partition("@")[0]
-        by_files = str(getattr(self._engine, "scorer", ""))
-        return by_files or ", ".join(sorted({name or asked for name in self._names}))
+        return sorted({name or asked for name in self._snapshots.names})
+
+    @property
+    def _by_files(self) -> str:
+        return str(getattr(self._engine, "scorer", ""))
 
     @property
     def overlaps(self) -> bool:
@@ -147,7 +153,7 @@ class Judge:
         Returns:
             A future of the reply, with ``data`` read from the text, or of a JudgeError.
         """
-        request = _of_whole_characters(request)
+        request = of_whole_characters(request)
         key = reply_key(self.identity, request)
         with self._lock:
             if self._closed:
@@ -156,8 +162,9 @@ class Judge:
                 return known
             kept = self._store.get_reply(key)
             if kept is not None:
+                self._snapshots.add_stored(kept)
+            if kept is not None and not self._is_outdated(kept):
                 self._from_cache += 1
-                self._names.add(kept.model)
                 done: Future[JudgeReply] = Future()
                 done.set_result(kept)
                 self._asked[key] = done
@@ -165,6 +172,30 @@ class Judge:
             loop = self._running_loop()
             self._asked[key] = asyncio.run_coroutine_threadsafe(self._answer(key, request), loop)
             return self._asked[key]
+
+    def begin(self) -> None:
+        """Begin another session with this judge: what it was asked before is stored, and perhaps outdated."""
+        with self._lock:
+            self._asked = {key: future for key, future in self._asked.items() if not future.done()}
+            self._snapshots = Snapshots()
+
+    def renew(self) -> None:
+        """Forget stored replies that are another judge's than today's: their questions are asked anew."""
+        with self._lock:
+            answered = {key: future for key, future in self._asked.items() if _has_reply(future)}
+            old = [key for key, future in answered.items() if self._is_outdated(future.result())]
+            for key in old:
+                del self._asked[key]
+            self._from_cache -= len(old)
+            self.renewals += bool(old)
+
+    def settle(self) -> None:
+        """The same, where nothing was asked either: most of the stored replies then say who judges."""
+        self._snapshots.settle()
+        self.renew()
+
+    def _is_outdated(self, reply: JudgeReply) -> bool:
+        return not self._by_files and self._snapshots.is_outdated(reply.model)
 
     def spawn(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
         """Run a coroutine that asks this judge one question after the other, beside all others.
@@ -220,7 +251,8 @@ class Judge:
             raise JudgeError(f"{type(error).__name__}: {error}") from error
         if LISTENERS:
             self._tell(request, times, reply)
-        self._names.add(reply.model)
+        reply = replace(reply, asked_in=self._snapshots.session)
+        self._snapshots.add(reply)
         self._store.put_reply(key, reply)
         return reply
 
@@ -232,7 +264,7 @@ class Judge:
             reply = await self._engine.ask(request)
         # The next question is sent before this reply is read.
         await asyncio.sleep(0)
-        return _checked(reply)
+        return checked_reply(reply)
 
     def _note_failure(self, request: JudgeRequest, times: Sequence[int]) -> None:
         self._failed += 1
@@ -276,7 +308,7 @@ class Judge:
                 return replace(reply, data=data)
             except ReplyError as error:
                 problem = str(error)
-                asked = _for_the_format(request, reply.text, reading + 1)
+                asked = for_the_format(request, reply.text, reading + 1)
         raise JudgeError(f"no usable reply in {_READINGS}; the last: {problem}")
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -326,40 +358,8 @@ class Judge:
         self.close()
 
 
-def _checked(reply: object) -> JudgeReply:
-    """An engine's reply; those of plug-ins are written without our type checks."""
-    if not isinstance(reply, JudgeReply):
-        raise JudgeError(f"the judge gave a {type(reply).__name__} (allowed: a JudgeReply)")
-    if problem := wrong_field(reply):
-        raise JudgeError(f"the judge gave a JudgeReply with {problem}")
-    return reply
-
-
-def _of_whole_characters(request: JudgeRequest) -> JudgeRequest:
-    """The question as UTF-8 can carry it, for every kind of judge; an answer may hold half of a character."""
-    return replace(
-        request,
-        messages=tuple(replace(one, content=encodable(one.content)) for one in request.messages),
-        conversation=tuple(replace(one, content=encodable(one.content)) for one in request.conversation),
-        answers=tuple(map(encodable, request.answers)),
-        criteria=encodable(request.criteria),
-    )
-
-
-def _for_the_format(request: JudgeRequest, reply: str, reading: int) -> JudgeRequest:
-    """The question after a reply that could not be read: for the same verdict in the format alone.
-
-    Another seed, since the same one would give the same reply.
-    """
-    return replace(
-        request,
-        messages=(
-            *request.messages,
-            Message(role="assistant", content=reply[-_MOST_REPEATED:]),
-            Message(role="user", content=_FORMAT_ONLY),
-        ),
-        repeat=request.repeat + reading * _SEEDS_APART,
-    )
+def _has_reply(future: "Future[JudgeReply]") -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def outcome_of(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:

@@ -58,6 +58,31 @@ class Panel:
         return " + ".join(sorted(filter(None, (judge.scorer for judge in self.judges))))
 
     @property
+    def renewals(self) -> int:
+        """How often stored replies were found to be another judge's than today's."""
+        return sum(judge.renewals for judge in self.judges)
+
+    @property
+    def dealt(self) -> list[str]:
+        """The names of each judge that has several: its server deals the questions to several models."""
+        return [judge.scorer for judge in self.judges if len(judge.names) > 1]
+
+    def begin(self) -> None:
+        """Begin another session with the judges."""
+        for judge in self.judges:
+            judge.begin()
+
+    def renew(self) -> None:
+        """Forget stored replies that are another judge's than today's; they are then asked anew."""
+        for judge in self.judges:
+            judge.renew()
+
+    def settle(self) -> None:
+        """The same, where nothing was asked either: most of the stored replies then say who judges."""
+        for judge in self.judges:
+            judge.settle()
+
+    @property
     def overlaps(self) -> bool:
         """Whether judging costs this machine little, so that it may run beside generation."""
         return all(judge.overlaps for judge in self.judges)

@@ -1,14 +1,22 @@
 """The questions for judges."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.golden.judge_template import Scale
 from harness.judge.prompts import Prompt, fill_prompt, load_prompt
 from harness.types import JsonValue, JudgeRequest, Message
+from tunegate.printable import encodable
 
 # The questions about one answer.
 SINGLE_TASKS = ("rubric", "reference", "factuality", "tone")
 _BETTER = "The answer is right, does what was asked, and is no longer than it needs to be."
+_SEEDS_APART = 1000
+_MOST_REPEATED = 4000  # characters of an unreadable reply that the judge is shown
+_FORMAT_ONLY = (
+    "That could not be read. Give your final verdict once, as a single JSON object in the format that was "
+    "asked for, and nothing else."
+)
 _REASON: dict[str, JsonValue] = {"type": "string"}
 
 
@@ -150,3 +158,35 @@ def _listed(references: Sequence[str]) -> str:
     if len(references) < 2:
         return "".join(references)
     return "\n\n".join(f"({number}) {reference}" for number, reference in enumerate(references, 1))
+
+
+def of_whole_characters(request: JudgeRequest) -> JudgeRequest:
+    """The question as UTF-8 can carry it, for every kind of judge; an answer may hold half of a character."""
+    return replace(
+        request,
+        messages=tuple(replace(one, content=encodable(one.content)) for one in request.messages),
+        conversation=tuple(replace(one, content=encodable(one.content)) for one in request.conversation),
+        answers=tuple(map(encodable, request.answers)),
+        criteria=encodable(request.criteria),
+    )
+
+
+def for_the_format(request: JudgeRequest, reply: str, reading: int) -> JudgeRequest:
+    """The question after a reply that could not be read: for the same verdict in the format alone.
+
+    Another seed, since the same one would give the same reply.
+
+    Args:
+        request: The question.
+        reply: The reply that could not be read.
+        reading: How many could not be read.
+    """
+    return replace(
+        request,
+        messages=(
+            *request.messages,
+            Message(role="assistant", content=reply[-_MOST_REPEATED:]),
+            Message(role="user", content=_FORMAT_ONLY),
+        ),
+        repeat=request.repeat + reading * _SEEDS_APART,
+    )

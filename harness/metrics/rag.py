@@ -68,7 +68,9 @@ def _started(judge: Judge, request: ScoringRequest) -> Future[Vote]:
     votes, check, case = _VOTES.setdefault(judge, {}), request.check, request.case
     key = repr(
         (
-            *(base_type(check.type), case.key, request.repeat, question_of(request), request.text),
+            # Where replies were another judge's, so may those be that a vote was made of.
+            *(judge.renewals, base_type(check.type), case.key, request.repeat, question_of(request)),
+            request.text,
             *(case.retrieved_context, case.references, sorted(check.options.items())),
         )
     )

@@ -299,14 +299,25 @@ def facts_difference(now: MetricFacts | None, before: MetricFacts | None) -> str
 def other_scorer(now: MetricFacts, before: MetricFacts) -> str | None:
     """The name of what scored a metric in both runs, and was another one in each; None if nothing was.
 
-    An encoder that only one run used scored other cases.
+    An encoder that only one run used scored other cases. A judge whose server deals questions to several
+    models is the same as one of them.
 
     Args:
         now: The facts in the candidate's run.
         before: Those in the baseline's.
     """
     then = before.scored_by or {}
-    return next((name for name, who in (now.scored_by or {}).items() if then.get(name, who) != who), None)
+    return next(
+        (name for name, who in (now.scored_by or {}).items() if _is_other(who, then.get(name, who))), None
+    )
+
+
+def _is_other(who: str, then: str) -> bool:
+    """Whether two names are of different judges or encoders; a panel's are joined by " + "."""
+    panel, before = ([set(each.split(", ")) for each in name.split(" + ")] for name in (who, then))
+    return len(panel) != len(before) or any(
+        one.isdisjoint(other) for one, other in zip(panel, before, strict=True)
+    )
 
 
 def _scorers_difference(now: MetricFacts, before: MetricFacts) -> str:

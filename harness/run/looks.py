@@ -16,6 +16,7 @@ from harness.run.cache import Cache
 from harness.run.conclusion import Resample, conclude_session
 from harness.run.generation import KeptEngine, OpenEngine, Progress
 from harness.run.inputs import Candidate, Inputs
+from harness.run.judging import as_baseline
 from harness.run.scoring import Judging
 from harness.run.session import Session, run_session, session_opener, with_alike_scores
 from harness.run.workload import Answers
@@ -331,5 +332,5 @@ def _completed(
         golden_sets=tuple(golden_sets),
         results=results,
         looks=looks,
-        stored=stored_run(session.inputs.target, cases),
+        stored=None if (stored := stored_run(session.inputs.target, cases)) is None else as_baseline(stored),
     )

@@ -13,6 +13,7 @@ from harness.engines.workers.functions import Dealer, Workers
 from harness.errors import ModelError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.metrics.libraries import ENCODING, encoder_sha256
+from harness.registry import active
 from harness.registry.metric import other_scorer
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener, ray_opener
@@ -58,6 +59,7 @@ class Session:
         stored: The run that the candidates are compared with, if it did not answer in this session.
         judging: What scored the answers.
         looks: By candidate's side, how far each set was answered, if there were several looks.
+        renewals: How often the judges had been renewed when the answers were scored that were scored first.
     """
 
     inputs: Inputs
@@ -70,6 +72,7 @@ class Session:
     stored: Run | None = None
     judging: Judging = field(default_factory=Judging)
     looks: Mapping[str, tuple[SetLooks, ...]] = field(default_factory=dict)
+    renewals: int = 0
 
 
 def run_session(  # noqa: PLR0913 # what a look or a whole session has
@@ -130,7 +133,7 @@ def run_session(  # noqa: PLR0913 # what a look or a whole session has
         stored=stored,
         judging=judging,
     )
-    return with_alike_scores(session, cache, on_progress)
+    return with_alike_scores(replace(session, renewals=_renewals(judging)), cache, on_progress)
 
 
 def _with_base(
@@ -151,32 +154,66 @@ def _stored_side(inputs: Inputs, cases: Sequence[GoldenCase], judging: Judging) 
 
 
 def with_alike_scores(session: Session, cache: Cache, on_progress: Progress) -> Session:
-    """The session with today's scores of its stored baseline, where another judge or encoder gave its own.
+    """The session with the scores of one judge, and of one encoder of each name, on all sides.
 
-    Those can't be compared, and the run's answers are there.
+    Stored replies may be of another judge than new ones, and so may the scores of a stored baseline be. Those
+    can't be compared, and the answers are there.
 
     Args:
         session: The scored answers.
         cache: Where scores are looked up and stored.
         on_progress: Called with each metric's progress.
     """
-    stored = session.stored
-    if stored is None or session.inputs.target.kind != "run":
-        return session
-    answered = {result.key for results in session.results.values() for result in results}
-    cases = [case for each in session.golden_sets for case in each.cases if case.key in answered]
-    facts = metric_facts((check for case in cases for check in case.checks), judge_of(session.judging))
-    others = {
-        name: now
-        for name, now in facts.items()
-        if (then := stored.metrics.get(name)) is not None and other_scorer(now, then) is not None
-    }
-    if not others:
+    session, stored = _by_one_judge(session, cache, on_progress), session.stored
+    if stored is None or session.inputs.target.kind != "run" or not (others := _others(session, stored)):
         return session
     # Most baselines answer in the session.
     from harness.run.rescoring import rescored
 
-    return replace(session, stored=rescored(stored, others, cases, session.judging, cache, on_progress))
+    cases = _answered_cases(session)
+    anew = rescored(stored, others, cases, session.judging, cache, on_progress)
+    # Its questions may be the first that are asked today.
+    renewed = _by_one_judge(session, cache, on_progress)
+    if renewed is not session and (others := _others(renewed, stored)):
+        anew = rescored(stored, others, cases, renewed.judging, cache, on_progress)
+    return replace(renewed, stored=anew)
+
+
+def _by_one_judge(session: Session, cache: Cache, on_progress: Progress) -> Session:
+    """The session with all sides' scores by today's judge: stored replies may be another's."""
+    if (panel := session.judging.panel) is None:
+        return session
+    panel.settle()
+    if panel.renewals != session.renewals:
+        cases = [case for each in session.golden_sets for case in each.cases]
+        # After several looks it knows the baseline's texts of the first one.
+        texts = {} if session.stored is None else texts_of(session.stored)
+        judging = replace(session.judging, baseline_texts=texts)
+        only = {side: {each.key for each in results} for side, results in session.results.items()}
+        results = score_sides(session.answers, cases, cache, on_progress, judging, only=only)
+        session = replace(session, results=results, renewals=panel.renewals)
+    for names in panel.dealt:
+        active().note(f"the judge answers as {names}: they are taken for one judge")
+    return session
+
+
+def _answered_cases(session: Session) -> list[GoldenCase]:
+    answered = {result.key for results in session.results.values() for result in results}
+    return [case for each in session.golden_sets for case in each.cases if case.key in answered]
+
+
+def _others(session: Session, stored: Run) -> dict[str, MetricFacts]:
+    """The metrics that another judge or encoder scored in a stored run, with today's facts."""
+    checks = (check for case in _answered_cases(session) for check in case.checks)
+    return {
+        name: now
+        for name, now in metric_facts(checks, judge_of(session.judging)).items()
+        if (then := stored.metrics.get(name)) is not None and other_scorer(now, then) is not None
+    }
+
+
+def _renewals(judging: Judging) -> int:
+    return judging.panel.renewals if judging.panel is not None else 0
 
 
 def judge_of(judging: Judging) -> str:
@@ -310,6 +347,8 @@ def score_sides(
 ) -> dict[str, list[CaseResult]]:
     """Score each side's answers; if the baseline is among them, pairs are judged against it.
 
+    They are scored once more where a new reply shows that stored ones were another judge's.
+
     Args:
         answers: By side.
         cases: The cases, including skipped ones.
@@ -321,13 +360,15 @@ def score_sides(
     Returns:
         A result for each case, by side.
     """
-    limits = only or {}
     if BASELINE in answers:
         said = answers[BASELINE].completions
         asked = {key: case for case in cases if asks_pairwise(case) for key in case.answer_keys}
         texts = {key: answer_apart(said[key], case).text for key, case in asked.items() if key in said}
         judging = replace(judging, baseline_texts=texts)
-    return {
+    if judging.panel is not None:
+        judging.panel.renew()
+    limits, renewals = only or {}, _renewals(judging)
+    results = {
         side: score_cases(
             [case for case in cases if side not in limits or case.key in limits[side]],
             given.completions,
@@ -341,6 +382,11 @@ def score_sides(
         )
         for side, given in answers.items()
     }
+    if judging.panel is not None:
+        judging.panel.settle()
+    if _renewals(judging) == renewals:
+        return results
+    return score_sides(answers, cases, cache, on_progress, judging, only=only)
 
 
 def _probe_keys(golden_sets: Sequence[GoldenSet]) -> set[str]:

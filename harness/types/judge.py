@@ -48,6 +48,7 @@ class JudgeReply:
         model: The model's name according to the server, or the judge's own name.
         stop_reason: Why it ended: ``length`` at the token limit; empty if unknown.
         structured: Whether the judge was held to the schema while it wrote.
+        asked_in: The session that asked for it; empty in replies that earlier versions stored.
     """
 
     text: str
@@ -57,6 +58,7 @@ class JudgeReply:
     structured: bool = True
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    asked_in: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,3 +218,35 @@ def test_a_killed_run_goes_on_where_it_was(judge_server, tmp_path):
     assert done.stdout.strip() == "60"
     # Four were under way, and a few more may have been answered but not yet written.
     assert 60 <= len(judge_server.bodies) <= 60 + 8
+
+
+def test_stored_replies_of_a_model_that_the_name_no_longer_stands_for_are_asked_anew(
+    judge_server, open_judge, ask
+):
+    questions = [ask("one"), ask("two")]
+    open_judge().ask_all(questions)
+    judge_server.fields = {"model": "scripted-2"}
+    judge = open_judge()
+    assert [each.model for each in judge.ask_all(questions)] == ["scripted"] * 2
+    judge.ask_all([ask("new")])
+    judge.renew()
+    assert judge.renewals == 1
+    assert [each.model for each in judge.ask_all(questions)] == ["scripted-2"] * 2
+    judge.renew()
+    assert (judge.renewals, judge.scorer, judge.usage.from_cache) == (1, "scripted-2", 0)
+    # One that is looked up later is asked at once, and the new replies are stored.
+    asked = len(judge_server.bodies)
+    again = open_judge()
+    assert [each.model for each in again.ask_all(questions)] == ["scripted-2"] * 2
+    assert len(judge_server.bodies) == asked
+
+
+def test_a_new_session_with_a_judge_looks_up_what_it_was_asked(judge_server, open_judge, ask):
+    judge = open_judge()
+    judge.ask_all([ask("one")])
+    judge_server.fields = {"model": "scripted-2"}
+    judge.begin()
+    judge.ask_all([ask("two")])
+    assert judge.scorer == "scripted-2"
+    (reply,) = judge.ask_all([ask("one")])
+    assert reply.model == "scripted-2"

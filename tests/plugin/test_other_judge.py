@@ -8,6 +8,7 @@ from harness.baselines.paired_runs import require_pairs
 from harness.comparison.pairing import pair_runs
 from harness.errors import BaselineError
 from harness.history.store import open_history
+from tests.fixtures.tiny_models import make_tiny_adapter
 
 NAMES = {"france": "Paris", "italy": "Rome", "spain": "Madrid", "norway": "Oslo"}
 JUDGED = """\
@@ -41,6 +42,16 @@ def gate(project, write_golden, judge_server, monkeypatch):
         return project.run("golden_sets/judged.yaml", f"--gate-judge={judge}", *arguments)
 
     return run
+
+
+@pytest.fixture
+def another_adapter(project, tiny_model_dir, tmp_path):
+    """Takes another adapter, of whose answers none is stored."""
+
+    def take():
+        project.adapter = make_tiny_adapter(tiny_model_dir, tmp_path / "another", spread=0.5, seed=2)
+
+    return take
 
 
 @pytest.fixture
@@ -123,3 +134,128 @@ def test_an_old_record_that_does_not_say_who_judged_is_compared_and_told(gate, p
         "may come from that"
     ) in text
     assert "not compared" not in text
+
+
+GROUPED = """\
+name: judged
+defaults:
+  checks:
+    - type: any-of
+      checks: [{type: pairwise, threshold: 0.6}, {type: contains, value: a}]
+cases:
+""" + "".join(f"  - {{id: {name}, prompt: 'What is the capital of {name}?'}}\n" for name in NAMES)
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_stored_run_s_pair_in_a_group_is_a_tie_before_it_is_judged_anew(
+    gate, judge_server, project, write_golden, another_adapter, looks
+):
+    """Afterwards the group's value doesn't tell what its members said."""
+    write_golden(project.pytester, "judged", GROUPED)
+    judge_server.answer = lambda body: {"reason": "read it", "winner": "tie"}
+    project.wrong["candidate"] = {"italy"}
+    gate("--gate-baseline=base")
+    judge_server.fields, project.wrong["candidate"] = {"model": "strict"}, {"norway"}
+    another_adapter()
+    gate("--gate-baseline=latest", f"--gate-looks={looks}", "--gate-json=record.json")
+    record = json.loads((project.pytester.path / "record.json").read_text())
+    assert "-rescored-" in record["baseline"]["id"]
+    assert [each["outcome"] for each in record["baseline"]["results"]] == [
+        *("passed", "failed", "passed", "failed")
+    ]
+
+
+def record_of(project):
+    return json.loads((project.pytester.path / "record.json").read_text())
+
+
+def judges_and_outcomes(project):
+    record = record_of(project)
+    return [
+        (
+            record[side]["metrics"]["llm-rubric"]["scored_by"],
+            [each["outcome"] for each in record[side]["results"]],
+        )
+        for side in ("run", "baseline")
+    ]
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_stored_replies_of_the_baseline_are_not_compared_with_new_ones_of_another_model(
+    gate, judge_server, project, another_adapter, looks
+):
+    """The name stands for a stricter model than when the baseline's answers were judged."""
+    gate("--gate-baseline=base")
+    judge_server.answer, judge_server.fields = passing("Oslo"), {"model": "strict"}
+    project.wrong["candidate"] = {"italy"}
+    another_adapter()
+    asked = len(judge_server.bodies)
+    options = ("--gate-baseline=base", f"--gate-looks={looks}", "--gate-json=record.json")
+    gate(*options)
+    expected = [({"judge": "strict"}, ["failed"] * 3 + ["passed"])] * 2
+    assert judges_and_outcomes(project) == expected
+    assert len(judge_server.bodies) == asked + 5
+    # All replies are stored now, under the name that was asked for.
+    judge_server.faults = ["401"] * 9
+    text = said(gate(*options))
+    assert judges_and_outcomes(project) == expected
+    assert "0 requests, 5 cached replies" in text
+
+
+@pytest.mark.parametrize("wrong", ["all", "one"])
+def test_a_stored_run_is_judged_anew_by_new_replies_alone(
+    gate, judge_server, project, another_adapter, wrong
+):
+    """Whether its stored replies are of a text that the candidate says too, or of none."""
+    gate("--gate-baseline=none")
+    judge_server.answer, judge_server.fields = passing("Oslo"), {"model": "strict"}
+    project.wrong["candidate"] = set(NAMES) if wrong == "all" else {"italy"}
+    another_adapter()
+    for _ in range(2):
+        text = said(
+            gate("--gate-baseline=latest~1" if _ else "--gate-baseline=latest", "--gate-json=record.json")
+        )
+        run, baseline = judges_and_outcomes(project)
+        assert run[0] == baseline[0] == {"judge": "strict"}
+        assert baseline[1] == ["failed"] * 3 + ["passed"]
+        assert "scored anew by llm-rubric" in text
+        assert "not compared" not in text
+    assert "0 requests" in text
+
+
+def test_stored_replies_of_two_models_are_not_compared(gate, judge_server, project, another_adapter):
+    """Nothing new is asked for either side: those of one are then asked anew."""
+    gate("--gate-baseline=none")
+    judge_server.fields, first = {"model": "strict"}, project.adapter
+    project.wrong["candidate"] = set(NAMES)
+    another_adapter()
+    gate("--gate-baseline=none")
+    asked = len(judge_server.bodies)
+    gate(f"--gate-baseline={first}", "--gate-json=record.json")
+    assert [judge for judge, _ in judges_and_outcomes(project)] == [{"judge": "strict"}] * 2
+    assert len(judge_server.bodies) == asked + 4
+
+
+def test_a_server_that_deals_the_questions_to_two_models_is_one_judge(
+    gate, judge_server, project, another_adapter
+):
+    """Also for a run that one of both has judged, and where all replies are stored."""
+    honest = judge_server.answer
+
+    def answer(body):
+        judge_server.fields = {"model": "one" if len(judge_server.bodies) % 2 else "two"}
+        return honest(body)
+
+    judge_server.answer = answer
+    text = said(gate("--gate-baseline=none", "--gate-judge-concurrency=1"))
+    assert "the judge answers as one, two: they are taken for one judge" in text
+    asked = len(judge_server.bodies)
+    gate("--gate-baseline=base", "--gate-json=record.json")
+    assert [judge for judge, _ in judges_and_outcomes(project)] == [{"judge": "one, two"}] * 2
+    assert len(judge_server.bodies) == asked
+    judge_server.answer, judge_server.fields = honest, {"model": "two"}
+    project.wrong["candidate"] = {"italy"}
+    another_adapter()
+    text = said(gate("--gate-baseline=latest"))
+    assert "llm-rubric was scored by judge two, in the baseline by judge one, two: a difference may" in text
+    assert "another judge" not in text

@@ -20,6 +20,7 @@ from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import answer_cases
 from harness.run.judging import texts_of
+from harness.run.scoring import Judging
 from harness.run.session import judge_of, score_sides
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef, Placement, Run
 from trainers.callback.asking import TrainingGate
@@ -63,7 +64,7 @@ def answer_live(
     if not adapter_on:
         side = replace(side, adapter=None, prompt=None)
     plan = _plan_of(model, args, asking, side, baseline)
-    judging = asking.judging
+    judging = _begun(asking.judging)
     if baseline is not None:
         judging = replace(judging, baseline_texts=texts_of(baseline))
     with _answering(model, plan.dtype, enabled=bool(args.bf16 or args.fp16)):
@@ -93,6 +94,13 @@ def answer_live(
         collected=len(asking.cases),
         judge=judge_of(judging),
     )
+
+
+def _begun(judging: Judging) -> Judging:
+    """The judges in a new session: a training may last for days, and a name stand for another by then."""
+    if judging.panel is not None:
+        judging.panel.begin()
+    return judging
 
 
 def _plan_of(model: Any, args: Any, asking: TrainingGate, side: Side, baseline: Run | None) -> ExecutionPlan:
