@@ -7,7 +7,7 @@ reading any answer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,8 +15,13 @@ from harness.comparison.pairing import PASS_RATE
 from harness.history.migrations import plain_text
 from harness.history.store import History
 from harness.registry.content_metrics import SET_METRICS
-from harness.types import GateVerdict, MetricFacts
-from harness.types.storage import DamagedFactsError, decode_value, parse_json
+from harness.types import JUDGE, Check, GateVerdict, MetricFacts
+from harness.types.storage import DamagedFactsError, decode_value, parse_json, unpack
+
+# The metric of pairs, and groups that it may be in.
+_MAY_COMPARE = frozenset(
+    {"pairwise", *(f"{sign}{name}" for name in ("all-of", "any-of") for sign in ("", "not-"))}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +70,30 @@ class _PastRun:
 
     Attributes:
         facts: What is stored of it besides its results.
+        opponent: Hashes of the model with whose answers pairs were compared.
+        pairs: By golden set, the checks that compare so, each with whether it decides cases.
     """
 
     id: str
     started_at: str
     model: str
     facts: Mapping[str, Any]
+    opponent: tuple[str | None, str | None]
     rows: Sequence[_Row] = ()
+    pairs: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
 
     def facts_of(self, row: _Row) -> dict[str, Any]:
         """The facts that say how to read a metric, or a pass rate of the set's checks."""
         known = self.facts.get("metrics") or {}
         of_set = [each.metric for each in self.rows if each.set_name == row.set_name]
         names = of_set if row.metric == PASS_RATE else [row.metric]
-        return {name: known[name] for name in names if name in known}
+        found = {name: known[name] for name in names if name in known}
+        for name, decides in self.pairs.get(row.set_name, {}).items():
+            if name in found and (decides or row.metric != PASS_RATE):
+                # Against other answers they are other values, as in the trend.
+                version = f"{found[name].get('version')} against {self.opponent}"
+                found[name] = {**found[name], "version": version}
+        return found
 
 
 def past_metrics(stored: History, until: str, limit: int = 40) -> list[PastMetric]:
@@ -94,7 +109,8 @@ def past_metrics(stored: History, until: str, limit: int = 40) -> list[PastMetri
     """
     runs = _whole_runs(stored, until, limit)
     try:
-        kept = _own_means(stored, runs)
+        pairs = _pairs(stored, runs)
+        kept = _own_means(stored, [replace(run, pairs=pairs.get(run.id, {})) for run in runs])
         return [point for series in kept.values() for point in _since_changed(series)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFactsError(f"an earlier run is damaged: {error!r}") from error
@@ -104,26 +120,73 @@ def _whole_runs(stored: History, until: str, limit: int) -> list[_PastRun]:
     """The runs with their comparisons' rows, oldest first."""
     found = stored.database.execute(
         f"""
-        SELECT runs.id, started_at, model, runs.facts FROM gates JOIN runs ON runs.id = gates.run_id
+        SELECT runs.id, runs.started_at, runs.model, runs.facts, before.base_sha256, before.adapter_sha256
+        FROM gates JOIN runs ON runs.id = gates.run_id LEFT JOIN runs AS before ON before.id = baseline_run_id
         WHERE gates.no <= coalesce((SELECT last.no FROM gates AS last WHERE last.run_id = ?), gates.no)
-        AND collected <= (SELECT sum(cases) FROM run_outcomes WHERE run_no = runs.no)
+        AND runs.collected <= (SELECT sum(cases) FROM run_outcomes WHERE run_no = runs.no)
         ORDER BY gates.no DESC LIMIT {int(limit)}
         """,
         (plain_text(until),),
     ).fetchall()
-    whole: dict[str, tuple[str, str, dict[str, Any]]] = {}
-    for run_id, started_at, model, text in reversed(found):
+    whole: dict[str, _PastRun] = {}
+    for run_id, started_at, model, text, *opponent in reversed(found):
         try:
             facts = parse_json(text)
             if not facts.get("left_out"):
-                whole[run_id] = started_at, model, facts
+                whole[run_id] = _PastRun(
+                    id=run_id,
+                    started_at=started_at,
+                    model=model,
+                    facts=facts,
+                    opponent=(opponent[0], opponent[1]),
+                )
         except (ValueError, AttributeError) as error:
             raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
     rows = _rows(stored, list(whole))
-    return [
-        _PastRun(id=run_id, started_at=started_at, model=model, facts=facts, rows=rows.get(run_id, ()))
-        for run_id, (started_at, model, facts) in whole.items()
-    ]
+    return [replace(run, rows=rows.get(run_id, ())) for run_id, run in whole.items()]
+
+
+def _pairs(stored: History, runs: Sequence[_PastRun]) -> dict[str, dict[str, dict[str, bool]]]:
+    """By run and golden set, the checks that compare answers with the baseline's, and whether they decide."""
+    run_ids = [run.id for run in runs if any(map(_may_compare, (run.facts.get("metrics") or {}).items()))]
+    if not run_ids:
+        return {}
+    # Few projects compare pairs.
+    from harness.golden.schema import decides
+    from harness.studies.metric_change import asks_pairs
+
+    asked = f"""
+        FROM runs JOIN run_answers ON run_answers.run_no = runs.no
+        JOIN answers ON answers.no = run_answers.answer_no WHERE runs.id IN ({_places(run_ids)})
+        """
+    cases = stored.database.execute(
+        f"SELECT no, set_name, packed FROM cases WHERE no IN (SELECT case_no {asked})", run_ids
+    ).fetchall()
+    checks: dict[int, tuple[str, dict[str, bool]]] = {}
+    for number, set_name, packed in cases:
+        of_case: dict[str, bool] = {}
+        for each in parse_json(unpack(packed)[0])["checks"]:
+            check = decode_value(Check, each)
+            if asks_pairs(check):
+                of_case[check.type] = of_case.get(check.type, False) or decides(check)
+        if of_case:
+            checks[number] = set_name, of_case
+    found: dict[str, dict[str, dict[str, bool]]] = {}
+    for run_id, number in stored.database.execute(
+        f"SELECT DISTINCT runs.id, case_no {asked}", run_ids
+    ).fetchall():
+        if number in checks:
+            set_name, of_case = checks[number]
+            of_set = found.setdefault(run_id, {}).setdefault(set_name, {})
+            of_set.update({name: of_set.get(name, False) or does for name, does in of_case.items()})
+    return found
+
+
+def _may_compare(metric: tuple[str, Mapping[str, Any]]) -> bool:
+    """Whether a metric may ask a judge about pairs, by its facts: groups may."""
+    name, facts = metric
+    scored_by = facts.get("scored_by")
+    return name in _MAY_COMPARE and (scored_by is None or JUDGE in scored_by)
 
 
 def _rows(stored: History, run_ids: Sequence[str]) -> dict[str, list[_Row]]:
@@ -225,7 +288,7 @@ def _is_another(before: tuple[_PastRun, _Row], now: tuple[_PastRun, _Row]) -> bo
     if earlier == later:
         return False
     # Few metrics change, and few pages need what trends do.
-    from harness.studies.trend import metric_change
+    from harness.studies.metric_change import metric_change
 
     then, since = (
         {name: decode_value(MetricFacts, each) for name, each in facts.items()} for facts in (earlier, later)

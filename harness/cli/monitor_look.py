@@ -78,6 +78,9 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
     with prints_aside(order.as_json):
         watched, notes = _checks(order)
         ledger = _begun(order, watched, panel)
+        notes += _unknown_judges(ledger, watched)
+        # A judge on this machine is known before it is asked.
+        ledger = _scored_alike(order, ledger, watched, panel)
     others = [path for path in (order.state, user_path(order.reference)) if path is not None]
     if order.state is None:
         answers = read_answers(order.logs, others)
@@ -87,6 +90,7 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
         ledger = replace(ledger, files=files)
     with prints_aside(order.as_json):
         events, sample = _events(order, ledger, answers, watched, panel)
+        ledger = _scored_alike(order, ledger, watched, panel)
     ledger = add(ledger, answers, events, sample)
     if not ledger.windows:
         raise DataError(order.logs[0], None, "it has no answers: log requests with their answers")
@@ -106,6 +110,7 @@ def _begun(order: Order, watched: "WatchedChecks", panel: "Panel | None") -> "Le
     from harness.studies.monitoring.events import answers_of_run, judged_events, judged_in_run, names_of
     from harness.studies.monitoring.ledger import counted, hash_of_checks, read_ledger, sample_of
     from harness.studies.monitoring.production_log import read_answers
+    from harness.studies.monitoring.reference_scorers import facts_of
     from harness.studies.monitoring.watch import begin
 
     every_check = (*watched.checks, *watched.judged)
@@ -140,7 +145,54 @@ def _begun(order: Order, watched: "WatchedChecks", panel: "Panel | None") -> "Le
         sample = sample_of(found, answers, per_window=each, most=each, seed=order.seed)
         told = judged_events(answers, watched.judged, sample, panel)
         judged = {name: counted(told[name]) for name in names_of(watched.judged)}
-    return replace(found, before={**found.before, **judged}, checks=hash_of_checks(every_check))
+    with_verdicts = {
+        check.type
+        for name, check in zip(names_of(watched.judged), watched.judged, strict=True)
+        if judged.get(name, (0, 0))[1]
+    }
+    if run is None:
+        facts = facts_of(watched, "" if panel is None else panel.scorer)
+    else:
+        # All that isn't judged is scored today, in a stored run too.
+        facts = {name: each for name, each in run.metrics.items() if name in with_verdicts}
+    before = {**found.before, **judged}
+    return replace(found, before=before, checks=hash_of_checks(every_check), metrics=facts)
+
+
+def _scored_alike(
+    order: Order, ledger: "Ledger", watched: "WatchedChecks", panel: "Panel | None"
+) -> "Ledger":
+    """The ledger with how its checks are scored.
+
+    Raises:
+        SettingsError: Those that were counted before, in the reference too, were scored otherwise.
+    """
+    from harness.studies.monitoring.reference_scorers import facts_of, joined_facts, scored_otherwise
+
+    now = facts_of(watched, "" if panel is None else panel.scorer)
+    if not (reason := scored_otherwise(now, ledger.metrics)):
+        return replace(ledger, metrics=joined_facts(now, ledger.metrics))
+    if order.state is not None and order.state.exists():
+        raise SettingsError(f"--state={order.state}: {reason}: watch with the same, or name a new file")
+    if user_path(order.reference).is_file():
+        raise SettingsError(
+            f"--reference={order.reference}: {reason}: look again with another --seed, so of other answers"
+        )
+    raise SettingsError(
+        f"--reference={order.reference}: {reason}: take the run's own judge, or gate again with this one"
+    )
+
+
+def _unknown_judges(ledger: "Ledger", watched: "WatchedChecks") -> list[str]:
+    """A line for each judged check of which it is not recorded who judged what was counted before."""
+    from harness.studies.monitoring.events import names_of
+
+    return [
+        f"{name}: it is not recorded which judge gave the verdicts before: another one may be why they differ"
+        for name, check in zip(names_of(watched.judged), watched.judged, strict=True)
+        if ledger.before.get(name, (0, 0))[1]
+        and ((facts := ledger.metrics.get(check.type)) is None or facts.scored_by is None)
+    ]
 
 
 def _stored_run(order: Order) -> "Run":

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from harness.baselines.file import Baseline
 from harness.comparison.metric_drop import compare_metric
@@ -13,16 +13,21 @@ from harness.comparison.pairing import PASS_RATE, Pairing, answers_of, pair_runs
 from harness.comparison.times import is_judged
 from harness.comparison.whole_sets import set_metric_rows
 from harness.registry.content_metrics import SET_METRICS
-from harness.registry.metric import other_scorer
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
+from harness.studies.metric_change import (
+    PAIRWISE,
+    MetricChange,
+    asks_pairs,
+    metric_change,
+    opponent_name,
+    with_opponent,
+)
 from harness.studies.newest_points import NewestPoints, SeriesName
 from harness.types import GateRecord, GateVerdict, MetricFacts, MetricSummary, Run, set_of
 from tunegate.figures import both_of, p_of
 
 _LEVEL = 0.05
-# What is different about a metric; facts that only one of two runs has are "known".
-ChangedFact: TypeAlias = Literal["version", "direction", "scale", "kind", "scorer", "known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +47,6 @@ class Point:
     verdict: GateVerdict | None
     facts: Mapping[str, MetricFacts] = field(default_factory=dict)
     cases_sha256: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricChange:
-    """Why runs are not followed together: a metric gives other values since.
-
-    Attributes:
-        metric: The metric; for a pass rate that of a check.
-        fact: What is different.
-        before: The version before, or who scored it then; None if it is unknown.
-        now: The same since.
-    """
-
-    metric: str
-    fact: ChangedFact
-    before: str | None
-    now: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +154,6 @@ class Trend:
             "version": f"version {change.now}, before version {change.before}",
             "direction": "the opposite direction",
             "scale": "another scale",
-            "kind": "another kind of values",
             "scorer": f"another judge or encoder: {change.now}, before {change.before}",
             "known": "facts about it in only one of the two runs",
         }[change.fact]
@@ -189,12 +176,22 @@ def incomplete_sets(run: Run) -> list[str]:
     return [each.name for each in run.golden_sets if beyond_limits(run, each)]
 
 
-def points_of(record: GateRecord) -> dict[SeriesName, Point]:
-    """The gated metrics of one record's complete sets, by set and metric, over all its own cases."""
+def points_of(record: GateRecord, opponent: str = "") -> dict[SeriesName, Point]:
+    """The gated metrics of one record's complete sets, by set and metric, over all its own cases.
+
+    Args:
+        record: The record.
+        opponent: With whose answers pairs were compared, where the record's baseline is not loaded.
+
+    Returns:
+        The points.
+    """
+    opponent = opponent or _opponent(record)
     incomplete, own = incomplete_sets(record.run), _own_summaries(record)
     values = record.run.plan.chat_template_kwargs
     asked = (each.case.asked_with(values) for each in record.run.results)
     cases = _cases_of_sets((case.key, case.content_sha256) for case in asked)
+    pairs = _pairs_of_sets(record.run)
     return {
         (row.set_name, row.metric): Point(
             run_id=record.run.id,
@@ -202,7 +199,11 @@ def points_of(record: GateRecord) -> dict[SeriesName, Point]:
             model=record.run.model.label,
             summary=summary,
             verdict=row.verdict,
-            facts=_facts(record.run.metrics, row.metric, _deciding(record.run, row.set_name)),
+            facts=with_opponent(
+                _facts(record.run.metrics, row.metric, _deciding(record.run, row.set_name)),
+                pairs.get(row.set_name, ()),
+                opponent,
+            ),
             cases_sha256=cases[row.set_name],
         )
         for row in (() if record.comparison is None else record.comparison.metrics)
@@ -210,6 +211,22 @@ def points_of(record: GateRecord) -> dict[SeriesName, Point]:
         and row.set_name not in incomplete
         and (summary := own.get((row.set_name, row.metric), row.candidate)) is not None
     }
+
+
+def _opponent(record: GateRecord) -> str:
+    """With whose answers pairs were compared."""
+    if record.baseline is not None and not (model := record.baseline.model).is_logged:
+        return opponent_name(model.base_sha256, model.adapter_sha256)
+    return "a run that is not known" if record.comparison is None else f"run {record.comparison.baseline_run}"
+
+
+def _pairs_of_sets(run: Run) -> dict[str, set[str]]:
+    """For each golden set, the metrics that compare answers with the baseline's."""
+    found: dict[str, set[str]] = {}
+    for each in run.results:
+        if asking := {check.type for check in each.case.checks if asks_pairs(check)}:
+            found.setdefault(each.case.set_name, set()).update(asking)
+    return found
 
 
 def _own_summaries(record: GateRecord) -> dict[SeriesName, MetricSummary | None]:
@@ -282,7 +299,12 @@ def _accepted_points(version: Baseline) -> dict[SeriesName, Point]:
             model=version.model.label,
             summary=kept.summary,
             verdict=None,
-            facts=_facts(version.known_metrics, kept.summary.metric, _scored(version, kept.set_name)),
+            facts=with_opponent(
+                _facts(version.known_metrics, kept.summary.metric, _scored(version, kept.set_name)),
+                # Nor does the file say which checks decide, so a pass rate is followed.
+                () if kept.summary.metric == PASS_RATE else (PAIRWISE,),
+                f"the baseline of run {version.run_id}, which is not recorded",
+            ),
             cases_sha256=cases.get(kept.set_name, ""),
         )
         for kept in version.summaries
@@ -320,41 +342,6 @@ def _scored(version: Baseline, set_name: str) -> Iterable[str]:
     """Metrics of a set's cases; a baseline's file does not store which of them decide."""
     kept = (case for key, case in version.cases.items() if set_of(key) == set_name)
     return dict.fromkeys(metric for case in kept for _, scores in case.answers for metric in scores)
-
-
-def metric_change(
-    metric: str, before: Mapping[str, MetricFacts], now: Mapping[str, MetricFacts]
-) -> MetricChange | None:
-    """Why values of one metric in two runs are not of the same kind; None if they are.
-
-    Args:
-        metric: The metric.
-        before: How to read it in the earlier run: its own facts, or those of a pass rate's checks.
-        now: The same of the later run.
-    """
-    for name in (each for each in now if each in before):
-        since, then = now[name], before[name]
-        if fact := _difference(then, since):
-            scorer = other_scorer(since, then) if fact == "scorer" else None
-            told = {"before": then.version, "now": since.version}
-            if scorer is not None:
-                told = {"before": (then.scored_by or {})[scorer], "now": (since.scored_by or {})[scorer]}
-            return MetricChange(metric=name, fact=fact, **told)
-    if metric != PASS_RATE and bool(before) != bool(now):
-        return MetricChange(metric=metric, fact="known", before=None, now=None)
-    return None
-
-
-def _difference(before: MetricFacts, now: MetricFacts) -> ChangedFact | None:
-    if before == now:
-        return None
-    if before.version != now.version:
-        return "version"
-    if before.higher_is_better != now.higher_is_better:
-        return "direction"
-    if replace(before, scored_by=None) != replace(now, scored_by=None):
-        return "kind" if before.kind != now.kind else "scale"
-    return None if other_scorer(now, before) is None else "scorer"
 
 
 def _series(set_name: str, metric: str, points: Sequence[Point]) -> list[Trend]:

@@ -7,6 +7,7 @@ from harness.comparison.pairing import mean_score
 from harness.history.listing import RunLine
 from harness.presentation.sentences import sentence_of
 from harness.run.opponents import opponent_of
+from harness.studies.metric_change import opponent_name
 from harness.studies.trend import Point, points_of
 from harness.types import (
     CaseResult,
@@ -128,6 +129,7 @@ def digest_of(
         baseline: The model that it was gated against; None if it is unknown.
     """
     run, comparison = record.run, record.comparison
+    opponent = "" if baseline is None else opponent_name(baseline.base_sha256, baseline.adapter_sha256)
     probes = {each.name for each in run.golden_sets if each.probes_forgetting}
     forgetting, since_base = _forgetting(record, baseline)
     findings = record.verdict.findings if record.verdict is not None else ()
@@ -140,7 +142,7 @@ def digest_of(
         author=run.environment.author or "",
         subject=run.environment.subject or "",
         dtype=run.plan.dtype,
-        points={} if line.partial else points_of(record),
+        points={} if line.partial else points_of(record, opponent),
         figures=tuple(
             Figure(
                 set_name=row.set_name,

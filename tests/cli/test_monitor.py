@@ -1,12 +1,13 @@
 """``tunegate monitor`` against a stored run and against an earlier log."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from harness.golden.load import load_golden_set
 from harness.history.store import open_history
-from harness.types import GateRecord
+from harness.types import GateRecord, Score
 
 DAY = 86400
 START = 20000 * DAY
@@ -147,6 +148,109 @@ def test_a_judge_sees_a_limited_sample(tunegate, tmp_path, judge_server, monkeyp
     assert (done.returncode, event["alarm"]) == (1, 0)
     (note,) = (note for note in found["notes"] if "judged 60 new answers: " in note)
     assert ", 2 retried, " in note
+
+
+@pytest.fixture
+def judged_set(tmp_path, monkeypatch):
+    """A golden set with a judged check, and the check's name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    golden = tmp_path / "s.yaml"
+    golden.write_text(
+        "name: s\ndefaults:\n  checks: [{type: llm-rubric, value: It names a day.}]\n"
+        "cases:\n  - {id: a, prompt: Say it., references: [x]}\n"
+    )
+    return golden
+
+
+@pytest.fixture
+def gated_run(judged_set, make_run, make_result, tmp_path):
+    """Stores a run whose 200 answers all passed the set's judged check, with what is known of the metric."""
+
+    def store(**facts):
+        (check,) = load_golden_set(judged_set).cases[0].checks
+        score = Score(metric="llm-rubric", value=1.0, passed=True)
+        made = make_result("s/0")
+        made = replace(made, completion=replace(made.completion, completion_tokens=10), scores=(score,))
+        results = [
+            replace(made, case=replace(made.case, id=str(number), checks=(check,))) for number in range(200)
+        ]
+        run = make_run(results, run_id="gated")
+        known = replace(run.metrics["llm-rubric"], **facts)
+        with open_history(tmp_path / "history.sqlite") as history:
+            history.save(GateRecord(run=replace(run, metrics={"llm-rubric": known})))
+
+    return store
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"scored_by": {"judge": "milder"}}, "llm-rubric was judged by milder before, by scripted now"),
+        ({"version": "0"}, "llm-rubric was scored with version 0 before, with "),
+    ],
+)
+def test_verdicts_of_another_judge_than_the_runs_are_refused(
+    tunegate, tmp_path, judge_server, judged_set, gated_run, facts, said
+):
+    """A stricter judge of the same answers raised an alarm."""
+    gated_run(**facts)
+    judge_server.answer = lambda body: {"reason": "strict", "pass": False}
+    state, now = tmp_path / "state.json", log(tmp_path, "now", 3)
+    options = ["--reference", "gated", "--golden", judged_set, "--directory", tmp_path]
+    done = tunegate("monitor", now, *options, "--judge", judge_server.spec, "--state", state)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert f"--reference=gated: {said}" in done.stderr
+    assert not state.exists()
+    # Without its judged checks the set has none: the run itself is as good a reference as before.
+    assert tunegate("monitor", now, *options[:2], "--directory", tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("scored_by", [{"judge": "scripted"}, None])
+def test_a_state_keeps_its_judge(tunegate, tmp_path, judge_server, judged_set, gated_run, scored_by):
+    """A run of an earlier version does not say who judged: that is told, and today's judge is kept."""
+    gated_run(scored_by=scored_by)
+    state, live = tmp_path / "state.json", tmp_path / "logs"
+    live.mkdir()
+    log(tmp_path, "a", 2).rename(live / "a.jsonl")
+    options = ["--reference", "gated", "--golden", judged_set, "--directory", tmp_path, "--json"]
+    options += ["--judge", judge_server.spec, "--state", state]
+
+    def untold(done):
+        return any("not recorded which judge" in note for note in json.loads(done.stdout)["notes"])
+
+    done = tunegate("monitor", live, *options)
+    assert (done.returncode, untold(done)) == (0, scored_by is None)
+    # Nothing new: nobody is asked.
+    assert tunegate("monitor", live, *options).returncode == 0
+    judge_server.fields, kept = {"model": "scripted-2"}, state.read_text()
+    log(tmp_path, "b", 1, from_day=2).rename(live / "b.jsonl")
+    done = tunegate("monitor", live, *options)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert f"--state={state}: llm-rubric was judged by scripted before, by scripted-2 now" in done.stderr
+    assert state.read_text() == kept
+    # One of an earlier version does not say it either.
+    old = json.loads(kept)
+    del old["ledger"]["metrics"]
+    state.write_text(json.dumps(old))
+    done = tunegate("monitor", live, *options)
+    assert (done.returncode, untold(done)) == (0, True)
+    assert json.loads(state.read_text())["ledger"]["metrics"]["llm-rubric"]["scored_by"] == {
+        "judge": "scripted-2"
+    }
+
+
+def test_stored_verdicts_on_a_log_are_not_compared_with_another_judges(
+    tunegate, tmp_path, judge_server, judged_set
+):
+    """The name stands for another model since the reference was judged."""
+    options = ["--reference", log(tmp_path, "before", 1), "--golden", judged_set]
+    options += ["--judge", judge_server.spec]
+    assert tunegate("monitor", log(tmp_path, "now", 1), *options).returncode == 0
+    judge_server.fields = {"model": "scripted-2"}
+    done = tunegate("monitor", log(tmp_path, "later", 1), *options)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert "before.jsonl: llm-rubric was judged by scripted before, by scripted" in done.stderr
 
 
 @pytest.mark.parametrize(

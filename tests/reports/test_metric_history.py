@@ -13,6 +13,7 @@ from harness.types.storage import DamagedFactsError
 from reports.metric_history import past_metrics
 from tests.comparison.test_whole_sets_set_metrics import EXPECTED
 from tests.comparison.test_whole_sets_set_metrics import run_of as classified
+from tests.studies.test_metric_change import GROUP, PAIR, gated
 from tests.studies.test_trend import FACTS, graded, record
 
 
@@ -95,6 +96,26 @@ def test_a_record_that_does_not_say_who_scored_it_begins_no_new_line(make_run, m
     assert [run for run, _ in drawn(records[:4])["set", "polite"]] == ["r0", "r1", "r2", "r3"]
     found = drawn(records)
     assert [run for run, _ in found["set", "polite"]] == ["r4"]
+    assert found == followed(records)
+
+
+@pytest.mark.parametrize("check", [PAIR, GROUP])
+def test_a_line_of_pairs_begins_with_another_opponent(make_run, make_result, drawn, check):
+    """The base's answers have another id in each session."""
+    records = [gated(make_run, make_result, n, check, 0.45, 7) for n in range(3)]
+    records += [gated(make_run, make_result, n, check, 0.9, None) for n in range(3, 5)]
+    found = drawn(records)
+    assert {run for points in found.values() for run, _ in points} == {"r03", "r04"}
+    assert found == followed(records)
+
+
+def test_a_line_goes_on_where_another_set_makes_numbers_of_a_check(make_run, make_result, drawn):
+    records = [
+        graded(make_run, make_result, n, dataclasses.replace(FACTS, kind="binary" if n < 2 else "graded"))
+        for n in range(4)
+    ]
+    found = drawn(records)
+    assert [run for run, _ in found["set", "polite"]] == ["r0", "r1", "r2", "r3"]
     assert found == followed(records)
 
 

@@ -325,7 +325,6 @@ FACTS = MetricFacts(kind="graded", least=0.0, most=1.0)
         ({"higher_is_better": False}, "polite has the opposite direction"),
         ({"most": 5.0}, "polite has another scale"),
         ({"logarithmic": True}, "polite has another scale"),
-        ({"kind": "binary"}, "polite has another kind of values"),
         ({"scored_by": {"judge": "new"}}, "polite has another judge or encoder: new, before old"),
     ],
 )

@@ -15,7 +15,7 @@ from harness.errors import DataError
 from harness.studies.monitoring.events import USAGE_EVENTS, Events, Limits
 from harness.studies.monitoring.log_files import ReadFile
 from harness.studies.monitoring.production_log import ProductionAnswer
-from harness.types import Check
+from harness.types import Check, MetricFacts
 from harness.types.storage import DamagedFactsError, decode_value, encode, parse_json, write_whole
 
 VERSION = 1
@@ -69,6 +69,8 @@ class Ledger:
         files: What was read.
         recent: Ids of the newest answers, so that none counts twice.
         doubtful: The newest doubtful answers, newest first.
+        metrics: How the checks were scored so far, by their types; those of a state of an earlier version, or
+            that nothing was counted of, are missing.
     """
 
     version: int = VERSION
@@ -84,6 +86,7 @@ class Ledger:
     files: tuple[ReadFile, ...] = ()
     recent: tuple[str, ...] = ()
     doubtful: tuple[DoubtfulText, ...] = ()
+    metrics: Mapping[str, MetricFacts] = field(default_factory=dict)
 
     @property
     def window(self) -> timedelta:

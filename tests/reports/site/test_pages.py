@@ -17,6 +17,7 @@ from reports.site.digest import digest_of
 from reports.site.gathering import SiteSource, accepted_runs, check_trainings
 from reports.site.pages import PAGES, render_page
 from reports.site.states import change_text, headline, metric_title, run_rows, state_rows, value_text
+from tests.studies.test_metric_change import PAIR, gated
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x1b[31m{{ 7 * 7 }}'\""
@@ -239,6 +240,17 @@ def test_a_running_training_is_shown_from_its_directory(source: SiteSource, tmp_
 
 def replace_trainings(source: SiteSource, trainings: tuple[Path, ...]) -> SiteSource:
     return SiteSource(history=source.history, project=source.project, limit=200, trainings=trainings)
+
+
+def test_pairs_with_another_models_answers_are_another_trend(make_run, make_result, tmp_path: Path) -> None:
+    """The pages do not load the baselines' answers, and know whose they are."""
+    records = [gated(make_run, make_result, n, PAIR, 0.7, 7 if n < 3 else None) for n in range(5)]
+    with open_history(tmp_path / "history.sqlite") as stored:
+        for each in records:
+            stored.save(each)
+    found = SiteSource(history=tmp_path / "history.sqlite", project=tmp_path, limit=9).gather().trends
+    assert list(found) == trends_of(records)
+    assert [len(each.points) for each in found if each.metric == "pairwise"] == [3, 2]
 
 
 def test_a_directory_without_a_training_is_refused(tmp_path: Path) -> None:
