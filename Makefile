@@ -50,7 +50,7 @@ export TUNEGATE_TEST_PROMPTFOO := $(PROMPTFOO)
 peers: ## lm-eval, inspect_ai and (with npm) promptfoo, which then are tested and measured against our server
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet $(TORCH)
-	@$(PEERS)/bin/python -m pip install --quiet 'lm-eval[api,hf]==0.4.13' 'inspect-ai==0.3.285' peft
+	@$(PEERS)/bin/python -m pip install --quiet 'lm-eval[api,hf]==0.4.13' 'inspect-ai==0.3.285' peft openai
 	@if command -v npm >/dev/null; then npm install --silent --prefix $(PEERS) promptfoo@0.121.20; else echo "without npm: no promptfoo"; fi
 
 demo: $(VENV)/.installed ## Train a good and a harmful adapter on a real model, gate both (under 12 minutes)

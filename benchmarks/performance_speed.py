@@ -53,7 +53,7 @@ def speed(amount: Amount, rows: Mapping[str, Any]) -> list[Step]:
             job = job_for(amount, cases, kind)
             name = f"{cases} {kind}"
             # Where time is short, the same way is tuned for both kinds, on the prompts of one.
-            tuned_on = f"{min(amount.sizes)} {'distinct' if amount.quick else kind}"
+            tuned_on = _tuned_on(amount, rows, "distinct" if amount.quick else kind)
             if tuned_on == name:
                 steps.append(_tuning(job, name, _TUNED[2:6] if amount.quick else _TUNED, rows))
             for way, answer in _ways(job, tuned_on, rows).items():
@@ -81,6 +81,12 @@ _ORDER = {
     "lm-eval shared": 34,
     "one call shared": 36,
 }
+
+
+def _tuned_on(amount: Amount, rows: Mapping[str, Any], kind: str) -> str:
+    """The smallest set of a kind, of those that are measured now and those on which it was tuned before."""
+    known = [row.partition(" ")[0] for row in rows if "/tuning/" in row and f" {kind}/" in row]
+    return f"{min([*amount.sizes, *map(int, known)])} {kind}"
 
 
 def _is_wanted(amount: Amount, way: str) -> bool:
