@@ -14,18 +14,25 @@ from harness.errors import (
 from harness.run.workload import PartialAnswers
 
 
-def keep_known(answers: PartialAnswers, sides: Collection[str], error: TunegateError) -> None:
-    """What was answered before is kept, where a model fails on all that is still asked.
+def keep_known(answers: PartialAnswers, sides: Collection[str], error: TunegateError, engine: str) -> None:
+    """What is known is kept, where a model fails on all that is still asked.
+
+    Of a server that is not there, or refuses key or name, stored answers are no proof: nothing is lost
+    if it is told at once. Answers of this session may be lost, where nobody identifies its weights.
 
     Args:
         answers: What the session has so far.
         sides: Those that were asked.
         error: What came of it.
+        engine: The engine's name.
 
     Raises:
         TunegateError: The error, where a side has answered nothing.
     """
-    if isinstance(error, AllFailedError | NoneAnsweredError) and not answers.answered_sides.issuperset(sides):
+    if not isinstance(error, AllFailedError | NoneAnsweredError):
+        return
+    now = isinstance(error, NoneAnsweredError) and engine in SERVED
+    if not all(answers.answered.get(side, False) if now else side in answers.answered for side in sides):
         raise error
 
 
@@ -49,7 +56,7 @@ def note_failed_texts(
     """
     texts = answers.workload.texts
     failed = {text_places[index]: reason for index, reason in error.failures.items()}
-    keep_known(answers, {texts[place].side for place in failed}, error)
+    keep_known(answers, {texts[place].side for place in failed}, error, engine)
     general = [reason for place, reason in failed.items() if place >= len(answers.workload.references)]
     if general and engine not in SERVED:
         raise EngineError(general[0]) from error

@@ -53,7 +53,7 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
     only: Mapping[str, Collection[str]] | None = None,
     open_engine: OpenEngine | None = None,
     on_answers: OnAnswers = lambda side, answers: None,
-    answered: Collection[str] = (),
+    answered: Mapping[str, bool] | None = None,
 ) -> dict[str, Answers]:
     """Answer all cases on all sides, and score their references and the bundled text if needed.
 
@@ -68,7 +68,8 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
         open_engine: Called only if an answer is missing; by default it loads the models, for several workers
             where there is enough to compute.
         on_answers: Called with each side's answers as they arrive, the stored ones first.
-        answered: Sides that have answered before: where they fail on all that is asked now, these are kept.
+        answered: Sides that have answers of other parts of the session, and whether they computed them in it:
+            these are kept where a side fails on all that is asked now.
 
     Returns:
         The answers by side.
@@ -84,7 +85,9 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
     workload = render_workload(workload, sides, plan, cache)
     answers = look_up(workload, sides, plan, cache)
     _hand_over(workload, answers.completions, on_answers)
-    models = _Models(sides, plan, cache, on_progress, open_engine or engine_opener(cases, None), {*answered})
+    models = _Models(
+        sides, plan, cache, on_progress, open_engine or engine_opener(cases, None), {**(answered or {})}
+    )
     try:
         models.compute(answers, on_answers)
         found = {side: assemble(side, answers, models.used) for side in sides}
@@ -200,7 +203,7 @@ class _Models:
 
     Attributes:
         plan: How they should compute.
-        answered: The sides that have answered so far.
+        answered: As in PartialAnswers, of all workloads so far.
         asked: The sides that were asked for an answer.
         opened: The loaded sides.
         before: How servers were used by engines that are no longer open.
@@ -212,7 +215,7 @@ class _Models:
     cache: Cache
     on_progress: Progress
     open_engine: OpenEngine
-    answered: set[str]
+    answered: dict[str, bool]
     engine: Engine | None = None
     opened: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
@@ -226,7 +229,8 @@ class _Models:
             answers: The answers so far; changed in place.
             on_answers: Called with each batch's answers by side.
         """
-        needed = answers.needed_sides
+        answers.answered, needed = self.answered, answers.needed_sides
+        answers.note_answered()
         if not needed:
             return
         if self.engine is None or not needed <= self.opened:
@@ -234,10 +238,8 @@ class _Models:
             self.release()
             self.before, self.engine = _uses(self.before, self.engine), None
             self.engine = self._open(self.opened | needed)
-        answers.answered |= self.answered
         self.asked |= {answers.workload.answers[place].side for place in answers.missing_answers}
         compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
-        self.answered |= answers.answered_sides
         if answers.failed_texts:
             self.note = self.note or left_out(answers)
 
@@ -300,7 +302,10 @@ def compute_missing(
         EngineError: A model that has answered nothing failed on all requests, or a local one on general text.
         NoneAnsweredError: The same, for a reason that its user can fix.
     """
+    stored = {*answers.completions}
     _answer_missing(engine, answers, cache, on_progress, on_answers)
+    new = answers.completions.keys() - stored
+    answers.answered |= {answers.workload.answers[place].side: True for place in new}
     texts, text_places = answers.workload.texts, answers.missing_texts
 
     def keep_losses(batch: Mapping[int, TextLoss]) -> None:
@@ -356,7 +361,8 @@ def _answer_missing(
     except EarlyFaultError as fault:
         raise fault.__cause__ or fault from None
     except (CasesFailedError, AllFailedError, NoneAnsweredError) as error:
-        keep_known(answers, {workload.answers[first].side for first, *_ in groups}, error)
+        asked = {workload.answers[first].side for first, *_ in groups}
+        keep_known(answers, asked, error, engine.plan.engine)
         # What had an answer before its batch failed keeps it.
         failed = {place: why for index, why in error.failures.items() for place in groups[index]}
         answers.failures.update({n: why for n, why in failed.items() if n not in answers.completions})

@@ -203,8 +203,9 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
     return _with_use(session, engine)
 
 
-def _answered_sides(session: Session | None) -> list[str]:
-    return [] if session is None else [side for side, each in session.answers.items() if each.completions]
+def _answered_sides(session: Session | None) -> dict[str, bool]:
+    answers = {} if session is None else session.answers
+    return {side: each.asked for side, each in answers.items() if each.completions}
 
 
 def _with_use(session: Session, engine: KeptEngine) -> Session:

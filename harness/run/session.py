@@ -85,7 +85,7 @@ def run_session(  # noqa: PLR0913 # what a look or a whole session has
     only: Mapping[str, Collection[str]] | None = None,
     on_lost: Callable[[int], None] | None = None,
     open_engine: OpenEngine | None = None,
-    answered: Collection[str] = (),
+    answered: Mapping[str, bool] | None = None,
 ) -> Session:
     """Answer and score the selected cases, on all sides together.
 
@@ -98,7 +98,7 @@ def run_session(  # noqa: PLR0913 # what a look or a whole session has
         only: Keys of the cases that a side answers, for sides that answer only some.
         on_lost: Called with the number of cases that are lost so far.
         open_engine: Loads the models if an answer is missing.
-        answered: Sides that have answered parts of this session before.
+        answered: As in answer_cases, of the parts of the session before.
 
     Raises:
         EngineError: The model failed.

@@ -177,7 +177,7 @@ class PartialAnswers:
         failures: Why there is no answer, if the model failed on a single one.
         failed_texts: The same for texts.
         unmeasured_texts: Why the engine gives no losses on texts.
-        answered: Sides that have answered other workloads of the session.
+        answered: Sides that have an answer in the session, and whether it was computed in it.
     """
 
     workload: Workload
@@ -188,12 +188,12 @@ class PartialAnswers:
     failures: dict[int, str] = field(default_factory=dict)
     failed_texts: dict[int, str] = field(default_factory=dict)
     unmeasured_texts: dict[int, str] = field(default_factory=dict)
-    answered: set[str] = field(default_factory=set)
+    answered: dict[str, bool] = field(default_factory=dict)
 
-    @property
-    def answered_sides(self) -> set[str]:
-        """The sides that have an answer."""
-        return self.answered | {self.workload.answers[place].side for place in self.completions}
+    def note_answered(self) -> None:
+        """Note the sides that have an answer: at first those with a stored one, then those with a new one."""
+        for place in self.completions:
+            self.answered.setdefault(self.workload.answers[place].side, False)
 
     @property
     def missing_answers(self) -> list[int]:

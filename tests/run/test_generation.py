@@ -286,10 +286,41 @@ def test_what_was_answered_outlasts_a_model_that_fails_on_all_that_is_missing(
     with pytest.raises(kind, match=r"^no reply$"):
         answered([case_of("bad")], Engine("s/bad"))
     # Where an earlier part of the session was answered, this one is not the whole.
-    answers, _ = answered([case_of("bad")], Engine("s/bad"), answered=("candidate", "baseline"))
+    both = {"candidate": True, "baseline": False}
+    answers, _ = answered([case_of("bad")], Engine("s/bad"), answered=both)
     assert answers["candidate"].failures == {"s/bad": "s/bad: no reply"}
     with pytest.raises(kind, match=r"^no reply$"):
-        answered([case_of("bad")], Engine("s/bad"), answered=("candidate",))
+        answered([case_of("bad")], Engine("s/bad"), answered={"candidate": True})
+
+
+def test_a_server_that_is_not_there_is_told_unless_it_has_answered_in_this_session(
+    answered, case_of, engine_class, plan
+):
+    """Stored answers are not lost with it; those of nobody's weights are stored nowhere."""
+
+    class Engine(_Silent, engine_class):
+        error = NoneAnsweredError
+
+    served = replace(plan, engine="openai", server=ServerUse())
+    cases = [case_of("a"), case_of("bad")]
+    answered(cases, Engine("s/bad"), chosen=served)
+    with pytest.raises(NoneAnsweredError, match=r"^no reply$"):
+        answered(cases, Engine("s/bad"), chosen=served)
+    with pytest.raises(NoneAnsweredError, match=r"^no reply$"):
+        answered(cases, Engine("s/bad"), chosen=served, answered={"candidate": True, "baseline": False})
+    answers, _ = answered(
+        cases, Engine("s/bad"), chosen=served, answered={"candidate": True, "baseline": True}
+    )
+    assert answers["baseline"].failures == {"s/bad": "s/bad: no reply"}
+    turns = [case_of("new", turns=(Turn(content="a"), Turn(content="more"))), case_of("a")]
+    text = case_of("text", references=("x",), checks=(Check(type="perplexity"),))
+
+    class GoneEngine(engine_class):
+        def losses(self, requests, on_batch):
+            raise NoneAnsweredError("gone", dict.fromkeys(range(len(requests)), "gone"))
+
+    answers, _ = answered([*turns, text], GoneEngine(), chosen=served)
+    assert answers["candidate"].loss_failures == {"s/text": "gone"}
 
 
 @pytest.mark.parametrize("kind", [AllFailedError, NoneAnsweredError])
