@@ -31,8 +31,8 @@ def _has_scorer(case: GoldenCase, metric: str, scorer: str | None) -> bool:
 
     A group of checks has one name in all sets, and a judge only where a member asks one.
     """
-    singles = [single for check in case.checks if check.type == metric for single in check.single_checks]
-    kinds = [CHECK_TYPES.get(base_type(single.type)) for single in singles]
+    groups = [check for check in case.checks if check.type == metric and check.checks]
+    kinds = [CHECK_TYPES.get(base_type(single.type)) for group in groups for single in group.single_checks]
     if scorer is None or not kinds or None in kinds:
         return True
     return any(each is not None and (each.judged or (scorer != JUDGE and each.libraries)) for each in kinds)
