@@ -127,8 +127,8 @@ class ModelError(InputError):
     """A base model is missing, damaged, or not the requested one."""
 
 
-class NoneAnsweredError(ModelError):
-    """A model failed on all requests that were asked together, for a reason that its user can fix.
+class FailedTogetherError(TunegateError):
+    """All requests failed that were asked together.
 
     Attributes:
         failures: Why, by index.
@@ -138,6 +138,10 @@ class NoneAnsweredError(ModelError):
         """Store the message and the reasons."""
         super().__init__(message)
         self.failures = dict(failures)
+
+
+class NoneAnsweredError(FailedTogetherError, ModelError):
+    """A model failed on all requests that were asked together, for a reason that its user can fix."""
 
 
 class PromptError(InputError):
@@ -185,17 +189,8 @@ class CasesFailedError(EngineError):
         super().__init__(first + more)
 
 
-class AllFailedError(EngineError):
-    """No request of those that were asked together got an answer.
-
-    Attributes:
-        failures: Why, by index.
-    """
-
-    def __init__(self, message: str, failures: Mapping[int, str]) -> None:
-        """Store the message and the reasons."""
-        super().__init__(message)
-        self.failures = dict(failures)
+class AllFailedError(FailedTogetherError, EngineError):
+    """No request of those that were asked together got an answer."""
 
 
 class TextsUnmeasuredError(EngineError):

@@ -152,8 +152,8 @@ def _pairs(stored: History, runs: Sequence[_PastRun]) -> dict[str, dict[str, dic
     if not run_ids:
         return {}
     # Few projects compare pairs.
+    from harness.comparison.times import asks_pairwise
     from harness.golden.schema import decides
-    from harness.studies.metric_change import asks_pairs
 
     asked = f"""
         FROM runs JOIN run_answers ON run_answers.run_no = runs.no
@@ -167,7 +167,7 @@ def _pairs(stored: History, runs: Sequence[_PastRun]) -> dict[str, dict[str, dic
         of_case: dict[str, bool] = {}
         for each in parse_json(unpack(packed)[0])["checks"]:
             check = decode_value(Check, each)
-            if asks_pairs(check):
+            if asks_pairwise(check):
                 of_case[check.type] = of_case.get(check.type, False) or decides(check)
         if of_case:
             checks[number] = set_name, of_case

@@ -14,7 +14,9 @@ from harness.types import (
     JUDGE,
     UNKNOWN_WEIGHTS,
     CaseResult,
+    Check,
     ExecutionPlan,
+    GoldenCase,
     MetricFacts,
     Outcome,
     Run,
@@ -31,6 +33,7 @@ SHARED_TIMES = (
     "both sides were answered in the same batches and share their times; gate it with a margin, and with "
     "--gate-no-cache, to have them answered in batches of their own"
 )
+PAIRWISE = "pairwise"
 ASKED_OTHERWISE = "asked with other values of the chat template"
 _Pair = tuple[CaseResult, CaseResult]
 
@@ -310,6 +313,11 @@ def scorers_findings(candidate: Run, baseline: Run, metrics: Mapping[str, Metric
         if is_unknown or libraries:
             found.append(Finding(metric=name, data=ScorersFinding(candidate=now, baseline=then)))
     return found
+
+
+def asks_pairwise(asked: GoldenCase | Check) -> bool:
+    """Whether any check, or member of a group, compares the answer with the baseline's."""
+    return any(base_type(single.type) == PAIRWISE for single in asked.single_checks)
 
 
 def is_judged(metric: str) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 from harness.engines.base import SERVED
 from harness.errors import (
-    AllFailedError,
     CasesFailedError,
     EngineError,
+    FailedTogetherError,
     NoneAnsweredError,
     TextsUnmeasuredError,
     TunegateError,
@@ -29,7 +29,7 @@ def keep_known(answers: PartialAnswers, sides: Collection[str], error: TunegateE
     Raises:
         TunegateError: The error, where a side has answered nothing.
     """
-    if not isinstance(error, AllFailedError | NoneAnsweredError):
+    if not isinstance(error, FailedTogetherError):
         return
     now = isinstance(error, NoneAnsweredError) and engine in SERVED
     if not all(answers.answered.get(side, False) if now else side in answers.answered for side in sides):
@@ -39,7 +39,7 @@ def keep_known(answers: PartialAnswers, sides: Collection[str], error: TunegateE
 def note_failed_texts(
     answers: PartialAnswers,
     text_places: Sequence[int],
-    error: CasesFailedError | AllFailedError | NoneAnsweredError | TextsUnmeasuredError,
+    error: CasesFailedError | FailedTogetherError | TextsUnmeasuredError,
     engine: str,
 ) -> None:
     """Note the texts on which the model failed.

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from harness.engines.base import SERVED, EarlyEngine, EarlyFaultError, Engine
 from harness.engines.open import check_alive, open_sides
-from harness.errors import AllFailedError, CasesFailedError, NoneAnsweredError, TextsUnmeasuredError
+from harness.errors import CasesFailedError, FailedTogetherError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
 from harness.registry.listeners import LISTENERS
 from harness.run.cache import Cache, liveness_key
@@ -255,10 +255,8 @@ class _Models:
             return plan
         from harness.engines.served.reports import with_uses
 
-        noted = replace(
-            plan.server, notes=(*plan.server.notes, self.note) if self.note else plan.server.notes
-        )
-        return with_uses(plan, [*self.before, noted])
+        notes = ServerUse(notes=(self.note,) if self.note else ())
+        return with_uses(plan, [*_uses(self.before, self.engine), notes])
 
     def _open(self, needed: set[str]) -> Engine:
         plan = replace(self.plan, mixed=self.plan.mixed and len(needed) > 1)
@@ -318,7 +316,7 @@ def compute_missing(
         except TextsUnmeasuredError as error:
             answers.unmeasured_texts.update({text_places[index]: why for index, why in error.reasons.items()})
             note_failed_texts(answers, text_places, error, engine.plan.engine)
-        except (CasesFailedError, AllFailedError, NoneAnsweredError) as error:
+        except (CasesFailedError, FailedTogetherError) as error:
             note_failed_texts(answers, text_places, error, engine.plan.engine)
 
 
@@ -360,7 +358,7 @@ def _answer_missing(
         engine.generate([workload.answers[first] for first, *_ in groups], keep_completions)
     except EarlyFaultError as fault:
         raise fault.__cause__ or fault from None
-    except (CasesFailedError, AllFailedError, NoneAnsweredError) as error:
+    except (CasesFailedError, FailedTogetherError) as error:
         asked = {workload.answers[first].side for first, *_ in groups}
         keep_known(answers, asked, error, engine.plan.engine)
         # What had an answer before its batch failed keeps it.

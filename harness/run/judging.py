@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.comparison.pairing import answers_of
+from harness.comparison.times import asks_pairwise
 from harness.engines.base import BASE, BASELINE, Engine
 from harness.engines.workers.functions import Dealer
 from harness.errors import SettingsError
@@ -369,11 +370,6 @@ def texts_of(run: Run) -> dict[str, str]:
         for key, answer in zip(result.case.answer_keys, answers_of(result), strict=False)
         if answer.completion is not None
     }
-
-
-def asks_pairwise(case: GoldenCase) -> bool:
-    """Whether a case's answer is compared with the baseline's."""
-    return any(base_type(check.type) == "pairwise" for check in case.single_checks)
 
 
 def as_baseline(run: Run) -> Run:

@@ -27,6 +27,7 @@ from harness.types import (
     GateVerdict,
     GoldenCase,
     GoldenSet,
+    ServerUse,
     SetLooks,
     set_of,
 )
@@ -217,11 +218,7 @@ def _with_use(session: Session, engine: KeptEngine) -> Session:
 
         # A plan's own note, such as of text that got no loss, is no engine's.
         notes = [note for each in plans if each.server is not None for note in each.server.notes]
-        plan = with_uses(plan, engine.uses)
-        assert plan.server is not None
-        plan = replace(
-            plan, server=replace(plan.server, notes=tuple(dict.fromkeys((*plan.server.notes, *notes))))
-        )
+        plan = with_uses(plan, [*engine.uses, ServerUse(notes=tuple(notes))])
     return replace(
         session, answers={side: replace(each, plan=plan) for side, each in session.answers.items()}
     )

@@ -13,6 +13,7 @@ from itertools import product
 from typing import TypeAlias
 
 from harness.comparison.pairing import answers_of, fold_repeats
+from harness.comparison.times import PAIRWISE, asks_pairwise
 from harness.golden.schema import base_type
 from harness.metrics.definition import combined
 from harness.run.scoring import decided_score, outcome_of
@@ -28,7 +29,6 @@ from harness.types import (
     UnscoredMetric,
 )
 
-PAIRWISE = "pairwise"
 _TIE = 0.5
 # Ends of the ids of runs that a comparison changes: each is a run of its own in the history.
 _ITSELF, _ANOTHER = "-against-itself", "-against-another"
@@ -114,12 +114,8 @@ def _changed(run: Run, change: _Change, reason: str, ending: str) -> Run:
     return run if results == run.results else replace(run, id=f"{run.id}{ending}", results=results)
 
 
-def _asks_pairwise(check: Check) -> bool:
-    return any(base_type(single.type) == PAIRWISE for single in check.single_checks)
-
-
 def _has_pairs(result: CaseResult) -> bool:
-    return result.outcome is not Outcome.SKIPPED and any(map(_asks_pairwise, result.case.checks))
+    return result.outcome is not Outcome.SKIPPED and asks_pairwise(result.case)
 
 
 def _answered(run_id: str) -> str:
@@ -171,13 +167,13 @@ def _new_scores(
         seen[score.metric] += 1
         # Without an answer a group fails, whatever its pair is compared with.
         is_fixed = answer.completion is None or (answer.completion.unanswered and score.metric != PAIRWISE)
-        if is_fixed or not any(map(_asks_pairwise, of_type)):
+        if is_fixed or not any(map(asks_pairwise, of_type)):
             scores.append(score)
             continue
         # One of several without a score leaves open whose these are.
         is_known = len(of_type) == counts[score.metric] or score.metric == PAIRWISE
         check = of_type[min(place, len(of_type) - 1)]
-        if is_known and not _asks_pairwise(check):
+        if is_known and not asks_pairwise(check):
             scores.append(score)
         elif is_known and (new := change(check, score)) is not None:
             scores.append(new)

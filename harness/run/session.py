@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from harness.baselines.target import stored_run
+from harness.comparison.times import asks_pairwise
 from harness.engines.base import BASE, BASELINE, BATCH_TOKENS
 from harness.engines.open import choose_plan, engine_kinds
 from harness.engines.workers.functions import Dealer, Workers
@@ -21,7 +22,6 @@ from harness.run.inputs import Inputs
 from harness.run.judging import (
     as_baseline,
     ask_ahead,
-    asks_pairwise,
     both,
     count_lost,
     preparing,

@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from harness.comparison.pairing import PASS_RATE
-from harness.golden.schema import base_type
 from harness.registry.metric import other_scorer
-from harness.types import Check, MetricFacts
+from harness.types import MetricFacts
 
-PAIRWISE = "pairwise"
 # What is different about a metric; facts that only one of two runs has are "known".
 ChangedFact: TypeAlias = Literal["version", "direction", "scale", "scorer", "known"]
 
@@ -65,11 +63,6 @@ def _difference(before: MetricFacts, now: MetricFacts) -> ChangedFact | None:
     if replace(before, scored_by=None, kind=now.kind) != replace(now, scored_by=None):
         return "scale"
     return None if other_scorer(now, before) is None else "scorer"
-
-
-def asks_pairs(check: Check) -> bool:
-    """Whether a check, or a member of a group, compares the answer with the baseline's."""
-    return any(base_type(single.type) == PAIRWISE for single in check.single_checks)
 
 
 def opponent_name(base_sha256: str, adapter_sha256: str | None) -> str:

@@ -10,15 +10,13 @@ from harness.baselines.file import Baseline
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.missing_cases import beyond_limits
 from harness.comparison.pairing import PASS_RATE, Pairing, answers_of, pair_runs, paired_metrics
-from harness.comparison.times import is_judged
+from harness.comparison.times import PAIRWISE, asks_pairwise, is_judged
 from harness.comparison.whole_sets import set_metric_rows
 from harness.registry.content_metrics import SET_METRICS
 from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
 from harness.statistics.paired_binary import holm
 from harness.studies.metric_change import (
-    PAIRWISE,
     MetricChange,
-    asks_pairs,
     metric_change,
     opponent_name,
     with_opponent,
@@ -224,7 +222,7 @@ def _pairs_of_sets(run: Run) -> dict[str, set[str]]:
     """For each golden set, the metrics that compare answers with the baseline's."""
     found: dict[str, set[str]] = {}
     for each in run.results:
-        if asking := {check.type for check in each.case.checks if asks_pairs(check)}:
+        if asking := {check.type for check in each.case.checks if asks_pairwise(check)}:
             found.setdefault(each.case.set_name, set()).update(asking)
     return found
 

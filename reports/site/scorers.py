@@ -5,9 +5,8 @@ from itertools import permutations
 from typing import Any
 
 from harness.comparison.pairing import answers_of
-from harness.golden.schema import base_type
+from harness.comparison.times import PAIRWISE, asks_pairwise
 from harness.registry.metric import decided_otherwise
-from harness.run.opponents import PAIRWISE
 from harness.types import CaseResult, MetricFacts
 
 
@@ -17,7 +16,7 @@ def deciding(result: CaseResult) -> tuple[str, ...]:
         score.metric for answer in answers_of(result) for score in answer.scores if score.passed is not None
     }
     groups = [check for check in result.case.checks if check.checks and check.type in found]
-    if any(base_type(single.type) == PAIRWISE for group in groups for single in group.single_checks):
+    if any(map(asks_pairwise, groups)):
         found.add(PAIRWISE)
     return tuple(sorted(found))
 

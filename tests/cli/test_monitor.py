@@ -129,27 +129,6 @@ def test_a_daily_look_goes_on_from_the_last_one(tunegate, tmp_path):
     assert (tmp_path / "again.html").read_text() == page.read_text()
 
 
-def test_a_judge_sees_a_limited_sample(tunegate, tmp_path, judge_server, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    golden = tmp_path / "s.yaml"
-    golden.write_text(
-        "name: s\ndefaults:\n  checks: [{type: llm-rubric, value: It names a day.}]\n"
-        "cases:\n  - {id: a, prompt: Say it., references: [x]}\n"
-    )
-    judge_server.answer = lambda body: {"reason": "r", "pass": "of before?" in str(body["messages"])}
-    judge_server.faults = ["500", "500"]
-    options = ["--golden", golden, "--judge", judge_server.spec, "--judged", 30, "--judge-most", 60, "--json"]
-    before = log(tmp_path, "before", 2)
-    done = tunegate("monitor", log(tmp_path, "now", 3), "--reference", before, *options)
-    found = json.loads(done.stdout)
-    (event,) = (each for each in found["watch"]["events"] if each["name"] == "check llm-rubric")
-    assert (event["reference"], event["windows"]) == ([0, 60], [[30, 30], [30, 30], [0, 0]])
-    assert (done.returncode, event["alarm"]) == (1, 0)
-    (note,) = (note for note in found["notes"] if "judged 60 new answers: " in note)
-    assert ", 2 retried, " in note
-
-
 @pytest.fixture
 def judged_set(tmp_path, monkeypatch):
     """A golden set with a judged check, and the check's name."""
@@ -161,6 +140,30 @@ def judged_set(tmp_path, monkeypatch):
         "cases:\n  - {id: a, prompt: Say it., references: [x]}\n"
     )
     return golden
+
+
+def test_a_judge_sees_a_limited_sample(tunegate, tmp_path, judge_server, judged_set):
+    judge_server.answer = lambda body: {"reason": "r", "pass": "of before?" in str(body["messages"])}
+    judge_server.faults = ["500", "500"]
+    options = [
+        "--golden",
+        judged_set,
+        "--judge",
+        judge_server.spec,
+        "--judged",
+        30,
+        "--judge-most",
+        60,
+        "--json",
+    ]
+    before = log(tmp_path, "before", 2)
+    done = tunegate("monitor", log(tmp_path, "now", 3), "--reference", before, *options)
+    found = json.loads(done.stdout)
+    (event,) = (each for each in found["watch"]["events"] if each["name"] == "check llm-rubric")
+    assert (event["reference"], event["windows"]) == ([0, 60], [[30, 30], [30, 30], [0, 0]])
+    assert (done.returncode, event["alarm"]) == (1, 0)
+    (note,) = (note for note in found["notes"] if "judged 60 new answers: " in note)
+    assert ", 2 retried, " in note
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 
 from harness.baselines.accept import _baseline
 from harness.comparison.gate import run_gate
-from harness.studies.metric_change import MetricChange, asks_pairs, metric_change
+from harness.comparison.times import asks_pairwise
+from harness.studies.metric_change import MetricChange, metric_change
 from harness.studies.trend import trends_of, trends_of_accepted
 from harness.types import Check, GateRecord, GateSettings, MetricFacts, Score
 
@@ -100,4 +101,4 @@ def test_whether_values_are_numbers_is_no_change():
     [(PAIR, True), (GROUP, True), (Check(type="all-of", checks=(GROUP,)), True), (GROUP.checks[1], False)],
 )
 def test_groups_of_pairs_ask_them_too(check, asks):
-    assert asks_pairs(check) is asks
+    assert asks_pairwise(check) is asks
