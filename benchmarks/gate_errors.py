@@ -1,6 +1,6 @@
 """How often the gate is wrong, by simulation: the tables of docs/gate.md.
 
-    python benchmarks/gate_errors.py [--runs 2000] [--only alarms|drops|harder]
+    python benchmarks/gate_errors.py [--runs 2000] [--only alarms|drops|harder|several]
 
 Every figure is a share of simulated runs, each judged by the gate as it is
 (`harness.comparison.metric_verdicts.judge_metrics`).
@@ -80,19 +80,43 @@ def verdicts_by_drop(random: np.random.Generator, runs: int) -> None:
     print_table("Verdicts, margin 0.05, 2 % flips each way", ["true drop", "n", *GateVerdict], rows)
 
 
+def several(random: np.random.Generator, n: int, metrics: int, drop: float) -> list[PairedMetric]:
+    """Metrics of the same cases: each moves with the first in half of the cases, which alone may drop.
+
+    Args:
+        random: Draws the flips, 2 % each way.
+        n: Number of cases.
+        metrics: Number of metrics.
+        drop: Of the first metric.
+    """
+    first = flips(random, n, 0.02 + drop, 0.02)
+    moves = [first]
+    for _ in range(metrics - 1):
+        moves.append(np.where(random.random(n) < 0.5, first, flips(random, n, 0.02, 0.02)))
+    return [paired(each, name=PASS_RATE if not place else f"m{place}") for place, each in enumerate(moves)]
+
+
+def several_metrics(random: np.random.Generator, runs: int) -> None:
+    """How often an equal model passes where several metrics are gated."""
+    rows = []
+    for metrics in (1, 5, 10):
+        for n in (100, 200, 500):
+            equal = [verdict_of(several(random, n, metrics, 0.0), 0.05) for _ in range(runs)]
+            worse = [verdict_of(several(random, n, metrics, 0.05), 0.05) for _ in range(runs)]
+            found = (
+                share(word is wanted for word in words)
+                for words, wanted in ((equal, PASS), (equal, REGRESS), (worse, PASS), (worse, REGRESS))
+            )
+            rows.append([str(metrics), str(n), *found])
+    print_table(
+        "Several metrics, margin 0.05, 2 % flips each way",
+        ["metrics", "n", "no change: pass", "regress", "one drops by 0.05: pass", "regress"],
+        rows,
+    )
+
+
 def harder_cases(random: np.random.Generator, runs: int) -> None:
     """Clusters, several metrics, graded scores: both errors."""
-
-    def several(drop: float) -> list[PairedMetric]:
-        first = flips(random, 100, 0.02 + drop, 0.02)
-        moves = [
-            first,
-            *(np.where(random.random(100) < 0.5, first, flips(random, 100, 0.02, 0.02)) for _ in range(4)),
-        ]
-        return [
-            paired(each, name=PASS_RATE if not place else f"m{place}") for place, each in enumerate(moves)
-        ]
-
     groups = [place // 3 for place in range(180)]
     kinds: dict[str, Callable[[float], list[PairedMetric]]] = {
         "60 clusters of 3, alike": lambda drop: [
@@ -104,7 +128,7 @@ def harder_cases(random: np.random.Generator, runs: int) -> None:
         "60 clusters of 3, independent": lambda drop: [
             paired(clustered(random, 60, 0.02 + drop, 0.02, 0.0), groups)
         ],
-        "five metrics, n=100": several,
+        "five metrics, n=100": lambda drop: several(random, 100, 5, drop),
         "graded, all move a little, n=60": lambda drop: [paired(small_moves(random, 60, drop), name="f1")],
         "graded, a few break, n=60": lambda drop: [paired(few_losses(random, 60, drop), name="f1")],
         "graded, a few break, n=200": lambda drop: [paired(few_losses(random, 200, drop), name="f1")],
@@ -157,6 +181,7 @@ def main() -> None:
         "alarms": false_alarms,
         "drops": verdicts_by_drop,
         "harder": harder_cases,
+        "several": several_metrics,
     }
     parser.add_argument("--only", choices=parts, help="one table instead of all")
     chosen = parser.parse_args()

@@ -133,6 +133,7 @@ class Store:
         self._found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         self._begun: set[str] = set()
         self._machine = machine()
+        self._version = revision()
 
     def rows_of(self, part: str) -> dict[str, Any]:
         """The rows of a part: none of elsewhere, and of ours only those of this code."""
@@ -163,6 +164,8 @@ class Store:
         known.pop("failed", None)
         rounded = {name: round(value, 3) for name, value in figures.items()}
         known.setdefault("runs", []).append(rounded)
+        if not is_of_others(row) and self._version not in known.setdefault("versions", []):
+            known["versions"].append(self._version)
         self._write()
 
     def fail(self, part: str, row: str, reason: str) -> None:
@@ -204,6 +207,17 @@ def machine() -> str:
         name += f" ({widest})" if widest else ""
     packages = ", ".join(f"{package} {_version(package)}" for package in ("torch", "transformers", "peft"))
     return f"{cores} cores of {name}, Python {platform.python_version()}, {packages}"
+
+
+def revision() -> str:
+    """The commit that is measured, with a mark where the code differs from it."""
+
+    def said(*arguments: str) -> str:
+        asked = ["git", *arguments]
+        return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = said("status", "--porcelain", "--", "harness", "reports", "trainers", "tunegate")
+    return (said("rev-parse", "--short=8", "HEAD") or "no commit") + (" with changes" if changed else "")
 
 
 def _version(package: str) -> str:

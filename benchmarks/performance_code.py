@@ -1,7 +1,8 @@
 """Which code takes the time of a part of ``performance.py``: its figures are old once that code changes.
 
-Comments, docstrings and layout take no time, so that they are left out. Where a model answers here, what
-only other engines, other moments of a session or other commands use is left out too.
+Comments, docstrings and layout take no time, so that they are left out. Where a model answers here, the time
+is that of loading, batching and computing: what surrounds them takes a hundredth of it, and what only other
+engines or commands use takes none. The page names the commits that were measured.
 """
 
 import ast
@@ -9,7 +10,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-_ANSWERING = ("harness/engines", "harness/models", "harness/run", "harness/plugin", "tunegate")
+_ANSWERING = (
+    *("harness/engines", "harness/models"),
+    *("harness/run/workload.py", "harness/run/generation.py", "harness/run/cache.py"),
+)
 _PARTS = {
     "speed": _ANSWERING,
     "served": (*_ANSWERING, "harness/serving"),
@@ -22,10 +26,8 @@ _ELSEWHERE = {
     "speed": (
         *("harness/engines/served/", "harness/engines/multitask/", "harness/engines/workers/ray_"),
         *("harness/engines/workers/served_models", "harness/engines/split", "harness/engines/plugin_engine"),
+        *("harness/engines/text_losses", "harness/engines/library_faults"),
         *("harness/models/fetch", "harness/models/download", "harness/models/convert"),
-        *("harness/run/trackers/", "harness/run/ot", "harness/run/open_telemetry", "harness/run/opponents"),
-        *("harness/run/rescoring", "harness/run/looks", "harness/run/verification"),
-        *("harness/run/served_names", "harness/run/export_failures"),
     ),
 }
 # Rows of programs that aren't ours stay as long as the machine and its packages do.
@@ -60,7 +62,8 @@ def is_of_others(row: str) -> bool:
 def _files(part: str, root: Path) -> Iterator[Path]:
     elsewhere = _ELSEWHERE.get(part, ())
     for package in _PARTS.get(part, _ALL):
-        for path in sorted((root / package).rglob("*.py")):
+        within = root / package
+        for path in [within] if within.suffix else sorted(within.rglob("*.py")):
             if not path.relative_to(root).as_posix().startswith(elsewhere):
                 yield path
 

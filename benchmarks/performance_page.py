@@ -23,6 +23,8 @@ _PRODUCTS = (
     "table), and what loads the models takes the same time in all"
 )
 _FEW = "loading both models takes the same time in all ways, and weighs most where cases are few"
+_SIDES = "each side computes its own matrix products; what is shared is loading, and what prompts share"
+_ADAPTER = "a LoRA adapter adds products of its own to those of each layer, which the base alone has not"
 _SECONDS = "seconds depend on the machine: see what as many tests of one line take here"
 _REPLIES = "one process writes all questions and reads all replies, beside the gate's own work"
 
@@ -61,7 +63,11 @@ def _measured(part: Mapping[str, Any]) -> str:
         return part["machine"] + "."
     least, most = min(map(len, runs)), max(map(len, runs))
     times = "one run" if most == 1 else f"{most} runs" if least == most else f"{least} to {most} runs"
-    return f"{part['machine']}; load before {min(loads):.1f} to {max(loads):.1f}; {times} of each row."
+    versions = dict.fromkeys(
+        version for each in part["rows"].values() for version in each.get("versions", ())
+    )
+    of = f"; our code at {', '.join(versions)}" if versions else ""
+    return f"{part['machine']}; load before {min(loads):.1f} to {max(loads):.1f}; {times} of each row{of}."
 
 
 def _failures(rows: _Rows) -> str:
@@ -218,8 +224,8 @@ def _ratios(cases: int, kind: str, rows: _Rows, name: str) -> list[list[str]]:
         _target("ours ÷ one call a case", _ratio(ours, took("one call")), 0.2 if cases < 256 else 0.1, _FEW),
         _target("ours ÷ lm-eval", _ratio(ours, took("lm-eval")), 0.35, _PRODUCTS),
         _target("ours ÷ inspect_ai", _ratio(ours, took("inspect")), 0.35, _PRODUCTS),
-        _target("base and candidate ÷ two runs of one", _ratio(ours, alone and 2 * alone), 0.65, _FEW),
-        _target("the base's answers stored ÷ one run", _ratio(took("base cached"), alone), 1.05, _FEW),
+        _target("base and candidate ÷ two runs of one", _ratio(ours, alone and 2 * alone), 0.65, _SIDES),
+        _target("the base's answers stored ÷ one run", _ratio(took("base cached"), alone), 1.05, _ADAPTER),
     ]
     for way in ("unchanged", "rescored"):
         whole, plain = took(way, "cpu_s"), took("pytest alone", "cpu_s")

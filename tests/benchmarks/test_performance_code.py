@@ -13,6 +13,8 @@ def root(tmp_path):
         '"""Reads."""\n\n\ndef read(x):\n    """X."""\n    return x\n'
     )
     (tmp_path / "harness/engines/served/client.py").write_text("LIMIT = 1\n")
+    for module in ("workload", "generation", "cache", "session"):
+        (tmp_path / f"harness/run/{module}.py").write_text("A = 0\n")
     return tmp_path
 
 
@@ -24,8 +26,18 @@ def root(tmp_path):
         ("harness/engines/served/client.py", "LIMIT = 2\n", {"workers"}),
         ("harness/models/home.py", "A = 1\n", {"speed", "training"}),
         ("harness/comparison/pairing.py", "A = 1\n", set()),
+        ("harness/run/workload.py", "A = 1\n", {"speed"}),
+        ("harness/run/session.py", "A = 1\n", set()),
     ],
-    ids=["its words alone", "decoding", "served models", "homes of models", "comparison"],
+    ids=[
+        "its words alone",
+        "decoding",
+        "served models",
+        "homes",
+        "comparison",
+        "batches",
+        "around answering",
+    ],
 )
 def test_figures_are_old_once_the_code_that_takes_the_time_changes(root, path, text, parts):
     before = {part: code_of(part, root) for part in ("speed", "workers", "training")}
