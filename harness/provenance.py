@@ -125,8 +125,9 @@ def ask_git(root: Path, *arguments: str) -> str | None:
     """
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(root), *arguments], capture_output=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    # Git prints a commit's author and subject as they were written, in whatever encoding.
+    return done.stdout.decode("utf-8", errors="replace").strip()

@@ -62,3 +62,11 @@ def test_free_memory_is_the_machines_or_the_containers(monkeypatch, tmp_path):
     assert available_bytes() == 20 * 1024
     (tmp_path / "memory.max").write_text("1024\n")
     assert available_bytes() == 0
+
+
+def test_a_commit_in_another_encoding_has_a_subject_too(tmp_path):
+    """Of imports from older systems; git prints such bytes as they are."""
+    git(tmp_path, "init")
+    git(tmp_path, "-c", "user.name=Jos\udce9", "commit", "--allow-empty", "-m", "Gr\udcfc\udcdfe")
+    seen = describe_environment(tmp_path)
+    assert (seen.author, seen.subject) == ("Jos\ufffd", "Gr\ufffd\ufffde")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.baselines.changed_sets import is_changed
 from harness.baselines.file import (
     Baseline,
     DamagedBaselineError,
@@ -21,7 +22,6 @@ from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.comparison.times import way_of
 from harness.comparison.whole_sets import set_metric_rows
 from harness.errors import BaselineError
-from harness.golden.load import current_hash
 from harness.statistics.clusters import CONFIDENCE
 from harness.types import ExecutionPlan, Run
 from harness.types.storage import write_whole
@@ -74,8 +74,7 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
         for lacking in beyond_limits(run, golden_set):
             counted = f"{lacking.cases} of {lacking.n} cases of {golden_set.name}"
             yield f"{counted} are {lacking.outcome} (allowed: {share_of(lacking.tolerated)})"
-        file = root / golden_set.path
-        if file.is_file() and current_hash(file) != golden_set.content_sha256:
+        if is_changed(golden_set, (result.case for result in run.results), root):
             yield f"{golden_set.path} was changed since; gate again"
     if path.is_file():
         plan = _readable_plan(path)

@@ -7,9 +7,9 @@ only in the history; without it, as in a fresh clone on CI, cases are still comp
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pydantic import ValidationError
 
@@ -239,6 +239,27 @@ def read_baseline(text: str, path: str) -> Baseline:
         raise DamagedBaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
 
 
+def places_of(path: str, root: Path) -> Iterator[Path]:
+    """Where a run's file may be in a project, the likeliest place first.
+
+    A run holds the paths of the machine that made it: another clone, a worktree or a CI runner has the same
+    files below another directory.
+
+    Args:
+        path: As the run has it, of any system.
+        root: The project's directory.
+    """
+    there = PureWindowsPath(path) if "\\" in path or path[1:2] == ":" else PurePosixPath(path)
+    parts = there.relative_to(there.anchor).parts
+    if Path(path).is_absolute() and Path(path).is_relative_to(root.resolve()):
+        yield Path(path)
+    for start in range(len(parts)):
+        yield root.joinpath(*parts[start:])
+    # Outside of both projects, such as the bundled probes or a folder that several projects share.
+    if Path(path).is_absolute():
+        yield Path(path)
+
+
 def gone_sets(baseline: Baseline, golden_sets: Sequence[GoldenSet], root: Path) -> set[str]:
     """Names of an accepted run's sets that are not asked for and whose files no longer hold them.
 
@@ -252,16 +273,10 @@ def gone_sets(baseline: Baseline, golden_sets: Sequence[GoldenSet], root: Path) 
     asked = {each.name for each in golden_sets}
     files = {(root / each.path).resolve() for each in golden_sets}
 
-    def is_kept(path: PurePath) -> bool:
-        # The path itself, then each of its ends below the project.
-        places = [root / PurePath(*path.parts[start:]) for start in range(len(path.parts))]
-        return any(place.is_file() and place.resolve() not in files for place in places)
+    def is_kept(path: str) -> bool:
+        return any(place.is_file() and place.resolve() not in files for place in places_of(path, root))
 
-    return {
-        each.name
-        for each in baseline.golden_sets
-        if each.name not in asked and not is_kept(PurePath(each.path))
-    }
+    return {each.name for each in baseline.golden_sets if each.name not in asked and not is_kept(each.path)}
 
 
 def run_of(baseline: Baseline, cases: Sequence[GoldenCase], *, whole: Collection[str] = ()) -> Run:

@@ -41,7 +41,7 @@ def fetch(
             with _progress(name) as on_progress:
                 directory = fetch_model(name, on_progress)
         else:
-            directory = resolve_model(name, recorded=True)
+            directory = resolve_model(name, recorded=True, again=True)
         say(f"{name}: {directory}")
 
 

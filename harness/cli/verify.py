@@ -16,7 +16,7 @@ from tunegate.streams import prints_aside
 
 if TYPE_CHECKING:
     from harness.run.verification import Verification
-    from harness.types import GateRecord, Permissions
+    from harness.types import GateRecord, GateVerdict, ModelRef, Permissions, Run
 
 _MOST_SHOWN = 20
 
@@ -32,7 +32,8 @@ def verify(
         Path | None, typer.Option(help="The project with the golden sets.", show_default="the project's root")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="The adapter: is it the one that was gated, by its content?")
+        str | None,
+        typer.Option(help="The adapter, or the whole model: is it what was gated, by its content?"),
     ] = None,
     allow_python: Annotated[
         bool, typer.Option("--allow-python", help="Let python checks run functions of this project.")
@@ -73,14 +74,30 @@ def verify(
     # A pipeline that has only the evidence must not be greener than the gate was. That another verdict was
     # recomputed is one of the faults.
     failing = {GateVerdict.REGRESS, *([GateVerdict.INCONCLUSIVE] if fail_on == "inconclusive" else [])}
-    if any(each.faults or each.verification.recorded in failing for each in found):
+    broke = [key for key in _must_pass(found[0].record.run) if accept is not None]
+    if broke or any(each.faults or _verdicts(each.record) & failing for each in found):
         if accept is not None and not as_json:
-            say(f"not accepted as {accept}")
+            why = f": {', '.join(broke)} must pass and did not" if broke else ""
+            say(f"not accepted as {accept}{why}")
         raise typer.Exit(ExitStatus.FAILED)
     if accept is not None:
         record = found[0].record
         path = accept_run(record.run, accept, reason, project)
         say(f"wrote {path}: compare with it by --gate-baseline={accept}")
+
+
+def _verdicts(record: "GateRecord") -> set["GateVerdict"]:
+    """The gate's verdict; without a baseline, those on the cases that must pass."""
+    from harness.comparison.findings import must_pass_findings
+
+    if record.verdict is not None:
+        return {record.verdict.outcome}
+    return {each.verdict for each in must_pass_findings(record.run) if each.verdict is not None}
+
+
+def _must_pass(run: "Run") -> list[str]:
+    """The cases that must pass and did not."""
+    return [each.key for each in run.results if each.case.must_pass and (each.has_failed or each.is_unknown)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +124,7 @@ def _replayed(path: Path, project: Path, allowed: "Permissions", adapter: Path |
         verification=verification,
         faults=(
             *(["the file was changed after it was written"] if changed else []),
-            *([] if adapter is None else _other_model(adapter, record.run.model.adapter_sha256)),
+            *([] if adapter is None else _other_model(adapter, record.run.model)),
             *verification.faults,
         ),
     )
@@ -126,8 +143,11 @@ def _show(found: _FileReplay, *, named: bool) -> None:
     say(f"{found.verification.scores} scores recomputed, {len(found.faults)} differences; verdict {verdict}")
 
 
-def _other_model(directory: Path, recorded: str | None) -> list[str]:
-    from harness.models.resolve import adapter_sha256
+def _other_model(directory: Path, gated: "ModelRef") -> list[str]:
+    from harness.models.resolve import adapter_sha256, model_sha256
 
-    found = adapter_sha256(directory)
-    return [] if found == recorded else [f"{directory} is not the adapter that was gated"]
+    if gated.adapter_sha256 is None:
+        what, recorded, found = "model", gated.base_sha256, model_sha256(directory)
+    else:
+        what, recorded, found = "adapter", gated.adapter_sha256, adapter_sha256(directory)
+    return [] if found == recorded else [f"{directory} is not the {what} that was gated"]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from harness.engines.weights import SafetensorsError, Tensor, is_all_zero, read_header
 from harness.errors import AdapterError, ModelError
-from harness.models.resolve import unreadable_file, with_revision
+from harness.models.resolve import is_model, unreadable_file, with_revision
 from harness.types.storage import numbers_in, parse_json
 from harness.types.training import MANIFEST_FILE, SCHEMA_VERSION, TrainingManifest
 from tunegate.printable import printable_line
@@ -299,7 +299,7 @@ def check_base(adapter: Adapter, base_dir: Path, base_sha256: str) -> None:
         AdapterError: The base is another one.
     """
     trained_on = None if adapter.training is None else adapter.training.base_sha256
-    if trained_on is not None and trained_on != base_sha256:
+    if trained_on is not None and trained_on != base_sha256 and not is_model(base_dir, trained_on):
         raise AdapterError(
             f"{adapter.directory}: trained on another base: its manifest names {trained_on[:12]}, "
             f"{base_dir} is {base_sha256[:12]}; point base_model_name_or_path at the right one"

@@ -45,14 +45,6 @@ def load_golden_set(path: Path) -> GoldenSet:
     return build_golden_set(read_yaml(path))
 
 
-def current_hash(path: Path) -> str | None:
-    """The hash of a golden set and what it includes, as the files are now; None if it is not valid."""
-    try:
-        return load_golden_set(path).content_sha256
-    except GoldenError:
-        return None
-
-
 def build_golden_set(document: Document) -> GoldenSet:
     """Check a parsed document and make the set from it.
 

@@ -17,7 +17,7 @@ from harness.engines.adapter import read_json, read_training
 from harness.errors import AdapterError, JudgeError, ModelError, PromptError
 from harness.judge.dealing import ComputingEngine
 from harness.judge.spec import JudgeSpec
-from harness.models.resolve import CHANGED, adapter_sha256, model_sha256, resolve_model
+from harness.models.resolve import CHANGED, adapter_sha256, is_model, model_sha256, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
 from harness.types import JudgeReply, JudgeRequest
@@ -218,6 +218,6 @@ def check_reward_model(directory: Path) -> Path:
     base_dir = resolve_model(str(config.get("base_model_name_or_path")), recorded=True)
     training = read_training(directory)
     trained_on = None if training is None else training.base_sha256
-    if trained_on is not None and trained_on != model_sha256(base_dir):
+    if trained_on is not None and not is_model(base_dir, trained_on):
         raise AdapterError(f"{directory}: trained on another base than {base_dir}")
     return base_dir

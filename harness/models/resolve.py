@@ -13,7 +13,6 @@ from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
 from harness.types import ModelRef
 from harness.types.storage import numbers_in, parse_json
-from tunegate.printable import say
 from tunegate.project import user_path
 
 _TOKENIZER_PATTERNS = (
@@ -37,6 +36,10 @@ _MODEL_PATTERNS = (
 )
 
 
+# The same weights once more, for another library: who fetched a model decides whether it has them.
+_OF_OTHERS = "consolidated*"
+
+
 # Keys of adapter_config.json about where an adapter was made, not about what it computes.
 _PLACE_KEYS = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping")
 
@@ -55,7 +58,20 @@ _LARGE_BYTES = 2**24
 
 def model_sha256(directory: Path) -> str:
     """Hash of a model directory's content: names and bytes of the files that determine its answers."""
-    return _hash_files(directory)
+    loaded = any(
+        (directory / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")
+    )
+    return _hash_files(directory, without=_OF_OTHERS if loaded else None)
+
+
+def is_model(directory: Path, recorded: str) -> bool:
+    """Whether a directory holds the model of a recorded hash.
+
+    Args:
+        directory: The model's.
+        recorded: Its hash; earlier versions counted files that only other programs load.
+    """
+    return recorded == model_sha256(directory) or recorded == _hash_files(directory)
 
 
 def prompting_sha256(directory: Path) -> str:
@@ -109,8 +125,11 @@ def refuse_changed(models: Collection[ModelRef]) -> None:
             raise ModelError(f"{model.label}: {CHANGED}")
 
 
-def _hash_files(directory: Path, patterns: Sequence[str] = _MODEL_PATTERNS) -> str:
+def _hash_files(
+    directory: Path, patterns: Sequence[str] = _MODEL_PATTERNS, *, without: str | None = None
+) -> str:
     files = {file for pattern in patterns for file in directory.glob(pattern) if file.is_file()}
+    files = {file for file in files if without is None or not fnmatch(file.name, without)}
     digest = hashlib.sha256()
     for name, file in sorted((file.relative_to(directory).as_posix(), file) for file in files):
         content = _content_sha256(file)
@@ -204,23 +223,19 @@ _HUB = "hf:"
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
-# Weights, tokenizer and model card only: no code, no pickles, no weights of other frameworks.
-_HUB_FILES = (
-    *("*.json", "*.safetensors", "*.txt", "*.jinja", "README.md"),
-    *("*.model", "*.tiktoken", "*.vocab", "*.spm", "*.tokenizer", "bpe.codes"),
-)
-
-
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
-def resolve_model(reference: str, *, download: bool = True, recorded: bool = False) -> Path:
+def resolve_model(
+    reference: str, *, download: bool = True, recorded: bool = False, again: bool = False
+) -> Path:
     """Directory of a model.
 
     Args:
         reference: A local directory, a name of the catalogue, or a hub id such as ``hf:org/name``; after an @
             a hub's revision, as in ``hf:org/name@v1``.
         download: Download files that are missing in the hub's local cache.
+        again: Ask the hub for what the cache lacks, also where the cached files look complete.
         recorded: The reference is what a file of an adapter's names, or was accepted before: there
             ``org/name`` is a hub id too. What a person writes like a path never is.
 
@@ -246,7 +261,10 @@ def resolve_model(reference: str, *, download: bool = True, recorded: bool = Fal
         raise ModelError(f"{reference}: no such directory{written}")
     found = _HUB_ID.fullmatch(reference.removeprefix(_HUB))
     if found and (recorded or reference.startswith(_HUB)):
-        return _from_hub(found["name"], found["revision"], download=download)
+        from harness.models.hub import snapshot_of
+
+        named = found["name"], found["revision"]
+        return snapshot_of(*named, check=_checked, download=download, again=again)
     if found:
         raise ModelError(f"{reference}: no such directory; a model of the hub is written {_HUB}{reference}")
     raise ModelError(
@@ -351,49 +369,3 @@ def with_revision(reference: str, revision: str | None) -> str:
     if not revision or named is None or named["revision"] or user_path(reference).is_dir():
         return reference
     return f"{reference}@{revision}"
-
-
-def _from_hub(name: str, revision: str | None, *, download: bool) -> Path:
-    reference = name if revision is None else f"{name}@{revision}"
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise ModelError(f"{reference}: hub ids need more: pip install 'tunegate[local]'") from error
-    files = list(_HUB_FILES)
-    try:
-        return _checked(
-            Path(snapshot_download(name, revision=revision, allow_patterns=files, local_files_only=True))
-        )
-    except HFValidationError as error:
-        raise ModelError(f"no model {reference!r}: neither a directory nor a hub id: {error}") from error
-    except (LocalEntryNotFoundError, ModelError) as error:
-        # Missing or incomplete: another program may have fetched its configuration only.
-        if not download:
-            raise ModelError(
-                f"{reference}: not in the hub's local cache: run tunegate model fetch {_HUB}{reference}"
-            ) from error
-    try:
-        _announce(name, revision)
-        directory = Path(snapshot_download(name, revision=revision, allow_patterns=files))
-    except (
-        Exception
-    ) as error:  # the client's own errors, its HTTP library's and the disk's have no common base
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelError(f"{reference}: the hub did not return it: {reason.strip()}") from error
-    return _checked(directory)
-
-
-def _announce(name: str, revision: str | None) -> None:
-    """Say what is downloaded and how much, before it is: a person may not have expected it."""
-    from huggingface_hub import HfApi
-
-    found = HfApi().model_info(name, revision=revision, files_metadata=True)
-    files = [
-        each
-        for each in found.siblings or ()
-        if any(fnmatch(each.rfilename, pattern) for pattern in _HUB_FILES)
-    ]
-    megabytes = sum(each.size or 0 for each in files) / 1_000_000
-    reference = name if revision is None else f"{name}@{revision}"
-    say(f"tunegate: downloading {reference} from the hub: {len(files)} files, {megabytes:,.0f} MB", err=True)

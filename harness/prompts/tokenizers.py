@@ -187,10 +187,12 @@ def _problem_of(directory: Path, error: Exception) -> str:
             if first_line(damaged) == first_line(error):
                 return f"config.json: {_config_problem(damaged)}"
     if not has_tokenizer(directory):
-        return (
-            f"no vocabulary of a tokenizer (such as tokenizer.json) in it; save the tokenizer there too, "
-            f"with save_pretrained({str(directory)!r})"
-        )
+        remedy = f"save the tokenizer there too, with save_pretrained({str(directory)!r})"
+        if directory.parent.name == "snapshots":
+            # In the hub's cache: another program has fetched the weights alone.
+            name = directory.parents[1].name.removeprefix("models--").replace("--", "/")
+            remedy = f"run tunegate model fetch hf:{name}@{directory.name}, which gets what is missing"
+        return f"no vocabulary of a tokenizer (such as tokenizer.json) in it; {remedy}"
     return f"its tokenizer can't be loaded: {first_line(error)}; save it again"
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.baselines.changed_sets import is_changed
 from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import PASS_RATE, answers_of
 from harness.errors import SettingsError
-from harness.golden.load import current_hash
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.run.scoring import Judging, score_cases
 from harness.types import (
@@ -23,7 +23,6 @@ from harness.types import (
     FailedTestsFinding,
     GateRecord,
     GateVerdict,
-    GoldenSet,
     Outcome,
     Permissions,
     Run,
@@ -85,7 +84,7 @@ def verify(record: GateRecord, root: Path, allowed: Permissions) -> Verification
             count += each.scores
         results = tuple(each.result for each in found)
         runs.append(replace(run, results=results))
-    faults += _changed_sets(record.run.golden_sets, root, unverified)
+    faults += _changed_sets(record.run, root, unverified)
     recomputed = None
     if record.comparison is not None and record.verdict is not None and len(runs) == 2:
         recomputed = _verdict(record, record.comparison, runs[0], runs[1])
@@ -181,13 +180,13 @@ def _reason(error: str | None) -> str:
     return "it needs a model, a judge or a permission" if error is None else error.partition("\n")[0]
 
 
-def _changed_sets(golden_sets: Sequence[GoldenSet], root: Path, unverified: Counter[str]) -> Iterator[str]:
+def _changed_sets(run: Run, root: Path, unverified: Counter[str]) -> Iterator[str]:
     """Golden sets of the project that are others now."""
-    for golden_set in golden_sets:
-        file = root / golden_set.path
-        if not file.is_file():
+    for golden_set in run.golden_sets:
+        changed = is_changed(golden_set, (result.case for result in run.results), root)
+        if changed is None:
             unverified[f"{golden_set.path}: not in this project"] = 1
-        elif current_hash(file) != golden_set.content_sha256:
+        elif changed:
             yield f"{golden_set.path} differs from the golden set of the run"
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from harness.comparison.gate import run_gate
-from harness.types import Check, GateRecord
+from harness.models.resolve import model_sha256
+from harness.types import Check, GateRecord, GoldenSet
 from reports.json_file import render_json
 
 
@@ -92,3 +93,60 @@ def test_another_adapter_is_noticed(tunegate, evidence, tmp_path, tiny_adapter_d
     done = tunegate("verify", evidence, "--root", tmp_path, "--model", tiny_adapter_dir)
     assert done.returncode == 1
     assert "is not the adapter that was gated" in done.stdout
+
+
+def test_a_set_that_this_project_weakened_is_noticed_wherever_the_gate_ran(
+    tunegate, tmp_path, make_run, make_result
+):
+    """The path in the file is that of the machine with the GPU."""
+    golden = tmp_path / "golden_sets"
+    golden.mkdir()
+    (golden / "s.yaml").write_text(
+        "name: s\ncases: [{id: a, prompt: Hi, checks: [{type: contains, value: yes}]}]"
+    )
+    gated = GoldenSet(name="s", path="/home/gpu/project/golden_sets/s.yaml", content_sha256="0" * 64)
+    run = replace(make_run([make_result("s/a")]), golden_sets=(gated,))
+    (tmp_path / "gate.json").write_text(render_json(GateRecord(run=run)))
+    done = tunegate("verify", tmp_path / "gate.json", "--root", tmp_path, "--accept", "shipped")
+    assert done.returncode == 1
+    assert (
+        "differs: /home/gpu/project/golden_sets/s.yaml differs from the golden set of the run" in done.stdout
+    )
+    assert not (tmp_path / "baselines").exists()
+
+
+@pytest.mark.parametrize(
+    ("passed", "arguments", "status", "said"),
+    [
+        (False, (), 1, "verdict none"),
+        (
+            False,
+            ("--accept", "shipped", "--reason", "x"),
+            1,
+            "not accepted as shipped: s/a must pass and did not",
+        ),
+        (True, ("--accept", "shipped", "--reason", "x"), 0, "compare with it by --gate-baseline=shipped"),
+    ],
+)
+def test_without_a_baseline_the_cases_that_must_pass_decide(
+    tunegate, tmp_path, make_run, make_result, passed, arguments, status, said
+):
+    made = make_result("s/a", passed, scores=[("contains", float(passed))])
+    case = replace(made.case, checks=(Check(type="contains", value="yes"),), must_pass=True)
+    answer = replace(made.completion, text="yes" if passed else "no")
+    run = make_run([replace(made, case=case, completion=answer)])
+    (tmp_path / "gate.json").write_text(render_json(GateRecord(run=run)))
+    done = tunegate("verify", tmp_path / "gate.json", "--root", tmp_path, *arguments)
+    assert (done.returncode, said in done.stdout) == (status, True), done.stdout + done.stderr
+    assert (tmp_path / "baselines").exists() is (status == 0)
+
+
+def test_a_whole_model_is_known_by_its_content(tunegate, tmp_path, make_run, make_result, tiny_model_dir):
+    run = make_run([make_result("s/a")])
+    model = replace(
+        run.model, adapter_sha256=None, adapter_dir=None, base_sha256=model_sha256(tiny_model_dir)
+    )
+    (tmp_path / "gate.json").write_text(render_json(GateRecord(run=replace(run, model=model))))
+    arguments = ("verify", tmp_path / "gate.json", "--root", tmp_path, "--model")
+    assert "is not the model" not in tunegate(*arguments, tiny_model_dir).stdout
+    assert "is not the model that was gated" in tunegate(*arguments, tmp_path).stdout

@@ -29,10 +29,12 @@ def hub(monkeypatch, tmp_path):
     errors = pytest.importorskip("huggingface_hub.errors")
     state = SimpleNamespace(local=None, remote=None, asked=[])
 
-    def snapshot_download(reference, *, allow_patterns, local_files_only=False, revision=None):
+    def snapshot_download(
+        reference, *, allow_patterns, ignore_patterns, local_files_only=False, revision=None
+    ):
         state.revision = (reference, revision)
         state.asked.append("local" if local_files_only else "remote")
-        state.patterns = allow_patterns
+        state.patterns, state.left_out = allow_patterns, ignore_patterns
         if local_files_only:
             if state.local is None:
                 raise errors.LocalEntryNotFoundError("not cached")
@@ -47,6 +49,7 @@ def hub(monkeypatch, tmp_path):
                 "model.safetensors": 2_000_000_000,
                 "config.json": 700,
                 "pytorch_model.bin": 2_000_000_000,
+                "consolidated.safetensors": 2_000_000_000,
             }
             return SimpleNamespace(
                 siblings=[SimpleNamespace(rfilename=file, size=size) for file, size in sizes.items()]
@@ -188,6 +191,7 @@ def test_what_the_local_cache_lacks_comes_from_the_hub(hub, tmp_path, cached):
     assert resolve_model("hf:org/name") == hub.remote
     assert hub.asked == ["local", "remote"]
     assert not {"*.py", "*.bin", "*.pt"} & set(hub.patterns)
+    assert hub.left_out == ["consolidated*"]
 
 
 def test_a_download_is_announced_with_its_size(hub, tmp_path, capsys):
@@ -198,6 +202,18 @@ def test_a_download_is_announced_with_its_size(hub, tmp_path, capsys):
     hub.local = hub.remote
     resolve_model("org/name@v1", recorded=True)
     assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_is_fetched_again_gets_what_the_cache_lacks(hub, tmp_path, capsys):
+    """Another program may have fetched it without its tokenizer: weights and configuration look complete."""
+    hub.local = write_model(tmp_path / "snapshot", "config.json", "model.safetensors")
+    hub.remote = hub.local
+    assert resolve_model("hf:org/name", again=True) == hub.local
+    assert hub.asked == ["local", "remote"]
+    hub.remote = OSError("no route to host")
+    assert resolve_model("hf:org/name", again=True) == hub.local
+    told = "org/name: the hub did not return it: no route to host; the cached files are taken as they are"
+    assert capsys.readouterr().err == f"tunegate: {told}\n"
 
 
 def test_without_leave_to_download_the_hub_is_not_asked(hub):

@@ -8,7 +8,8 @@ import pytest
 
 from harness.errors import AdapterError
 from harness.models import resolve
-from harness.models.resolve import adapter_sha256, model_sha256
+from harness.models.hub import HUB_FILES
+from harness.models.resolve import adapter_sha256, is_model, model_sha256
 
 MODEL = {
     "config.json": "{}",
@@ -140,5 +141,24 @@ def test_the_vocabulary_files_of_all_tokenizers_count():
         for name in re.findall(r'"\w+_file": *"([^"]+)"', source.read_text(encoding="utf-8"))
     }
     assert {"vocab.json", "spiece.model", "emoji.json", "word_shape.json"} <= named
-    for patterns in (resolve._TOKENIZER_PATTERNS, resolve._MODEL_PATTERNS, resolve._HUB_FILES):
+    for patterns in (resolve._TOKENIZER_PATTERNS, resolve._MODEL_PATTERNS, HUB_FILES):
         assert [name for name in named if not any(fnmatch(name, pattern) for pattern in patterns)] == []
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "model.safetensors.index.json"])
+def test_weights_that_only_another_library_loads_are_no_part_of_a_model(tmp_path, weights):
+    """Mistral's models have theirs twice, and who fetched one decides whether both are there."""
+    files = {**MODEL, weights: '{"weight_map": {}}'}
+    fetched_by_one = write(tmp_path / "one", files)
+    fetched_by_other = write(tmp_path / "other", {**files, "consolidated.safetensors": "weights"})
+    assert model_sha256(fetched_by_one) == model_sha256(fetched_by_other)
+    everything = resolve._hash_files(fetched_by_other)
+    assert everything != model_sha256(fetched_by_other)
+    # Manifests of earlier versions name what was there.
+    assert is_model(fetched_by_other, everything)
+    assert is_model(fetched_by_other, model_sha256(fetched_by_one))
+    assert not is_model(fetched_by_one, everything)
+    alone = write(tmp_path / "alone", {"config.json": "{}", "consolidated.safetensors": "weights"})
+    before = model_sha256(alone)
+    (alone / "consolidated.safetensors").write_text("others")
+    assert model_sha256(alone) != before

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from harness.engines.adapter import read_json, read_training
 from harness.errors import SettingsError
-from harness.models.resolve import adapter_sha256, model_sha256, resolve_model
+from harness.models.resolve import adapter_sha256, is_model, resolve_model
 from harness.prompts.tokenizers import load_tokenizer, with_padding
 from harness.prompts.training import render_answered, training_settings
 from trainers.data.batches import padded_batches
@@ -34,7 +34,8 @@ def model_reward(path: Path, place: str) -> tuple[RewardFunction, str]:
         raise SettingsError(f"{place}: {path}: no reward model; train one with: tunegate train reward")
     base_dir = resolve_model(str(config.get("base_model_name_or_path")), recorded=True)
     training = read_training(path)
-    if training is not None and training.base_sha256 not in {None, model_sha256(base_dir)}:
+    trained_on = None if training is None else training.base_sha256
+    if trained_on is not None and not is_model(base_dir, trained_on):
         raise SettingsError(f"{place}: {path}: trained on another base than {base_dir}; train it again")
     # In the numbers that its head has learnt to read, and that its held-out pairs were measured with.
     in_4_bits = training is not None and training.config.get("quantization") == "nf4"
