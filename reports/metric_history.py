@@ -15,7 +15,7 @@ from harness.comparison.pairing import PASS_RATE
 from harness.history.migrations import plain_text
 from harness.history.store import History
 from harness.registry.content_metrics import SET_METRICS
-from harness.types import JUDGE, Check, GateVerdict, MetricFacts
+from harness.types import JUDGE, UNKNOWN_WEIGHTS, Check, GateVerdict, MetricFacts
 from harness.types.storage import DamagedFactsError, decode_value, parse_json, unpack
 
 # The metric of pairs, and groups that it may be in.
@@ -70,7 +70,7 @@ class _PastRun:
 
     Attributes:
         facts: What is stored of it besides its results.
-        opponent: Hashes of the model with whose answers pairs were compared.
+        opponent: What identifies the model with whose answers pairs were compared.
         pairs: By golden set, the checks that compare so, each with whether it decides cases.
     """
 
@@ -78,7 +78,7 @@ class _PastRun:
     started_at: str
     model: str
     facts: Mapping[str, Any]
-    opponent: tuple[str | None, str | None]
+    opponent: tuple[str | None, ...]
     rows: Sequence[_Row] = ()
     pairs: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
 
@@ -120,7 +120,8 @@ def _whole_runs(stored: History, until: str, limit: int) -> list[_PastRun]:
     """The runs with their comparisons' rows, oldest first."""
     found = stored.database.execute(
         f"""
-        SELECT runs.id, runs.started_at, runs.model, runs.facts, before.base_sha256, before.adapter_sha256
+        SELECT runs.id, runs.started_at, runs.model, runs.facts,
+        before.base_sha256, before.adapter_sha256, before.model, baseline_run_id
         FROM gates JOIN runs ON runs.id = gates.run_id LEFT JOIN runs AS before ON before.id = baseline_run_id
         WHERE gates.no <= coalesce((SELECT last.no FROM gates AS last WHERE last.run_id = ?), gates.no)
         AND runs.collected <= (SELECT sum(cases) FROM run_outcomes WHERE run_no = runs.no)
@@ -138,12 +139,22 @@ def _whole_runs(stored: History, until: str, limit: int) -> list[_PastRun]:
                     started_at=started_at,
                     model=model,
                     facts=facts,
-                    opponent=(opponent[0], opponent[1]),
+                    opponent=_opponent(*opponent),
                 )
         except (ValueError, AttributeError) as error:
             raise DamagedFactsError(f"run {run_id} is damaged: {error}") from error
     rows = _rows(stored, list(whole))
     return [replace(run, rows=rows.get(run_id, ())) for run_id, run in whole.items()]
+
+
+def _opponent(
+    base: str | None, adapter: str | None, label: str | None, run_id: str | None
+) -> tuple[str | None, ...]:
+    """By the rules of the trend: of weights that nobody identifies each session makes another hash."""
+    if not base:
+        # Another tool's log, or a run that is not stored.
+        return (run_id,)
+    return (label,) if base.startswith(UNKNOWN_WEIGHTS) else (base, adapter)
 
 
 def _pairs(stored: History, runs: Sequence[_PastRun]) -> dict[str, dict[str, dict[str, bool]]]:

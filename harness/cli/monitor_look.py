@@ -89,7 +89,7 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
         answers = unseen(ledger, answers)
         ledger = replace(ledger, files=files)
     with prints_aside(order.as_json):
-        events, sample = _events(order, ledger, answers, watched, panel)
+        ledger, events, sample = _by_one_judge(order, ledger, answers, watched, panel)
         ledger = _scored_alike(order, ledger, watched, panel)
     ledger = add(ledger, answers, events, sample)
     if not ledger.windows:
@@ -174,10 +174,6 @@ def _scored_alike(
         return replace(ledger, metrics=joined_facts(now, ledger.metrics))
     if order.state is not None and order.state.exists():
         raise SettingsError(f"--state={order.state}: {reason}: watch with the same, or name a new file")
-    if user_path(order.reference).is_file():
-        raise SettingsError(
-            f"--reference={order.reference}: {reason}: look again with another --seed, so of other answers"
-        )
     raise SettingsError(
         f"--reference={order.reference}: {reason}: take the run's own judge, or gate again with this one"
     )
@@ -227,6 +223,27 @@ def _checks(order: Order) -> "tuple[WatchedChecks, list[str]]":
             f"--golden={order.golden}: no judged check is in all of its cases: add one, or leave --judge out"
         )
     return found, notes
+
+
+def _by_one_judge(
+    order: Order,
+    ledger: "Ledger",
+    answers: "Sequence[ProductionAnswer]",
+    watched: "WatchedChecks",
+    panel: "Panel | None",
+) -> "tuple[Ledger, Events, frozenset[int]]":
+    """The ledger, with the same judge's verdicts on a log as reference, and what happened in new answers."""
+    if panel is None:
+        return ledger, *_events(order, ledger, answers, watched, panel)
+    from harness.studies.monitoring.reference_scorers import facts_of, scored_otherwise
+
+    renewals, found = panel.renewals, _events(order, ledger, answers, watched, panel)
+    # Where all verdicts are stored, nobody knows whether the judge of before is today's after all.
+    if scored_otherwise(facts_of(watched, panel.scorer), ledger.metrics) and panel.ask_anew():
+        found = _events(order, ledger, answers, watched, panel)
+    if panel.renewals != renewals:
+        ledger = replace(_begun(order, watched, panel), files=ledger.files)
+    return ledger, *found
 
 
 def _events(

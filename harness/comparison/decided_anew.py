@@ -1,6 +1,6 @@
 """Cases whose deciding checks were others when the baseline was scored: they may have flipped with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from harness.golden.schema import CHECK_TYPES, base_type
@@ -8,8 +8,8 @@ from harness.types import JUDGE, CaseResult, GoldenCase
 
 # How the reason begins.
 DECIDED_BY = "decided by"
-# By metric how it has changed, in words, and the judge or encoder that changed if that is all that did.
-Changes: TypeAlias = Mapping[str, tuple[str, str | None]]
+# By metric how it has changed, in words, each with the judge or encoder that is another one, if it is one.
+Changes: TypeAlias = Mapping[str, Sequence[tuple[str, str | None]]]
 
 
 def decided_anew(candidate: CaseResult, changed: Changes) -> str:
@@ -20,9 +20,9 @@ def decided_anew(candidate: CaseResult, changed: Changes) -> str:
         changed: Metrics that were different when the baseline was scored.
     """
     for name in (score.metric for score in candidate.scores if score.passed is not None):
-        how, scorer = changed.get(name, ("", None))
-        if how and _has_scorer(candidate.case, name, scorer):
-            return f"{DECIDED_BY} {name}, {how}"
+        for how, scorer in changed.get(name, ()):
+            if _has_scorer(candidate.case, name, scorer):
+                return f"{DECIDED_BY} {name}, {how}"
     return ""
 
 

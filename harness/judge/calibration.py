@@ -115,7 +115,9 @@ def calibrate(
         on_progress: Called with the stage, the number of judged items, and the number of all items.
     """
     needs = needs or CalibrationLimits()
-    judged, prompts = _judge(panel, items, repeats, on_progress or (lambda stage, done, total: None))
+    tell = on_progress or (lambda stage, done, total: None)
+    # Stored replies may be of another judge than new ones.
+    judged, prompts = panel.by_one_judge(lambda: _judge(panel, items, repeats, tell))
     given = [one for one in judged if one.value is not None]
     measures = _measures(judged, given, needs)
     by_task = {

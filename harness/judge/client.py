@@ -5,8 +5,6 @@ continues where it stopped, and a second run asks nothing.
 """
 
 import asyncio
-import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -20,7 +18,7 @@ from typing import Any, Protocol, Self, TypeVar
 from harness.engines.workers.functions import Dealer
 from harness.errors import JudgeError, faults_of
 from harness.judge.base import JudgeEngine, checked_reply
-from harness.judge.questions import for_the_format, of_whole_characters
+from harness.judge.questions import apart_from_scoring, for_the_format, of_whole_characters, reply_key
 from harness.judge.replies import is_bare_object, prepare_reading, read_reply
 from harness.judge.reply_objects import ReplyError
 from harness.judge.snapshots import Snapshots
@@ -29,8 +27,6 @@ from harness.registry.listeners import LISTENERS, Work, tell
 from harness.types import JudgeReply, JudgeRequest, JudgeUsage
 
 _T = TypeVar("_T")
-# Raised when a change here changes the meaning of a stored reply.
-_REVISION = 4
 # A reply that can't be read is requested once more: a server's fault may have cut it.
 _READINGS = 3
 
@@ -54,7 +50,8 @@ class Judge:
     """One judge with its stored replies.
 
     Attributes:
-        renewals: How often stored replies were found to be another judge's; verdicts from before may be, too.
+        renewals: How often another session began, or stored replies were another judge's: verdicts from
+            before may be, too.
     """
 
     def __init__(
@@ -77,6 +74,7 @@ class Judge:
         self._concurrency = concurrency
         self._asked: dict[str, Future[JudgeReply]] = {}
         self._snapshots, self.renewals = Snapshots(), 0
+        self._known: JudgeRequest | None = None  # a question whose reply was stored
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -163,6 +161,7 @@ class Judge:
             kept = self._store.get_reply(key)
             if kept is not None:
                 self._snapshots.add_stored(kept)
+                self._known = request
             if kept is not None and not self._is_outdated(kept):
                 self._from_cache += 1
                 done: Future[JudgeReply] = Future()
@@ -177,7 +176,8 @@ class Judge:
         """Begin another session with this judge: what it was asked before is stored, and perhaps outdated."""
         with self._lock:
             self._asked = {key: future for key, future in self._asked.items() if not future.done()}
-            self._snapshots = Snapshots()
+            self._snapshots, self._known = Snapshots(), None
+            self.renewals += 1
 
     def renew(self) -> None:
         """Forget stored replies that are another judge's than today's: their questions are asked anew."""
@@ -194,8 +194,22 @@ class Judge:
         self._snapshots.settle()
         self.renew()
 
+    def ask_anew(self) -> bool:
+        """Ask one question, if nothing was asked in this session: its reply says who judges today.
+
+        Returns:
+            Whether it was asked, and answered.
+        """
+        if self._by_files or self._snapshots.has_new or self._known is None:
+            return False
+        # The stored reply to the question itself stays: most likely it is today's judge's.
+        request = apart_from_scoring(self._known)
+        asked = self.spawn(self._answer(reply_key(self.identity, request), request))
+        wait_for([asked])
+        return _has_reply(asked)
+
     def _is_outdated(self, reply: JudgeReply) -> bool:
-        return not self._by_files and self._snapshots.is_outdated(reply.model)
+        return not self._by_files and self._snapshots.is_outdated(reply)
 
     def spawn(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
         """Run a coroutine that asks this judge one question after the other, beside all others.
@@ -370,30 +384,3 @@ def outcome_of(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:
     if error is None:
         return future.result()
     return error if isinstance(error, JudgeError) else JudgeError(f"{type(error).__name__}: {error}")
-
-
-def reply_key(identity: str, request: JudgeRequest) -> str:
-    """Cache key: the judge and the whole question.
-
-    Args:
-        identity: The judge: its kind, model and wording.
-        request: The question.
-
-    Returns:
-        A SHA-256 in hexadecimal.
-    """
-    content = [
-        "judge",
-        _REVISION,
-        identity,
-        request.task,
-        request.prompt_version,
-        [[one.role, one.content] for one in request.messages],
-        [one.key for one in request.conversation],
-        request.answers,
-        request.criteria,
-        dict(request.reply_schema),
-        request.repeat,
-        request.max_tokens,
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,10 +1,10 @@
 """One judge or several: they get the same questions, and their votes are combined."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 from harness.engines.workers.functions import Dealer
 from harness.errors import JudgeError, SettingsError
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 Reply: TypeAlias = JudgeReply | JudgeError
 Vote: TypeAlias = JudgeVerdict | JudgeError
+_T = TypeVar("_T")
 
 
 class Panel:
     """Judges that get the same questions.
 
     Attributes:
-        votes: Each judge's value for each question so far, by task; None where it gave no verdict.
         dealer: Deals the work of judges and encoders on this machine to workers; None without any.
     """
 
@@ -45,7 +45,12 @@ class Panel:
         if dealer is not None:
             for judge in self.judges:
                 judge.deal_by(dealer)
-        self.votes: dict[str, list[tuple[float | None, ...]]] = {}
+        self._votes: dict[str, dict[Hashable, tuple[float | None, ...]]] = {}
+
+    @property
+    def votes(self) -> dict[str, list[tuple[float | None, ...]]]:
+        """Each judge's latest value for each question, by task; None where it gave no verdict."""
+        return {task: list(votes.values()) for task, votes in self._votes.items()}
 
     @property
     def identity(self) -> str:
@@ -59,7 +64,7 @@ class Panel:
 
     @property
     def renewals(self) -> int:
-        """How often stored replies were found to be another judge's than today's."""
+        """How often another session began, or stored replies were another judge's than today's."""
         return sum(judge.renewals for judge in self.judges)
 
     @property
@@ -81,6 +86,28 @@ class Panel:
         """The same, where nothing was asked either: most of the stored replies then say who judges."""
         for judge in self.judges:
             judge.settle()
+
+    def ask_anew(self) -> bool:
+        """Ask each judge a question that was asked none in this session: its reply says who judges today.
+
+        Returns:
+            Whether any was asked, and answered.
+        """
+        asked = [judge.ask_anew() for judge in self.judges]
+        return any(asked)
+
+    def by_one_judge(self, score: Callable[[], _T]) -> _T:
+        """What a function scores, once more where a new reply shows that stored ones were another judge's.
+
+        Args:
+            score: Asks the judges; the same each time.
+        """
+        self.renew()
+        while True:
+            renewals, found = self.renewals, score()
+            self.settle()
+            if self.renewals == renewals:
+                return found
 
     @property
     def overlaps(self) -> bool:
@@ -134,7 +161,7 @@ class Panel:
                 reply if isinstance(reply, JudgeError) else single_verdict(request, reply)
                 for reply in replies
             ]
-            verdicts.append(self.together(request.task, votes))
+            verdicts.append(self.together(request.task, _question(request), votes))
         return verdicts
 
     def judge_pairs(self, pairs: Sequence[tuple[JudgeRequest, JudgeRequest]]) -> list[Vote]:
@@ -149,7 +176,7 @@ class Panel:
                     votes.append(failed or JudgeError("no reply"))
                 else:
                     votes.append(pair_verdict(pair, (first, second))[0])
-            verdicts.append(self.together("pairwise", votes))
+            verdicts.append(self.together("pairwise", tuple(map(_question, pair)), votes))
         return verdicts
 
     def judge_pair(
@@ -180,15 +207,16 @@ class Panel:
         self.start(requests)
         return list(zip(*(judge.ask_all(requests) for judge in self.judges), strict=True))
 
-    def together(self, task: str, votes: Sequence[Vote]) -> Vote:
+    def together(self, task: str, question: Hashable, votes: Sequence[Vote]) -> Vote:
         """One verdict from the judges' own; each is recorded for the agreement.
 
         Args:
             task: The kind of question, such as ``rubric``.
+            question: What was asked: it counts once, also where it is scored twice, or was asked anew.
             votes: One a judge, in the panel's order.
         """
         values = tuple(None if isinstance(vote, JudgeError) else vote.value for vote in votes)
-        self.votes.setdefault(task, []).append(values)
+        self._votes.setdefault(task, {})[question] = values
         return combine(votes)
 
     def close(self) -> None:
@@ -205,6 +233,11 @@ class Panel:
     ) -> None:
         """Close the panel."""
         self.close()
+
+
+def _question(request: JudgeRequest) -> Hashable:
+    shown = (*(one.content for one in request.messages), *request.answers)
+    return request.prompt_version, request.repeat, request.criteria, shown
 
 
 def combine(votes: Sequence[Vote]) -> Vote:

@@ -1,5 +1,7 @@
 """The questions for judges."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +13,10 @@ from tunegate.printable import encodable
 # The questions about one answer.
 SINGLE_TASKS = ("rubric", "reference", "factuality", "tone")
 _BETTER = "The answer is right, does what was asked, and is no longer than it needs to be."
+# Raised when a change of the questions or of how replies are read changes the meaning of a stored reply.
+_REVISION = 4
 _SEEDS_APART = 1000
+_APART_FROM_SCORING = 1_000_000
 _MOST_REPEATED = 4000  # characters of an unreadable reply that the judge is shown
 _FORMAT_ONLY = (
     "That could not be read. Give your final verdict once, as a single JSON object in the format that was "
@@ -190,3 +195,35 @@ def for_the_format(request: JudgeRequest, reply: str, reading: int) -> JudgeRequ
         ),
         repeat=request.repeat + reading * _SEEDS_APART,
     )
+
+
+def apart_from_scoring(request: JudgeRequest) -> JudgeRequest:
+    """The question with a seed that no scoring has, so that its reply is nobody's score."""
+    return replace(request, repeat=request.repeat + _APART_FROM_SCORING)
+
+
+def reply_key(identity: str, request: JudgeRequest) -> str:
+    """Cache key: the judge and the whole question.
+
+    Args:
+        identity: The judge: its kind, model and wording.
+        request: The question.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
+    content = [
+        "judge",
+        _REVISION,
+        identity,
+        request.task,
+        request.prompt_version,
+        [[one.role, one.content] for one in request.messages],
+        [one.key for one in request.conversation],
+        request.answers,
+        request.criteria,
+        dict(request.reply_schema),
+        request.repeat,
+        request.max_tokens,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

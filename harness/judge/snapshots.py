@@ -2,11 +2,12 @@
 
 Replies are stored under the name that was asked for. Those of one session are one judge's, however its server
 names them: it deals the questions to several models. Stored ones are another judge's once a new reply has a
-name that they don't have, or where they have names that no session gave together.
+name that none of their session has, or where they have names that no session gave together.
 """
 
 import secrets
 from collections import Counter
+from collections.abc import Collection
 
 from harness.types import JudgeReply
 
@@ -27,10 +28,15 @@ class Snapshots:
         self._chosen: str | None = None
 
     @property
+    def has_new(self) -> bool:
+        """Whether any reply is new."""
+        return bool(self._fresh)
+
+    @property
     def names(self) -> frozenset[str]:
-        """Those of today's judge: of new replies, else of stored ones."""
+        """Those of today's judge: of new replies, and those given together with them; else of stored ones."""
         if self._fresh:
-            return self._fresh
+            return self._fresh.union(*filter(self._is_of_today, [*self._by_session.values()]))
         return frozenset(self._stored) if self._chosen is None else self._given_with(self._chosen)
 
     def add(self, reply: JudgeReply) -> None:
@@ -54,10 +60,15 @@ class Snapshots:
             }
             self._chosen = max(of_all, key=lambda name: (of_all[name], name))
 
-    def is_outdated(self, name: str) -> bool:
-        """Whether a stored reply of that name is another judge's; of none before it is known who judges."""
-        is_known = bool(self._fresh) or self._chosen is not None
-        return is_known and name not in self.names
+    def is_outdated(self, reply: JudgeReply) -> bool:
+        """Whether a stored reply is another judge's; none is before it is known who judges."""
+        if self._fresh:
+            return not self._is_of_today({reply.model, *self._by_session.get(reply.asked_in, ())})
+        return self._chosen is not None and reply.model not in self.names
+
+    def _is_of_today(self, names: Collection[str]) -> bool:
+        """Whether names that one session gave are today's judge's."""
+        return not self._fresh.isdisjoint(names)
 
     def _given_with(self, name: str) -> frozenset[str]:
         """A name, and those that sessions gave together with it."""

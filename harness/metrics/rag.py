@@ -58,26 +58,29 @@ def votes(panel: Panel, requests: Sequence[ScoringRequest]) -> list[Vote]:
         [_started(judge, request) for judge in panel.judges] for request in requests
     ]
     return [
-        panel.together(base_type(request.check.type), [future.result() for future in futures])
+        panel.together(
+            base_type(request.check.type), _asked(request), [future.result() for future in futures]
+        )
         for request, futures in zip(requests, waiting, strict=True)
     ]
 
 
 def _started(judge: Judge, request: ScoringRequest) -> Future[Vote]:
     """A judge's vote, computed once: ragas writes its prompts slowly, and they are asked ahead of scoring."""
-    votes, check, case = _VOTES.setdefault(judge, {}), request.check, request.case
-    key = repr(
-        (
-            # Where replies were another judge's, so may those be that a vote was made of.
-            *(judge.renewals, base_type(check.type), case.key, request.repeat, question_of(request)),
-            request.text,
-            *(case.retrieved_context, case.references, sorted(check.options.items())),
-        )
-    )
+    votes = _VOTES.setdefault(judge, {})
+    # Where replies were another judge's, so may those be that a vote was made of.
+    key = f"{judge.renewals} {_asked(request)}"
     if (known := votes.get(key)) is not None and not known.cancelled():
         return known
     votes[key] = judge.spawn(_vote(judge, request))
     return votes[key]
+
+
+def _asked(request: ScoringRequest) -> str:
+    """What a vote depends on beside the judge."""
+    check, case = request.check, request.case
+    asked = (base_type(check.type), case.key, request.repeat, question_of(request), request.text)
+    return repr((*asked, case.retrieved_context, case.references, sorted(check.options.items())))
 
 
 async def _vote(judge: Judge, request: ScoringRequest) -> Vote:

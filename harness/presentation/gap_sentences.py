@@ -59,7 +59,10 @@ def changed_cases(finding: Finding, data: ChangedCasesFinding) -> str:
         "baseline"
     )
     if is_rescored(cause):
-        remedy = "name a stored run as baseline, whose answers are then scored anew, or accept a new one"
+        remedy = (
+            "name a stored run as baseline, whose answers are then scored anew (if it is one, name its model "
+            "itself), or accept a new one"
+        )
     elif cause == ASKED_OTHERWISE:
         remedy = "give the values of the baseline's run, or gate against its model itself"
     if is_rescored(cause) or cause == ASKED_OTHERWISE:

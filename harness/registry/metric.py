@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.registry.scorer_names import is_other
 from harness.types import JUDGE, JsonValue, MetricFacts
 from harness.types.golden import TIME_METRICS
 
@@ -296,8 +297,22 @@ def facts_difference(now: MetricFacts | None, before: MetricFacts | None) -> str
     return _scorers_difference(now, before)
 
 
-def other_scorer(now: MetricFacts, before: MetricFacts) -> str | None:
-    """The name of what scored a metric in both runs, and was another one in each; None if nothing was.
+def is_scored_alike(now: MetricFacts, before: MetricFacts) -> bool:
+    """Whether a metric's values in two runs were made in one way, by judges and encoders of the same names.
+
+    Where they only share some names, the rest of the one may be another judge's: nobody knows which scores.
+
+    Args:
+        now: The facts in the candidate's run.
+        before: Those in the baseline's.
+    """
+    then = before.scored_by or {}
+    alike = all(then.get(name, who) == who for name, who in (now.scored_by or {}).items())
+    return alike and not facts_difference(now, before)
+
+
+def other_scorers(now: MetricFacts, before: MetricFacts) -> list[str]:
+    """The names of what scored a metric in both runs, and was another one in each.
 
     An encoder that only one run used scored other cases. A judge whose server deals questions to several
     models is the same as one of them.
@@ -307,17 +322,17 @@ def other_scorer(now: MetricFacts, before: MetricFacts) -> str | None:
         before: Those in the baseline's.
     """
     then = before.scored_by or {}
-    return next(
-        (name for name, who in (now.scored_by or {}).items() if _is_other(who, then.get(name, who))), None
-    )
+    return [name for name, who in (now.scored_by or {}).items() if is_other(who, then.get(name, who))]
 
 
-def _is_other(who: str, then: str) -> bool:
-    """Whether two names are of different judges or encoders; a panel's are joined by " + "."""
-    panel, before = ([set(each.split(", ")) for each in name.split(" + ")] for name in (who, then))
-    return len(panel) != len(before) or any(
-        one.isdisjoint(other) for one, other in zip(panel, before, strict=True)
-    )
+def other_scorer(now: MetricFacts, before: MetricFacts) -> str | None:
+    """The first of them; None if there is none.
+
+    Args:
+        now: The facts in the candidate's run.
+        before: Those in the baseline's.
+    """
+    return next(iter(other_scorers(now, before)), None)
 
 
 def _scorers_difference(now: MetricFacts, before: MetricFacts) -> str:
@@ -335,20 +350,23 @@ def _scorers_difference(now: MetricFacts, before: MetricFacts) -> str:
     )
 
 
-def decided_otherwise(now: MetricFacts | None, before: MetricFacts | None) -> tuple[str, str | None]:
-    """How a check has changed since the baseline was scored, after "decided by NAME,"; empty if it has not.
+def decided_otherwise(now: MetricFacts | None, before: MetricFacts | None) -> list[tuple[str, str | None]]:
+    """How a check has changed since the baseline was scored.
 
     Args:
         now: The metric's facts in the candidate's run, or None.
         before: Those in the baseline's.
 
     Returns:
-        The words, and the judge or encoder that changed, if that is all that did.
+        Each change in words, after "decided by NAME,", with the judge or encoder that is another one; with
+        None for a change of the check itself, which is then the only one.
     """
     if now is None or before is None or not (reason := facts_difference(now, before)):
-        return "", None
+        return []
     if reason != _scorers_difference(now, before):
-        return "which was different in the baseline", None
-    if (scorer := other_scorer(now, before)) == JUDGE:
-        return "which another judge decided in the baseline", scorer
-    return "whose encoder had other files in the baseline", scorer
+        return [("which was different in the baseline", None)]
+    judged, encoded = "which another judge decided", "whose encoder had other files"
+    return [
+        (f"{judged if name == JUDGE else encoded} in the baseline", name)
+        for name in other_scorers(now, before)
+    ]

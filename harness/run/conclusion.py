@@ -33,7 +33,7 @@ from harness.history.server import FILE_NAME, HistoryPlace
 from harness.history.store import noted_stability, open_history
 from harness.provenance import describe_environment
 from harness.run.judging import as_baseline
-from harness.run.session import Session, judge_of, metric_facts
+from harness.run.session import Session, metric_facts
 from harness.run.workload import Answers
 from harness.types import (
     CaseResult,
@@ -114,7 +114,7 @@ def session_runs(session: Session, collected: int) -> dict[str, Run]:
             started_at=session.started_at,
             duration_s=session.duration_s,
             collected=collected,
-            judge=judge_of(session.judging),
+            judge=session.judge,
         )
         for side, model in session.sides.items()
     }

@@ -1,4 +1,4 @@
-"""Scores a stored run's answers anew by some metrics: another judge or encoder gave the stored scores."""
+"""Scores a stored run's answers anew by some metrics: another judge, encoder or version gave its scores."""
 
 import hashlib
 import json
@@ -8,12 +8,16 @@ from dataclasses import replace
 from harness.comparison.pairing import answers_of, fold_repeats
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.registry import active
+from harness.registry.metric import is_scored_alike, other_scorers
 from harness.run.cache import Cache
 from harness.run.generation import Progress
 from harness.run.judging import texts_of
 from harness.run.scoring import Judging, outcome_of, score_cases
+from harness.run.session import Session, by_one_judge, metric_facts
 from harness.types import (
+    JUDGE,
     CaseResult,
+    Check,
     Completion,
     GoldenCase,
     MetricFacts,
@@ -23,6 +27,66 @@ from harness.types import (
     Score,
 )
 from harness.types.storage import encode
+
+
+def with_stored_scored_alike(session: Session, cache: Cache, on_progress: Progress) -> Session:
+    """A session whose stored baseline has scores of today's judge, encoders and metrics, if it has answers.
+
+    Args:
+        session: The scored answers, all sides' by one judge.
+        cache: Where scores are looked up and stored.
+        on_progress: Called with each metric's progress.
+    """
+    stored, panel = session.stored, session.judging.panel
+    assert stored is not None
+    baseline = _scored_alike(session, stored, cache, on_progress)
+    while panel is not None:
+        # Its questions may be the first that are asked today.
+        renewed = by_one_judge(session, cache, on_progress)
+        if (renewed.renewals, renewed.judge) == (session.renewals, session.judge):
+            # Where all replies are stored, nobody knows whether the baseline's judge is today's after all.
+            known = _shared(_facts(session), baseline).values()
+            if not any(JUDGE in other_scorers(*facts) for facts in known) or not panel.ask_anew():
+                break
+            renewed = by_one_judge(renewed, cache, on_progress)
+        session, baseline = renewed, _scored_alike(renewed, stored, cache, on_progress)
+    if baseline is not stored:
+        names = ", ".join(name for name, facts in baseline.metrics.items() if facts != stored.metrics[name])
+        why = "another judge, encoder or version of it gave the stored scores"
+        active().note(f"run {stored.id} is scored anew by {names}: {why}")
+    return replace(session, stored=baseline)
+
+
+def _scored_alike(session: Session, stored: Run, cache: Cache, on_progress: Progress) -> Run:
+    if session.inputs.target.kind != "run":
+        return stored
+    cases = _answered_cases(session)
+    return rescored(stored, others_of(_facts(session), stored), cases, session.judging, cache, on_progress)
+
+
+def _facts(session: Session) -> dict[str, MetricFacts]:
+    return metric_facts((check for case in _answered_cases(session) for check in case.checks), session.judge)
+
+
+def _answered_cases(session: Session) -> list[GoldenCase]:
+    answered = {result.key for results in session.results.values() for result in results}
+    return [case for each in session.golden_sets for case in each.cases if case.key in answered]
+
+
+def _shared(now: Mapping[str, MetricFacts], stored: Run) -> dict[str, tuple[MetricFacts, MetricFacts]]:
+    """By metric, the facts of today and those in a stored run."""
+    return {name: (facts, stored.metrics[name]) for name, facts in now.items() if name in stored.metrics}
+
+
+def others_of(now: Mapping[str, MetricFacts], stored: Run) -> dict[str, MetricFacts]:
+    """The metrics that another judge, encoder or version may have scored in a stored run, with today's facts.
+
+    Args:
+        now: Today's facts, by metric.
+        stored: The run.
+    """
+    shared = _shared(now, stored)
+    return {name: today for name, (today, then) in shared.items() if not is_scored_alike(today, then)}
 
 
 def rescored(
@@ -44,18 +108,22 @@ def rescored(
         on_progress: Called with each metric's progress.
 
     Returns:
-        The run under another id; unchanged if it lacks answers, or what else a check of such a metric needs.
+        The run under another id. A metric keeps its scores if an answer is missing, or what else it needs.
     """
     asked = {case.key: case for case in cases}
+    answered = {result.key: result for result in run.results if _is_the_same(result, asked.get(result.key))}
+    # Equal content, but a file of it has its place here.
+    checks = {key: [check for check in asked[key].checks if check.type in metrics] for key in answered}
+    lacking = {
+        check.type for key, these in checks.items() for check in these if not _can_score(answered[key], check)
+    }
+    metrics = {name: facts for name, facts in metrics.items() if name not in lacking}
     chosen = [
-        replace(result.case, checks=checks)  # with as many answers as it had
-        for result in run.results
-        if _is_the_same(result, asked.get(result.key))
-        # Equal content, but a file of it has its place here.
-        and (checks := tuple(check for check in asked[result.key].checks if check.type in metrics))
+        replace(answered[key].case, checks=tuple(kept))  # with as many answers as it had
+        for key, these in checks.items()
+        if (kept := [check for check in these if check.type in metrics])
     ]
-    answered = {result.key: result for result in run.results}
-    if not chosen or not all(_can_be_scored(answered[case.key], case) for case in chosen):
+    if not chosen:
         return run
     completions = {
         key: completion for case in chosen for key, completion in _completions(answered[case.key]).items()
@@ -64,8 +132,6 @@ def rescored(
     new = score_cases(chosen, completions, cache=cache, on_progress=on_progress, judging=judging)
     found = {result.key: _joined(answered[result.key], result, metrics) for result in new}
     results = tuple(found.get(result.key, result) for result in run.results)
-    names = ", ".join(metrics)
-    active().note(f"run {run.id} is scored anew by {names}: another judge or encoder gave its own scores")
     scored = replace(run, results=results, metrics={**run.metrics, **metrics})
     return replace(scored, id=f"{run.id}-rescored-{_content(scored)}")
 
@@ -76,9 +142,9 @@ def _is_the_same(result: CaseResult, case: GoldenCase | None) -> bool:
     return result.case.content_sha256 == case.content_sha256
 
 
-def _can_be_scored(result: CaseResult, case: GoldenCase) -> bool:
-    """Whether every score of a case can be computed of what is stored: texts are, losses are not."""
-    kinds = [CHECK_TYPES[base_type(check.type)] for check in case.single_checks]
+def _can_score(result: CaseResult, check: Check) -> bool:
+    """Whether a check's scores can be computed of what is stored: texts are, losses are not."""
+    kinds = [CHECK_TYPES[base_type(single.type)] for single in check.single_checks]
     lacks_text = any(answer.scores and answer.completion is None for answer in answers_of(result))
     return not lacks_text and not any(kind.needs_losses for kind in kinds)
 

@@ -15,7 +15,6 @@ from harness.errors import ModelError, SettingsError
 from harness.golden.schema import CHECK_TYPES, base_type, is_binary
 from harness.metrics.libraries import ENCODING, encoder_sha256
 from harness.registry import active
-from harness.registry.metric import other_scorer
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener, ray_opener
 from harness.run.inputs import Inputs
@@ -60,6 +59,7 @@ class Session:
         judging: What scored the answers.
         looks: By candidate's side, how far each set was answered, if there were several looks.
         renewals: How often the judges had been renewed when the answers were scored that were scored first.
+        judge: Who scored them, however the judges answer what they are asked later; empty if nobody did.
     """
 
     inputs: Inputs
@@ -73,6 +73,7 @@ class Session:
     judging: Judging = field(default_factory=Judging)
     looks: Mapping[str, tuple[SetLooks, ...]] = field(default_factory=dict)
     renewals: int = 0
+    judge: str = ""
 
 
 def run_session(  # noqa: PLR0913 # what a look or a whole session has
@@ -164,23 +165,23 @@ def with_alike_scores(session: Session, cache: Cache, on_progress: Progress) -> 
         cache: Where scores are looked up and stored.
         on_progress: Called with each metric's progress.
     """
-    session, stored = _by_one_judge(session, cache, on_progress), session.stored
-    if stored is None or session.inputs.target.kind != "run" or not (others := _others(session, stored)):
+    session = by_one_judge(session, cache, on_progress)
+    if session.stored is None:
         return session
     # Most baselines answer in the session.
-    from harness.run.rescoring import rescored
+    from harness.run.rescoring import with_stored_scored_alike
 
-    cases = _answered_cases(session)
-    anew = rescored(stored, others, cases, session.judging, cache, on_progress)
-    # Its questions may be the first that are asked today.
-    renewed = _by_one_judge(session, cache, on_progress)
-    if renewed is not session and (others := _others(renewed, stored)):
-        anew = rescored(stored, others, cases, renewed.judging, cache, on_progress)
-    return replace(renewed, stored=anew)
+    return with_stored_scored_alike(session, cache, on_progress)
 
 
-def _by_one_judge(session: Session, cache: Cache, on_progress: Progress) -> Session:
-    """The session with all sides' scores by today's judge: stored replies may be another's."""
+def by_one_judge(session: Session, cache: Cache, on_progress: Progress) -> Session:
+    """The session with all sides' scores by today's judge: stored replies may be another's.
+
+    Args:
+        session: The scored answers.
+        cache: Where scores are looked up and stored.
+        on_progress: Called with each metric's progress.
+    """
     if (panel := session.judging.panel) is None:
         return session
     panel.settle()
@@ -194,22 +195,7 @@ def _by_one_judge(session: Session, cache: Cache, on_progress: Progress) -> Sess
         session = replace(session, results=results, renewals=panel.renewals)
     for names in panel.dealt:
         active().note(f"the judge answers as {names}: they are taken for one judge")
-    return session
-
-
-def _answered_cases(session: Session) -> list[GoldenCase]:
-    answered = {result.key for results in session.results.values() for result in results}
-    return [case for each in session.golden_sets for case in each.cases if case.key in answered]
-
-
-def _others(session: Session, stored: Run) -> dict[str, MetricFacts]:
-    """The metrics that another judge or encoder scored in a stored run, with today's facts."""
-    checks = (check for case in _answered_cases(session) for check in case.checks)
-    return {
-        name: now
-        for name, now in metric_facts(checks, judge_of(session.judging)).items()
-        if (then := stored.metrics.get(name)) is not None and other_scorer(now, then) is not None
-    }
+    return replace(session, judge=judge_of(session.judging))
 
 
 def _renewals(judging: Judging) -> int:
@@ -217,7 +203,7 @@ def _renewals(judging: Judging) -> int:
 
 
 def judge_of(judging: Judging) -> str:
-    """Who judged in a session; empty if nobody did."""
+    """Who has judged so far; empty if nobody did."""
     return "" if judging.panel is None else judging.panel.scorer
 
 
@@ -365,28 +351,25 @@ def score_sides(
         asked = {key: case for case in cases if asks_pairwise(case) for key in case.answer_keys}
         texts = {key: answer_apart(said[key], case).text for key, case in asked.items() if key in said}
         judging = replace(judging, baseline_texts=texts)
-    if judging.panel is not None:
-        judging.panel.renew()
-    limits, renewals = only or {}, _renewals(judging)
-    results = {
-        side: score_cases(
-            [case for case in cases if side not in limits or case.key in limits[side]],
-            given.completions,
-            reference_losses=given.reference_losses,
-            failures=given.failures,
-            loss_failures=given.loss_failures,
-            unmeasured=given.unmeasured,
-            cache=cache,
-            on_progress=on_progress,
-            judging=judging,
-        )
-        for side, given in answers.items()
-    }
-    if judging.panel is not None:
-        judging.panel.settle()
-    if _renewals(judging) == renewals:
-        return results
-    return score_sides(answers, cases, cache, on_progress, judging, only=only)
+    limits = only or {}
+
+    def score() -> dict[str, list[CaseResult]]:
+        return {
+            side: score_cases(
+                [case for case in cases if side not in limits or case.key in limits[side]],
+                given.completions,
+                reference_losses=given.reference_losses,
+                failures=given.failures,
+                loss_failures=given.loss_failures,
+                unmeasured=given.unmeasured,
+                cache=cache,
+                on_progress=on_progress,
+                judging=judging,
+            )
+            for side, given in answers.items()
+        }
+
+    return score() if judging.panel is None else judging.panel.by_one_judge(score)
 
 
 def _probe_keys(golden_sets: Sequence[GoldenSet]) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from harness.comparison.pairing import PASS_RATE
 from harness.registry.metric import other_scorer
-from harness.types import MetricFacts
+from harness.types import UNKNOWN_WEIGHTS, MetricFacts, ModelRef
 
 # What is different about a metric; facts that only one of two runs has are "known".
 ChangedFact: TypeAlias = Literal["version", "direction", "scale", "scorer", "known"]
@@ -65,18 +65,13 @@ def _difference(before: MetricFacts, now: MetricFacts) -> ChangedFact | None:
     return None if other_scorer(now, before) is None else "scorer"
 
 
-def opponent_name(base_sha256: str, adapter_sha256: str | None) -> str:
-    """A model with whose answers pairs are compared, in whichever session it gave them.
-
-    Args:
-        base_sha256: Hash of its base model.
-        adapter_sha256: Hash of its adapter; None for a bare base model.
-
-    Returns:
-        The name.
-    """
-    adapter = "" if adapter_sha256 is None else f" with adapter {adapter_sha256[:12]}"
-    return f"base {base_sha256[:12]}{adapter}"
+def opponent_name(model: ModelRef) -> str:
+    """A model with whose answers pairs are compared, in whichever session it gave them."""
+    if model.base_sha256.startswith(UNKNOWN_WEIGHTS):
+        # Weights that nobody identifies have another hash in each session.
+        return model.label
+    adapter = "" if model.adapter_sha256 is None else f" with adapter {model.adapter_sha256[:12]}"
+    return f"base {model.base_sha256[:12]}{adapter}"
 
 
 def with_opponent(

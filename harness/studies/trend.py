@@ -214,7 +214,7 @@ def points_of(record: GateRecord, opponent: str = "") -> dict[SeriesName, Point]
 def _opponent(record: GateRecord) -> str:
     """With whose answers pairs were compared."""
     if record.baseline is not None and not (model := record.baseline.model).is_logged:
-        return opponent_name(model.base_sha256, model.adapter_sha256)
+        return opponent_name(model)
     return "a run that is not known" if record.comparison is None else f"run {record.comparison.baseline_run}"
 
 

@@ -267,7 +267,10 @@ def _other_cases(set_name: str, data: ChangedCasesFinding) -> NextStep:
     """What answers or scores the cases as they are now."""
     cause = main_cause(data)
     if is_rescored(cause):
-        text = f"The cases are the same, but {one_line(cause)}: a stored run's answers are scored anew."
+        text = (
+            f"The cases are the same, but {one_line(cause)}: a stored run's answers are scored anew. If the "
+            "baseline is one, name its model itself."
+        )
         return NextStep(title="Name a stored run as baseline, or accept this one.", text=text, command="")
     text = "The baseline's answers are to other cases: let its model answer these, or accept this run."
     if cause == ASKED_OTHERWISE:

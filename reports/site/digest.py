@@ -129,7 +129,8 @@ def digest_of(
         baseline: The model that it was gated against; None if it is unknown.
     """
     run, comparison = record.run, record.comparison
-    opponent = "" if baseline is None else opponent_name(baseline.base_sha256, baseline.adapter_sha256)
+    # Nobody knows what model another tool's log is of.
+    opponent = "" if baseline is None or baseline.is_logged else opponent_name(baseline)
     probes = {each.name for each in run.golden_sets if each.probes_forgetting}
     forgetting, since_base = _forgetting(record, baseline)
     findings = record.verdict.findings if record.verdict is not None else ()

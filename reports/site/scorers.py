@@ -72,5 +72,5 @@ def scorers_payload(
 
 def _otherwise(then: Mapping[str, MetricFacts], now: Mapping[str, MetricFacts]) -> dict[str, str]:
     """The metrics that can't be compared, each with the reason, to be read after its name."""
-    reasons = {name: decided_otherwise(facts, then.get(name))[0] for name, facts in now.items()}
-    return {name: reason for name, reason in reasons.items() if reason}
+    changes = {name: decided_otherwise(facts, then.get(name)) for name, facts in now.items()}
+    return {name: of_metric[0][0] for name, of_metric in changes.items() if of_metric}

@@ -243,17 +243,44 @@ def test_a_state_keeps_its_judge(tunegate, tmp_path, judge_server, judged_set, g
     }
 
 
-def test_stored_verdicts_on_a_log_are_not_compared_with_another_judges(
+def judged_event(done):
+    found = json.loads(done.stdout)
+    (event,) = (each for each in found["watch"]["events"] if each["name"] == "check llm-rubric")
+    return event
+
+
+def test_stored_verdicts_on_a_log_are_given_anew_by_todays_judge(
     tunegate, tmp_path, judge_server, judged_set
 ):
-    """The name stands for another model since the reference was judged."""
-    options = ["--reference", log(tmp_path, "before", 1), "--golden", judged_set]
+    """The name stands for a stricter model since the reference was judged."""
+    options = ["--reference", log(tmp_path, "before", 1), "--golden", judged_set, "--json"]
     options += ["--judge", judge_server.spec]
     assert tunegate("monitor", log(tmp_path, "now", 1), *options).returncode == 0
+    judge_server.answer = lambda body: {"reason": "strict", "pass": False}
     judge_server.fields = {"model": "scripted-2"}
     done = tunegate("monitor", log(tmp_path, "later", 1), *options)
-    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
-    assert "before.jsonl: llm-rubric was judged by scripted before, by scripted" in done.stderr
+    event = judged_event(done)
+    assert done.returncode == 0
+    assert event["reference"][0] == event["reference"][1] > 0
+    assert event["windows"][0][0] == event["windows"][0][1] > 0
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_stored_verdicts_on_production_answers_are_given_anew_by_the_runs_judge(
+    tunegate, tmp_path, judge_server, judged_set, gated_run, days
+):
+    """The name stood for a stricter model when these were judged. With nothing new one question tells it."""
+    gated_run(scored_by={"judge": "scripted-2"})
+    options = ["--reference", "gated", "--golden", judged_set, "--directory", tmp_path, "--json"]
+    options += ["--judge", judge_server.spec]
+    judge_server.answer, mild = lambda body: {"reason": "strict", "pass": False}, judge_server.answer
+    logs = [log(tmp_path, "now", 2)]
+    assert tunegate("monitor", *logs, *options).returncode == 4
+    judge_server.answer, judge_server.fields = mild, {"model": "scripted-2"}
+    logs += [log(tmp_path, "later", days, from_day=2)] if days else []
+    done = tunegate("monitor", *logs, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(failed == 0 < judged for failed, judged in judged_event(done)["windows"])
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,16 @@ def test_nothing_is_asked_twice(measure, judge_of):
     assert engine.requests == 0
 
 
+def test_all_items_are_judged_by_one_judge(labelled_set, judge_server, open_judge):
+    """The name stands for one that is wrong about all, since most of the items were judged."""
+    items = load_labelled_set(labelled_set).items
+    judge_server.answer = honest
+    assert calibrate(Panel([open_judge()]), items[:-1], {"made": "0" * 64}).reliable
+    judge_server.answer, judge_server.fields = always_a, {"model": "another"}
+    found = calibrate(Panel([open_judge()]), items, {"made": "0" * 64})
+    assert abs(figure(found, "agreement kappa").interval.estimate) < 0.1
+
+
 def test_a_judge_that_is_good_at_one_kind_of_item_only_is_told_apart(judge_of):
     """Right on all items tagged support, and on those tagged legal no better than a coin."""
     items = []

@@ -246,7 +246,39 @@ def test_a_new_session_with_a_judge_looks_up_what_it_was_asked(judge_server, ope
     judge.ask_all([ask("one")])
     judge_server.fields = {"model": "scripted-2"}
     judge.begin()
+    # What was made of its replies before may be another judge's.
+    assert judge.renewals == 1
     judge.ask_all([ask("two")])
     assert judge.scorer == "scripted-2"
     (reply,) = judge.ask_all([ask("one")])
     assert reply.model == "scripted-2"
+
+
+def test_one_question_shows_who_judges_where_all_replies_are_stored(judge_server, open_judge, ask):
+    """Its reply is nobody's score; a second one is not needed, nor one where anything new was asked."""
+    open_judge().ask_all([ask("one"), ask("two")])
+    judge_server.fields = {"model": "scripted-2"}
+    judge = open_judge()
+    assert not judge.ask_anew()
+    kept = judge.ask_all([ask("one"), ask("two")])
+    judge.settle()
+    asked = len(judge_server.bodies)
+    assert judge.ask_anew()
+    assert not judge.ask_anew()
+    assert len(judge_server.bodies) == asked + 1
+    judge.settle()
+    assert (judge.renewals, judge.scorer) == (1, "scripted-2")
+    # The stored replies are still there for whoever asks what they were given for.
+    again = open_judge()
+    assert again.ask_all([ask("one"), ask("two")]) == kept
+
+
+def test_a_judge_that_is_not_there_stays_who_gave_the_stored_replies(judge_server, open_judge, ask):
+    open_judge().ask_all([ask("one")])
+    judge_server.faults = ["401"]
+    judge = open_judge()
+    judge.ask_all([ask("one")])
+    judge.settle()
+    assert not judge.ask_anew()
+    judge.settle()
+    assert (judge.renewals, judge.scorer) == (0, "scripted")

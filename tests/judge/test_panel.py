@@ -64,6 +64,9 @@ def test_a_panel_asks_every_judge_and_notes_its_votes(judge_server, open_judge, 
     assert verdict.passed is True
     assert panel.votes == {"rubric": [(1.0, 1.0, 1.0)]}
     assert panel.usage.requests == len(judge_server.bodies) == 3
+    # Equal answers of two sides are one question, which counts once.
+    panel.judge_singles([ask(), ask(), ask("Is it new?")])
+    assert panel.votes == {"rubric": [(1.0, 1.0, 1.0)] * 2}
 
 
 def test_a_panel_s_judges_are_named_by_their_replies_wherever_they_run(judge_server, open_judge, ask):
@@ -102,3 +105,20 @@ def test_a_judge_that_breaks_leaves_the_others_a_majority(judge_server, open_jud
     (verdict,) = panel.judge_singles([ask()])
     assert verdict.passed is True
     assert sorted(panel.votes["rubric"][0], key=str) == [1.0, 1.0, None]
+
+
+def test_stored_replies_of_another_judge_are_asked_anew_until_one_judge_scored_all(
+    judge_server, open_judge, ask
+):
+    Panel([open_judge()]).judge_singles([ask("one"), ask("two")])
+    judge_server.fields = {"model": "scripted-2"}
+    panel, tries = Panel([open_judge()]), []
+
+    def score():
+        tries.append(panel.judge_singles([ask("one"), ask("new")]))
+        return [vote.judge_model for vote in tries[-1]]
+
+    assert panel.by_one_judge(score) == ["scripted-2", "scripted-2"]
+    assert len(tries) == 2
+    assert panel.by_one_judge(score) == ["scripted-2", "scripted-2"]
+    assert len(tries) == 3

@@ -88,7 +88,7 @@ def test_a_stored_run_of_another_judge_is_judged_anew(gate, strict, judge_server
     asked = len(judge_server.bodies)
     result = gate("--gate-baseline=latest", f"--gate-looks={looks}", "--gate-json=record.json", judge=strict)
     assert result.ret == pytest.ExitCode.OK
-    told = "is scored anew by llm-rubric: another judge or encoder gave its own scores"
+    told = "is scored anew by llm-rubric: another judge, encoder or version of it gave the stored scores"
     assert said(result).count(told) == 1
     record = json.loads((project.pytester.path / "record.json").read_text())
     assert {row["drop"]["estimate"] for row in record["comparison"]["metrics"]} == {0.0}
@@ -247,7 +247,8 @@ def test_a_server_that_deals_the_questions_to_two_models_is_one_judge(
         return honest(body)
 
     judge_server.answer = answer
-    text = said(gate("--gate-baseline=none", "--gate-judge-concurrency=1"))
+    accepting = ("--gate-accept=shipped", "--gate-accept-reason=why")
+    text = said(gate("--gate-baseline=none", "--gate-judge-concurrency=1", *accepting))
     assert "the judge answers as one, two: they are taken for one judge" in text
     asked = len(judge_server.bodies)
     gate("--gate-baseline=base", "--gate-json=record.json")
@@ -257,5 +258,76 @@ def test_a_server_that_deals_the_questions_to_two_models_is_one_judge(
     project.wrong["candidate"] = {"italy"}
     another_adapter()
     text = said(gate("--gate-baseline=latest"))
+    # What it gave together with the new reply's name is not asked anew.
+    assert len(judge_server.bodies) == asked + 1
+    assert "may come from that" not in text
+    text = said(gate("--gate-baseline=shipped", "--gate-no-cache"))
     assert "llm-rubric was scored by judge two, in the baseline by judge one, two: a difference may" in text
     assert "another judge" not in text
+
+
+OWN_TEST = "def test_own(judge):\n    assert judge('Is it?', 'It is.', rubric='Says so.').reason\n"
+
+
+def test_what_the_judge_is_asked_after_the_scoring_changes_no_score_s_judge(gate, judge_server, project):
+    """All replies are stored; a hand-written test asks what the name stands for today."""
+    gate("--gate-baseline=none")
+    judge_server.answer, judge_server.fields = passing("Oslo"), {"model": "strict"}
+    asked = len(judge_server.bodies)
+    project.pytester.makepyfile(test_own=OWN_TEST)
+    gate("test_own.py", "--gate-accept=shipped", "--gate-accept-reason=why", "--gate-json=record.json")
+    assert len(judge_server.bodies) == asked + 1
+    record = record_of(project)["run"]
+    assert [each["outcome"] for each in record["results"]] == ["passed"] * 4
+    assert record["metrics"]["llm-rubric"]["scored_by"] == {"judge": "scripted"}
+    kept = json.loads((project.pytester.path / "baselines" / "shipped.json").read_text())
+    assert kept["metrics"]["llm-rubric"]["scored_by"] == {"judge": "scripted"}
+
+
+def test_a_stored_run_that_todays_judge_scored_is_compared_as_it_is(
+    gate, judge_server, project, another_adapter
+):
+    """The candidate's replies are stored, of what the name stood for; the run's own are not stored here."""
+    first, project.wrong["candidate"] = project.adapter, set(NAMES)
+    gate("--gate-baseline=none")
+    judge_server.fields, project.wrong["candidate"] = {"model": "august"}, set()
+    another_adapter()
+    gate("--gate-baseline=none", "--gate-no-cache")
+    project.adapter = first
+    text = said(gate("--gate-baseline=latest", "--gate-json=record.json"))
+    assert judges_and_outcomes(project) == [
+        ({"judge": "august"}, ["failed"] * 4),
+        ({"judge": "august"}, ["passed"] * 4),
+    ]
+    assert record_of(project)["comparison"]["unpaired"] == []
+    assert "scored anew" not in text
+
+
+def test_a_stored_run_that_two_judges_scored_is_judged_anew(gate, judge_server, project):
+    """Stored replies of the one and new ones of the other were once taken for one judge's."""
+    gate("--gate-baseline=none", "--gate-json=before.json")
+    path = project.pytester.path / "before.json"
+    record = json.loads(path.read_text())
+    record["run"]["metrics"]["llm-rubric"]["scored_by"] = {"judge": "august, scripted"}
+    path.write_text(json.dumps(record))
+    asked = len(judge_server.bodies)
+    text = said(gate("--gate-baseline=before.json", "--gate-json=record.json"))
+    assert [judge for judge, _ in judges_and_outcomes(project)] == [{"judge": "scripted"}] * 2
+    assert "is scored anew by llm-rubric" in text
+    assert "may come from that" not in text
+    assert len(judge_server.bodies) == asked
+
+
+@pytest.mark.parametrize("today", ["august", "scripted"])
+def test_one_question_says_who_judges_where_all_replies_are_stored_and_the_baseline_has_another_judge(
+    gate, judge_server, project, today
+):
+    """Another machine accepted the baseline; this one has the candidate's replies of before."""
+    gate("--gate-baseline=none")
+    judge_server.fields = {"model": "august"}
+    gate("--gate-accept=shipped", "--gate-accept-reason=why", "--gate-no-cache")
+    judge_server.fields, asked = {"model": today}, len(judge_server.bodies)
+    text = said(gate("--gate-baseline=shipped", "--gate-json=record.json"))
+    assert record_of(project)["run"]["metrics"]["llm-rubric"]["scored_by"] == {"judge": today}
+    assert ("august judged it in the baseline, scripted in the candidate" in text) is (today == "scripted")
+    assert len(judge_server.bodies) == asked + (5 if today == "august" else 1)

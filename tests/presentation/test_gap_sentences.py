@@ -38,12 +38,14 @@ JUDGED = "decided by llm-rubric, which another judge decided in the baseline"
         (
             {JUDGED: 54},
             f"were {JUDGED}",
-            "name a stored run as baseline, whose answers are then scored anew, or accept a new one",
+            "name a stored run as baseline, whose answers are then scored anew (if it is one, name its model itself), or "
+            "accept a new one",
         ),
         (
             {JUDGED: 50, "changed since the baseline": 4},
             f"can't be compared (50 {JUDGED})",
-            "name a stored run as baseline, whose answers are then scored anew, or accept a new one",
+            "name a stored run as baseline, whose answers are then scored anew (if it is one, name its model itself), or "
+            "accept a new one",
         ),
         (
             {ASKED_OTHERWISE: 54},

@@ -109,6 +109,15 @@ def test_a_line_of_pairs_begins_with_another_opponent(make_run, make_result, dra
     assert found == followed(records)
 
 
+def test_a_line_of_pairs_goes_on_with_a_hosted_opponent(make_run, make_result, drawn):
+    """Each session has another hash for its weights."""
+    records = [gated(make_run, make_result, n, PAIR, 0.6, "openai:mini") for n in range(2)]
+    records += [gated(make_run, make_result, n, PAIR, 0.9, "openai:large") for n in range(2, 5)]
+    found = drawn(records)
+    assert [run for run, _ in found["set", "pairwise"]] == ["r02", "r03", "r04"]
+    assert found == followed(records)
+
+
 def test_a_line_goes_on_where_another_set_makes_numbers_of_a_check(make_run, make_result, drawn):
     records = [
         graded(make_run, make_result, n, dataclasses.replace(FACTS, kind="binary" if n < 2 else "graded"))

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.registry import Registry, use_registry
 from harness.run.cache import Cache
-from harness.run.rescoring import rescored
+from harness.run.rescoring import others_of, rescored
 from harness.run.scoring import Judging
 from harness.run.session import metric_facts
 from harness.types import Check, MetricError, Outcome, Repeat, Score
@@ -20,23 +19,20 @@ SCORES = (
 
 @pytest.fixture
 def anew(replace_metric):
-    """Scores a run anew by a judge that passes what says ``fine``; with what was noted."""
-    said = []
+    """Scores a run anew by a judge that passes what says ``fine``."""
 
     def verdict(request):
         return Score(metric="llm-rubric", value=float("fine" in request.text), explanation="today")
 
     replace_metric("llm-rubric", lambda requests: [verdict(each) for each in requests])
-    use_registry(Registry(warn=said.append))
 
-    def score(run, cases=None, metric="llm-rubric", judge="new"):
+    def score(run, cases=None, metric=("llm-rubric",), judge="new"):
         cases = [result.case for result in run.results] if cases is None else cases
         checks = [check for case in cases for check in case.checks]
-        facts = {name: each for name, each in metric_facts(checks, judge).items() if name == metric}
+        facts = {name: each for name, each in metric_facts(checks, judge).items() if name in metric}
         with Cache(None) as cache:
             return rescored(run, facts, cases, Judging(), cache, lambda *_: None)
 
-    score.said = said
     return score
 
 
@@ -60,9 +56,6 @@ def test_only_the_metric_s_own_scores_are_new_and_the_outcome_follows(anew, make
     assert anew(run).id == found.id
     # Another judge's run, also where it says the same: a history has one for each id.
     assert anew(run, judge="newer").id != found.id
-    assert anew.said == [
-        "run then is scored anew by llm-rubric: another judge or encoder gave its own scores"
-    ]
 
 
 def test_each_answer_of_a_case_is_scored_anew(anew, make_run, make_result):
@@ -112,7 +105,34 @@ def test_a_run_without_texts_or_with_losses_in_the_check_stays_as_it_is(anew, ma
     group = Check(type="all-of", checks=(RUBRIC, Check(type="perplexity", threshold=9.0)))
     scores = (Score(metric="all-of", value=1.0, passed=True),)
     run = make_run([judged(make_result("s/a"), "yes", scores=scores, checks=(group,))])
-    assert anew(run, metric="all-of") is run
+    assert anew(run, metric=("all-of",)) is run
+    # Another metric is scored anew all the same.
+    run = make_run([judged(make_result("s/a"), "yes", scores=(*scores, *SCORES[:1]), checks=(group, RUBRIC))])
+    found = anew(run, metric=("all-of", "llm-rubric"))
+    assert [(score.metric, score.value) for score in found.results[0].scores] == [
+        *(("all-of", 1.0), ("llm-rubric", 0.0))
+    ]
+    assert found.metrics["all-of"] == run.metrics["all-of"]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_other"),
+    [
+        ({}, False),
+        ({"scored_by": None}, False),
+        ({"scored_by": {"judge": "old"}}, True),
+        # Nobody knows which of its scores today's judge gave.
+        ({"scored_by": {"judge": "new, old"}}, True),
+        ({"version": "0"}, True),
+        ({"higher_is_better": False}, True),
+    ],
+)
+def test_what_was_scored_in_another_way_or_partly_by_another_judge_is_scored_anew(
+    make_run, make_result, change, is_other
+):
+    facts = metric_facts([RUBRIC], "new")
+    run = replace(make_run([]), metrics={name: replace(each, **change) for name, each in facts.items()})
+    assert others_of(facts, run) == (facts if is_other else {})
 
 
 def test_a_file_of_a_check_is_read_where_it_is_now(anew, replace_metric, make_run, make_result):

@@ -8,7 +8,6 @@ from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline
 from harness.baselines.target import NO_TARGET, accepted_target, model_target, run_target
 from harness.metrics.encoders import find_encoder
-from harness.registry.metric import other_scorer
 from harness.run.cache import Cache
 from harness.run.session import metric_facts, run_session, session_plan
 from harness.types import Check, Outcome
@@ -72,27 +71,6 @@ def test_facts_say_what_scored_a_metric(tiny_encoder_dir, tmp_path):
         "contains": {},
     }
     assert metric_facts([rubric])["llm-rubric"].scored_by == {}
-
-
-@pytest.mark.parametrize(
-    ("now", "then", "is_other"),
-    [
-        ("one", "two", True),
-        ("one, two", "two", False),
-        ("two", "one, two", False),
-        ("one, two", "three, four", True),
-        ("one + two", "one", True),
-        ("one + two + three", "one + two + three", False),
-        ("one + three, two", "one + two", False),
-        ("one + three", "one + two", True),
-    ],
-)
-def test_a_judge_that_answers_as_several_models_is_the_same_as_one_of_them(now, then, is_other):
-    """Those of a panel are told one by one."""
-    facts = [
-        metric_facts([Check(type="llm-rubric", value="Good.")], judge)["llm-rubric"] for judge in (now, then)
-    ]
-    assert (other_scorer(*facts) == "judge") is is_other
 
 
 def test_skipped_cases_are_scored_as_skipped_and_not_asked(run, inputs_of, golden_set, opened):

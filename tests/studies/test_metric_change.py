@@ -9,7 +9,7 @@ from harness.comparison.gate import run_gate
 from harness.comparison.times import asks_pairwise
 from harness.studies.metric_change import MetricChange, metric_change
 from harness.studies.trend import trends_of, trends_of_accepted
-from harness.types import Check, GateRecord, GateSettings, MetricFacts, Score
+from harness.types import UNKNOWN_WEIGHTS, Check, GateRecord, GateSettings, MetricFacts, Score
 
 FACTS = MetricFacts(kind="graded")
 PAIR = Check(type="pairwise", threshold=0.5)
@@ -32,6 +32,10 @@ def gated(make_run, make_result, number, check, value, opponent):
         make_run(made, run_id=f"r{number:02}", gates=gates), results=results, metrics=facts
     )
     model = dataclasses.replace(run.model, adapter_sha256=None if opponent is None else str(opponent) * 64)
+    if isinstance(opponent, str):
+        # Behind a server: each session makes a hash for what it can't identify.
+        unknown = f"{UNKNOWN_WEIGHTS}{number}"
+        model = dataclasses.replace(run.model, label=opponent, base_sha256=unknown, engine="openai")
     baseline = dataclasses.replace(run, id=f"b{number:02}", model=model)
     comparison, verdict = run_gate(run, baseline)
     return GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
@@ -54,6 +58,18 @@ def test_pairs_with_another_models_answers_are_another_trend(make_run, make_resu
     assert notes.pop().endswith(
         f"{check.type} has version 1 (against the answers of base 000000000000), before version 1 "
         f"(against the answers of base 000000000000 with adapter 777777777777)"
+    )
+
+
+def test_pairs_with_a_hosted_models_answers_are_one_trend_each(make_run, make_result):
+    """By their names: all hosted baselines were one opponent."""
+    records = [gated(make_run, make_result, n, PAIR, 0.6, "openai:mini") for n in range(12)]
+    records += [gated(make_run, make_result, n, PAIR, 0.2, "openai:large") for n in range(12, 18)]
+    found = [each for each in trends_of(records) if each.metric == "pairwise"]
+    assert [len(each.points) for each in found] == [12, 6]
+    assert found[1].start_note.endswith(
+        "pairwise has version 1 (against the answers of openai:large), before version 1 (against the answers of "
+        "openai:mini)"
     )
 
 

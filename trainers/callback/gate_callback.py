@@ -205,8 +205,9 @@ class GateCallback(TrainerCallback):
         else:
             assert self._base is not None
             assert self._baseline is not None
-            reference, baseline = checkpoint_reference(checkpoint, self._base), self._baseline
-            run = answer_live(model, tokenizer, args, reference, asking, baseline=baseline)
+            reference = checkpoint_reference(checkpoint, self._base)
+            run, alike = answer_live(model, tokenizer, args, reference, asking, baseline=self._baseline)
+            baseline = alike or self._baseline
         stability = noted_stability(asking.noise, baseline.model, baseline.plan, asking.cases)
         record = judge_look(run, baseline, asking.settings, level, stability)
         try:
@@ -256,7 +257,7 @@ class GateCallback(TrainerCallback):
                 f"begin with the callback, or name an accepted baseline"
             )
         assert self._base is not None
-        return answer_live(model, tokenizer, args, self._base, asking, adapter_on=adapter_on)
+        return answer_live(model, tokenizer, args, self._base, asking, adapter_on=adapter_on)[0]
 
     def _note(self, look: Look, args: TrainingArguments, state: TrainerState) -> None:
         """Tell a look: on the terminal, in the log history, and to the trackers."""

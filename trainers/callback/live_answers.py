@@ -1,7 +1,6 @@
 """Answers of the model in training by its own weights: nothing is loaded a second time."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,8 +19,10 @@ from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import answer_cases
 from harness.run.judging import texts_of
+from harness.run.rescoring import others_of, rescored
 from harness.run.scoring import Judging
 from harness.run.session import judge_of, score_sides
+from harness.run.workload import Answers
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef, Placement, Run
 from trainers.callback.asking import TrainingGate
 from trainers.measure.sampling import side_of
@@ -43,7 +44,7 @@ def answer_live(
     *,
     adapter_on: bool = True,
     baseline: Run | None = None,
-) -> Run:
+) -> tuple[Run, Run | None]:
     """Answer and score all cases.
 
     Args:
@@ -55,10 +56,13 @@ def answer_live(
         adapter_on: False: without its adapter, as its base.
         baseline: The run to compare with, for checks that compare two answers, and for the size of batches.
 
+    Returns:
+        The run, and the baseline with scores of the same judge.
+
     Raises:
         EngineError: The model failed.
     """
-    started_at, started = datetime.now(UTC), time.perf_counter()
+    started_at = datetime.now(UTC)
     side = side_of(model, tokenizer)
     side = replace(side, decoder="library") if varies_with_length(model.config) else side
     if not adapter_on:
@@ -82,18 +86,49 @@ def answer_live(
             ),
         )
     answers = {CANDIDATE: replace(answers[CANDIDATE], plan=plan)}
-    results = score_sides(answers, asking.cases, asking.store, lambda *_: None, judging)
-    return answered_run(
-        reference,
-        answers[CANDIDATE],
-        results[CANDIDATE],
-        asking.golden_sets,
-        describe_environment(asking.root),
-        started_at=started_at,
-        duration_s=time.perf_counter() - started,
-        collected=len(asking.cases),
-        judge=judge_of(judging),
-    )
+    return _scored(reference, answers, asking, judging, baseline, started_at)
+
+
+def _scored(
+    reference: ModelRef,
+    answers: Mapping[str, Answers],
+    asking: TrainingGate,
+    judging: Judging,
+    baseline: Run | None,
+    started_at: datetime,
+) -> tuple[Run, Run | None]:
+    """The answers' run, and the baseline with scores of the same judge."""
+    environment = describe_environment(asking.root)
+
+    def score() -> tuple[Run, Run | None]:
+        results = score_sides(answers, asking.cases, asking.store, lambda *_: None, judging)
+        run = answered_run(
+            reference,
+            answers[CANDIDATE],
+            results[CANDIDATE],
+            asking.golden_sets,
+            environment,
+            started_at=started_at,
+            duration_s=(datetime.now(UTC) - started_at).total_seconds(),
+            collected=len(asking.cases),
+            judge=judge_of(judging),
+        )
+        return run, None if baseline is None else scored_alike(run, baseline, asking)
+
+    # The baseline's questions may be the first that are asked at this look.
+    return score() if judging.panel is None else judging.panel.by_one_judge(score)
+
+
+def scored_alike(run: Run, baseline: Run, asking: TrainingGate) -> Run:
+    """A baseline with scores of a look's judge: what its name stands for may change in days of training.
+
+    Args:
+        run: The look's run.
+        baseline: The run that it is compared with; unchanged if it has no answers.
+        asking: What is asked.
+    """
+    others = others_of(run.metrics, baseline)
+    return rescored(baseline, others, asking.cases, asking.judging, asking.store, lambda *_: None)
 
 
 def _begun(judging: Judging) -> Judging:

@@ -133,10 +133,11 @@ def judged_events(
         By kind of event, a value for each answer, in their order.
     """
     judging = Judging(allowed=Permissions(), panel=panel)
-    return {
-        name: _fails(answers, check, judging, sample)
-        for name, check in zip(names_of(checks), checks, strict=True)
-    }
+    named = dict(zip(names_of(checks), checks, strict=True))
+    # Stored verdicts may be of another judge than new ones.
+    return panel.by_one_judge(
+        lambda: {name: _fails(answers, check, judging, sample) for name, check in named.items()}
+    )
 
 
 def events_of(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.registry.metric import facts_difference, other_scorer
+from harness.registry.scorer_names import joined_names
 from harness.studies.monitoring.watched_checks import WatchedChecks
 from harness.types import JUDGE, MetricFacts
 
@@ -61,11 +62,11 @@ def joined_facts(now: Mapping[str, MetricFacts], before: Mapping[str, MetricFact
     Returns:
         How they are scored, by their types.
     """
-    earlier = {name: facts.scored_by or {} for name, facts in before.items()}
-    return {
-        **before,
-        **{
-            name: replace(facts, scored_by={**(facts.scored_by or {}), **earlier.get(name, {})})
-            for name, facts in now.items()
-        },
-    }
+    found = dict(before)
+    for name, facts in now.items():
+        then = before[name].scored_by or {} if name in before else {}
+        today = facts.scored_by or {}
+        # A server that deals the questions may name another of its models each time.
+        both = {scorer: joined_names(who, then.get(scorer, who)) for scorer, who in today.items()}
+        found[name] = replace(facts, scored_by={**then, **both})
+    return found

@@ -56,6 +56,15 @@ def judge_pairs(
         for one in common
         for names in itertools.combinations(one.texts, 2)
     ]
+    # Stored replies may be of another judge than new ones.
+    return panel.by_one_judge(lambda: _judged(panel, open_pairs, on_progress))
+
+
+def _judged(
+    panel: Panel,
+    open_pairs: Sequence[tuple[JudgedPair, tuple[JudgeRequest, JudgeRequest]]],
+    on_progress: Callable[[str, int, int], None],
+) -> list[JudgedPair]:
     panel.start([request for pair, asked in open_pairs if not pair.equal for request in asked])
     pairs = []
     for number, (pair, asked) in enumerate(open_pairs):

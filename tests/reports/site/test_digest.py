@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.types import CaseResult, GateRecord, MetricFacts, Score
+from harness.studies.trend import points_of
+from harness.types import UNKNOWN_WEIGHTS, CaseResult, GateRecord, MetricFacts, Run, Score
 from reports.site.digest import digest_of
 from reports.site.gathering import SiteSource
+from tests.studies.test_metric_change import PAIR, gated
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,19 @@ def test_a_value_is_the_mean_that_the_gate_compares(
     found = digest_of(source.gather().runs[0].line, replace(record, run=run, comparison=comparison), {})
     told = {case.values.get("perplexity") for key, case in found.cases.items() if key.startswith("orders/")}
     assert list(told) == [pytest.approx(mean)]
+
+
+@pytest.mark.parametrize("base_sha256", ["", f"{UNKNOWN_WEIGHTS}1", "0" * 64])
+def test_an_opponent_is_named_as_in_the_trend(
+    source: SiteSource,
+    make_run: Callable[..., Run],
+    make_result: Callable[..., CaseResult],
+    base_sha256: str,
+) -> None:
+    """The baseline's answers are not loaded here."""
+    record = gated(make_run, make_result, 1, PAIR, 0.6, None)
+    assert record.baseline is not None
+    model = replace(record.baseline.model, base_sha256=base_sha256)
+    record = replace(record, baseline=replace(record.baseline, model=model))
+    found = digest_of(source.gather().runs[0].line, replace(record, baseline=None), {}, model)
+    assert found.points == points_of(record)

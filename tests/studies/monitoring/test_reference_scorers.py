@@ -43,6 +43,16 @@ def test_the_first_known_judge_stays_known():
     assert joined_facts({"tone": silent}, known) == {"tone": NOW}
 
 
+def test_all_names_of_a_judge_stay_known():
+    """Its server deals the questions to two models: a small look may ask the one alone, the next one the other."""
+    known = {"tone": replace(NOW, scored_by={"judge": "one"})}
+    for name in ("one, two", "two"):
+        now = {"tone": replace(NOW, scored_by={"judge": name})}
+        assert scored_otherwise(now, known) == ""
+        known = joined_facts(now, known)
+    assert known["tone"].scored_by == {"judge": "one, two"}
+
+
 def test_only_judged_checks_have_a_judge():
     watched = WatchedChecks(checks=(Check(type="contains"),), judged=(Check(type="tone"),))
     found = facts_of(watched, "one")

@@ -159,6 +159,22 @@ def test_a_panel_tells_how_far_its_judges_agree(panel, judge_server, by_grade, t
     assert found.strengths[0].model == "best"
 
 
+def test_all_pairs_have_one_judge(panel, judge_server, by_grade, run_with):
+    """The name stands for one that prefers the worse answers, since the first of the pairs were judged."""
+    judges, grade = panel(), judge_server.answer
+
+    def models(count):
+        return [
+            run_with(name, dict.fromkeys(KEYS[:count], f"grade {n}")) for n, name in enumerate(("a", "b"))
+        ]
+
+    assert compare_models(judges, models(10)).rates[0].win_rate.estimate == 1.0
+    judges.begin()
+    judge_server.answer = lambda body: {**grade(body), "winner": {"A": "B", "B": "A"}[grade(body)["winner"]]}
+    judge_server.fields = {"model": "contrary"}
+    assert compare_models(judges, models(20)).rates[0].win_rate.estimate == 0.0
+
+
 def test_progress_is_told(panel, by_grade, three):
     told = []
     compare_models(panel(), three[:2], on_progress=lambda *what: told.append(what))

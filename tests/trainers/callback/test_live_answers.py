@@ -1,10 +1,16 @@
-"""How many tokens the model in training answers at a time."""
+"""How many tokens the model in training answers at a time, and that both sides of a look have one judge."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from harness.types import ExecutionPlan
+from harness.judge.open import open_judge
+from harness.judge.panel import Panel
+from harness.run.cache import Cache
+from harness.run.scoring import Judging
+from harness.run.session import metric_facts
+from harness.types import Check, ExecutionPlan, Outcome, Score
 from trainers.callback import live_answers
 
 LLAMA_8B = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
@@ -90,3 +96,21 @@ def test_each_look_gets_its_baseline_s_size(leave_free):
         settings = SimpleNamespace(batch_tokens=given, chat_template_kwargs={})
         asking, side = SimpleNamespace(settings=settings), SimpleNamespace(decoder="batched")
         assert live_answers._plan_of(model, args, asking, side, computed()).batch_tokens == tokens
+
+
+def test_a_baseline_has_the_scores_of_the_look_s_judge(judge_server, make_run, make_result):
+    """The name stands for a stricter model since the training began: nothing was lost."""
+    rubric = Check(type="llm-rubric", value="Good.")
+    made = make_result("s/a")
+    scores = (Score(metric="llm-rubric", value=1.0, passed=True),)
+    before = make_run([replace(made, case=replace(made.case, checks=(rubric,)), scores=scores)])
+    before = replace(before, metrics=metric_facts([rubric], "may"))
+    look = replace(before, metrics=metric_facts([rubric], "scripted"))
+    judge_server.answer = lambda body: {"reason": "strict", "pass": False}
+    with Cache(None) as cache, Panel([open_judge(judge_server.spec, cache, environment={})]) as panel:
+        cases = [result.case for result in before.results]
+        asking = SimpleNamespace(judging=Judging(panel=panel), store=cache, cases=cases)
+        assert live_answers.scored_alike(before, before, asking) is before
+        found = live_answers.scored_alike(look, before, asking)
+    assert found.results[0].outcome is Outcome.FAILED
+    assert found.metrics["llm-rubric"].scored_by == {"judge": "scripted"}
