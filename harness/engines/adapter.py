@@ -103,10 +103,7 @@ def adapter_traits(directory: str) -> AdapterTraits:
     kind = str(config.get("peft_type"))
     if kind in _OF_VIRTUAL_TOKENS:
         return AdapterTraits(kind=VIRTUAL_TOKENS, mixes=False)
-    plain = kind in {"LORA", "IA3"} and all(
-        not value or key in _PLAIN_KEYS or value in _PLAIN_VALUES.get(key, ())
-        for key, value in config.items()
-    )
+    plain = kind in {"LORA", "IA3"} and not unusual_keys(config)
     conditional = bool(config.get("alora_invocation_tokens"))
     return AdapterTraits(
         kind=kind,
@@ -114,6 +111,15 @@ def adapter_traits(directory: str) -> AdapterTraits:
         mixes=kind == "LORA" and not config.get("use_dora") and not conditional,
         batches=not conditional,
     )
+
+
+def unusual_keys(config: Mapping[str, Any]) -> list[str]:
+    """The keys of a LoRA's or IA3's configuration that don't only say the size and place of its matrices."""
+    return [
+        key
+        for key, value in config.items()
+        if value and key not in _PLAIN_KEYS and value not in _PLAIN_VALUES.get(key, ())
+    ]
 
 
 def mixes(directory: str | None) -> bool:

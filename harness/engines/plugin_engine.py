@@ -1,12 +1,13 @@
 """Models and engines of plug-ins, checked for the gate's requirements: a fault is one line."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from harness.engines.base import SERVED, GenerationRequest, LossRequest
+from harness.engines.base import SERVED, Engine, GenerationRequest, LossRequest
 from harness.engines.precision import refuse_split
 from harness.errors import CasesFailedError, EngineError, ModelError, TextsUnmeasuredError, faults_of
 from harness.registry import EngineKind, active, load_function
@@ -64,11 +65,16 @@ def open_plugin_engine(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginEngine:
-    """A plug-in's engine: its exceptions become EngineErrors, and missing answers are noticed."""
+    """A plug-in's engine: its exceptions become EngineErrors, and missing answers are noticed.
+
+    Attributes:
+        is_kept: Whether only whoever opened it closes it.
+    """
 
     place: str
     engine: Any
     planned: ExecutionPlan
+    is_kept: bool = False
 
     @property
     def plan(self) -> ExecutionPlan:
@@ -79,7 +85,7 @@ class PluginEngine:
     def close(self) -> None:
         """Release what the engine holds between two sessions' questions."""
         close = getattr(self.engine, "close", None)
-        if close is not None:
+        if close is not None and not self.is_kept:
             with faults_of(self.place, EngineError):
                 close()
 
@@ -116,6 +122,20 @@ class PluginEngine:
         """As an Engine's; called only for a model with an ``adapter_dir``."""
         with faults_of(self.place, EngineError):
             return float(self.engine.largest_logit_change(*arguments))
+
+
+def kept(engine: Engine) -> Engine:
+    """The engine, which no part of a session closes: what it holds elsewhere stays for the next part."""
+    return replace(engine, is_kept=True) if isinstance(engine, PluginEngine) else engine
+
+
+def close_kept(engine: Engine) -> None:
+    """Close an engine that was kept; if that breaks, it is a warning: all that it was asked is answered."""
+    if isinstance(engine, PluginEngine):
+        try:
+            replace(engine, is_kept=False).close()
+        except EngineError as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from rich.console import RenderableType
 
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
+from harness.engines.plugin_engine import close_kept, kept
 from harness.errors import EngineError, InputError
 from harness.presentation.console import open_console
 from harness.presentation.stage_lines import StageLines
@@ -328,11 +329,10 @@ class Questions:
             case: The case.
             candidate: The model.
         """
-        sides = {candidate.side: candidate.model}
         with open_progress(self._config) as shown:
             try:
                 answers = answer_cases(
-                    sides,
+                    {candidate.side: candidate.model},
                     self._inputs.plan,
                     [case],
                     self._cache,
@@ -360,17 +360,18 @@ class Questions:
         """One engine for all candidates, loaded with the first prompt."""
         if self._engine is None:
             candidates = {candidate.side: candidate.model for candidate in self._inputs.candidates}
-            settings = self._inputs.settings
-            address = ray_address(settings.engine)
+            address = ray_address(self._inputs.settings.engine)
             opens: OpenEngine = open_sides
             if address is not None:
                 # The machine of the session may have no room for the models, or no GPU.
-                opens = lending(self._judging, ray_opener(address, settings.workers))
-            self._engine = opens(candidates, plan)
+                opens = lending(self._judging, ray_opener(address, self._inputs.settings.workers))
+            self._engine = kept(opens(candidates, plan))
         return self._engine
 
     def release(self) -> None:
         """Let the models go, and the nodes of a cluster: whoever answers next needs their memory."""
+        if self._engine is not None:
+            close_kept(self._engine)
         self._engine = None
 
 

@@ -300,7 +300,8 @@ class GateSession:
         return self._cache.problem
 
     def close(self) -> None:
-        """Close the judges and the cache."""
+        """Close the judges and the cache, and the models of tests where the session ended before."""
+        self.questions.release()
         self.judging.close()
         self._end_telemetry()
         self._cache.close()

@@ -183,7 +183,7 @@ def split_reasoning(written: str, prompt: str | None = None) -> SplitAnswer:
             thought, closed, answer = answer.lstrip().removeprefix(opening).partition(closing)
             thoughts.append(thought.strip())
         reasoning = "\n\n".join(thoughts).strip()
-        return SplitAnswer(reasoning=reasoning, answer=_bare(answer) if closed else "")
+        return SplitAnswer(reasoning=reasoning, answer=bare_answer(answer) if closed else "")
     if prompt is None and (unmarked := split_unmarked(written)):
         return SplitAnswer(reasoning=unmarked[0], answer=unmarked[1])
     return SplitAnswer(reasoning=None, answer=written)
@@ -238,7 +238,7 @@ def _thinking_pair(written: str, prompt: str) -> tuple[str, str] | None:
     return next((pair for pair in _pairs(prompt) if opened == pair[0] or text.startswith(pair[0])), None)
 
 
-def _bare(answer: str) -> str:
+def bare_answer(answer: str) -> str:
     """An answer after a reasoning, without the tags around it."""
     text = answer.lstrip()
     for opening, closing in _ANSWER_TAGS:

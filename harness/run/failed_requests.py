@@ -1,6 +1,6 @@
 """What a session keeps where a model fails on requests: all other answers, and why these are missing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.engines.base import SERVED
 from harness.errors import (
@@ -9,31 +9,68 @@ from harness.errors import (
     FailedTogetherError,
     NoneAnsweredError,
     TextsUnmeasuredError,
-    TunegateError,
 )
 from harness.run.workload import PartialAnswers
 
 
-def keep_known(answers: PartialAnswers, sides: Collection[str], error: TunegateError, engine: str) -> None:
-    """What is known is kept, where a model fails on all that is still asked.
+def _lasting(answers: PartialAnswers, error: FailedTogetherError, engine: str) -> set[str]:
+    """The sides whose answers are kept, where a model fails on all that is still asked.
 
     Of a server that is not there, or refuses key or name, stored answers are no proof: nothing is lost
     if it is told at once. Answers of this session may be lost, where nobody identifies its weights.
+    """
+    now = isinstance(error, NoneAnsweredError) and engine in SERVED
+    return {side for side, is_new in answers.answered.items() if is_new or not now}
+
+
+def keep_session(answers: PartialAnswers, error: FailedTogetherError, engine: str) -> None:
+    """What is known is kept, where nothing could be asked any more, of any side.
 
     Args:
-        answers: What the session has so far.
-        sides: Those that were asked.
+        answers: What the session has so far; what is missing is noted as failed.
+        error: Why.
+        engine: The engine's name.
+
+    Raises:
+        FailedTogetherError: The error, where nobody would lose an answer by it: a model here is loaded anew.
+    """
+    if engine not in SERVED or not _lasting(answers, error, engine):
+        raise error
+    answers.failures.update(dict.fromkeys(answers.missing_answers, str(error)))
+    answers.failed_texts.update(dict.fromkeys(answers.missing_texts, str(error)))
+
+
+def _reasons(
+    error: CasesFailedError | FailedTogetherError | TextsUnmeasuredError, asked: int
+) -> Mapping[int, str]:
+    """Why requests failed, by index; one reason for all where none of them could be asked."""
+    unasked = isinstance(error, FailedTogetherError) and not error.failures
+    return dict.fromkeys(range(asked), str(error)) if unasked else error.failures
+
+
+def note_failed_answers(
+    answers: PartialAnswers,
+    groups: Sequence[Sequence[int]],
+    error: CasesFailedError | FailedTogetherError,
+    engine: str,
+) -> None:
+    """Note the cases on which the model failed.
+
+    Args:
+        answers: What the session has so far; changed in place.
+        groups: What was asked, each request by the answers in the workload that it is for.
         error: What came of it.
         engine: The engine's name.
 
     Raises:
-        TunegateError: The error, where a side has answered nothing.
+        FailedTogetherError: It failed on all that was asked, of a side that has answered nothing.
     """
-    if not isinstance(error, FailedTogetherError):
-        return
-    now = isinstance(error, NoneAnsweredError) and engine in SERVED
-    if not all(answers.answered.get(side, False) if now else side in answers.answered for side in sides):
+    asked = {answers.workload.answers[first].side for first, *_ in groups}
+    if isinstance(error, FailedTogetherError) and not asked <= _lasting(answers, error, engine):
         raise error
+    failed = {place: why for at, why in _reasons(error, len(groups)).items() for place in groups[at]}
+    # What had an answer before its batch failed keeps it.
+    answers.failures.update({place: why for place, why in failed.items() if place not in answers.completions})
 
 
 def note_failed_texts(
@@ -52,11 +89,12 @@ def note_failed_texts(
 
     Raises:
         EngineError: It failed on general text, which all cases share, and is no server, which may miss one
-            request; or on all that was asked, and has answered nothing.
+            request; or on all that was asked, and no side has answered anything.
     """
-    texts = answers.workload.texts
-    failed = {text_places[index]: reason for index, reason in error.failures.items()}
-    keep_known(answers, {texts[place].side for place in failed}, error, engine)
+    failed = {text_places[index]: why for index, why in _reasons(error, len(text_places)).items()}
+    # A side whose cases all failed before loses no more; the answers of the others would be lost.
+    if isinstance(error, FailedTogetherError) and not _lasting(answers, error, engine):
+        raise error
     general = [reason for place, reason in failed.items() if place >= len(answers.workload.references)]
     if general and engine not in SERVED:
         raise EngineError(general[0]) from error

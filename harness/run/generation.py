@@ -14,7 +14,7 @@ from harness.errors import CasesFailedError, FailedTogetherError, TextsUnmeasure
 from harness.models.resolve import resolve_model
 from harness.registry.listeners import LISTENERS
 from harness.run.cache import Cache, liveness_key
-from harness.run.failed_requests import keep_known, left_out, note_failed_texts
+from harness.run.failed_requests import keep_session, left_out, note_failed_answers, note_failed_texts
 from harness.run.later_turns import answer_later_turns
 from harness.run.prompting import render_workload
 from harness.run.telling import tell_answers, tell_failures
@@ -144,8 +144,8 @@ def _weight_bytes(sides: Mapping[str, ModelRef]) -> int:
 
 def _parameters(base_model: str) -> int:
     """At most so many: a file's numbers have two bytes or more, but for those of quantised models."""
-    directory = resolve_model(base_model, recorded=True)
-    return sum(file.stat().st_size for file in directory.glob("*.safetensors")) // 2
+    files = resolve_model(base_model, recorded=True).glob("*.safetensors")
+    return sum(file.stat().st_size for file in files) // 2
 
 
 def _tokens(cases: Sequence[GoldenCase]) -> int:
@@ -160,39 +160,13 @@ def _tokens(cases: Sequence[GoldenCase]) -> int:
     )
 
 
-@dataclass(slots=True)
-class KeptEngine:
-    """Opens models for several calls of :func:`answer_cases`, and again only where another side is needed.
+def uses_of(before: Sequence[ServerUse], engine: Engine | None) -> list[ServerUse]:
+    """How servers were used by each engine of a session.
 
-    Attributes:
-        opens: Loads the models.
-        before: How servers were used by engines that are no longer open.
+    Args:
+        before: By those that are no longer open.
+        engine: The one that is.
     """
-
-    opens: OpenEngine = field(default_factory=lambda: open_sides)
-    engine: Engine | None = None
-    sides: frozenset[str] = frozenset()
-    before: list[ServerUse] = field(default_factory=list)
-
-    @property
-    def uses(self) -> list[ServerUse]:
-        """How servers were used by each engine that was opened."""
-        return _uses(self.before, self.engine)
-
-    def __call__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
-        """An engine with these sides loaded, the opened one if it has them.
-
-        Args:
-            sides: The needed models.
-            plan: How they should compute.
-        """
-        if self.engine is None or not self.sides.issuperset(sides):
-            self.before, self.engine = self.uses, None  # frees the memory first
-            self.engine, self.sides = self.opens(sides, plan), frozenset(sides)
-        return self.engine
-
-
-def _uses(before: Sequence[ServerUse], engine: Engine | None) -> list[ServerUse]:
     server = None if engine is None else engine.plan.server
     return [*before, *([] if server is None else [server])]
 
@@ -236,10 +210,14 @@ class _Models:
         if self.engine is None or not needed <= self.opened:
             # A side whose first answers were all stored may miss a later one.
             self.release()
-            self.before, self.engine = _uses(self.before, self.engine), None
-            self.engine = self._open(self.opened | needed)
-        self.asked |= {answers.workload.answers[place].side for place in answers.missing_answers}
-        compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
+            self.before, self.engine = uses_of(self.before, self.engine), None
+            try:
+                self.engine = self._open(self.opened | needed)
+            except FailedTogetherError as error:  # such as of a server that has gone since the look before
+                keep_session(answers, error, self.plan.engine)
+        if self.engine is not None:
+            self.asked |= {answers.workload.answers[place].side for place in answers.missing_answers}
+            compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
         if answers.failed_texts:
             self.note = self.note or left_out(answers)
 
@@ -256,7 +234,7 @@ class _Models:
         from harness.engines.served.reports import with_uses
 
         notes = ServerUse(notes=(self.note,) if self.note else ())
-        return with_uses(plan, [*_uses(self.before, self.engine), notes])
+        return with_uses(plan, [*uses_of(self.before, self.engine), notes])
 
     def _open(self, needed: set[str]) -> Engine:
         plan = replace(self.plan, mixed=self.plan.mixed and len(needed) > 1)
@@ -276,9 +254,7 @@ class _Models:
 
 
 def _release(engine: Engine | None) -> None:
-    close = getattr(engine, "close", None)
-    if close is not None:
-        close()
+    getattr(engine, "close", lambda: None)()
 
 
 def compute_missing(
@@ -348,6 +324,7 @@ def _answer_missing(
         if LISTENERS:
             tell_answers(workload, asked, engine.plan.engine)
         keep(batch)
+        answers.answered |= {workload.answers[place].side: True for place in asked}
 
     on_progress("answering", len(answers.completions), len(workload.answers))
     if not groups:
@@ -359,11 +336,7 @@ def _answer_missing(
     except EarlyFaultError as fault:
         raise fault.__cause__ or fault from None
     except (CasesFailedError, FailedTogetherError) as error:
-        asked = {workload.answers[first].side for first, *_ in groups}
-        keep_known(answers, asked, error, engine.plan.engine)
-        # What had an answer before its batch failed keeps it.
-        failed = {place: why for index, why in error.failures.items() for place in groups[index]}
-        answers.failures.update({n: why for n, why in failed.items() if n not in answers.completions})
+        note_failed_answers(answers, groups, error, engine.plan.engine)
         if LISTENERS:
             tell_failures(workload, answers.failures, engine.plan.engine)
     if early and LISTENERS:

@@ -7,6 +7,7 @@ answered first, but count in the comparison only in their turn: else the first l
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from harness.baselines.target import stored_run
@@ -14,9 +15,10 @@ from harness.errors import BaselineError
 from harness.golden.answering_order import answering_order
 from harness.run.cache import Cache
 from harness.run.conclusion import Resample, conclude_session
-from harness.run.generation import KeptEngine, OpenEngine, Progress
+from harness.run.generation import OpenEngine, Progress
 from harness.run.inputs import Candidate, Inputs
 from harness.run.judging import as_baseline
+from harness.run.kept_engine import KeptEngine
 from harness.run.scoring import Judging
 from harness.run.session import Session, run_session, session_opener, with_alike_scores
 from harness.run.workload import Answers
@@ -179,27 +181,27 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
     """
     looks, lost = inputs.settings.looks, _LostCount(on_lost)
     cases = [case for golden_set in golden_sets for case in golden_set.cases]
-    engine = KeptEngine(session_opener(inputs, golden_sets, cases))
     candidates = [_looks_of(each, golden_sets, only[each.side]) for each in inputs.candidates]
     session = None
-    for limits in _asked_by_look(golden_sets, candidates, looks):
-        answered = run_session(
-            inputs,
-            _limited(golden_sets, set().union(*limits.values())),
-            cache,
-            on_progress,
-            judging,
-            only=limits,
-            on_lost=lost.tell if on_lost is not None else None,
-            open_engine=engine,
-            answered=_answered_sides(session),
-        )
-        lost.end_look()
-        session = answered if session is None else _joined(session, answered)
-        session = _completed(session, golden_sets, {e.candidate.side: e.facts(looks) for e in candidates})
-        session = with_alike_scores(session, cache, on_progress)
-        if any(each.is_incomplete for each in candidates):
-            _note_decided(candidates, session, collected, resampling and resampling(session, engine))
+    with closing(KeptEngine(session_opener(inputs, golden_sets, cases))) as engine:
+        for limits in _asked_by_look(golden_sets, candidates, looks):
+            answered = run_session(
+                inputs,
+                _limited(golden_sets, set().union(*limits.values())),
+                cache,
+                on_progress,
+                judging,
+                only=limits,
+                on_lost=lost.tell if on_lost is not None else None,
+                open_engine=engine,
+                answered=_answered_sides(session),
+            )
+            lost.end_look()
+            session = answered if session is None else _joined(session, answered)
+            session = _completed(session, golden_sets, {e.candidate.side: e.facts(looks) for e in candidates})
+            session = with_alike_scores(session, cache, on_progress)
+            if any(each.is_incomplete for each in candidates):
+                _note_decided(candidates, session, collected, resampling and resampling(session, engine))
     assert session is not None  # there is a case, so some look has one
     return _with_use(session, engine)
 

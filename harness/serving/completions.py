@@ -63,6 +63,7 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
         reply = completion_reply(
             body.model,
             answers,
+            body.answers,
             echo=body.echo,
             logprobs=body.logprobs is not None,
             with_ids=bool(body.return_token_ids),

@@ -36,7 +36,11 @@ def chat_reply(
         _chat_choice(index, completion, traces[index] if traces else None, tools)
         for index, completion in enumerate(completions)
     ]
-    return {**head("chat.completion", model), "choices": choices, "usage": usage_of(completions)}
+    return {
+        **head("chat.completion", model),
+        "choices": choices,
+        "usage": usage_of(completions, len(completions)),
+    }
 
 
 def _chat_choice(
@@ -87,13 +91,14 @@ def _token(text: str, logprob: float | None) -> dict[str, Any]:
 
 
 def completion_reply(
-    model: str, answers: Sequence[TracedAnswer], *, echo: bool, logprobs: bool, with_ids: bool
+    model: str, answers: Sequence[TracedAnswer], each: int, *, echo: bool, logprobs: bool, with_ids: bool
 ) -> dict[str, Any]:
     """A whole reply of one or more continued texts.
 
     Args:
         model: The served model's name.
         answers: The continuations with their tokens.
+        each: How many there are to a prompt.
         echo: Whether each choice begins with its prompt.
         logprobs: Whether log-probabilities are listed.
         with_ids: Whether token ids are listed.
@@ -106,7 +111,7 @@ def completion_reply(
         for index, answer in enumerate(answers)
     ]
     completions = [answer.completion for answer in answers]
-    return {**head("text_completion", model), "choices": choices, "usage": usage_of(completions)}
+    return {**head("text_completion", model), "choices": choices, "usage": usage_of(completions, each)}
 
 
 def text_choice(index: int, answer: TracedAnswer, *, echo: bool, logprobs: bool, with_ids: bool) -> Choice:
@@ -192,9 +197,14 @@ def chat_end(
     return [*parts, {**chat_part(index, {}), "finish_reason": reason}]
 
 
-def usage_of(completions: Sequence[Completion]) -> dict[str, int]:
-    """The tokens of completions."""
-    asked = sum(one.prompt_tokens for one in completions)
+def usage_of(completions: Sequence[Completion], each: int) -> dict[str, int]:
+    """The tokens of prompts and of the answers to them.
+
+    Args:
+        completions: The answers.
+        each: How many there are to a prompt, which counts once.
+    """
+    asked = sum(one.prompt_tokens for one in completions) // each
     written = sum(one.completion_tokens for one in completions)
     return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
 

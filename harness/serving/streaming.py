@@ -38,7 +38,7 @@ class Wording:
 
 
 async def stream_answers(
-    ask: Ask, requests: Sequence[GenerationRequest], wording: Wording, *, with_usage: bool
+    ask: Ask, requests: Sequence[GenerationRequest], wording: Wording, *, each: int, with_usage: bool
 ) -> AsyncIterator[str]:
     """Server-sent events: the growing texts, the reasons of their ends, the tokens.
 
@@ -46,6 +46,7 @@ async def stream_answers(
         ask: Answers a request.
         requests: The requests, one for each answer.
         wording: How events are written.
+        each: How many answers there are to a prompt.
         with_usage: Whether the last event has the number of tokens.
     """
     texts: asyncio.Queue[tuple[int, str | None]] = asyncio.Queue()
@@ -86,7 +87,7 @@ async def stream_answers(
         for answer in answers:
             answer.cancel()
     if with_usage:
-        yield _event({**wording.head, "usage": usage_of(found)}, [])
+        yield _event({**wording.head, "usage": usage_of(found, each)}, [])
     yield "data: [DONE]\n\n"
 
 

@@ -38,7 +38,8 @@ def chat_stream(
         end=end,
     )
     wanted = None if body.traced is None else Trace(body.traced)
-    return stream_answers(_asks(served, body.model, wanted), requests, wording, with_usage=body.streams_usage)
+    asks = _asks(served, body.model, wanted)
+    return stream_answers(asks, requests, wording, each=body.answers, with_usage=body.streams_usage)
 
 
 def text_stream(
@@ -65,7 +66,8 @@ def text_stream(
     signed = _signed_head(served, "text_completion", body.model)
     wording = Wording(head=signed, begin=None, part=text_part, end=end)
     wanted = Trace(body.logprobs, body.with_prompt) if any(given.values()) else None
-    return stream_answers(_asks(served, body.model, wanted), requests, wording, with_usage=body.streams_usage)
+    asks = _asks(served, body.model, wanted)
+    return stream_answers(asks, requests, wording, each=body.answers, with_usage=body.streams_usage)
 
 
 def _signed_head(served: ServedModels, kind: str, model: str) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.comparison.pairing import stability_of
 from harness.engines.base import CANDIDATE
 from harness.run.cache import Cache
-from harness.run.generation import KeptEngine, OpenEngine, Progress, answer_cases, engine_opener
+from harness.run.generation import OpenEngine, Progress, answer_cases, engine_opener
+from harness.run.kept_engine import KeptEngine
 from harness.run.prompting import render_turn
 from harness.run.scoring import Judging
 from harness.run.session import score_sides
@@ -143,19 +145,19 @@ def measure_stability(
         PromptError: The model can't answer a case.
         EngineError: The model failed.
     """
-    opened = KeptEngine(open_engine or engine_opener(_worded_all(cases), None))
     found = {case.key: Stability(passed=0, answers=0) for case in cases}
     unended = 0
-    for number in range(len(WORDINGS)):
-        asked = [_worded(case, number) for case in cases if found[case.key].passed == number]
-        random.Random(_ORDER).shuffle(asked)
-        answers = answer_cases({CANDIDATE: model}, plan, asked, cache, on_progress, open_engine=opened)
-        scored = score_sides(answers, asked, cache, on_progress, Judging(allowed=allowed))
-        for result in scored[CANDIDATE]:
-            key, one = result.key.rpartition("~")[0], stability_of(result)
-            unended += number == 0 and result.completion is not None and result.completion.unanswered
-            before = found[key]
-            found[key] = Stability(passed=before.passed + one.passed, answers=before.answers + one.answers)
+    with closing(KeptEngine(open_engine or engine_opener(_worded_all(cases), None))) as opened:
+        for number in range(len(WORDINGS)):
+            asked = [_worded(case, number) for case in cases if found[case.key].passed == number]
+            random.Random(_ORDER).shuffle(asked)
+            answers = answer_cases({CANDIDATE: model}, plan, asked, cache, on_progress, open_engine=opened)
+            scored = score_sides(answers, asked, cache, on_progress, Judging(allowed=allowed))
+            for result in scored[CANDIDATE]:
+                key, one = result.key.rpartition("~")[0], stability_of(result)
+                unended += number == 0 and result.completion is not None and result.completion.unanswered
+                was = found[key]
+                found[key] = Stability(passed=was.passed + one.passed, answers=was.answers + one.answers)
     stability = {key: one for key, one in found.items() if one.answers in {one.passed + 1, len(WORDINGS)}}
     return Measurement(stability=stability, unended=unended)
 

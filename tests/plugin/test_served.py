@@ -129,6 +129,7 @@ def test_what_has_no_effect_or_no_server_is_refused(gate, tiny_adapter_dir, judg
     result.stderr.fnmatch_lines([reason])
 
 
+ONE_AT_A_TIME = ("--gate-server-concurrency=1",)
 MUST = SET.replace("prompt:", "must_pass: true, prompt:")
 
 
@@ -164,6 +165,27 @@ def test_what_a_server_that_dies_did_not_answer_is_errored_and_never_lost(
         results = newest(pytester).results
         assert Counter(str(each.outcome) for each in results) == {"errored": 7, "passed": 5}
         assert all("no reply" in error.error for each in results for error in each.errors)
+
+
+def test_a_server_that_dies_between_two_sides_leaves_the_first_one_s_answers(
+    gate, pytester, write_golden, dying
+):
+    """The second side has none, and texts get no loss."""
+    text = "  - {id: text, prompt: what is one, references: [two], checks: [{type: perplexity, threshold: 1000000}]}"
+    write_golden(pytester, "small", f"{SET}{text}\n")
+    model = dying(13)
+    result = gate(model, model.replace("--model=openai:m@", "--gate-baseline=openai:base@"), *ONE_AT_A_TIME)
+    assert verdict_of(result) == ("INCONCLUSIVE", 0)
+    assert Counter(str(each.outcome) for each in newest(pytester).results) == {"passed": 12, "errored": 1}
+
+
+def test_a_model_that_ends_at_once_fails_behind_every_server(gate, pytester, judge_server):
+    """SGLang writes null for an empty answer; a fault of the server would be no verdict."""
+    judge_server.answer = lambda body: "w1" if body["model"] == "good" else None
+    spec = f"@{judge_server.url}"
+    result = gate(f"--model=openai:bad{spec}", f"--gate-baseline=openai:good{spec}")
+    assert verdict_of(result) == ("REGRESS", 1)
+    assert {result.completion.text for result in newest(pytester).results} == {""}
 
 
 def test_a_case_that_must_pass_and_fails_is_a_regression_also_where_the_server_dies(
@@ -223,3 +245,25 @@ def test_the_use_of_new_answers_is_told(gate, pytester, judge_server, bodies_of)
     given = (f"--gate-baseline=openai:good{spec}", "--gate-confirm=3")
     assert verdict_of(gate(f"--model=openai:bad{spec}", *given)) == ("REGRESS", 1)
     assert newest(pytester).plan.server.requests == bodies_of("bad", "good") == 24 * (1 + 3)
+
+
+def test_an_adapter_is_loaded_once_for_all_tests_and_once_for_all_looks(
+    gate, pytester, start_app, tiny_model_dir, tiny_adapter_dir
+):
+    asked = Counter()
+
+    def counting(app):
+        async def counted(scope, receive, send):
+            asked[scope["path"].rpartition("/")[2]] += 1
+            await app(scope, receive, send)
+
+        return counted
+
+    url = start_app(tiny_model_dir, runtime_adapters=True, wrap=counting)
+    tests = "".join(f"def test_{n}(generate):\n    assert generate('what is w{n}')\n" for n in range(3))
+    pytester.makepyfile(test_mine=tests)
+    result = gate(
+        f"--model={tiny_adapter_dir}", "--gate-engine=vllm", f"--gate-server={url}", "--gate-looks=3"
+    )
+    assert result.parseoutcomes()["passed"] >= 3
+    assert (asked["load_lora_adapter"], asked["unload_lora_adapter"]) == (2, 2)

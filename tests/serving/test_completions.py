@@ -101,7 +101,10 @@ def test_several_answers_are_samples_of_their_own(serve, models, user):
         assert len(set(texts[0])) == 3
         assert texts[0] == texts[1]
         assert found[0].usage.completion_tokens <= 3 * 8
-        single = create(**prompt, temperature=1.5, **{**asked, "n": 1}).choices[0]
+        alone = create(**prompt, temperature=1.5, **{**asked, "n": 1})
+        single = alone.choices[0]
+        # A prompt counts once, however many answers it has.
+        assert found[0].usage.prompt_tokens == alone.usage.prompt_tokens
         assert (getattr(single, "text", None) or single.message.content) == texts[0][0]
 
 

@@ -9,21 +9,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.engines.adapter import OUTPUT_LAYERS, read_adapter, read_json
 from harness.engines.served.address import without_keys
 from harness.engines.served.chat import send_text
 from harness.engines.served.client import RefusedError, ServerClient, ServerError
-from harness.engines.served.describe import PATIENCE, list_models, open_client, refuse_without_client
+from harness.engines.served.describe import (
+    PATIENCE,
+    UnreachableError,
+    list_models,
+    open_client,
+    refuse_without_client,
+)
 from harness.engines.served.identity import fingerprint_of, listed_weights, weights_identity
+from harness.engines.served.plain_lora import refuse_unusual
 from harness.engines.served.pool import Job, ServerPool
-from harness.engines.served.process import RANKS, find_command, rank_of, start_server
+from harness.engines.served.process import find_command, start_server
 from harness.engines.served.replies import first_choice
-from harness.errors import AdapterError, EngineError, ModelError
+from harness.errors import AdapterError, AllFailedError, ModelError, NoneAnsweredError
 from harness.models.resolve import adapter_sha256, model_sha256
 from harness.types import ModelRef, ServerUse
 
 # Loading an adapter is waited for longer than an answer.
 _PATIENCE: dict[str, Any] = {"timeout_s": 600.0, "attempts": 3}
+# Other sessions may unload an adapter, each once.
+ROUNDS = 4
 
 
 class LoadedAdapters:
@@ -61,6 +69,8 @@ class LoadedAdapters:
         self.base = self._find_base()
         self._own: set[str] = set()
         self._known: dict[str, ModelRef] = {}
+        # The directories that the server reads them from.
+        self._read: dict[str, Path] = {}
         self._refuse_any_name(use.timeout_s)
 
     def name_of(self, model: ModelRef) -> str:
@@ -74,10 +84,7 @@ class LoadedAdapters:
             return self.base
         name = model.adapter_sha256
         if name not in self._known:
-            # Another session may have loaded the same content, and unloads it itself.
-            if name not in self._listed():
-                self._load(name, model)
-            self._check(name, model)
+            self._join(name, model)
             self._known[name] = model
             self.check_files()
         return name
@@ -105,7 +112,7 @@ class LoadedAdapters:
             AdapterError: They are others.
         """
         for name, model in self._known.items():
-            if self.fingerprints.get(name) is None and adapter_sha256(Path(str(model.adapter_dir))) != name:
+            if self.fingerprints.get(name) is None and adapter_sha256(self._read[name]) != name:
                 raise AdapterError(
                     f"{model.label}: its files changed while {self.url} used them: which of them answered is "
                     f"not known; gate it once more"
@@ -133,10 +140,42 @@ class LoadedAdapters:
         except ModelError:
             return False
 
-    def _check(self, name: str, model: ModelRef) -> None:
-        entry = self._listed().get(name)
-        if entry is None:
-            raise ModelError(f"{model.label}: {self.url} says that it loaded it, and does not list it")
+    def _join(self, name: str, model: ModelRef) -> None:
+        """Load an adapter, unless another session has loaded the same content; that one unloads it itself.
+
+        It may do so just now, or may have crashed: what is left is read anew from its files as they are.
+
+        Raises:
+            ModelError: The server doesn't load it, or has another one under its name.
+        """
+        own = Path(str(model.adapter_dir))
+        for _ in range(ROUNDS):
+            self._read[name] = own
+            entry = self._listed().get(name)
+            if entry is not None and (root := _other_root(entry, own)) is not None:
+                self._read[name] = root
+                if not _holds(root, name):
+                    self._unload_others(name, model, root)
+                    continue
+            if entry is None:
+                self._load(name, model)
+                entry = self._listed().get(name)
+            if entry is not None:
+                self._check(name, model, entry)
+                return
+        raise ModelError(f"{model.label}: {self.url} says that it loaded it, and does not list it")
+
+    def _unload_others(self, name: str, model: ModelRef, root: Path) -> None:
+        try:
+            self._ask("unload_lora_adapter", {"lora_name": name})
+        except ServerError as error:
+            if name in self._listed():
+                raise ModelError(
+                    f"{model.label}: {self.url} has it from {root}, whose files are others now, and does not "
+                    f"unload it: {error}"
+                ) from error
+
+    def _check(self, name: str, model: ModelRef, entry: Mapping[str, Any]) -> None:
         weights = listed_weights(entry.get("content"))
         if weights is not None and weights["adapter_sha256"] != model.adapter_sha256:
             raise ModelError(
@@ -152,9 +191,10 @@ class LoadedAdapters:
             # Another session may load the same content at the same time.
             if isinstance(error, RefusedError) and name in self._listed():
                 return
-            raise ModelError(
-                f"{model.label}: {self.url} does not load it: {error}{_remedy(error)}"
-            ) from error
+            said = f"{model.label}: {self.url} does not load it: {error}{_remedy(error)}"
+            if isinstance(error, RefusedError):
+                raise ModelError(said) from error
+            raise (UnreachableError if error.is_unreachable else NoneAnsweredError)(said, {}) from error
         self._own.add(name)
 
     def _find_base(self) -> str:
@@ -180,10 +220,7 @@ class LoadedAdapters:
         except RefusedError:
             return
         except ServerError as error:
-            kind, ask = (
-                (ModelError, "; is the server running?") if error.is_unreachable else (EngineError, "")
-            )
-            raise kind(f"{self.url}: {error}{ask}") from None
+            raise gone(f"{self.url}: {error}", error) from None
         raise ModelError(
             f"{self.url}: answers for names of models that it does not have, so an adapter could be its base "
             f"without a word; name the server's own address"
@@ -215,40 +252,29 @@ def refuse_beforehand(model: ModelRef, url: str | None) -> None:
         _base_on(url, open_client(url, **PATIENCE), model)
 
 
-def refuse_unusual(adapter: ModelRef) -> None:
-    """Check that vLLM can run an adapter: it runs plain LoRA only, and would ignore the rest.
+def gone(said: str, error: ServerError) -> NoneAnsweredError | AllFailedError:
+    """What stands for a server that can't be asked anything: it is not there, or fails at the least there is.
 
-    Raises:
-        AdapterError: It is another kind.
+    Args:
+        said: What was found.
+        error: The client's error.
     """
-    config = read_json(Path(str(adapter.adapter_dir)) / "adapter_config.json")
-    reasons = [
-        *([f"{config.get('peft_type')}"] if config.get("peft_type") != "LORA" else []),
-        *(["DoRA"] if config.get("use_dora") else []),
-        *([f"bias: {config['bias']}"] if config.get("bias", "none") != "none" else []),
-        *(["modules_to_save"] if config.get("modules_to_save") else []),
-        *(["trainable_token_indices"] if config.get("trainable_token_indices") else []),
-        *([f"rank {rank_of(adapter)}"] if rank_of(adapter) > RANKS[-1] else []),
-        *(
-            f"LoRA on {layer}, which vLLM applies to the base's requests too"
-            for layer in _output_layers(adapter)
-        ),
-    ]
-    if reasons:
-        raise AdapterError(
-            f"{adapter.label}: vLLM runs plain LoRA up to rank {RANKS[-1]}, and this has "
-            f"{', '.join(reasons)}; run it with --gate-engine transformers, or merge it"
-        )
+    return UnreachableError(said, {}) if error.is_unreachable else AllFailedError(said, {})
 
 
-def _output_layers(adapter: ModelRef) -> list[str]:
-    """The layers of the logits that an adapter changes: vLLM finds their rows by the places of answers.
+def _other_root(entry: Mapping[str, Any], own: Path) -> Path | None:
+    """Where a server reads a listed adapter from, if that is another directory, and it says no hashes."""
+    root = entry.get("root")
+    is_other = isinstance(root, str) and Path(root) != own and listed_weights(entry.get("content")) is None
+    return Path(str(root)) if is_other else None
 
-    The log-probabilities of a prompt have other rows, so that the base's and the adapters' are mixed up.
-    """
-    tensors = read_adapter(Path(str(adapter.adapter_dir))).tensors
-    changed = {name.rpartition(".lora_")[0].rpartition(".")[2] for name in tensors}
-    return sorted(changed & {*OUTPUT_LAYERS})
+
+def _holds(directory: Path, content: str) -> bool:
+    """Whether a directory, if it can be read here, has an adapter of this content."""
+    try:
+        return adapter_sha256(directory) == content
+    except (AdapterError, ModelError, OSError):
+        return False
 
 
 def _fingerprint(entry: Mapping[str, Any]) -> str | None:

@@ -122,6 +122,15 @@ def find_key(environment: Mapping[str, str], url: str, own: str = MODEL_KEY) -> 
     return _key_in(environment, OPENAI_KEY) if trusted else None
 
 
+def without_proxy(url: str) -> dict[str, None]:
+    """What keeps a client from asking a server on this machine by the environment's proxy, as NO_PROXY would.
+
+    A proxy is on another machine, where this address is another server's, which would get questions and key.
+    """
+    host = urlsplit(url).hostname or ""
+    return {f"all://{f'[{host}]' if ':' in host else host}": None} if host in _LOCAL else {}
+
+
 def _key_in(environment: Mapping[str, str], name: str) -> str | None:
     """A variable's key, without the line break of the file that it was read from.
 

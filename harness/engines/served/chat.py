@@ -12,14 +12,16 @@ from harness.engines.served.replies import (
     as_text,
     first_choice,
     is_cut,
+    is_empty,
     message_text,
     tokens_used,
     written_tools,
 )
 from harness.engines.served.reports import Reports
 from harness.errors import SettingsError
-from harness.prompts.reasoning import split_reasoning
+from harness.prompts.reasoning import bare_answer, split_reasoning
 from harness.prompts.rendering import chat_turns
+from harness.prompts.tokenizers import before_stop
 from harness.types import PINNED_DATE, Completion, Message
 
 
@@ -112,8 +114,11 @@ def plain_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
         reports.take(answer)
         choice = first_choice(answer, "completion")
         text = as_text(getattr(choice, "text", None))
-        if text is None:
+        # What has no such field is a reply of another kind.
+        if text is None and not ("text" in choice.model_fields_set and is_empty(answer, choice)):
             raise PassingFaultError("the reply has no text")
+        reports.note_end(choice)
+        text = before_stop(text or "", request.settings.stop)
         return _completion(answer, choice, text, None, elapsed)
 
     return Job(body=body, send=send_timed_text, read=read)
@@ -161,14 +166,22 @@ def _chat_answer(reply: Any, elapsed: float, request: GenerationRequest, reports
     thought = as_text(
         getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or None
     )
-    if text is None and not thought and not calls and not is_cut(choice):
+    is_there = hasattr(message, "content")
+    if text is None and not thought and not calls and not (is_there and is_empty(reply, choice)):
         raise PassingFaultError("the reply has no text")
-    if thought and request.settings.score_reasoning:
-        text, thought = f"<think>\n{thought}\n</think>\n\n{text or ''}", None
-    elif not thought and not request.settings.score_reasoning:
+    reports.note_end(choice)
+    text = text or ""
+    if thought:
+        # A server that takes the reasoning out leaves what is around it and the answer.
+        text, thought = bare_answer(text), thought.strip()
+    elif not request.settings.score_reasoning:
         # A server without a parser of reasoning leaves it in the text.
-        parts = split_reasoning(text or "")
+        parts = split_reasoning(text)
         text, thought = parts.answer, parts.reasoning
+    # TGI leaves the stop text at the end.
+    text = before_stop(text, request.settings.stop)
+    if thought and request.settings.score_reasoning:
+        text, thought = f"<think>\n{thought}\n</think>\n\n{text}", None
     text = "\n".join([*([text] if text else []), *calls])
     return _completion(reply, choice, text, thought or None, elapsed)
 

@@ -3,13 +3,13 @@
 import asyncio
 import json
 import random
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from harness.engines.served.address import shown, without_key
+from harness.engines.served.address import shown, without_key, without_proxy
+from harness.engines.served.parameters import OptionalParameters
 from harness.engines.served.patience import Patience, Silence, retry_after_s
 from harness.errors import EngineError
 
@@ -17,17 +17,15 @@ _LIMITED = 429
 # No server sends this one.
 UNTRUSTED = 495
 _PASSING_STATUSES = frozenset({408, 409, 425, _LIMITED})
+# What a server will not do at the next attempt either, such as llama.cpp what it was not started for.
+_NEVER_STATUSES = frozenset({501, 505})
 # If a server asks for a pause that is longer than this and than the time limit, the request fails at once.
 _LONGEST_PAUSE_S = 120.0
 _LONGEST_BACKOFF_S = 20.0
 # Most attempts for one request.
 ATTEMPTS = 6
-# After this many requests in a row that failed in all attempts, the server counts as down.
+# After so many requests in a row that failed in all attempts, a server that fails at a short one too is down.
 _GONE_AFTER = 24
-# How servers refuse a parameter, and not its value; other words do where they are of no number's size.
-_UNKNOWN = re.compile(r"(?i)un(known|supported|recogni|expected)|not (support|permit)|forbid")
-_UNWANTED = re.compile(r"(?i)deprecat|not allow|invalid param|instead")
-_SIZED = re.compile(r"(?i)too \w+|at (most|least)|imum|exceed|less|great|larger|smaller|high|below|range")
 _T = TypeVar("_T")
 # Sends one request by the official client, which comes first; gives the reply.
 Send = Callable[[Any, dict[str, Any]], Awaitable[Any]]
@@ -104,6 +102,7 @@ class ServerClient:
         requests: How many requests were sent so far, repeated ones included.
         retried: How many of them repeated one after a temporary fault.
         answered: How many got an answer.
+        parameters: Which optional parameters it takes.
     """
 
     def __init__(
@@ -131,9 +130,8 @@ class ServerClient:
         self._key, self._timeout_s, self._attempts = key, timeout_s, attempts
         self._longest_pause_s = max(timeout_s, _LONGEST_PAUSE_S)
         self._first_wait_s = first_wait_s
-        self._optional = dict(optional or {})
+        self.parameters = OptionalParameters(optional or {})
         self._client: Any = None
-        self._refused: set[str] = set()
         self._not_before = self._away_until = 0.0
         self._failed_in_a_row = self._unanswered = 0
         self._silence = Silence()
@@ -195,12 +193,33 @@ class ServerClient:
                 busy.limited, busy.timed_out = fault.limited, fault.timed_out
                 busy.is_unreachable = not fault.replied
                 raise busy from None
-            # A server that replies fails at this request, perhaps: what repeats it says nothing more.
-            self._failed_in_a_row += fault.replied and not fault.limited
+            if fault.replied and not fault.limited:
+                await self._note_failed(body, send, read)
             failed = ServerError(f"no reply in {attempt} attempts; the last: {fault}")
             failed.is_unreachable = not fault.replied
             raise failed from None
         raise ServerError("no attempt was made")  # pragma: no cover # tenacity always makes one
+
+    async def _note_failed(
+        self, body: Mapping[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], Any]
+    ) -> None:
+        """Count a request at which a server fails that replies; perhaps only at some, such as with tools."""
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row < _GONE_AFTER:
+            return
+        # Others that are under way go on meanwhile.
+        failed, self._failed_in_a_row = self._failed_in_a_row, 0
+        self.requests += 1
+        try:
+            await self._once(_shortened(body), send, read)
+        except PassingFaultError:
+            self._failed_in_a_row += failed
+        except ServerError:
+            return  # a reply, too
+
+    def try_again(self) -> None:
+        """Let a server that counted as down by its replies show with the next request whether it still is."""
+        self._failed_in_a_row = min(self._failed_in_a_row, _GONE_AFTER - 1)
 
     def _retrying(self, *, is_alone: bool) -> Any:
         """How a request is repeated here; where the server is not alone, not while it is busy."""
@@ -264,9 +283,10 @@ class ServerClient:
 
     def _down(self) -> ServerError:
         requests = max(self._unanswered, self._failed_in_a_row)
-        reason = f"{self.url} gave no reply to {requests} requests in a row"
-        error = ServerError(f"{reason}; the last: {self._last_fault}")
-        error.is_unreachable = self._last_fault is not None and not self._last_fault.replied
+        is_silent = self._last_fault is not None and not self._last_fault.replied
+        said = f"{'gave no reply to' if is_silent else 'failed at'} {requests} requests in a row"
+        error = ServerError(f"{self.url} {said}; the last: {self._last_fault}")
+        error.is_unreachable = is_silent
         return error
 
     def _rest(self, pause_s: float) -> None:
@@ -291,20 +311,21 @@ class ServerClient:
                 api_key=self._key or "none",
                 max_retries=0,
                 timeout=self._timeout_s,
-                http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+                http_client=openai.DefaultAsyncHttpxClient(
+                    follow_redirects=False, mounts=without_proxy(self.url)
+                ),
             )
         left_out: set[str] = set()
         while True:
-            sent = self._accepted(body, left_out)
+            sent = self.parameters.accepted(body, left_out)
             try:
                 # The client's own limit is of each wait for a part of the reply.
                 async with self._limited():
                     reply = await send(self._client, sent)
-                # Only now is it known that it is these parameters that the server refuses.
-                self._refused |= left_out
+                self.parameters.note(body, left_out)
                 return read(reply, sent)
             except openai.APIStatusError as error:
-                if (name := self._refused_by(error, sent)) is None:
+                if (name := self.parameters.refused_by(error, sent)) is None:
                     raise self._fault_of_status(error) from None
                 left_out.add(name)
                 self.requests += 1
@@ -333,33 +354,6 @@ class ServerClient:
             finally:
                 self._under_way.discard(limit)
 
-    def _optional_in(self, sent: Mapping[str, Any]) -> dict[str, str | None]:
-        """The parameters that a request may do without, and their replacements: only chats have these."""
-        found = {name: other for name, other in self._optional.items() if name in sent}
-        return {name: other for name, other in found.items() if other is None or "messages" in sent}
-
-    def _accepted(self, body: Mapping[str, Any], left_out: set[str]) -> dict[str, Any]:
-        """The parameters without those that the server refused, of any request or of this one."""
-        sent = dict(body)
-        for name, other in self._optional_in(body).items():
-            if name in self._refused | left_out:
-                value = sent.pop(name)
-                sent |= {} if other is None else {other: value}
-        return sent
-
-    def _refused_by(self, error: Any, sent: Mapping[str, Any]) -> str | None:
-        """A parameter that a refusal names, and that the request may do without; None if there is none.
-
-        Requests that were sent before the first refusal are refused for the same parameter.
-        """
-        complaint = f"{error.message} {error.body}" if error.status_code in {400, 422} else ""
-        for name, other in self._optional_in(sent).items():
-            word = "json_schema" if name == "response_format" else name
-            # A number that is too large is no smaller under another name.
-            if (name in complaint or word in complaint) and (other is None or _refuses_name(complaint)):
-                return name
-        return None
-
     def _fault_of_status(self, error: Any) -> Exception:
         """A temporary fault, or a final error."""
         told = error.body.get("message") if isinstance(error.body, Mapping) else None
@@ -367,7 +361,8 @@ class ServerClient:
         if 300 <= error.status_code < 400:
             place = shown(str(error.response.headers.get("location", "another address")))
             reason = f"status {error.status_code}: it sends requests on to {place}; name that server"
-        passing = error.status_code in _PASSING_STATUSES or error.status_code >= 500
+        status = error.status_code
+        passing = status in _PASSING_STATUSES or (status >= 500 and status not in _NEVER_STATUSES)
         if not passing or getattr(error, "code", None) == "insufficient_quota":
             return RefusedError(reason, error.status_code)
         pause_s = retry_after_s(error.response.headers)
@@ -392,7 +387,12 @@ class ServerClient:
             await client.close()
 
 
-def _refuses_name(complaint: str) -> bool:
-    """Whether a complaint is of a parameter, and not of its value."""
-    is_of_name = _UNWANTED.search(complaint) and not _SIZED.search(complaint)
-    return bool(is_of_name or _UNKNOWN.search(complaint))
+def _shortened(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The least there is to ask a model, in the form of a request; one of another kind stays what it is."""
+    if "messages" in body:
+        asked: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
+    elif body.get("prompt"):
+        asked = {"prompt": body["prompt"][:1]}
+    else:
+        return dict(body)
+    return {"model": body.get("model"), **asked, "max_tokens": 1}

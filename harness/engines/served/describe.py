@@ -18,15 +18,33 @@ from harness.engines.served.address import (
 from harness.engines.served.client import RefusedError, ServerClient, ServerError
 from harness.engines.served.identity import hashed, listed_weights, weights_identity
 from harness.engines.served.pool import Job, ServerPool
-from harness.errors import ModelError, SettingsError
+from harness.errors import ModelError, NoneAnsweredError, SettingsError
 from harness.types import UNKNOWN_WEIGHTS, ModelRef
 from harness.types.training import TrainingManifest
 
 CHAT, PLAIN = "openai", "openai-completions"
+# Of a reply that is something else: LM Studio answers any address so.
+_OTHER = 200
 _VARIABLES = (MODEL_KEY, OPENAI_KEY)
 _LIBRARIES = ("openai", "tenacity")
+# What is asked for may be no name of the list: a deployment (Azure), or a name with a suffix (OpenRouter).
+_UNLISTED = "if it answers for a name that it does not list, vouch for the model by --gate-model-id"
+_LONGEST_REPLY, _MOST_NAMES = 120, 8
 # Describing a model waits less long than asking it: a server that isn't there is noticed soon.
 PATIENCE: dict[str, Any] = {"timeout_s": 20.0, "attempts": 3, "first_wait_s": 0.3}
+
+
+class UnreachableError(NoneAnsweredError):
+    """Of requests that were asked together, none found a server; or nothing could be asked, for that reason.
+
+    Attributes:
+        reason: What was found, without advice.
+    """
+
+    def __init__(self, reason: str, failures: Mapping[int, str]) -> None:
+        """Store the reason, and those of requests by index."""
+        super().__init__(f"{reason}; is the server running?", failures)
+        self.reason = reason
 
 
 def describe_chat(reference: str, model_id: str | None = None) -> ModelRef:
@@ -152,23 +170,33 @@ def _entry(engine: str, model: str, url: str, *, must_be_there: bool = True) -> 
         return {}
     found = next((entry for entry in listed if entry.get("id") == model), None)
     if found is None and must_be_there:
-        names = without_keys(", ".join(str(entry.get("id")) for entry in listed[:8]))
-        raise ModelError(f"{engine}:{model}@{url}: the server has no such model (it serves: {names})")
+        raise ModelError(
+            f"{engine}:{model}@{url}: the server has no such model (it serves: {_names(listed)}); {_UNLISTED}"
+        )
     return found or {}
+
+
+def _names(listed: Sequence[Mapping[str, Any]]) -> str:
+    names = without_keys(", ".join(str(entry.get("id")) for entry in listed[:_MOST_NAMES])) or "none"
+    return f"{names} and {len(listed) - _MOST_NAMES} more" if len(listed) > _MOST_NAMES else names
 
 
 def list_models(client: ServerClient) -> list[dict[str, Any]] | None:
     """A server's models; None if it has no list.
 
     Raises:
-        ModelError: It can't be reached, or refuses the key.
+        ModelError: It can't be reached, refuses the key, or answers with something else.
     """
 
     async def send(asked: Any, _body: dict[str, Any]) -> Any:
         return await asked.get("/models", cast_to=object)
 
     def read(reply: Any, _sent: dict[str, Any]) -> list[dict[str, Any]]:
-        data = reply.get("data") if isinstance(reply, Mapping) else None
+        # Together's list has nothing around it; Ollama writes null where it has no model.
+        data = reply.get("data", reply) if isinstance(reply, Mapping) else reply
+        if not isinstance(data, list | None):
+            said = " ".join(client.clean(str(reply)).split())[:_LONGEST_REPLY]
+            raise RefusedError(f"no list of models, but {said!r}; is the address right, up to /v1?", _OTHER)
         return [entry for entry in data or [] if isinstance(entry, dict)]
 
     try:
@@ -178,7 +206,7 @@ def list_models(client: ServerClient) -> list[dict[str, Any]] | None:
             return None
         raise ModelError(f"{client.url}: {error}") from None
     except ServerError as error:
-        raise ModelError(f"{client.url}: {error}; is the server running?") from None
+        raise UnreachableError(f"{client.url}: {error}", {}) from None
     return found
 
 

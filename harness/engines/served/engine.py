@@ -7,7 +7,7 @@ from typing import Any
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.served.chat import chat_job, plain_job, refuse_unsupported
 from harness.engines.served.client import ATTEMPTS, UNTRUSTED, RefusedError, ServerError
-from harness.engines.served.describe import CHAT, open_client, read_model
+from harness.engines.served.describe import CHAT, UnreachableError, open_client, read_model
 from harness.engines.served.identity import fingerprint_of
 from harness.engines.served.losses import loss_job
 from harness.engines.served.next_token import NextToken, first_token_of_chat, first_token_of_text
@@ -25,8 +25,14 @@ from harness.types import UNKNOWN_WEIGHTS, Completion, ExecutionPlan, ModelRef, 
 
 # A pool's other servers are asked before one is waited for long.
 _ATTEMPTS_OF_POOL = 3
-# Statuses that no request of this session changes.
-_NOT_OURS = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
+# Statuses that no request of this session changes, and what to look at.
+_ADDRESSED = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
+_UNPAID, _UNABLE = frozenset({402, 429}), frozenset({501, 505})
+_ADVICE = {
+    _ADDRESSED: "are the address (up to /v1), the model's name and the key right?",
+    _UNPAID: "has the key's account credit?",
+    _UNABLE: "was the server started for this?",
+}
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
 
 
@@ -180,10 +186,6 @@ def delivery(
     return take
 
 
-class UnreachableError(NoneAnsweredError):
-    """Of requests that were asked together, none found a server."""
-
-
 def refusals(problems: Mapping[int, ServerError]) -> dict[int, str]:
     """Why servers give no losses on texts, by index; what else went wrong is a failure of one text."""
     return {place: str(error) for place, error in problems.items() if isinstance(error, RefusedError)}
@@ -226,7 +228,7 @@ def raise_failures(
     Raises:
         CasesFailedError: Some of the requests failed.
         UnreachableError: All failed, since no server is there.
-        NoneAnsweredError: All failed, since it knows neither key nor model nor path.
+        NoneAnsweredError: All failed, since it knows neither key nor model nor path, or will never answer.
         AllFailedError: All failed.
     """
     reasons = _named(failures, keys)
@@ -235,9 +237,10 @@ def raise_failures(
     # Requests fail in any order; the first of them is named.
     first, errors = reasons[min(reasons)], failures.values()
     if all(error.is_unreachable for error in errors):
-        raise UnreachableError(f"{first}; is the server running?", reasons)
-    if all(isinstance(error, RefusedError) and error.status in _NOT_OURS for error in errors):
-        advice = "are the address (up to /v1), the model's name and the key right?"
+        raise UnreachableError(first, reasons)
+    statuses = {error.status if isinstance(error, RefusedError) else None for error in errors}
+    if statuses <= frozenset[int]().union(*_ADVICE):
+        advice = next(said for group, said in _ADVICE.items() if statuses & group)
         raise NoneAnsweredError(f"{first}; {advice}", reasons)
     raise AllFailedError(first, reasons)
 

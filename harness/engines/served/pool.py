@@ -69,6 +69,8 @@ class ServerPool:
 
     async def _ask_all(self, jobs: Sequence[Job], put: Callable[[int, Any], None]) -> None:
         dealt = RequestDealer(len(jobs), self.clients)
+        for client in self.clients:
+            client.try_again()
 
         async def work(client: ServerClient) -> None:
             while (place := await dealt.next_for(client)) is not None:

@@ -60,7 +60,7 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
 
     Args:
         model: A model; its base is served.
-        adapters: The adapters that it has to have room for.
+        adapters: The adapters that it has to have room for; none for a base alone.
         arguments: Further arguments of ``vllm serve``, as a shell reads them.
 
     Raises:
@@ -69,8 +69,8 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
         ModelError: The base's files changed before the server had loaded them.
     """
     base_dir = str(resolve_model(model.base_model, recorded=True))
-    most = max(map(rank_of, adapters), default=1)
-    rank, places = next(rank for rank in RANKS if rank >= most), max(len(adapters), 1)
+    most, places = max(map(rank_of, adapters), default=0), len(adapters)
+    rank = next(rank for rank in RANKS if rank >= most)
     key = (base_dir, arguments)
     if (known := _STARTED.get(key)) is not None:
         has_room = known.most_rank >= rank and known.places >= places
@@ -83,7 +83,8 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
     line = [
         *(command, "serve", base_dir, "--served-model-name", model.base_model),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--enable-lora", "--max-lora-rank", str(rank), "--max-loras", str(places)),
+        # Some bases, and float32 on a GPU, can't have any: a server for adapters ends at its start.
+        *(["--enable-lora", "--max-lora-rank", str(rank), "--max-loras", str(places)] if places else []),
         *_split(arguments),
     ]
     log = Path(tempfile.mkdtemp(prefix="tunegate-vllm-")) / "log.txt"

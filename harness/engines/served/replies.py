@@ -10,9 +10,25 @@ from harness.engines.served.client import PassingFaultError, RefusedError
 _FILTERED = 451
 # Of an error in a reply that has status 200: OpenRouter and other gateways.
 _SHOWN = 200
-# Why a server ended an answer that is none: SGLang, OpenRouter and others.
-_BROKEN = frozenset({"error", "abort", "cancelled"})
-_CUT = frozenset({"length", "max_tokens", "model_length"})
+# Why a server ended an answer that is none: SGLang, OpenRouter, DeepSeek, Zhipu, Gemini and others.
+_BROKEN = frozenset(
+    [
+        *("error", "abort", "aborted", "cancelled", "canceled", "insufficient_system_resource"),
+        *("network_error", "malformed_function_call"),
+    ]
+)
+_FILTERS = frozenset(
+    [
+        *("content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content"),
+        *("spii", "sensitive", "guardrail_intervened"),
+    ]
+)
+_CUT = frozenset(
+    {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}
+)
+# TGI and Together name the end token.
+_WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed"})
+_CALLED = frozenset({"tool_calls", "tool_call", "tool_use", "function_call"})
 
 
 def first_choice(reply: Any, kind: str) -> Any:
@@ -31,17 +47,42 @@ def first_choice(reply: Any, kind: str) -> Any:
         said = getattr(reply, "error", None)
         raise PassingFaultError(f"the reply is not a {kind}" + (f": {str(said)[:_SHOWN]}" if said else ""))
     choice = min(choices, key=lambda one: number(getattr(one, "index", 0)))
-    reason = getattr(choice, "finish_reason", None)
-    if reason == "content_filter":
+    reason = _ending(choice)
+    if reason in _FILTERS:
         raise RefusedError("the server's content filter cut the answer", _FILTERED)
     if reason in _BROKEN:
         raise PassingFaultError(f"the server broke off the answer ({reason})")
     return choice
 
 
+def _ending(choice: Any) -> str:
+    """Why an answer ended; Gemini writes it in capitals, or with more behind it. Empty where nobody says."""
+    reason = getattr(choice, "finish_reason", None)
+    return reason.casefold().partition(":")[0].strip() if isinstance(reason, str) else ""
+
+
 def is_cut(choice: Any) -> bool:
     """Whether the limit of tokens ended an answer."""
-    return getattr(choice, "finish_reason", None) in _CUT
+    return _ending(choice) in _CUT
+
+
+def unknown_ending(choice: Any) -> str:
+    """Why an answer ended, where it is not known whether it is whole then; else empty."""
+    reason = _ending(choice)
+    return "" if reason in _CUT | _WHOLE | _CALLED else without_keys(reason)
+
+
+def is_empty(reply: Any, choice: Any) -> bool:
+    """Whether an answer without text is an empty one; otherwise it is no answer.
+
+    SGLang and others write null where the model ended at once.
+
+    Args:
+        reply: The reply.
+        choice: Its choice, whose text is null.
+    """
+    reason = _ending(choice)
+    return reason in _CUT | _WHOLE or (not reason and tokens_used(reply)[1] > 0)
 
 
 def number(value: Any) -> int:

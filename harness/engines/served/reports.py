@@ -7,7 +7,7 @@ from typing import Any
 from harness.engines.served.address import without_keys
 from harness.engines.served.identity import names_weights
 from harness.engines.served.pool import ServerPool
-from harness.engines.served.replies import tokens_used
+from harness.engines.served.replies import tokens_used, unknown_ending
 from harness.errors import ModelError
 from harness.types import ExecutionPlan, ServerUse
 
@@ -25,6 +25,7 @@ class Reports:
         is_one_server: Whether another fingerprint can only be another model, and not another host of many.
         models: Names of models in replies.
         fingerprints: Their ``system_fingerprint``, in order.
+        endings: Why answers ended, where it is not known whether they are whole.
     """
 
     name: str = ""
@@ -32,6 +33,7 @@ class Reports:
     is_one_server: bool = False
     models: set[str] = field(default_factory=set)
     fingerprints: dict[str, None] = field(default_factory=dict)
+    endings: dict[str, None] = field(default_factory=dict)
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -50,6 +52,24 @@ class Reports:
             self.fingerprints[said] = None
         if name := _said(reply, "model"):
             self.models.add(name)
+
+    def note_end(self, choice: Any) -> None:
+        """Note why an answer ended, if that says nothing of whether it is whole."""
+        if reason := unknown_ending(choice):
+            self.endings[reason[:_LONGEST_NAME]] = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know of the replies, a sentence each."""
+        several = (
+            f"{self.name} had several fingerprints: {', '.join(self.fingerprints)}: other hosts answered, or "
+            f"its server changed during the run"
+        )
+        ended = (
+            f"{self.name} ended answers for a reason that is not known here ({', '.join(self.endings)}): "
+            f"they are scored as whole ones"
+        )
+        return [*([several] if len(self.fingerprints) > 1 else []), *([ended] if self.endings else [])]
 
     def _check(self, said: str) -> None:
         if self.fingerprint is not None:
@@ -85,23 +105,29 @@ def used(
     clients, all_reports = {client for pool in pools for client in pool.clients}, list(reports)
     asked = sum(each.prompt_tokens for each in all_reports)
     written = sum(each.completion_tokens for each in all_reports)
-    prices = use.prices
+    prices, uncounted = use.prices, not asked and any(client.answered for client in clients)
     return replace(
         use,
         requests=sum(client.requests for client in clients),
         retried=sum(client.retried for client in clients),
         prompt_tokens=asked,
         completion_tokens=written,
-        cost=None if prices is None else (asked * prices[0] + written * prices[1]) / 1_000_000,
+        cost=None if prices is None or uncounted else (asked * prices[0] + written * prices[1]) / 1_000_000,
         reported=tuple(sorted({name for each in all_reports for name in each.models})),
         fingerprints=tuple(sorted({found for each in all_reports for found in each.fingerprints})),
         unmeasured=unmeasured,
-        notes=use.notes
-        + tuple(
-            f"{each.name} had several fingerprints: {', '.join(each.fingerprints)}: other hosts answered, or "
-            f"its server changed during the run"
-            for each in all_reports
-            if len(each.fingerprints) > 1
+        notes=(
+            *use.notes,
+            *(note for each in all_reports for note in each.notes),
+            *(
+                f"{url} takes no seed: what is drawn (a temperature above 0) is something else in each run"
+                for url in sorted(client.url for client in clients if client.parameters.lacks_seed)
+            ),
+            *(
+                ["replies have no counts of tokens (usage), so the cost is unknown"]
+                if prices and uncounted
+                else []
+            ),
         ),
     )
 
@@ -116,13 +142,14 @@ def with_uses(plan: ExecutionPlan, uses: Iterable[ServerUse]) -> ExecutionPlan:
     all_uses = list(uses)
     if plan.server is None or not all_uses:
         return plan
+    is_unknown = any(use.requests and use.cost is None for use in all_uses)
     total = replace(
         plan.server,
         requests=sum(use.requests for use in all_uses),
         retried=sum(use.retried for use in all_uses),
         prompt_tokens=sum(use.prompt_tokens for use in all_uses),
         completion_tokens=sum(use.completion_tokens for use in all_uses),
-        cost=None if plan.server.prices is None else sum(use.cost or 0.0 for use in all_uses),
+        cost=None if plan.server.prices is None or is_unknown else sum(use.cost or 0.0 for use in all_uses),
         reported=tuple(sorted({name for use in all_uses for name in use.reported})),
         fingerprints=tuple(sorted({found for use in all_uses for found in use.fingerprints})),
         unmeasured=next((use.unmeasured for use in all_uses if use.unmeasured), ""),

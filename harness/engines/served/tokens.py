@@ -85,6 +85,7 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
         tokens = getattr(choice, "token_ids", None)
         if not isinstance(tokens, list):
             raise RefusedError("the server gives no token_ids; it needs vLLM 0.10.2 or newer", 200)
+        reports.note_end(choice)
         watch, reason = AnswerWatch(reader.tokenizer, prompt.shown, settings, reader.stop_ids), ""
         for token in tokens:
             if reason := watch.take(int(token)):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.engines.base import GenerationRequest, LossRequest
-from harness.engines.served.adapters import LoadedAdapters
+from harness.engines.served.adapters import ROUNDS, LoadedAdapters, gone
 from harness.engines.served.client import RefusedError, ServerError
-from harness.engines.served.describe import open_client
+from harness.engines.served.describe import UnreachableError, open_client
 from harness.engines.served.engine import (
     NO_DIVERGENCE,
     delivery,
@@ -25,14 +25,12 @@ from harness.engines.served.reports import Reports, used
 from harness.engines.served.tokens import Reader, tokens_job
 from harness.engines.text_losses import option_ids
 from harness.engines.weights import probe_rows
-from harness.errors import AdapterError, EngineError, SettingsError
+from harness.errors import AdapterError, EngineError, FailedTogetherError, SettingsError
 from harness.models.resolve import resolve_model
 from harness.prompts.rendering import prompt_ids, render_prompt, text_ids
 from harness.types import Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 _NOT_FOUND = 404
-# Other sessions may unload an adapter, each once.
-_ROUNDS = 4
 
 
 def refuse_name(reference: str, model_id: str | None = None) -> NoReturn:
@@ -64,6 +62,8 @@ class VllmEngine:
         """
         self._plan, self._use = plan, plan.server or ServerUse()
         self._unmeasured = ""
+        # What was measured since an adapter was loaded.
+        self._changes: dict[str, float] = {}
         self._sides = dict(sides)
         self._reports = {side: Reports(model.label, None, True) for side, model in sides.items()}
         self._loaded = LoadedAdapters(list(sides.values()), self._use)
@@ -128,12 +128,11 @@ class VllmEngine:
         Raises:
             AdapterError: The server answers with it as with its base alone.
             EngineError: The server gives no log-probabilities to compare.
+            FailedTogetherError: It answers nothing.
         """
-        tokenizer = self._readers[side].tokenizer
-        rows = probe_rows(tokenizer, len(tokenizer))
-        base, adapted, again, once_more = (
-            self._probed(side, name, rows) for name in 2 * (self._loaded.base, self._name(side))
-        )
+        if (known := self._changes.get(side)) is not None:
+            return known
+        base, adapted, again, once_more = self._probes(side)
         # What differs between two questions to the same model is no effect of an adapter. Other sessions'
         # questions change batches, and so rounding: an effect is there each time.
         noise = max(map(_distance, [*base, *adapted], [*again, *once_more]))
@@ -148,6 +147,7 @@ class VllmEngine:
                 f"{self._sides[side].adapter_dir}: {self._loaded.url} answers with it as with its base "
                 f"alone: the adapter is dead, or the server does not apply it"
             )
+        self._changes[side] = change
         return change
 
     def next_tokens(self, requests: Sequence[GenerationRequest]) -> list[NextToken]:
@@ -181,8 +181,9 @@ class VllmEngine:
             raise EngineError(f"its server answers nothing: {error}") from error
 
     def close(self) -> None:
-        """Unload the adapters that this engine loaded; they are loaded again when they are needed."""
+        """Unload the adapters that this engine loaded; they are loaded and checked again if it is asked."""
         self._loaded.unload()
+        self._changes.clear()
 
     def _name(self, side: str) -> str:
         name = self._loaded.name_of(self._sides[side])
@@ -197,17 +198,27 @@ class VllmEngine:
         failures: dict[int, ServerError],
     ) -> None:
         """Ask, and once more what the server refused since it had an adapter no longer."""
-        for rounds_left in reversed(range(_ROUNDS)):
+        jobs = [job_of(place) for place in places]
+        for rounds_left in reversed(range(ROUNDS)):
             refused: dict[int, ServerError] = {}
-            self._pool.ask_all([job_of(place) for place in places], delivery(places, on_batch, refused))
+            self._pool.ask_all(jobs, delivery(places, on_batch, refused))
             failures.update(refused)
             places = [place for place, error in refused.items() if _is_unknown(error)]
-            if not places or not rounds_left or not (lost := self._loaded.forget_lost()):
+            if not places or not rounds_left:
+                break
+            try:
+                if not (lost := self._loaded.forget_lost()):
+                    break
+                for side in [side for side, model in self._sides.items() if model in lost]:
+                    self._changes.pop(side, None)
+                    self.largest_logit_change(side)
+                jobs = [job_of(place) for place in places]
+            except FailedTogetherError as error:
+                # It has gone meanwhile: what it has answered stays.
+                failures.update(dict.fromkeys(places, _as_failure(error)))
                 break
             for place in places:
                 del failures[place]
-            for side in [side for side, model in self._sides.items() if model in lost]:
-                self.largest_logit_change(side)
         self._loaded.check_files()
 
     def _answer_job(self, request: GenerationRequest) -> Job:
@@ -230,6 +241,24 @@ class VllmEngine:
         scored = ScoringText(prompt=[*before, *text], start=max(len(before), 1))
         return loss_job(self._name(request.side), request.key, scored, self._reports[request.side])
 
+    def _probes(self, side: str) -> list[list[float]]:
+        """The log-probabilities of fixed tokens by the base and by a side's adapter, twice each."""
+        tokenizer = self._readers[side].tokenizer
+        rows = probe_rows(tokenizer, len(tokenizer))
+        rounds_left = ROUNDS
+        while True:
+            names = 2 * (self._loaded.base, self._name(side))
+            try:
+                return [self._probed(side, name, rows) for name in names]
+            except RefusedError as error:
+                rounds_left -= 1
+                # Another session may have unloaded the adapter just now.
+                if not (_is_unknown(error) and rounds_left and self._loaded.forget_lost()):
+                    raise EngineError(self._unchecked(error)) from error
+
+    def _unchecked(self, error: ServerError) -> str:
+        return f"{self._loaded.url}: whether it applies adapters can't be checked: {error}"
+
     def _probed(self, side: str, name: str, rows: Sequence[Sequence[int]]) -> list[float]:
         """The log-probabilities of the rows' tokens; asked one at a time, so that no batch changes them."""
         reports = (
@@ -241,11 +270,18 @@ class VllmEngine:
         for row in rows:
             try:
                 found += self._pool.ask(token_logprobs_job(name, list(row), reports))
+            except RefusedError:
+                raise
             except ServerError as error:
-                raise EngineError(
-                    f"{self._loaded.url}: whether it applies adapters can't be checked: {error}"
-                ) from error
+                raise gone(self._unchecked(error), error) from error
         return found
+
+
+def _as_failure(error: FailedTogetherError) -> ServerError:
+    """What stands for a request that could not be asked any more."""
+    failure = ServerError(error.reason if isinstance(error, UnreachableError) else str(error))
+    failure.is_unreachable = isinstance(error, UnreachableError)
+    return failure
 
 
 def _distance(one: float, other: float) -> float:

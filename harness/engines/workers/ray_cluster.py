@@ -24,7 +24,7 @@ from harness.engines.workers.ray_nodes import LoadedNode, Node, Work, absolute, 
 from harness.engines.workers.ray_reservations import cause_of, connect, is_machine_gone, reservations
 from harness.engines.workers.ray_watch import PULSE, NodeWatch, longest_step_s
 from harness.engines.workers.served_models import unmeasured_apart
-from harness.errors import EngineError, InputError, SettingsError, first_line
+from harness.errors import AllFailedError, EngineError, InputError, SettingsError, first_line
 from harness.types import ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 _POLL_S = 1.0
@@ -305,16 +305,14 @@ class _Transport:
             member.used.discard(slot)
 
     def _require_nodes(self) -> None:
-        """Go on while a node is ready, or becomes so.
-
-        Raises:
-            EngineError: There is none, and none came in time.
-        """
+        """Go on while a node is ready, or becomes so; raise where there is none, and none came in time."""
         if self._is_ready() or self._are_preparing():
             return
         within_s = _REPLACED_WITHIN_S if self._cluster.work.plan.server is None else _SERVED_WITHIN_S
         if not self._preparing or time.monotonic() - self._lost_at > within_s:
-            raise EngineError(f"no node of the Ray cluster is left: {self._cluster.last_loss}")
+            said = f"no node of the Ray cluster is left: {self._cluster.last_loss}"
+            # Answers of a server may be stored nowhere: what other looks have stays.
+            raise EngineError(said) if self._cluster.work.plan.server is None else AllFailedError(said, {})
 
     def wait(self) -> list[Event]:
         """As a Transport's; nodes that have become ready are noted."""

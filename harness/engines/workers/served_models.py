@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import OnEarly
-from harness.engines.served.engine import NO_DIVERGENCE, UnreachableError
+from harness.engines.served.describe import UnreachableError
+from harness.engines.served.engine import NO_DIVERGENCE
 from harness.engines.workers.functions import FunctionKind
 from harness.engines.workers.models import Models
 from harness.errors import AllFailedError, CasesFailedError, EngineError, InputError, TextsUnmeasuredError
@@ -53,12 +54,18 @@ class ServedModels(Models):
 
         Returns:
             The plan as it is followed, and each adapter's change of its base.
+
+        Raises:
+            EngineError: The server that was started here is not there any more; another node's may be.
         """
         from harness.engines.open import open_sides
 
-        self._engine = open_sides(sides, plan)
         adapters = [side for side, model in sides.items() if model.adapter_dir is not None]
-        changes = {side: self._engine.largest_logit_change(side) for side in adapters}
+        try:
+            self._engine = open_sides(sides, plan)
+            changes = {side: self._engine.largest_logit_change(side) for side in adapters}
+        except UnreachableError as error:
+            raise EngineError(str(error)) from error
         return self._engine.plan, changes
 
     @property
@@ -136,7 +143,8 @@ class ServedModels(Models):
             failures = self._failures(batch, error.failures)
         except (AllFailedError, UnreachableError) as error:
             # A batch is no session: where all of it failed, other nodes may have the answers.
-            failures = self._failures(batch, error.failures)
+            unsent = dict.fromkeys(range(len(batch)), str(error))
+            failures = self._failures(batch, error.failures or unsent)
             unasked = [row for row in batch if row not in failures]
             found.update(dict.fromkeys(unasked, UnmeasuredText(NO_DIVERGENCE)))
         except InputError:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from harness.engines.served.address import find_key, read_reference, refuse_secrets, without_key
+from harness.engines.served.address import (
+    find_key,
+    read_reference,
+    refuse_secrets,
+    without_key,
+    without_proxy,
+)
 from harness.errors import SettingsError
 
 BOTH = {"TUNEGATE_JUDGE_API_KEY": "mine", "OPENAI_API_KEY": "theirs"}
@@ -113,3 +119,16 @@ def test_arguments_with_a_key_are_refused(arguments):
         refuse_secrets(arguments)
     assert "zx" not in str(refused.value)
     refuse_secrets("--tensor-parallel-size 2 --apiary x")
+
+
+@pytest.mark.parametrize(
+    ("url", "pattern"),
+    [
+        ("http://127.0.0.1:8000/v1", "all://127.0.0.1"),
+        ("https://LOCALHOST/v1", "all://localhost"),
+        ("http://[::1]:8000/v1", "all://[::1]"),
+    ],
+)
+def test_this_machine_is_asked_without_a_proxy(url, pattern):
+    assert without_proxy(url) == {pattern: None}
+    assert without_proxy("http://10.0.0.7:8000/v1") == {}

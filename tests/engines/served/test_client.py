@@ -6,14 +6,19 @@ import pytest
 
 from harness.engines.base import CANDIDATE, LossRequest
 from harness.engines.open import open_sides
-from harness.errors import CasesFailedError, TextsUnmeasuredError
-from tests.engines.served.test_engine import answers, asked, plan_for, scripted_model
+from harness.errors import AllFailedError, CasesFailedError, ModelError, TextsUnmeasuredError
+from tests.engines.served.test_engine import answers, asked, impatient, plan_for, scripted_model
+
+__all__ = ["impatient"]
 
 TOO_LONG = (
     "'max_tokens' or 'max_completion_tokens' is too large: 512. This model's maximum context length is 2048 tokens "
     "and your request has 1600 input tokens (512 > 2048 - 1600)."
 )
 UNKNOWN = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+BETWEEN = "Invalid parameter: max_tokens must be between 1 and 256"
+POSITIVE = "Invalid param max_tokens: a positive number that is in 1 to 256 is needed"
+BOUND = "Invalid parameter: max_tokens ≤ 256"
 SMALLER = "max_tokens is not allowed to be larger than 256: give a smaller value instead."
 
 
@@ -37,7 +42,9 @@ def is_long(body):
 
 
 @pytest.mark.parametrize("kind", ["openai", "openai-completions"])
-@pytest.mark.parametrize("said", [TOO_LONG, SMALLER, "the seed of all evil is in your prompt"])
+@pytest.mark.parametrize(
+    "said", [TOO_LONG, SMALLER, BETWEEN, POSITIVE, BOUND, "the seed of all evil is in your prompt"]
+)
 def test_a_request_that_a_server_refuses_changes_no_later_one(judge_server, kind, said):
     model = scripted_model(judge_server, engine=kind)
     refuse(judge_server, said, is_long)
@@ -82,3 +89,81 @@ def test_the_other_name_of_a_limit_is_for_chats(judge_server):
         engine.losses([LossRequest(key="t/0", side=CANDIDATE, text="some text")], lambda batch: None)
     assert judge_server.bodies[-1]["max_tokens"] == 1
     assert engine.plan.server.retried == 0
+
+
+@pytest.mark.parametrize(("temperature", "said"), [(0.7, True), (0.0, False)])
+def test_a_server_that_takes_no_seed_is_told_where_answers_are_drawn(judge_server, temperature, said):
+    """As Mistral's refuses it; the likeliest token needs none."""
+    model = scripted_model(judge_server)
+    refuse(judge_server, "extra_forbidden: body.seed", lambda body: "seed" in body)
+    engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1))
+    assert answers(engine, asked("one", "two", temperature=temperature)) == ["good"] * 2
+    notes = engine.plan.server.notes
+    assert [note.startswith(f"{judge_server.url} takes no seed") for note in notes] == [True] * said
+
+
+def failing(server, status, is_failing):
+    """The server fails at some requests, by their bodies, as llama.cpp does at tools that it was not started for."""
+    reply = server.reply
+
+    def checked(handler, body):
+        if is_failing(body):
+            server.bodies.append(body)
+            server._send(handler, status, '{"error": {"message": "tools param requires --jinja flag"}}', {})
+        else:
+            reply(handler, body)
+
+    server.reply, server.answer = checked, lambda body: "good"
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_requests_at_which_a_server_fails_take_no_others_with_them(judge_server, impatient, concurrency):
+    """They come first, and there are more of them than a server that is down would be asked."""
+    failing(judge_server, 500, is_long)
+    model = scripted_model(judge_server)
+    engine, found = open_sides({CANDIDATE: model}, plan_for(model, concurrency=concurrency)), {}
+    with pytest.raises(CasesFailedError) as error:
+        engine.generate(asked(*["long"] * 60, *["short"] * 20), found.update)
+    assert set(found) == set(range(60, 80))
+    assert set(error.value.failures) == set(range(60))
+    assert "status 500: tools param requires" in error.value.failures[59]
+    assert not engine.engine._pools[CANDIDATE].clients[0].is_gone
+
+
+def test_a_server_that_fails_at_all_requests_is_asked_few_of_them(judge_server, impatient):
+    down = [True]
+    failing(judge_server, 502, lambda body: down[0])
+    model = scripted_model(judge_server)
+    engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=4))
+    with pytest.raises(AllFailedError, match=r"^s/0: no reply in 6 attempts") as error:
+        answers(engine, asked(*map(str, range(200))))
+    assert len(judge_server.bodies) < 6 * 40
+    assert "failed at" in error.value.failures[199]
+    assert "requests in a row; the last: status 502" in error.value.failures[199]
+    # A later part of the session may find it better.
+    down[0] = False
+    assert answers(engine, asked("a", "b")) == ["good"] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(501, "was the server started for this"), (402, "has the key's account credit"), (404, "the address")],
+)
+def test_what_a_server_never_does_is_told_at_once(judge_server, status, said):
+    failing(judge_server, status, lambda body: True)
+    model = scripted_model(judge_server)
+    with pytest.raises(ModelError, match=f"s/0: status {status}: tools param.*; .*{said}"):
+        answers(open_sides({CANDIDATE: model}, plan_for(model)), asked("a", "b"))
+    assert len(judge_server.bodies) == 2
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+def test_a_server_on_this_machine_is_asked_without_the_proxy(judge_server, second_server, monkeypatch, name):
+    """It would get questions and key, and knows no server of this machine."""
+    for other in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, second_server.url.removesuffix("/v1"))
+    judge_server.answer = second_server.answer = lambda body: "good"
+    model = scripted_model(judge_server)
+    assert answers(open_sides({CANDIDATE: model}, plan_for(model)), asked("a")) == ["good"]
+    assert (len(judge_server.bodies), second_server.bodies) == (1, [])

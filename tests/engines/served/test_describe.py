@@ -52,6 +52,57 @@ def test_unknown_weights_are_others_each_time_unless_the_user_vouches(judge_serv
     )
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [[{"id": "m"}], {"object": "list", "data": [{"id": "b"}, {"id": "m"}, "x"]}, {"data": [{"id": "m"}]}],
+)
+def test_a_list_of_models_is_read_in_each_form(judge_server, listed):
+    """Together's has nothing around it."""
+    judge_server.listed = listed
+    model = describe_model(f"openai:m@{judge_server.url}")
+    assert model.base_sha256.startswith(UNKNOWN_WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("listed", "names"),
+    [
+        ([], "none"),
+        ({"object": "list", "data": None}, "none"),
+        ({"data": [{"id": f"b{n}"} for n in range(8)]}, "b0, b1, b2, b3, b4, b5, b6, b7"),
+        ([{"id": f"b{n}"} for n in range(300)], "b0, b1, b2, b3, b4, b5, b6, b7 and 292 more"),
+    ],
+)
+def test_a_model_that_is_not_listed_is_refused_with_the_way_out(judge_server, listed, names):
+    """Azure lists base models, and is asked for deployments."""
+    judge_server.listed = listed
+    spec = f"openai:m@{judge_server.url}"
+    with pytest.raises(ModelError) as error:
+        describe_model(spec)
+    remedy = "if it answers for a name that it does not list, vouch for the model by --gate-model-id"
+    assert str(error.value) == f"{spec}: the server has no such model (it serves: {names}); {remedy}"
+    assert describe_model(spec, model_id="release 7").base_model == f"m@{judge_server.url}"
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ({"error": "Unexpected endpoint or method. (GET /models)"}, "Unexpected endpoint or method"),
+        ("<html>\n<body>Welcome to the gateway</body></html>", "<html> <body>Welcome to the gateway"),
+        ({"data": {"m": {}}}, "'m'"),
+        (7, "7"),
+    ],
+)
+def test_what_is_no_list_of_models_is_told_with_what_to_look_at(judge_server, listed, said):
+    """LM Studio answers any address with status 200, and a gateway with a page."""
+    judge_server.listed = listed
+    with pytest.raises(
+        ModelError, match=r"no list of models, but .*; is the address right, up to /v1\?$"
+    ) as error:
+        describe_model(f"openai:m@{judge_server.url}")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("parent", [{"id": "b"}, ["b"], 3, None, ""])
 def test_a_parent_that_is_no_name_is_none(monkeypatch, parent):
     monkeypatch.setattr(describe, "list_models", lambda client: [{"id": "m", "parent": parent}])

@@ -9,7 +9,7 @@ import pytest
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import choose_plan, describe_model, open_sides
 from harness.engines.served import describe, engine
-from harness.engines.served.engine import UnreachableError
+from harness.engines.served.describe import UnreachableError
 from harness.errors import CasesFailedError, EngineError, ModelError, SettingsError, TextsUnmeasuredError
 from harness.types import UNKNOWN_WEIGHTS, GenerationSettings, Message, ModelRef, ServerUse, ToolCall
 

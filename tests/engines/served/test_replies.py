@@ -1,10 +1,20 @@
 """What servers write into the protocol's fields, and what is read from it."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from harness.engines.served.client import PassingFaultError
+from harness.engines.served.client import PassingFaultError, RefusedError
 from harness.engines.served.losses import NoLossError, prompt_logprobs
-from harness.engines.served.replies import first_choice, message_text, number, written_tools
+from harness.engines.served.replies import (
+    first_choice,
+    is_cut,
+    is_empty,
+    message_text,
+    number,
+    unknown_ending,
+    written_tools,
+)
 
 WEATHER = '<tool_call>\n{"name": "weather", "arguments": {"at": 1}}\n</tool_call>'
 
@@ -69,11 +79,53 @@ def test_a_reply_without_choices_is_none(choices):
         first_choice(object_of({"choices": choices}), "chat completion")
 
 
-@pytest.mark.parametrize("reason", ["error", "abort"])
+def ended(reason, **message):
+    choices = [{"index": 0, "finish_reason": reason, "message": {"content": "ha", **message}}]
+    return object_of({"choices": choices})
+
+
+@pytest.mark.parametrize(
+    "reason", ["error", "abort", "aborted", "insufficient_system_resource", "MALFORMED_FUNCTION_CALL"]
+)
 def test_a_broken_answer_is_not_scored(reason):
-    choices = [{"index": 0, "finish_reason": reason, "message": {"content": "ha"}}]
-    with pytest.raises(PassingFaultError, match=reason):
-        first_choice(object_of({"choices": choices}), "chat completion")
+    with pytest.raises(PassingFaultError, match=f"broke off the answer .{reason.lower()}"):
+        first_choice(ended(reason), "chat completion")
+
+
+@pytest.mark.parametrize(
+    "reason", ["content_filter", "content_filter: PROHIBITED_CONTENT", "SAFETY", "RECITATION", "sensitive"]
+)
+def test_what_a_filter_cut_is_not_scored(reason):
+    with pytest.raises(RefusedError, match="content filter"):
+        first_choice(ended(reason), "chat completion")
+
+
+@pytest.mark.parametrize(
+    ("reason", "unknown"),
+    [("stop", ""), ("eos", ""), ("MAX_TOKENS", ""), ("tool_calls", ""), (None, ""), ("tired: very", "tired")],
+)
+def test_reasons_that_say_nothing_of_the_answer_are_told(reason, unknown):
+    assert unknown_ending(first_choice(ended(reason), "chat completion")) == unknown
+
+
+@pytest.mark.parametrize(
+    ("reason", "cut"), [("length", True), ("MAX_TOKENS", True), ("stop", False), (7, False)]
+)
+def test_the_limit_of_tokens_has_several_names(reason, cut):
+    assert is_cut(ended(reason).choices[0]) is cut
+
+
+@pytest.mark.parametrize(
+    ("reason", "written", "empty"),
+    [
+        *(("stop", 0, True), ("eos_token", 0, True), ("length", 5, True), (None, 1, True), (None, 0, False)),
+        *(("tool_calls", 9, False), ("tired", 9, False)),
+    ],
+)
+def test_an_answer_without_text_that_has_ended_is_empty(reason, written, empty):
+    reply = ended(reason, content=None)
+    reply.usage = SimpleNamespace(completion_tokens=written)
+    assert is_empty(reply, reply.choices[0]) is empty
 
 
 @pytest.mark.parametrize(

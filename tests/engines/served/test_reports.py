@@ -55,3 +55,13 @@ def test_other_weights_end_the_run(reports, said):
 
 def test_one_server_that_says_it_with_some_replies_only_is_one():
     assert taken(Reports("m", None, True), "build-1", None, "build-1") == ["build-1"]
+
+
+def test_reasons_of_an_end_that_are_not_known_are_said():
+    reports = Reports("openai:a")
+    for reason in ("stop", "tired", "length", "tired", None, "bored"):
+        reports.note_end(SimpleNamespace(finish_reason=reason))
+    (note,) = used(ServerUse(), [], [reports], "").notes
+    assert note == (
+        "openai:a ended answers for a reason that is not known here (tired, bored): they are scored as whole ones"
+    )

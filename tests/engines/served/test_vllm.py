@@ -349,6 +349,25 @@ def test_a_server_is_started_with_room_for_the_adapters(vllm_command, tiny_adapt
         open_on(None, tiny_adapter_dir, arguments="--broken")
 
 
+def test_a_server_of_a_base_alone_needs_no_room_for_adapters(vllm_command, tiny_adapter_dir):
+    """Some bases can't have any, and vLLM ends at its start."""
+    model = describe_model(str(tiny_adapter_dir))
+    base = base_of(model)
+    plan = choose_plan("float32", "cpu", 4096, [base])
+    plan = replace(plan, engine="vllm", mixed=False, server=ServerUse())
+    found = {}
+    alone = open_sides({CANDIDATE: base}, plan)
+    alone.generate(requests_of([CANDIDATE]), found.update)
+    assert len(found) == len(PROMPTS)
+    assert not [word for word in json.loads(vllm_command.read_text()) if "lora" in word]
+    # What is gated next needs another one, and a base is answered by that.
+    sides, engine = open_on(None, tiny_adapter_dir)
+    engine.generate(requests_of(sides)[:1], found.update)
+    assert "--enable-lora" in json.loads(vllm_command.read_text())
+    assert open_sides({CANDIDATE: base}, plan).engine._loaded.url == engine.engine._loaded.url
+    assert alone.engine._loaded.url != engine.engine._loaded.url
+
+
 def test_no_server_is_started_where_nothing_could_ask_it(vllm_command, tiny_adapter_dir, monkeypatch):
     monkeypatch.setattr(describe, "_LIBRARIES", ("openai", "not_there_at_all"))
     with pytest.raises(SettingsError, match=r"^not_there_at_all not installed: pip install"):

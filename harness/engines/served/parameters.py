@@ -1,0 +1,84 @@
+"""Parameters that some servers refuse, and that a request may do without or give by another name."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+_REFUSED = frozenset({400, 422})
+# How servers refuse a parameter, and not its value; other words do where they are of no number's size.
+_UNKNOWN = re.compile(r"(?i)un(known|supported|recogni|expected)|not (support|permit)|forbid")
+_UNWANTED = re.compile(r"(?i)deprecat|not allow|invalid param|instead")
+_SIZED = re.compile(
+    r"(?i)too \w+|at (most|least)|imum|exceed|less|great|larger|smaller|high|below|range|between|positive|"
+    r"(must|should) be in|[<>≤≥]=? ?\d|\d (to|and) \d"
+)
+
+
+class OptionalParameters:
+    """Which of them one server takes.
+
+    Attributes:
+        lacks_seed: Whether answers were drawn without the seed that was asked for.
+    """
+
+    def __init__(self, optional: Mapping[str, str | None]) -> None:
+        """All are sent until one is refused.
+
+        Args:
+            optional: The parameters, and their other names; only chats have these.
+        """
+        self.lacks_seed = False
+        self._optional = dict(optional)
+        self._refused: set[str] = set()
+
+    def accepted(self, body: Mapping[str, Any], left_out: Collection[str]) -> dict[str, Any]:
+        """A request without the parameters that the server refused, of any request or of this one.
+
+        Args:
+            body: The request's parameters.
+            left_out: Those that it refused of this one.
+        """
+        sent = dict(body)
+        for name, other in self._in(body).items():
+            if name in self._refused or name in left_out:
+                value = sent.pop(name)
+                sent |= {} if other is None else {other: value}
+        return sent
+
+    def refused_by(self, error: Any, sent: Mapping[str, Any]) -> str | None:
+        """A parameter that a refusal names, and that the request may do without; None if there is none.
+
+        Requests that were sent before the first refusal are refused for the same parameter.
+
+        Args:
+            error: The official client's error, with the server's status and words.
+            sent: The request's parameters.
+        """
+        complaint = f"{error.message} {error.body}" if error.status_code in _REFUSED else ""
+        for name, other in self._in(sent).items():
+            word = "json_schema" if name == "response_format" else name
+            # A number that is too large is no smaller under another name.
+            if (name in complaint or word in complaint) and (other is None or _refuses_name(complaint)):
+                return name
+        return None
+
+    def note(self, body: Mapping[str, Any], left_out: Collection[str]) -> None:
+        """Note that a request was taken: only now is it known that it is these parameters that were refused.
+
+        Args:
+            body: Its parameters.
+            left_out: Those that it was sent without.
+        """
+        self._refused.update(left_out)
+        # The likeliest token is the same with any seed.
+        self.lacks_seed |= "seed" in self._refused & body.keys() and bool(body.get("temperature"))
+
+    def _in(self, sent: Mapping[str, Any]) -> dict[str, str | None]:
+        found = {name: other for name, other in self._optional.items() if name in sent}
+        return {name: other for name, other in found.items() if other is None or "messages" in sent}
+
+
+def _refuses_name(complaint: str) -> bool:
+    """Whether a complaint is of a parameter, and not of its value."""
+    is_of_name = _UNWANTED.search(complaint) and not _SIZED.search(complaint)
+    return bool(is_of_name or _UNKNOWN.search(complaint))

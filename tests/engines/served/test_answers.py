@@ -1,0 +1,119 @@
+"""Answers as other servers write them, over real requests: scored as the text that the model wrote."""
+
+import pytest
+
+from harness.engines.base import CANDIDATE
+from harness.engines.open import open_sides
+from harness.engines.served.reports import with_uses
+from harness.errors import AllFailedError
+from harness.types import ServerUse
+from tests.engines.served.test_engine import answers, asked, impatient, plan_for, scripted_model
+
+__all__ = ["impatient"]
+
+
+def opened(server, engine="openai", **use):
+    model = scripted_model(server, engine=engine)
+    return open_sides({CANDIDATE: model}, plan_for(model, **use))
+
+
+@pytest.mark.parametrize("reason", ["stop", "eos", None])
+@pytest.mark.parametrize(
+    "message", [{"content": None}, {"role": "assistant"}, {"content": "", "refusal": None}]
+)
+def test_an_answer_that_ends_at_once_is_an_empty_one(judge_server, message, reason):
+    """SGLang writes null for each empty answer, others leave the field out."""
+    judge_server.message, judge_server.finish_reason = message, reason
+    engine = opened(judge_server)
+    assert answers(engine, asked("a", "b")) == ["", ""]
+    assert engine.plan.server.retried == 0
+
+
+def test_many_empty_answers_are_no_dead_server(judge_server):
+    judge_server.message = {"content": None, "reasoning_content": "", "tool_calls": []}
+    assert answers(opened(judge_server), asked(*map(str, range(60)))) == [""] * 60
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        ({"content": None}, {"usage": None}),
+        (None, {"choices": [{"index": 0, "finish_reason": "stop"}]}),
+        (None, {"choices": [{"index": 0, "finish_reason": "stop", "message": "good"}]}),
+    ],
+)
+def test_a_reply_without_an_answer_is_none(judge_server, impatient, message, fields):
+    judge_server.message, judge_server.fields, judge_server.finish_reason = message, fields, None
+    with pytest.raises(AllFailedError, match="no text"):
+        answers(opened(judge_server), asked("a"))
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_a_plain_completion_of_nothing_is_an_empty_answer(judge_server, impatient, reason):
+    judge_server.fields = {"choices": [{"index": 0, "finish_reason": reason, "text": None}]}
+    assert answers(opened(judge_server, "openai-completions"), asked("a")) == [""]
+    # A reply of another kind has no text either.
+    judge_server.fields, judge_server.answer = {}, lambda body: "good"
+    with pytest.raises(AllFailedError, match="no text"):
+        answers(opened(judge_server, "openai-completions"), asked("a"))
+
+
+def test_half_an_answer_of_a_busy_server_is_asked_for_once_more(judge_server, impatient):
+    """As DeepSeek says that it had no room for the rest."""
+    judge_server.answer, judge_server.finish_reason = lambda body: '{"a": ', "insufficient_system_resource"
+    with pytest.raises(AllFailedError, match=r"broke off the answer .insufficient_system_resource"):
+        answers(opened(judge_server), asked("a"))
+    assert len(judge_server.bodies) == 6
+
+
+def test_an_end_for_an_unknown_reason_is_told(judge_server):
+    judge_server.answer, judge_server.finish_reason = lambda body: "good", "tired"
+    engine = opened(judge_server)
+    assert answers(engine, asked("a")) == ["good"]
+    assert "ended answers for a reason that is not known here (tired)" in engine.plan.server.notes[0]
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("text", ["\n\n4", "<|START_RESPONSE|>4<|END_RESPONSE|>", "4"])
+def test_what_is_left_around_an_answer_is_no_part_of_it(judge_server, name, text):
+    """The parsers of vLLM cut at the end of the reasoning, and leave the white space behind it."""
+    judge_server.message = {"content": text, name: "\nTwo and two.\n"}
+    engine, found = opened(judge_server), {}
+    engine.generate(asked("x"), found.update)
+    assert (found[0].text, found[0].reasoning) == ("4", "Two and two.")
+    engine.generate(asked("x", score_reasoning=True), found.update)
+    assert (found[0].text, found[0].reasoning) == ("<think>\nTwo and two.\n</think>\n\n4", None)
+
+
+def test_white_space_without_a_reasoning_stays(judge_server):
+    judge_server.message = {"content": "\n\n4", "reasoning_content": None}
+    assert answers(opened(judge_server), asked("x")) == ["\n\n4"]
+
+
+def test_the_stop_text_is_cut_off(judge_server):
+    """TGI leaves it at the end."""
+    judge_server.answer = lambda body: "one\n"
+    assert answers(opened(judge_server), asked("x", stop=("\n",))) == ["one"]
+    judge_server.fields = {"choices": [{"index": 0, "finish_reason": "stop_sequence", "text": "one END"}]}
+    plain = opened(judge_server, "openai-completions")
+    assert answers(plain, asked("x", stop=(" END", "\n"))) == ["one"]
+    judge_server.fields, judge_server.message = {}, {"content": "\n4\n", "reasoning_content": "1\n2"}
+    found = {}
+    opened(judge_server).generate(asked("x", stop=("\n",)), found.update)
+    assert (found[0].text, found[0].reasoning) == ("4", "1\n2")
+
+
+def test_without_counts_of_tokens_there_is_no_cost(judge_server):
+    judge_server.answer, judge_server.fields = lambda body: "good", {"usage": None}
+    engine = opened(judge_server, prices=(1.0, 2.0))
+    assert engine.plan.server.cost == 0.0  # nothing is asked yet
+    assert answers(engine, asked("a")) == ["good"]
+    use = engine.plan.server
+    assert (use.cost, use.requests) == (None, 1)
+    assert use.notes == ("replies have no counts of tokens (usage), so the cost is unknown",)
+    assert with_uses(engine.plan, [use, ServerUse(notes=("more",))]).server.cost is None
+    judge_server.fields = {}
+    counted = opened(judge_server, prices=(1.0, 2.0))
+    answers(counted, asked("a"))
+    total = with_uses(counted.plan, [counted.plan.server, ServerUse(notes=("more",))]).server
+    assert (total.cost, total.notes) == (pytest.approx(120e-6), ("more",))
