@@ -143,9 +143,8 @@ def _speed(rows: _Rows) -> Iterator[str]:
         cases, kind = name.split()
         prompts = "one system prompt before all" if kind == "shared" else "distinct prompts"
         yield f"### {cases} cases, {prompts}"
-        ours = _value(rows, f"{name}/tunegate")
         lines = [
-            _way(rows, f"{name}/{way}", said, ours)
+            _way(rows, name, way, said)
             for way, said in _NAMES.items()
             if _value(rows, f"{name}/{way}") is not None
         ]
@@ -156,16 +155,19 @@ def _speed(rows: _Rows) -> Iterator[str]:
     yield _tuned(rows)
 
 
-def _way(rows: _Rows, row: str, said: str, ours: float | None) -> list[str]:
-    """What a way took, beside ours."""
+def _way(rows: _Rows, name: str, way: str, said: str) -> list[str]:
+    """What a way took, beside ours in the same conditions: with a core busy, beside ours with a core busy."""
+    row, ours = f"{name}/{way}", f"{name}/tunegate{' busy' if way.endswith(' busy') else ''}"
     took = _value(rows, row)
     more, less = ("> ", "< ") if _unfinished(rows, row) else ("", "")
+    # Of a run of ours that was ended nothing follows.
+    ratio = None if _unfinished(rows, ours) else _ratio(_value(rows, ours), took)
     return [
         said,
         more + _cell(took),
         _cell(_value(rows, row, "cpu_s")),
         _cell(_value(rows, row, "peak_mb"), 0),
-        less + _cell(_ratio(ours, took), 2),
+        (less if ratio is not None else "") + _cell(ratio, 2),
         str(len(rows[row]["runs"])),
     ]
 

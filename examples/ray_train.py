@@ -2,8 +2,9 @@
 
     python examples/ray_train.py sft sft.yaml --workers 2 [--gpu]
 
-The recipe and the output directory are on a disk that all nodes share; every node has the same tunegate. The
-worker with rank 0 writes the adapter, as with ``accelerate launch``.
+The recipe, the output directory and the directory that this is started in, where the trainer looks for golden
+sets, are on a disk that all nodes share; every node has the same tunegate. The worker with rank 0 writes the
+adapter, as with ``accelerate launch``. What the trainer refuses is the last line here, with its status.
 """
 
 import argparse
@@ -18,9 +19,12 @@ from typing import Any
 
 import ray.train
 import ray.util
-from ray.train import RunConfig, ScalingConfig
+from ray.train import RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+# The status of a trainer that was given bad input, and says in one line which.
+_REFUSED = 4
 
 
 def work(given: Mapping[str, Any]) -> None:
@@ -38,7 +42,16 @@ def work(given: Mapping[str, Any]) -> None:
     if not given["gpu"]:
         environment["ACCELERATE_USE_CPU"] = "true"
     line = [sys.executable, "-m", f"trainers.methods.{given['method']}", given["recipe"]]
-    subprocess.run(line, env=environment, check=True)
+    said = ""
+    # A worker's own directory is that of its node.
+    with subprocess.Popen(
+        line, env=environment, cwd=given["directory"], stderr=subprocess.PIPE, text=True
+    ) as trainer:
+        assert trainer.stderr is not None  # it is a pipe
+        for said in trainer.stderr:
+            sys.stderr.write(said)
+    if trainer.returncode:
+        raise subprocess.CalledProcessError(trainer.returncode, line, stderr=said.strip())
 
 
 def _free_address() -> tuple[str, int]:
@@ -58,14 +71,27 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--gpu", action="store_true", help="one GPU for each worker")
     asked = parser.parse_args()
-    given = {"method": asked.method, "recipe": str(asked.recipe.resolve()), "gpu": asked.gpu}
+    given = {
+        "method": asked.method,
+        "recipe": str(asked.recipe.resolve()),
+        "directory": str(Path.cwd()),
+        "gpu": asked.gpu,
+    }
     with tempfile.TemporaryDirectory() as storage:  # the trainers write their results themselves
-        DataParallelTrainer(
+        trainer = DataParallelTrainer(
             work,
             train_loop_config=given,
             scaling_config=ScalingConfig(num_workers=asked.workers, use_gpu=asked.gpu),
             run_config=RunConfig(storage_path=storage),
-        ).fit()
+        )
+        try:
+            trainer.fit()
+        except WorkerGroupError as error:
+            for failure in error.worker_failures.values():
+                if isinstance(failure, subprocess.CalledProcessError) and failure.returncode == _REFUSED:
+                    print(failure.stderr, file=sys.stderr)
+                    sys.exit(_REFUSED)
+            raise
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 
 from harness.types import Environment
@@ -97,23 +98,65 @@ def machine_name() -> str:
 
 
 _MEMORY, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+# A control group's files in version 2 and in version 1.
+_CORE_LIMITS = (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+_MEMORY_LIMITS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
+def _groups(kind: str) -> Iterator[Path]:
+    """The control groups that limit this process, its own and those above it.
+
+    Args:
+        kind: ``cpu`` or ``memory``: in version 1 each has folders of its own.
+    """
+    try:
+        lines = [line.split(":", 2) for line in _OWN_GROUPS.read_text("utf-8").splitlines()]
+    except (OSError, ValueError):
+        lines = []
+    own = {kinds: path for _, kinds, path in (line for line in lines if len(line) == 3)}
+    first = next((path for kinds, path in own.items() if kind in kinds.split(",")), "")
+    for root, path in ((_CONTAINER, own.get("", "")), (_CONTAINER / kind, first)):
+        steps = [step for step in path.split("/") if step]
+        # In a container a path may be one of its host, which is not there; its own group is the root then.
+        for depth in range(0 if ".." in steps else len(steps), -1, -1):
+            yield root.joinpath(*steps[:depth])
 
 
 def available_bytes() -> float | None:
-    """Free memory in bytes, of the machine or of its container; None where it is unknown."""
+    """Free memory in bytes, of the machine or of this process's control groups; None where it is unknown."""
     try:
         lines = dict(line.split(":", 1) for line in _MEMORY.read_text("ascii").splitlines())
         free = float(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, ValueError, KeyError):
         return None
-    try:
-        limit = float((_CONTAINER / "memory.max").read_text("ascii"))
-        held = float((_CONTAINER / "memory.current").read_text("ascii"))
-        kinds = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text("ascii").splitlines())
-        # Pages of files that nobody has used for long are given back where memory is needed.
-        return min(free, max(0.0, limit - held + float(kinds["inactive_file"])))
-    except (OSError, ValueError, KeyError):  # no limit, or "max"
-        return free
+    for group, (limit, held, unused) in product(_groups("memory"), _MEMORY_LIMITS):
+        try:
+            most, taken = (float((group / name).read_text("ascii")) for name in (limit, held))
+            kinds = dict(line.split() for line in (group / "memory.stat").read_text("ascii").splitlines())
+            # Pages of files that nobody has used for long are given back where memory is needed.
+            free = min(free, max(0.0, most - taken + float(kinds[unused])))
+        except (OSError, ValueError, KeyError):  # of the other version, or no limit: "max"
+            continue
+    return free
+
+
+def granted_cores() -> int | None:
+    """Whole cores whose time this process's control groups grant, at least one; None without a limit."""
+    found = []
+    for group, names in product(_groups("cpu"), _CORE_LIMITS):
+        try:
+            quota, period = (
+                int(number) for name in names for number in (group / name).read_text("ascii").split()
+            )
+        except (OSError, ValueError):  # as above
+            continue
+        if min(quota, period) > 0:
+            found.append(max(1, quota // period))
+    return min(found, default=None)
 
 
 def ask_git(root: Path, *arguments: str) -> str | None:

@@ -2,8 +2,16 @@
 
 import subprocess
 
+import pytest
+
 from harness import provenance
-from harness.provenance import available_bytes, branch_of, describe_environment, main_branch
+from harness.provenance import (
+    available_bytes,
+    branch_of,
+    describe_environment,
+    granted_cores,
+    main_branch,
+)
 
 
 def git(root, *arguments):
@@ -51,6 +59,7 @@ def test_the_main_branch_is_the_remote_s_else_the_usual_name(tmp_path):
 def test_free_memory_is_the_machines_or_the_containers(monkeypatch, tmp_path):
     monkeypatch.setattr(provenance, "_MEMORY", tmp_path / "meminfo")
     monkeypatch.setattr(provenance, "_CONTAINER", tmp_path)
+    monkeypatch.setattr(provenance, "_OWN_GROUPS", tmp_path / "none")
     assert available_bytes() is None
     (tmp_path / "meminfo").write_text("MemTotal:  100 kB\nMemAvailable:   50 kB\n")
     assert available_bytes() == 50 * 1024
@@ -70,3 +79,76 @@ def test_a_commit_in_another_encoding_has_a_subject_too(tmp_path):
     git(tmp_path, "-c", "user.name=Jos\udce9", "commit", "--allow-empty", "-m", "Gr\udcfc\udcdfe")
     seen = describe_environment(tmp_path)
     assert (seen.author, seen.subject) == ("Jos\ufffd", "Gr\ufffd\ufffde")
+
+
+def test_containers_of_the_first_version_of_control_groups_have_their_limits_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.setattr(provenance, "_MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(provenance, "_CONTAINER", tmp_path)
+    monkeypatch.setattr(provenance, "_OWN_GROUPS", tmp_path / "none")
+    (tmp_path / "meminfo").write_text("MemAvailable:   50 kB\n")
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("9223372036854771712\n")
+    (tmp_path / "memory/memory.usage_in_bytes").write_text("30720\n")
+    (tmp_path / "memory/memory.stat").write_text("inactive_file 1\ntotal_inactive_file 10240\n")
+    assert available_bytes() == 50 * 1024
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("40960\n")
+    assert available_bytes() == 20 * 1024
+
+
+@pytest.mark.parametrize(
+    ("version", "limit", "cores"),
+    [
+        (2, "200000 100000", 2),
+        (2, "50000 100000", 1),
+        (2, "250000 100000", 2),
+        (2, "max 100000", None),
+        (1, "400000 100000", 4),
+        (1, "-1 100000", None),
+        (1, "0 0", None),
+        (0, "", None),
+    ],
+)
+def test_the_cores_that_a_container_may_use(monkeypatch, tmp_path, version, limit, cores):
+    monkeypatch.setattr(provenance, "_CONTAINER", tmp_path)
+    monkeypatch.setattr(provenance, "_OWN_GROUPS", tmp_path / "none")
+    if version == 2:
+        (tmp_path / "cpu.max").write_text(limit + "\n")
+    elif version == 1:
+        (tmp_path / "cpu").mkdir()
+        for name, number in zip(("quota", "period"), limit.split(), strict=True):
+            (tmp_path / f"cpu/cpu.cfs_{name}_us").write_text(number + "\n")
+    assert granted_cores() == cores
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_least_limit_of_a_process_s_own_group_and_those_above_it_counts(monkeypatch, tmp_path, version):
+    """Slurm and systemd limit a group that is no container: the root says nothing of it."""
+    monkeypatch.setattr(provenance, "_MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(provenance, "_CONTAINER", tmp_path)
+    monkeypatch.setattr(provenance, "_OWN_GROUPS", tmp_path / "own")
+    (tmp_path / "meminfo").write_text("MemAvailable:   90 kB\n")
+    if version == 2:
+        roots, own = {"cpu": tmp_path, "memory": tmp_path}, "0::/slurm/job_1/step_0\n"
+    else:
+        roots = {kind: tmp_path / kind for kind in ("cpu", "memory")}
+        own = "11:memory:/slurm/job_1/step_0\n4:cpuacct,cpu:/slurm/job_1/step_0\n0::/\n"
+    (tmp_path / "own").write_text(own)
+    assert (granted_cores(), available_bytes()) == (None, 90 * 1024)
+    limits = {"slurm": (8, 70), "slurm/job_1": (3, 40), "slurm/job_1/step_0": (4, 50)}
+    for group, (cores, kib) in limits.items():
+        for kind in roots:
+            (roots[kind] / group).mkdir(parents=True, exist_ok=True)
+        cpu, memory = (roots[kind] / group for kind in ("cpu", "memory"))
+        if version == 2:
+            written = {cpu / "cpu.max": f"{cores}00000 100000\n"}
+            names = ("memory.max", "memory.current", "inactive_file")
+        else:
+            written = {cpu / "cpu.cfs_quota_us": f"{cores}00000\n", cpu / "cpu.cfs_period_us": "100000\n"}
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        written[memory / names[0]] = f"{kib * 1024}\n"
+        written |= {memory / names[1]: "1024\n", memory / "memory.stat": f"{names[2]} 0\n"}
+        for path, text in written.items():
+            path.write_text(text)
+    assert (granted_cores(), available_bytes()) == (3, 39 * 1024)
+    (tmp_path / "own").write_text(own.replace("/slurm", "/../slurm"))
+    assert (granted_cores(), available_bytes()) == (None, 90 * 1024)

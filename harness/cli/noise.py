@@ -23,7 +23,7 @@ from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asked_model, asked_plan, asking_settings
 from harness.engines.base import CANDIDATE
-from harness.errors import EngineError, SettingsError
+from harness.errors import EngineError, SettingsError, TunegateError
 from harness.golden.load import load_gate_sets
 from harness.golden.schema import decides
 from harness.history.location import find_history
@@ -81,8 +81,9 @@ def noise(
     measured: list[tuple[ExecutionPlan, Noise]] = []
     try:
         _measure(found, plans, reruns, cases, allowed, measured)
-    except KeyboardInterrupt:
-        say(f"tunegate: {_kept(history_place, found, measured, cases, reruns)}", err=True)
+    except (KeyboardInterrupt, TunegateError) as error:
+        if measured or isinstance(error, KeyboardInterrupt):
+            say(f"tunegate: {_kept(history_place, found, measured, cases, reruns)}", err=True)
         raise
     if _is_known(found):
         _store(history_place, found, measured, cases)
@@ -156,7 +157,7 @@ def _kept(
     cases: Sequence[GoldenCase],
     reruns: int,
 ) -> str:
-    """Keep the finished reruns of an interrupted measurement: a gate counts the answers that it finds.
+    """Keep the finished reruns of a measurement that was interrupted or failed: a gate counts what it finds.
 
     Returns:
         What is kept, in one line.

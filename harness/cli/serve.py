@@ -49,13 +49,13 @@ def serve(
     models = name_models(model, adapters or [], asking_settings(None, base).base)
     plan = choose_plan(dtype, device, None, list(models.values()))
     say(f"loading {', '.join(models)}", err=True)
-    engine = open_sides(models, plan)
+    # Nothing here keeps the engine: it may have to leave memory before another one is loaded.
+    served = ServedModels(open_sides(models, plan), models, plan, runtime_adapters=runtime_adapters)
 
     import uvicorn
 
     from harness.serving.app import create_app
 
-    served = ServedModels(engine, models, plan, runtime_adapters=runtime_adapters)
     app = create_app(served, _encoders(), key=os.environ.get(KEY_VARIABLE))
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
     _announce(server, list(models))

@@ -95,7 +95,8 @@ class LossRequest:
 
     Attributes:
         against: Another side on the same base; the result is then the divergence from it,
-            KL(against ‖ side), mean over the text's tokens.
+            KL(against ‖ side), mean over the text's tokens. What that one gives to tokens that the side
+            doesn't have is left out.
         settings: How the conversation is rendered.
         prompt: The rendered conversation; None leaves rendering to the engine.
         options: The texts of which this is one. They are compared, so each is split into tokens together with

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -32,6 +32,7 @@ from harness.engines.weights import refuse_damaged_files
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.resolve import resolve_model
 from harness.prompts.tokenizers import load_tokenizer
+from harness.provenance import granted_cores
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
 
 _LOADING = threading.RLock()
@@ -149,7 +150,7 @@ def model_tokenizer(model: ModelRef) -> Any:
     return load_tokenizer(resolve_model(model.base_model, recorded=True), None if own is None else Path(own))
 
 
-def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -> Any:
+def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False, encodes: bool = False) -> Any:
     """Attach an adapter to a base model, in addition to its other adapters.
 
     Args:
@@ -157,6 +158,7 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
         name: The adapter's name in it.
         adapter_dir: The adapter's directory.
         trainable: Whether it is trained further; its weights are then stored in 32 bits.
+        encodes: Whether the base is an encoder.
 
     Returns:
         PEFT's model around the base, with this adapter active.
@@ -167,20 +169,15 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
     """
     directory = Path(adapter_dir)
     with loading_failures(adapter_dir, AdapterError, hint=lambda: unexpected_values(directory)):
-        from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig, PeftModel, PeftModelForCausalLM
+        import peft
+        from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig, PeftModel
 
         config = read_json(directory / "adapter_config.json")
         kind = PEFT_TYPE_TO_CONFIG_MAPPING[config["peft_type"]]
         refuse_bad_numbers(directory, config)
         refuse_unknown_keys(directory, config, kind.__dataclass_fields__)
         refuse_wrong_types(directory, config, kind.__dataclass_fields__)
-        if config["peft_type"] in _DECOMPOSED_AT_LOAD and base.device.type != "cpu":
-            raise AdapterError(
-                f"{adapter_dir}: what an adapter of the kind {config['peft_type']} acts on is stored in no "
-                f"file: PEFT computes it at each load, on {base.device.type} another one than on the CPU, "
-                f"and answers by it; use --gate-device cpu, or merge it where it was trained and gate "
-                f"the model"
-            )
+        _refuse_decomposed(adapter_dir, config, base.device.type)
         _refuse_not_finite_tensors(directory)
         read = PeftConfig.from_pretrained(adapter_dir)
         read.inference_mode = not trainable
@@ -195,7 +192,8 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
         if hasattr(base, SPREAD):
             base = add_to_split(base, name, read)
         elif not isinstance(base, PeftModel):
-            base = PeftModelForCausalLM(base, read, adapter_name=name, autocast_adapter_dtype=trainable)
+            around = peft.PeftModelForFeatureExtraction if encodes else peft.PeftModelForCausalLM
+            base = around(base, read, adapter_name=name, autocast_adapter_dtype=trainable)
         report = base.load_adapter(
             adapter_dir,
             name,
@@ -209,6 +207,15 @@ def attach(base: Any, name: str, adapter_dir: str, *, trainable: bool = False) -
         refuse_incomplete_adapter(directory, report, virtual=virtual)
         base.set_adapter(name)
         return base.eval()
+
+
+def _refuse_decomposed(adapter_dir: str, config: Mapping[str, Any], device: str) -> None:
+    if config["peft_type"] in _DECOMPOSED_AT_LOAD and device != "cpu":
+        raise AdapterError(
+            f"{adapter_dir}: what an adapter of the kind {config['peft_type']} acts on is stored in no file: "
+            f"PEFT computes it at each load, on {device} another one than on the CPU, and answers by it; use "
+            f"--gate-device cpu, or merge it where it was trained and gate the model"
+        )
 
 
 def _refuse_not_finite_tensors(directory: Path) -> None:
@@ -323,11 +330,11 @@ def leave_busy_cores(plan: ExecutionPlan) -> Iterator[None]:
     yield
     if plan.device != "cpu" or plan.dtype not in EXACT_DTYPES or "OMP_NUM_THREADS" in os.environ:
         return
-    after = CoreTimes.now()
-    if before is None or after is None:
-        return
-    threads = torch.get_num_threads()
-    if (fewer := free_threads(threads, after.cores, after.busy_since(before))) < threads:
+    after, threads = CoreTimes.now(), torch.get_num_threads()
+    fewer = min(threads, granted_cores() or threads)
+    if before is not None and after is not None:
+        fewer = min(fewer, free_threads(threads, after.cores, after.busy_since(before)))
+    if fewer < threads:
         torch.set_num_threads(fewer)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from harness.engines.base import GenerationRequest, StreamingEngine
-from harness.errors import EngineError
+from harness.errors import EngineError, FailedTogetherError, InputError, TunegateError
 from harness.types import Completion
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class MicroBatcher:
             on_text: Called with the text so far, in the event loop, during generation.
 
         Raises:
+            InputError: It can't be answered.
             EngineError: The model failed on it.
         """
         return cast("Completion", await self._put(lambda answer: _WaitingRequest(request, answer, on_text)))
@@ -81,6 +82,7 @@ class MicroBatcher:
             wanted: What it wants to know.
 
         Raises:
+            InputError: It can't be answered.
             EngineError: The model failed on it.
         """
         found = await self._put(lambda answer: _WaitingRequest(request, answer, trace=wanted))
@@ -143,11 +145,12 @@ class MicroBatcher:
                 traced = tracing.trace(requests, wanted.most, with_prompts=wanted.with_prompt)
                 on_batch(dict(enumerate(traced)))
 
-        fault: EngineError | None = None
+        fault: TunegateError | None = None
         try:
             await asyncio.to_thread(compute)
-        except EngineError as error:
-            fault = error
+        except (EngineError, InputError) as error:
+            # That memory runs out for all is no fault of theirs.
+            fault = EngineError(str(error)) if isinstance(error, FailedTogetherError) else error
         except Exception as error:  # an exception ends this batch, and the next one is still served
             fault = EngineError(f"{type(error).__name__}: {error}")
         # Only now is the memory free that the exception held.
@@ -156,7 +159,7 @@ class MicroBatcher:
         await asyncio.sleep(0)  # lets the last settlements run
         _fail(waiting, EngineError("the engine gave no answer"))
 
-    async def _one_by_one(self, waiting: list[_WaitingRequest], error: EngineError) -> None:
+    async def _one_by_one(self, waiting: list[_WaitingRequest], error: TunegateError) -> None:
         """Answer one by one: a batch may fail because of one of its rows, or because it is too large."""
         await asyncio.sleep(0)
         left = [one for one in waiting if not one.answer.done()]
@@ -187,7 +190,7 @@ async def _run(work: _Work) -> None:
             work.answer.set_result(found)
 
 
-def _fail(waiting: "list[_WaitingRequest] | list[_WaitingRequest | _Work]", error: EngineError) -> None:
+def _fail(waiting: "list[_WaitingRequest] | list[_WaitingRequest | _Work]", error: TunegateError) -> None:
     for one in waiting:
         if not one.answer.done():
             one.answer.set_exception(error)

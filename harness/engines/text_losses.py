@@ -5,9 +5,9 @@ Several texts after one prompt read the prompt once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.engines.base import LossRequest
 from harness.engines.decode import behind_cached, pad_rows
@@ -93,6 +93,10 @@ def logits_behind(
     return torch.cat([last[rows], behind], dim=1)
 
 
+# A side, and the tokens of a prompt and of the text after it.
+_Row: TypeAlias = tuple[Side, Sequence[int], Sequence[int]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredText:
     """A text to score, as tokens.
@@ -100,7 +104,8 @@ class ScoredText:
     Attributes:
         key: Its name in messages.
         side: The side that scores it.
-        against: Another side, to compute the divergence from it instead of a loss.
+        against: Another side, to compute the divergence from it instead of a loss; the same in a batch.
+        against_prompt: What that side reads before the text: its texts may begin with another token.
     """
 
     key: str
@@ -108,6 +113,42 @@ class ScoredText:
     prompt: Sequence[int]
     text: Sequence[int]
     against: Side | None = None
+    against_prompt: Sequence[int] = ()
+
+
+def scored_text(
+    request: LossRequest,
+    sides: Mapping[str, Side],
+    prompt: Sequence[int],
+    text: Sequence[int],
+    prompt_of: Callable[[LossRequest], Sequence[int]],
+) -> ScoredText:
+    """A request as tokens.
+
+    Args:
+        request: The request.
+        sides: All sides.
+        prompt: What its side reads before the text.
+        text: The text's tokens.
+        prompt_of: What any side reads before a text of its own.
+
+    Raises:
+        EngineError: The divergence of two sides is asked for that split the text differently.
+    """
+    side = sides[request.side]
+    if request.against is None:
+        return ScoredText(key=request.key, side=side, prompt=prompt, text=text)
+    against = sides[request.against]
+    if text_ids(against.tokenizer, request.text) != [*text]:
+        raise EngineError(f"{request.key}: {request.side} and {request.against} split it into other tokens")
+    return ScoredText(
+        key=request.key,
+        side=side,
+        prompt=prompt,
+        text=text,
+        against=against,
+        against_prompt=prompt_of(replace(request, side=request.against)),
+    )
 
 
 def nats_of(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
@@ -122,55 +163,65 @@ def nats_of(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
     import torch
 
     with torch.inference_mode():
-        if batch[0].side.decoder == "library" or (batch[0].against or batch[0].side).decoder == "library":
-            found = [_nats_alone(one) for one in batch]
-        else:
-            found = _nats_behind_shared(batch) or _nats_side_by_side(batch)
+        found = _nats_behind_shared(batch)
+        if not found:
+            logits = _text_logits([(one.side, one.prompt, one.text) for one in batch])
+            others: Sequence[torch.Tensor | None] = [None] * len(batch)
+            if (other := batch[0].against) is not None:
+                others = _text_logits([(other, one.against_prompt, one.text) for one in batch])
+            found = [
+                _nats(said, one.text, before) for one, said, before in zip(batch, logits, others, strict=True)
+            ]
     for one, nats in zip(batch, found, strict=True):
         if nats.numel() == 0:
             raise EngineError(f"{one.key}: one token with nothing before it can't be scored")
     return found
 
 
-def _nats_alone(one: ScoredText) -> torch.Tensor:
-    """By the forward pass of a bare script, one text at a time."""
+def _text_logits(rows: Sequence[_Row]) -> list[torch.Tensor]:
+    """The logits that predict each row's text, (tokens, vocabulary) each.
+
+    Args:
+        rows: Of sides that share batches, or of one side.
+    """
+    if rows[0][0].decoder == "library":
+        return [_logits_alone(*row) for row in rows]
+    return _logits_side_by_side(rows)
+
+
+def _logits_alone(side: Side, prompt: Sequence[int], text: Sequence[int]) -> torch.Tensor:
+    """By the forward pass of a bare script."""
     import torch
 
-    ids = torch.tensor([[*one.prompt, *one.text]], device=one.side.model.device)
-    start = max(len(one.prompt), 1)
-
-    def logits_of(side: Side) -> torch.Tensor:
-        with whole_model(side) as model:
-            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].float()
-        # Virtual tokens come before all others: the text's own are counted from the end.
-        return logits[len(logits) - ids.shape[1] + start - 1 : -1]  # type: ignore[no-any-return] # untyped
-
-    return _nats(logits_of(one.side), ids[0, start:], logits_of(one.against) if one.against else None)
+    ids = torch.tensor([[*prompt, *text]], device=side.model.device)
+    with whole_model(side) as model:
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].float()
+    # Virtual tokens come before all others: the text's own are counted from the end.
+    start = len(logits) - ids.shape[1] + max(len(prompt), 1)
+    return logits[start - 1 : -1]  # type: ignore[no-any-return] # untyped
 
 
-def _nats_side_by_side(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
+def _logits_side_by_side(rows: Sequence[_Row]) -> list[torch.Tensor]:
     """By one forward pass over all rows."""
-    joined = [[*one.prompt, *one.text] for one in batch]
-    ids, mask = pad_rows(joined, batch[0].side.pad_id, batch[0].side.model.device, left=False)
+    first = rows[0][0]
+    joined = [[*prompt, *text] for _, prompt, text in rows]
+    ids, mask = pad_rows(joined, first.pad_id, first.model.device, left=False)
     # The token at place p is predicted from p - 1; a text's very first token has nothing before it.
     # Logits of the common prompts are not needed: they would take much time, and for long prompts more memory
     # than the model.
-    starts = [max(len(one.prompt) - 1, 0) for one in batch]
+    starts = [max(len(prompt) - 1, 0) for _, prompt, _ in rows]
     skipped = min(starts)
-    logits = text_logits([one.side for one in batch], ids, mask, skipped)  # (rows, places, vocabulary)
-    others = None
-    if batch[0].against is not None:
-        others = text_logits([one.against or one.side for one in batch], ids, mask, skipped)
-    found = []
-    for row, (start, tokens) in enumerate(zip(starts, joined, strict=True)):
-        places = slice(start - skipped, len(tokens) - 1 - skipped)
-        wanted = ids[row, start + 1 : len(tokens)]
-        found.append(_nats(logits[row, places], wanted, None if others is None else others[row, places]))
-    return found
+    logits = text_logits([side for side, _, _ in rows], ids, mask, skipped)  # (rows, places, vocabulary)
+    return [
+        logits[row, start - skipped : len(tokens) - 1 - skipped]
+        for row, (start, tokens) in enumerate(zip(starts, joined, strict=True))
+    ]
 
 
 def _nats_behind_shared(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
-    """The same for several texts after one prompt, which is read once; empty if there are none."""
+    """Losses of several texts after one prompt, which is read once; empty if there are none."""
+    if batch[0].side.decoder == "library":
+        return []
     asked = [(id(one.side), tuple(one.prompt)) for one in batch]
     places = {question: place for place, question in enumerate(dict.fromkeys(asked))}
     if len(places) == len(asked) or batch[0].against is not None or not all(one.prompt for one in batch):
@@ -201,10 +252,7 @@ def _nats_behind_shared(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
         [places[question] for question in asked],
         cached=cached,
     ).float()
-    return [
-        _nats(logits[row, : len(one.text)], text_ids[row, : len(one.text)], None)
-        for row, one in enumerate(batch)
-    ]
+    return [_nats(logits[row, : len(one.text)], one.text, None) for row, one in enumerate(batch)]
 
 
 def text_logits(sides: Sequence[Side], ids: torch.Tensor, mask: torch.Tensor, skipped: int) -> torch.Tensor:
@@ -232,11 +280,20 @@ def text_logits(sides: Sequence[Side], ids: torch.Tensor, mask: torch.Tensor, sk
         return forward(**inputs).logits[:, skipped:-1].float()  # type: ignore[no-any-return] # as above
 
 
-def _nats(logits: torch.Tensor, tokens: torch.Tensor, others: torch.Tensor | None) -> torch.Tensor:
-    """Cross-entropy of the tokens, or KL(others ‖ logits) at their positions, (tokens,)."""
+def _nats(logits: torch.Tensor, text: Sequence[int], others: torch.Tensor | None) -> torch.Tensor:
+    """Cross-entropy of the text's tokens, or KL(others ‖ logits) at their places, (tokens,).
+
+    The last tokens of an adapter's vocabulary may be its own, or those of its base missing: the divergence is
+    that of the next token given that it is one that this side has. All of this side's probability counts, so
+    what it gives to tokens of its own is told too.
+    """
     import torch
 
     if others is None:
+        # Without a prompt, the first token has nothing before it.
+        tokens = torch.tensor(text[len(text) - len(logits) :], dtype=torch.long, device=logits.device)
         return torch.nn.functional.cross_entropy(logits, tokens, reduction="none")
-    theirs = others.log_softmax(-1)
-    return (theirs.exp() * (theirs - logits.log_softmax(-1))).sum(-1)
+    places, common = min(len(logits), len(others)), min(logits.shape[-1], others.shape[-1])
+    theirs = others[len(others) - places :, :common].to(logits.device).log_softmax(-1)
+    ours = logits[len(logits) - places :].log_softmax(-1)[:, :common]
+    return (theirs.exp() * (theirs - ours)).sum(-1)

@@ -28,7 +28,7 @@ from harness.engines.questions import (
 from harness.engines.side import refuse_unknown_tokens, whole_model
 from harness.engines.sides import LoadedSides, load_sides
 from harness.engines.split import warn_of_weights_away
-from harness.engines.text_losses import ScoredText, nats_of, option_ids
+from harness.engines.text_losses import nats_of, option_ids, scored_text
 from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
 from harness.errors import CasesFailedError, EngineError
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
@@ -188,7 +188,10 @@ class TransformersEngine:
         )
 
         def score(batch: Sequence[int]) -> dict[int, TextLoss]:
-            asked = [self._scored(requests[row], prompts[row], texts[row]) for row in batch]
+            asked = [
+                scored_text(requests[row], self.sides, prompts[row], texts[row], self._context_ids)
+                for row in batch
+            ]
             return {
                 row: TextLoss(
                     passage=requests[row].key, nats_per_token=float(nats.double().mean()), tokens=nats.numel()
@@ -284,15 +287,6 @@ class TransformersEngine:
     def tokenizer(self, side: str) -> Any:
         """The tokenizer of a side's model."""
         return self.sides[side].tokenizer
-
-    def _scored(self, request: LossRequest, prompt: Sequence[int], text: Sequence[int]) -> ScoredText:
-        return ScoredText(
-            key=request.key,
-            side=self.sides[request.side],
-            prompt=prompt,
-            text=text,
-            against=None if request.against is None else self.sides[request.against],
-        )
 
     def _batches(
         self,

@@ -31,6 +31,8 @@ def load_scorer(encoder: Encoder, layer: int) -> "BERTScorer":
     layers = last_layer(encoder)
     if layer > layers:
         raise ValueError(f"{encoder.name} has {layers} layers: there is no layer {layer}")
+    # Before it loads, too: else each part of a batch, down to single answers, loads it anew to be told.
+    refuse_changed_encoder(encoder)
     with _plain_path(encoder.directory) as path, quiet_load():
         from bert_score import BERTScorer
 

@@ -65,7 +65,7 @@ def find_encoder(name: str) -> Encoder:
 
 
 def refuse_changed_encoder(encoder: Encoder) -> None:
-    """Check that the files of an encoder, just loaded, are those by which its scores are stored.
+    """Check that the files of an encoder are those by which its scores are stored.
 
     Raises:
         ModelError: They are others.

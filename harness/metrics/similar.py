@@ -78,6 +78,8 @@ def load_encoder(encoder: Encoder) -> "SentenceTransformer":
 
 @cache
 def _loaded(encoder: Encoder) -> "SentenceTransformer":
+    # Before it loads, too: else each part of a batch, down to single answers, loads it anew to be told.
+    refuse_changed_encoder(encoder)
     with quiet_load():
         from sentence_transformers import SentenceTransformer
 

@@ -130,9 +130,9 @@ def loss_key(
         asked.append(prompt.sha256)
     if options:
         asked.append({"options": options})
-    if against is not None:
+    if against is not None:  # revision 2: each side begins a text with its own first token
         computed = _computation(model, plan), _computation(against, plan)
-        return _scope(plan, model, against) + _hash("divergence", *computed, asked, text)
+        return _scope(plan, model, against) + _hash("divergence 2", *computed, asked, text)
     return _scope(plan, model) + _hash("loss", _computation(model, plan), asked, text)
 
 

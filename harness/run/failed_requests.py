@@ -10,6 +10,7 @@ from harness.errors import (
     NoneAnsweredError,
     TextsUnmeasuredError,
 )
+from harness.registry import active
 from harness.run.workload import PartialAnswers
 
 
@@ -81,6 +82,8 @@ def note_failed_texts(
 ) -> None:
     """Note the texts on which the model failed.
 
+    A divergence decides nothing: one that can't be computed is left out, and told.
+
     Args:
         answers: What the session has so far; changed in place.
         text_places: The texts that were asked, by index in the workload.
@@ -91,20 +94,27 @@ def note_failed_texts(
         EngineError: It failed on general text, which all cases share, and is no server, which may miss one
             request; or on all that was asked, and no side has answered anything.
     """
+    workload, texts = answers.workload, answers.workload.texts
+    first, last = len(workload.references), len(workload.references) + len(workload.passages)
     failed = {text_places[index]: why for index, why in _reasons(error, len(text_places)).items()}
+    needed = {place: why for place, why in failed.items() if place < last}
     # A side whose cases all failed before loses no more; the answers of the others would be lost.
-    if isinstance(error, FailedTogetherError) and not _lasting(answers, error, engine):
+    if needed and isinstance(error, FailedTogetherError) and not _lasting(answers, error, engine):
         raise error
-    general = [reason for place, reason in failed.items() if place >= len(answers.workload.references)]
+    general = [reason for place, reason in needed.items() if place >= first]
     if general and engine not in SERVED:
         raise EngineError(general[0]) from error
     answers.failed_texts.update(failed)
+    if apart := [place for place in sorted(failed) if place >= last]:
+        share = f"{len({texts[place].key for place in apart})} of {len({each.key for each in texts[last:]})}"
+        active().note(f"general text: {share} passages have no KL ({failed[apart[0]]})")
 
 
 def left_out(answers: PartialAnswers) -> str:
     """What is said of general text at which a server failed; empty if it did at none."""
     workload, first = answers.workload, len(answers.workload.references)
-    failed = sorted(place for place in answers.failed_texts if place >= first)
+    last = first + len(workload.passages)
+    failed = sorted(place for place in answers.failed_texts if first <= place < last)
     if not failed:
         return ""
     # One that a side lacks is left out on all.

@@ -1,17 +1,24 @@
 """The served models, each with its own name; adapters may come and go."""
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 from harness.engines.base import StreamingEngine
+from harness.engines.library_faults import is_out_of_memory
 from harness.engines.open import base_of, describe_model, open_sides
 from harness.engines.served.identity import fingerprint_of, weights_identity
-from harness.errors import ModelError
+from harness.errors import EngineError, ModelError
 from harness.models.resolve import model_sha256, resolve_model
 from harness.serving.telling import ToldBatcher
-from harness.types import ExecutionPlan, ModelRef
+from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
 from tunegate.project import user_path
+
+_COMPUTING = ("torch", "transformers", "peft", "tokenizers", "bitsandbytes")
 
 
 def name_models(model: str, adapters: Sequence[str], base: str | None = None) -> dict[str, ModelRef]:
@@ -55,6 +62,19 @@ def _refuse_other_base(adapter: ModelRef, served: ModelRef) -> None:
 def _short(label: str) -> str:
     path = user_path(label)
     return path.resolve().name if path.is_dir() else label
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    """The versions of those that compute."""
+    return {name: metadata.version(name) for name in _COMPUTING if find_spec(name) is not None}
+
+
+class _AbsentEngine:
+    """In the place of an engine that had to leave memory before the next one could be loaded."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise EngineError("models are being loaded; send the request once more")
 
 
 class ServedModels:
@@ -101,12 +121,15 @@ class ServedModels:
         return next(iter(self.models))
 
     def content(self, name: str) -> dict[str, Any]:
-        """What identifies a model's weights, and what they compute in."""
-        model = self.models[name]
+        """What identifies a model's weights and what computes with them, since rounding differs with that."""
+        model, plan = self.models[name], self.plan
         return {
             "base_sha256": model.base_sha256,
             "adapter_sha256": model.adapter_sha256,
-            "dtype": self.plan.dtype,
+            "dtype": plan.dtype,
+            "device": plan.device.split(":")[0],
+            **({} if plan.dtype in EXACT_DTYPES else {"batch_tokens": plan.batch_tokens}),
+            "libraries": _libraries(),
         }
 
     def fingerprint(self, name: str) -> str | None:
@@ -163,5 +186,29 @@ class ServedModels:
             adapter = describe_model(directory, str(base_dir))
             _refuse_other_base(adapter, base)
             models[name] = replace(adapter, base_model=base.base_model)
-        self.batcher.engine = self._open(models, self.plan)
+        self.batcher.engine = self._loaded(models)
         self.models = models
+
+    def _loaded(self, models: Mapping[str, ModelRef]) -> Any:
+        """Models in memory: beside those of the moment if there is room for both, else in their place.
+
+        Raises:
+            InputError: One can't be run; those of the moment are served on.
+            EngineError: Loading failed.
+        """
+        try:
+            return self._open(models, self.plan)
+        except Exception as error:  # a library may say it in its own way
+            if not is_out_of_memory(error):
+                raise
+        # Only here is the memory free that the exception held.
+        absent: Any = _AbsentEngine()
+        self.batcher.engine = absent
+        gc.collect()
+        try:
+            return self._open(models, self.plan)
+        except Exception as error:  # as above
+            failure = error.with_traceback(None)
+            failure.__cause__ = failure.__context__ = None
+        self.batcher.engine = self._open(self.models, self.plan)
+        raise failure

@@ -8,37 +8,35 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from harness.metrics.call_json import CallError, json_calls
 from harness.types import RESERVED_KWARGS, GenerationSettings, JsonValue, Message, ToolCall
 
-# Options that would change the answer and are not supported. They are refused, not ignored.
-_REFUSED: dict[str, tuple[object, ...]] = {
-    "functions": (None, []),
-    "logit_bias": (None, {}),
-    "presence_penalty": (None, 0),
-    "frequency_penalty": (None, 0),
-    "best_of": (None, 1),
-    "suffix": (None, ""),
-    "prompt_logprobs": (None,),
-    "repetition_penalty": (None, 1),
-    "top_k": (None, -1, 0),
-    "min_p": (None, 0),
-    "typical_p": (None, 1),
-    "length_penalty": (None, 1),
-    "min_tokens": (None, 0),
-    "ignore_eos": (None, False),
-    "use_beam_search": (None, False),
-    "bad_words": (None, []),
-    "allowed_token_ids": (None,),
-    "logits_processors": (None, []),
-    "stop_token_ids": (None, []),
-    "include_stop_str_in_output": (None, False),
-    "skip_special_tokens": (None, True),
-    "truncate_prompt_tokens": (None,),
-    # What else forms an answer, or the prompt, in vLLM, SGLang and llama.cpp.
-    **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar"), (None,)),
-    **dict.fromkeys(("structured_outputs", "grammar", "regex", "ebnf", "json_schema"), (None,)),
-    **dict.fromkeys(("chat_template", "documents", "function_call"), (None,)),
-    "add_generation_prompt": (None, True),
-    "continue_final_message": (None, False),
+# Options of OpenAI, vLLM, SGLang and llama.cpp that are not supported, with the values that change no answer.
+_NEUTRAL: dict[str, tuple[object, ...]] = {
+    **dict.fromkeys(("functions", "bad_words", "logits_processors", "stop_token_ids"), ([],)),
+    **dict.fromkeys(("presence_penalty", "frequency_penalty", "min_p", "min_tokens", "min_new_tokens"), (0,)),
+    **dict.fromkeys(("repetition_penalty", "repeat_penalty", "length_penalty", "typical_p"), (1,)),
+    **dict.fromkeys(("mirostat", "dry_multiplier", "xtc_probability", "dynatemp_range", "n_probs"), (0,)),
+    **dict.fromkeys(("ignore_eos", "use_beam_search", "include_stop_str_in_output"), (False,)),
+    **dict.fromkeys(("no_stop_trim", "continue_final_message", "echo"), (False,)),
+    **dict.fromkeys(("return_token_ids", "return_tokens_as_token_ids", "add_special_tokens"), (False,)),
+    **dict.fromkeys(("skip_special_tokens", "spaces_between_special_tokens"), (True,)),
+    **dict.fromkeys(("add_generation_prompt", "parallel_tool_calls"), (True,)),
+    **dict.fromkeys(("include_reasoning", "separate_reasoning"), (True,)),
+    "best_of": (1,),
+    "logit_bias": ({},),
+    "modalities": (["text"],),
+    "n_predict": (-1,),
+    "stop_regex": ("", []),
+    "suffix": ("",),
+    "top_k": (-1, 0),
+    "verbosity": ("medium",),
 }
+# What is said for the server's own bookkeeping. Any other option would change the answer, or may.
+_WITHOUT_EFFECT = frozenset(
+    (
+        *("user", "metadata", "store", "service_tier", "safety_identifier", "request_id", "rid", "priority"),
+        *("prompt_cache_key", "prompt_cache_retention", "cache_prompt", "cache_salt", "id_slot"),
+        *("stream_reasoning", "timings_per_token"),
+    )
+)
 _MOST_ANSWERS = 64
 _MOST_LIKELIEST = 20
 
@@ -138,9 +136,10 @@ class Sampling(BaseModel):
 
     @model_validator(mode="after")
     def _supported(self) -> "Sampling":
-        for name, allowed in _REFUSED.items():
-            if (self.__pydantic_extra__ or {}).get(name) not in allowed:
-                raise ValueError(f"{name} is not supported")
+        for name, value in (self.__pydantic_extra__ or {}).items():
+            if value is None or name in _WITHOUT_EFFECT or value in _NEUTRAL.get(name, ()):
+                continue
+            raise ValueError(f"{name} is not supported")
         return self
 
     @property
@@ -230,8 +229,13 @@ class Conversation(BaseModel):
 
 
 class ChatRequest(Sampling, Conversation):
-    """A request for a chat completion."""
+    """A request for a chat completion.
 
+    Attributes:
+        task: The head of a multi-task model that answers; models that generate ignore it.
+    """
+
+    task: str | None = None
     max_tokens: Tokens = None
     max_completion_tokens: Tokens = None
     logprobs: bool | None = None
@@ -255,6 +259,7 @@ class ChatRequest(Sampling, Conversation):
             self.sampling(self.max_completion_tokens or self.max_tokens or 512),
             chat_template_kwargs=self.template_values,
             tools=self.offered_tools,
+            task=self.task,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from harness.engines.base import GenerationRequest
 from harness.engines.traced import TracedAnswer
-from harness.errors import EngineError
+from harness.errors import EngineError, InputError
 from harness.prompts.running import settled
 from harness.serving.error_replies import error_reply
 from harness.serving.replies import Choice, usage_of
@@ -80,8 +80,9 @@ async def stream_answers(
             if ready.startswith(sent[index]) and ready != sent[index]:
                 yield _event(wording.head, [wording.part(index, ready[len(sent[index]) :])])
                 sent[index] = ready
-    except EngineError as error:
-        yield f"data: {json.dumps(error_reply(str(error), 'server_error'))}\n\n"
+    except (EngineError, InputError) as error:
+        kind = "server_error" if isinstance(error, EngineError) else "invalid_request_error"
+        yield f"data: {json.dumps(error_reply(str(error), kind))}\n\n"
         return
     finally:
         for answer in answers:

@@ -162,6 +162,7 @@ def test_a_number_of_threads_that_somebody_chose_stays(monkeypatch):
     times = {"cores": 8, "busy": 0, "total": 0, "own_s": 0.0, "clock_s": 0.0}
     readings = [loading.CoreTimes(**times), loading.CoreTimes(**{**times, "busy": 500, "total": 800})] * 3
     monkeypatch.setattr(loading.CoreTimes, "now", lambda: readings.pop(0))
+    monkeypatch.setattr(loading, "granted_cores", lambda: None)
     plan = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=64)
 
     def load(plan):
@@ -178,6 +179,23 @@ def test_a_number_of_threads_that_somebody_chose_stays(monkeypatch):
     with loading.leave_busy_cores(plan):
         pass
     assert chosen == [3]
+
+
+@pytest.mark.parametrize(("dtype", "chosen"), [("float32", [2]), ("bfloat16", [])])
+def test_a_container_has_no_more_threads_than_cores_are_granted_to_it(monkeypatch, dtype, chosen):
+    """In low precision another number of threads gives other texts."""
+    import torch
+
+    found = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    monkeypatch.setattr(torch, "set_num_threads", found.append)
+    monkeypatch.setattr(loading.CoreTimes, "now", lambda: None)
+    monkeypatch.setattr(loading, "granted_cores", lambda: 2)
+    plan = ExecutionPlan(engine="transformers", dtype=dtype, device="cpu", batch_tokens=64)
+    with loading.leave_busy_cores(plan):
+        pass
+    assert found == chosen
 
 
 def test_functions_decorated_while_libraries_load_are_compiled_when_they_are_called(monkeypatch):

@@ -1,6 +1,5 @@
 """Every side answers as a bare script does, whatever its adapter does to the base that others use."""
 
-import json
 import shutil
 
 import pytest
@@ -187,26 +186,15 @@ def test_an_answer_behind_a_spoiling_adapter_is_not_stored_as_the_bases(
             assert answers["baseline"].completions["s/c"].text == bare_texts(biased_model_dir)[0]
 
 
-def test_a_vocabulary_of_its_own(make_adapter, lora, tiny_model_dir, engine_texts, bare_texts, tmp_path):
+def test_a_vocabulary_of_its_own(save_resized_adapter, tiny_model_dir, engine_texts, bare_texts, tmp_path):
     """Trained with new tokens: the base is resized for this adapter, and for nobody else."""
     import torch
-    from peft import PeftModel, get_peft_model
+    from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
     tokenizer.add_tokens(["<think>", "<tool>"])
-    torch.manual_seed(1)
-    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32)
-    model.resize_token_embeddings(len(tokenizer))
-    trained = get_peft_model(model, lora(modules_to_save=["lm_head", "embed_tokens"]))
-    add_noise("lora_B", "modules_to_save")(trained)
-    adapter = tmp_path / "resized"
-    trained.save_pretrained(adapter)
-    tokenizer.save_pretrained(adapter)
-    config = json.loads((adapter / "adapter_config.json").read_text())
-    (adapter / "adapter_config.json").write_text(
-        json.dumps({**config, "base_model_name_or_path": str(tiny_model_dir)})
-    )
+    adapter = save_resized_adapter(tiny_model_dir, tmp_path / "resized", tokenizer)
     texts, placed = engine_texts(adapter)
     assert texts["baseline"] == bare_texts(tiny_model_dir)
     assert placed["candidate-0"].weights == "own"

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from harness.engines.workers.functions import Dealer, FunctionKind
 from harness.errors import ModelError
 from harness.metrics import encoders, ragas_bridge
-from harness.metrics.definition import score_function
+from harness.metrics.definition import computed, score_function
 from harness.metrics.encoder_work import SentEncoder, encoder_kind, load_encoders
 from harness.metrics.encoders import Encoder, find_encoder
 from harness.metrics.ragas_bridge import encoder_embeddings
@@ -105,15 +105,43 @@ def test_a_worker_elsewhere_finds_the_directory_and_refuses_other_files(encoder,
         load_encoders("similar", [other])
 
 
-@pytest.mark.parametrize("metric", ["similar", "bertscore"])
-def test_an_encoder_whose_files_change_before_it_loads_scores_nothing(
-    metric, tiny_encoder_dir, request_for, tmp_path
+LOADERS = {"similar": "sentence_transformers.SentenceTransformer", "bertscore": "bert_score.BERTScorer"}
+
+
+@pytest.fixture
+def changed_encoder(tiny_encoder_dir, tmp_path):
+    """An encoder, and what changes its files."""
+    copy = shutil.copytree(tiny_encoder_dir, tmp_path / "mine")
+
+    def change():
+        weights = load_file(copy / "model.safetensors")
+        doubled = {name: 2 * tensor for name, tensor in weights.items()}
+        save_file(doubled, copy / "model.safetensors", {"format": "pt"})
+
+    find_encoder(str(copy))
+    return copy, change
+
+
+@pytest.mark.parametrize("metric", LOADERS)
+def test_an_encoder_whose_files_change_before_it_loads_scores_nothing_and_is_not_loaded(
+    metric, changed_encoder, request_for, monkeypatch
+):
+    """Each part of a batch asks for it, down to single answers: loading it for each took minutes."""
+    (copy, change), loaded = changed_encoder, []
+    monkeypatch.setattr(LOADERS[metric], lambda *arguments, **options: loaded.append(arguments))
+    change()
+    requests = [request_for(metric, text, "the call", model=str(copy)) for text in ("the book", "who", "in")]
+    results = computed(score_function(metric), requests)
+    assert ["mine: its files changed before they were loaded" in one.error for one in results] == [True] * 3
+    assert loaded == []
+
+
+@pytest.mark.parametrize("metric", LOADERS)
+def test_an_encoder_whose_files_change_while_it_loads_scores_nothing(
+    metric, changed_encoder, request_for, monkeypatch
 ):
     """Its scores would be stored under the hash of the files before."""
-    copy = shutil.copytree(tiny_encoder_dir, tmp_path / "mine")
-    find_encoder(str(copy))
-    weights = load_file(copy / "model.safetensors")
-    doubled = {name: 2 * tensor for name, tensor in weights.items()}
-    save_file(doubled, copy / "model.safetensors", {"format": "pt"})
+    copy, change = changed_encoder
+    monkeypatch.setattr(LOADERS[metric], lambda *arguments, **options: change())
     with pytest.raises(ModelError, match="mine: its files changed before they were loaded"):
         score_function(metric)([request_for(metric, "the book", "the call", model=str(copy))])

@@ -155,7 +155,7 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
         ),
         (
             lambda: loss_key(MODEL, PLAN, ASKED, "x", replace(MODEL, adapter_sha256=None)),
-            f'["divergence", {COMPUTED}, {BASE}, [{HELLO}], "x"]',
+            f'["divergence 2", {COMPUTED}, {BASE}, [{HELLO}], "x"]',
         ),
         (lambda: liveness_key(MODEL), '["alive", "base", "adapter"]'),
         (lambda: context_key(MODEL), '["context", 4, "base", "v-transformers"]'),

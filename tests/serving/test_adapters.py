@@ -4,17 +4,24 @@ import asyncio
 import json
 import shutil
 import threading
+import weakref
+from dataclasses import replace
 
 import httpx
 import openai
 import pytest
 
+import harness.serving.models as serving
 from harness.engines.open import choose_plan, open_sides
+from harness.errors import EngineError, ModelError
 from harness.models.resolve import model_sha256
 from harness.serving.checked_requests import chat_requests
 from harness.serving.models import ServedModels, name_models
 from harness.serving.protocol import ChatRequest
 from harness.serving.streams import chat_stream
+from harness.types import ExecutionPlan
+
+PLAN = ExecutionPlan(engine="transformers", dtype="float32", device="cpu", batch_tokens=4096)
 
 
 @pytest.fixture
@@ -193,3 +200,72 @@ def test_adapters_of_a_base_of_the_hub_come_and_go(copied, tmp_path, monkeypatch
     asyncio.run(exchange())
     assert list(served.models) == ["acme/base", "other"]
     assert {model.base_model for model in served.models.values()} == {"acme/base"}
+
+
+class Weights:
+    """An engine that fills memory while it is there."""
+
+
+@pytest.fixture
+def crowded(copied):
+    """Serves a base with "mine"; memory holds one engine, and never that of some adapters."""
+    base, mine, other = copied
+    models, opened, too_large = name_models(str(base), [str(mine)]), [], set()
+
+    def open_engine(opening, plan):
+        if any(one() is not None for one in opened) or too_large & {*opening}:
+            raise ModelError("base: memory ran out: CUDA out of memory")
+        engine = Weights()
+        opened.append(weakref.ref(engine))
+        engine.names = [*opening]
+        return engine
+
+    served = ServedModels(open_engine(models, PLAN), models, PLAN, open_engine=open_engine)
+    return served, other, too_large
+
+
+def test_where_memory_holds_one_engine_the_next_one_takes_its_place(crowded):
+    """A base of more than half of a device's memory could get no adapter at all."""
+    served, other, _ = crowded
+    asyncio.run(served.load("more", str(other)))
+    assert served.engine.names == [*served.models] == ["base", "mine", "more"]
+
+
+def test_what_has_no_room_alone_either_leaves_the_models_that_were_served(crowded):
+    served, other, too_large = crowded
+    too_large.add("more")
+    with pytest.raises(ModelError, match="memory ran out"):
+        asyncio.run(served.load("more", str(other)))
+    assert served.engine.names == [*served.models] == ["base", "mine"]
+
+
+def test_meanwhile_requests_are_told_to_come_again(crowded):
+    served, other, _ = crowded
+    open_engine, said = served._open, []
+
+    def watched(opening, plan):
+        try:
+            served.engine.names  # noqa: B018 # as each request looks at it
+        except EngineError as error:
+            said.append(str(error))
+        return open_engine(opening, plan)
+
+    served._open = watched
+    asyncio.run(served.load("more", str(other)))
+    assert said == ["models are being loaded; send the request once more"]
+
+
+def test_what_computes_is_part_of_what_identifies_a_served_model(crowded, monkeypatch):
+    """Another device or library rounds otherwise: answers of one are no answers of the other."""
+    served, *_ = crowded
+    content, said = served.content("base"), served.fingerprint("base")
+    assert (content["device"], content["dtype"], "batch_tokens" in content) == ("cpu", "float32", False)
+    assert {"torch", "transformers", "peft"} <= {*content["libraries"]}
+    served.plan = replace(PLAN, device="cuda:1")
+    assert served.content("base") == {**content, "device": "cuda"}
+    assert served.fingerprint("base") != said
+    served.plan = replace(PLAN, dtype="bfloat16", batch_tokens=64)
+    assert served.content("base") == {**content, "dtype": "bfloat16", "batch_tokens": 64}
+    served.plan = PLAN
+    monkeypatch.setattr(serving, "_libraries", lambda: {**content["libraries"], "torch": "99"})
+    assert served.fingerprint("base") != said

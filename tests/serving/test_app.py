@@ -198,6 +198,10 @@ def test_an_unknown_model_is_named_with_those_that_are_served(serve, models, use
         {"extra_body": {"guided_choice": ["yes", "no"]}},
         {"extra_body": {"stop_token_ids": [3]}},
         {"extra_body": {"continue_final_message": True}},
+        {"extra_body": {"repeat_penalty": 1.3}},
+        {"extra_body": {"thinking_token_budget": 8}},
+        {"extra_body": {"anything_else": 1}},
+        {"parallel_tool_calls": False},
         {"temperature": -1},
         {"max_tokens": 0},
         {"messages": []},
@@ -214,6 +218,67 @@ def test_what_is_not_supported_is_refused(serve, models, asked, user):
         model=next(iter(models)), messages=user("w1 " * 500), max_tokens=400
     )
     assert long.usage.total_tokens <= 512
+
+
+def test_what_changes_no_answer_is_taken(serve, models, user, direct, engine):
+    client, _ = serve()
+    name = next(iter(models))
+    neutral = {"repetition_penalty": 1.0, "top_k": -1, "min_p": 0.0, "n_predict": -1, "stop_regex": None}
+    reply = client.chat.completions.create(
+        model=name,
+        messages=user("what is one"),
+        max_tokens=12,
+        user="me",
+        metadata={"a": "b"},
+        store=False,
+        presence_penalty=0,
+        parallel_tool_calls=True,
+        extra_body={**neutral, "cache_prompt": True, "unknown": None},
+    )
+    assert reply.choices[0].message.content == direct(engine, name, "what is one", max_new_tokens=12).text
+
+
+def test_a_multi_task_model_is_asked_by_the_name_of_a_task(serve_models, tiny_multitask_dir, user):
+    """Else it was status 500, which clients repeat."""
+    client, name = serve_models(tiny_multitask_dir)
+
+    def said(text, **extra):
+        reply = client.chat.completions.create(model=name, messages=user(text), extra_body=extra)
+        return reply.choices[0].message.content
+
+    assert said("book the room", task="intent") in {"book", "call", "where"}
+    assert json.loads(said("call Anna Berg in Oslo", task="names")) is not None
+    for text, extra, told in (
+        ("book", {}, r"the request names no task \(allowed under task: intent, names, answer\)"),
+        ("book", {"task": "mood"}, "the request asks for the task 'mood'"),
+        ("book", {"task": "answer"}, "the request can't be put to the task answer"),
+        ("book " * 200, {"task": "intent"}, "the request is too long: 202 tokens"),
+    ):
+        with pytest.raises(openai.BadRequestError, match=told):
+            said(text, **extra)
+
+
+def test_a_request_that_is_itself_at_fault_is_refused_and_not_repeated(
+    serve_models, tiny_model_dir, tmp_path, user
+):
+    """A token that the tokenizer has and the model has not: status 500 is asked for again, six times by our client."""
+    from transformers import AutoTokenizer
+
+    directory = shutil.copytree(tiny_model_dir, tmp_path / "short")
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    tokenizer.add_tokens(["<|more|>"], special_tokens=True)
+    tokenizer.save_pretrained(directory)
+    client, name = serve_models(directory)
+    asked = {"model": name, "messages": user("one <|more|>"), "max_tokens": 4}
+    told = r"the prompt contains <\|more\|>, and the model has embeddings for 68"
+    with pytest.raises(openai.BadRequestError, match=told):
+        client.chat.completions.create(**asked)
+    with pytest.raises(openai.BadRequestError, match=told):
+        client.chat.completions.create(**asked, logprobs=True)
+    with pytest.raises(openai.APIError, match=told) as caught:
+        list(client.chat.completions.create(**asked, stream=True))
+    assert caught.value.type == "invalid_request_error"
+    assert client.chat.completions.create(**{**asked, "messages": user("one")}).choices
 
 
 def test_a_sample_depends_on_its_seed_alone(serve, models, user):

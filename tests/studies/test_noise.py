@@ -13,7 +13,13 @@ from harness.cli.noise import _print, _told
 from harness.comparison.gate import run_gate
 from harness.engines.base import CANDIDATE
 from harness.engines.open import choose_plan, describe_model
-from harness.errors import CasesFailedError, EngineError, SettingsError, TextsUnmeasuredError
+from harness.errors import (
+    CasesFailedError,
+    EngineError,
+    NoneAnsweredError,
+    SettingsError,
+    TextsUnmeasuredError,
+)
 from harness.golden.load import load_golden_set
 from harness.history.store import noted_stability, open_history
 from harness.presentation.boundary import run_process
@@ -291,14 +297,14 @@ def test_the_command_says_why_cases_have_no_verdict(make_run):
         _print(Console(), "float32", replace(noise, stability={}))
 
 
-def interrupted(arguments, monkeypatch, rerun):
-    """Run the command, and press Ctrl-C when a rerun begins."""
+def interrupted(arguments, monkeypatch, rerun, error=KeyboardInterrupt):
+    """Run the command, and press Ctrl-C, or fail, when a rerun begins."""
     answer, begun = noise_study.answer_cases, []
 
     def stop(*given, **named):
         begun.append(given)
         if len(begun) == rerun:
-            raise KeyboardInterrupt
+            raise error
         return answer(*given, **named)
 
     with monkeypatch.context() as patched:
@@ -306,7 +312,7 @@ def interrupted(arguments, monkeypatch, rerun):
         return run_process(lambda: app(arguments, prog_name="tunegate", standalone_mode=False))
 
 
-def test_after_ctrl_c_the_finished_reruns_are_the_record(
+def test_after_ctrl_c_or_a_failure_the_finished_reruns_are_the_record(
     tiny_model_dir, golden, tmp_path, monkeypatch, capsys
 ):
     arguments = [
@@ -336,6 +342,16 @@ def test_after_ctrl_c_the_finished_reruns_are_the_record(
     assert CliRunner().invoke(app, [*arguments, "-r", "3"]).exit_code == 0
     assert interrupted([*arguments, "-r", "5"], monkeypatch, rerun=3) == 2
     assert answers() == dict.fromkeys(both, 3)
+    capsys.readouterr()
+    gone = NoneAnsweredError("the server is gone", {0: "gone"})
+    assert interrupted([*arguments, "-r", "6"], monkeypatch, rerun=5, error=gone) == 4
+    assert capsys.readouterr().err.splitlines() == [
+        "tunegate: kept as noise record: 4 of 6 reruns in float32, unless one has more; the same command begins anew",
+        "tunegate: the server is gone",
+    ]
+    assert answers() == dict.fromkeys(both, 4)
+    assert interrupted([*arguments, "-r", "6"], monkeypatch, rerun=1, error=gone) == 4
+    assert capsys.readouterr().err.splitlines() == ["tunegate: the server is gone"]
 
 
 def test_after_ctrl_c_nothing_is_promised_of_weights_that_nobody_identifies(

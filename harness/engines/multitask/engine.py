@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harness.engines.base import GenerationRequest, LossRequest, OnText
 from harness.engines.decode import pack_batches
+from harness.engines.library_faults import Batches, answer_or_split
 from harness.engines.multitask.description import MultitaskModel, Task
 from harness.engines.multitask.directory import read_multitask
-from harness.engines.multitask.network import Network, TooLongError, answer, count_tokens, load_network
+from harness.engines.multitask.network import TooLongError, answer, count_tokens, load_network
 from harness.engines.precision import refuse_split
 from harness.errors import AdapterError, EngineError, ModelError
 from harness.models.resolve import CHANGED
@@ -38,28 +39,45 @@ class MultitaskEngine:
         """Answer all requests, a batch of one task at a time.
 
         Raises:
-            AdapterError: A case names a task without a head, or its head can't answer it.
-            EngineError: The model failed on a batch; the message names its first case.
+            AdapterError: No head can answer one of the cases; then none is answered.
+            CasesFailedError: The model failed on some of the requests; all others were answered.
+            EngineError: It failed on all of them.
         """
         groups: dict[tuple[str, str], list[int]] = {}
         for index, request in enumerate(requests):
-            groups.setdefault((request.side, self._task_of(request).name), []).append(index)
+            task = self._task_of(request.side, request.settings, request.key)
+            groups.setdefault((request.side, task.name), []).append(index)
+        lengths, packed = dict[int, int](), list[list[int]]()
         for (side, name), rows in groups.items():
-            network = self._networks[side]
-            task = network.tasks[name]
-            lengths = [self._length(network, task, requests[row]) for row in rows]
-            for batch in pack_batches(lengths, [0] * len(rows), self.plan.batch_tokens):
-                asked = [rows[place] for place in batch]
-                completions = self._answer(
-                    network, task, [requests[row] for row in asked], [lengths[place] for place in batch]
-                )
-                if on_text is not None:
-                    for row, completion in zip(asked, completions, strict=True):
-                        on_text(row, completion.text)
-                on_batch(dict(zip(asked, completions, strict=True)))
+            task = self._networks[side].tasks[name]
+            lengths |= {
+                row: self._length(side, task, requests[row].messages, requests[row].key) for row in rows
+            }
+            found = pack_batches([lengths[row] for row in rows], [0] * len(rows), self.plan.batch_tokens)
+            packed += [[rows[place] for place in batch] for batch in found]
+
+        def compute(batch: Sequence[int]) -> dict[int, Completion]:
+            answers = self._answer([requests[row] for row in batch], [lengths[row] for row in batch])
+            if on_text is not None:
+                for row, completion in zip(batch, answers, strict=True):
+                    on_text(row, completion.text)
+            return dict(zip(batch, answers, strict=True))
+
+        keys = [request.key for request in requests]
+        answer_or_split(Batches(rows=packed, keys=keys, compute=compute), on_batch)
 
     def render(self, side: str, messages: Sequence[Message], settings: GenerationSettings) -> None:
-        """None: heads read the unchanged last message."""
+        """None: heads read the unchanged last message of a request, which is checked.
+
+        Args:
+            side: One of the sides.
+            messages: The conversation.
+            settings: They name the task.
+
+        Raises:
+            AdapterError: No head can answer it.
+        """
+        self._length(side, self._task_of(side, settings, None), messages, None)
 
     def context(self, side: str) -> None:
         """None: a text that is too long for a head is reported when it is answered."""
@@ -83,36 +101,34 @@ class MultitaskEngine:
         """
         raise EngineError(f"{self._models[side].directory}: a multi-task model has no next-token logits")
 
-    def _task_of(self, request: GenerationRequest) -> Task:
-        tasks, wanted = self._networks[request.side].tasks, request.settings.task
+    def _task_of(self, side: str, settings: GenerationSettings, case: str | None) -> Task:
+        """The task of a golden case, or (without a case) of a client's request."""
+        tasks, wanted = self._networks[side].tasks, settings.task
         if wanted is None and len(tasks) == 1:
             return next(iter(tasks.values()))
         if wanted is None or wanted not in tasks:
             found = "names no task" if wanted is None else f"asks for the task {wanted!r}"
+            key = "task" if case is None else "generation.task"
             raise AdapterError(
-                f"{self._models[request.side].directory}: the golden case {request.key} {found} "
-                f"(allowed under generation.task: {', '.join(tasks)})"
+                f"{self._models[side].directory}: {_named(case)} {found} "
+                f"(allowed under {key}: {', '.join(tasks)})"
             )
         return tasks[wanted]
 
-    def _length(self, network: Network, task: Task, request: GenerationRequest) -> int:
+    def _length(self, side: str, task: Task, messages: Sequence[Message], case: str | None) -> int:
         try:
-            return count_tokens(network, task, request.messages[-1].content)
+            return count_tokens(self._networks[side], task, messages[-1].content)
         except TooLongError as error:
-            raise AdapterError(f"the golden case {request.key} is too long: {error}") from error
+            raise AdapterError(f"{_named(case)} is too long: {error}") from error
         except ValueError as error:
-            raise AdapterError(
-                f"the golden case {request.key} can't be put to the task {task.name}: {error}"
-            ) from error
+            raise AdapterError(f"{_named(case)} can't be put to the task {task.name}: {error}") from error
 
-    def _answer(
-        self, network: Network, task: Task, requests: Sequence[GenerationRequest], lengths: Sequence[int]
-    ) -> list[Completion]:
+    def _answer(self, requests: Sequence[GenerationRequest], lengths: Sequence[int]) -> list[Completion]:
+        """The answers to a batch of one side's task."""
+        first = requests[0]
+        network, task = self._networks[first.side], self._task_of(first.side, first.settings, first.key)
         started = time.perf_counter()
-        try:
-            texts = answer(network, task, [request.messages[-1].content for request in requests])
-        except (RuntimeError, MemoryError) as error:
-            raise EngineError(f"answering the batch of {requests[0].key} failed: {error}") from error
+        texts = answer(network, task, [request.messages[-1].content for request in requests])
         latency_s = (time.perf_counter() - started) / len(requests)
         return [
             Completion(
@@ -125,6 +141,10 @@ class MultitaskEngine:
             )
             for text, length in zip(texts, lengths, strict=True)
         ]
+
+
+def _named(case: str | None) -> str:
+    return "the request" if case is None else f"the golden case {case}"
 
 
 def open_multitask(sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> MultitaskEngine:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.loading import quiet_load
+from harness.engines.decode import refuse_no_number
+from harness.engines.library_faults import refuse_not_finite
+from harness.engines.loading import attach, quiet_load
 from harness.engines.multitask.decode import (
     best_span,
     entities_of,
@@ -16,6 +19,8 @@ from harness.engines.multitask.decode import (
 )
 from harness.engines.multitask.description import MultitaskModel, Task
 from harness.engines.multitask.directory import ADAPTERS, ENCODER, HEADS
+from harness.engines.weights import not_finite, weight_sums
+from harness.errors import AdapterError
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +57,9 @@ def load_network(model: MultitaskModel, dtype: str, device: str) -> Network:
         model: The directory.
         dtype: A torch dtype's name.
         device: A torch device.
+
+    Raises:
+        AdapterError: A weight is NaN or infinite, or one of an adapter is missing or unknown.
     """
     import torch
     from safetensors.torch import load_file
@@ -60,15 +68,8 @@ def load_network(model: MultitaskModel, dtype: str, device: str) -> Network:
     with quiet_load():
         encoder = load_encoder(model.directory / ENCODER if config.encoder == "full" else model.base_dir)
         if config.encoder == "lora":
-            from peft import PeftModel
-
-            names = sorted({str(task.adapter) for task in config.tasks})
-            paths = {name: str(model.directory / ADAPTERS / name) for name in names}
-            encoder = PeftModel.from_pretrained(
-                encoder, paths[names[0]], adapter_name=names[0], autocast_adapter_dtype=False
-            )
-            for name in names[1:]:
-                encoder.load_adapter(paths[name], adapter_name=name, autocast_adapter_dtype=False)
+            for name in sorted({str(task.adapter) for task in config.tasks}):
+                encoder = attach(encoder, name, str(model.directory / ADAPTERS / name), encodes=True)
         tokenizer = load_tokenizer(model.base_dir)
     weights = load_file(model.directory / HEADS)
     heads = {}
@@ -76,7 +77,9 @@ def load_network(model: MultitaskModel, dtype: str, device: str) -> Network:
         weight, bias = weights[f"{task.name}.weight"], weights[f"{task.name}.bias"]
         heads[task.name] = torch.nn.Linear(weight.shape[1], weight.shape[0])
         heads[task.name].load_state_dict({"weight": weight, "bias": bias})
-        heads[task.name].to(device=device, dtype=getattr(torch, dtype))
+    _refuse_spoiled(model.directory, encoder, heads)
+    for head in heads.values():
+        head.to(device=device, dtype=getattr(torch, dtype))
     return Network(
         encoder=encoder.to(device=device, dtype=getattr(torch, dtype)).eval(),
         heads=heads,
@@ -85,6 +88,17 @@ def load_network(model: MultitaskModel, dtype: str, device: str) -> Network:
         max_length=config.max_length,
         max_answer_tokens=config.max_answer_tokens,
     )
+
+
+def _refuse_spoiled(directory: Path, encoder: Any, heads: Mapping[str, torch.nn.Linear]) -> None:
+    """Check that all weights are numbers: of others, the first label would be the answer to everything."""
+    import torch
+
+    broken = not_finite(encoder, weight_sums(encoder))
+    for name, head in heads.items():
+        tensors = head.named_parameters()
+        broken += [f"{name}.{part}" for part, held in tensors if not bool(torch.isfinite(held).all())]
+    refuse_not_finite(str(directory), broken, AdapterError)
 
 
 def load_encoder(directory: Any) -> Any:
@@ -181,12 +195,16 @@ def answer(network: Network, task: Task, texts: Sequence[str]) -> list[str]:
     Raises:
         TooLongError: As tokenize.
         ValueError: As tokenize.
+        ArithmeticError: The head gives no numbers.
     """
     import torch
 
     batch = tokenize(network, task, texts)
     with torch.inference_mode():
         said = scores(network, task, batch).float().cpu()
+    own = said if task.kind == "label" else said[batch["attention_mask"].bool()]
+    # Of infinite ones, which low precision may give, the first would be chosen too.
+    refuse_no_number(own.masked_fill(own.isinf(), torch.nan))
     answers = []
     for row, text in enumerate(texts):
         if task.kind == "label":

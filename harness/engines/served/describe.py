@@ -256,8 +256,8 @@ def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]])
     known = {json.dumps(content, sort_keys=True) for content in contents.values() if content}
     if len(known) > 1:
         raise ModelError(
-            f"{engine}:{model}@{','.join(contents)}: the servers of the pool serve different weights; "
-            f"gate them one by one"
+            f"{engine}:{model}@{','.join(contents)}: the servers of the pool serve different weights, or "
+            f"compute with other devices or libraries; gate them one by one"
         )
     if known and all(contents.values()):
         return weights_identity(json.loads(known.pop()))

@@ -3,19 +3,17 @@
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
 from harness.engines.workers.local import open_workers
 from harness.models.resolve import model_config, token_bytes
-from harness.provenance import available_bytes
+from harness.provenance import available_bytes, granted_cores
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
 
 # What a worker has for itself beside its batch's keys and values: pages of its libraries that it writes to;
 # what it reads prompts with and logits, which grow with the model.
 _OWN_BYTES, _OWN_SHARE = 400e6, 0.1
-_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 def open_chosen(
@@ -65,8 +63,4 @@ def usable_cores() -> int:
     limit = os.environ.get("OMP_NUM_THREADS", "")
     if limit.isdecimal() and int(limit):
         cores = min(cores, int(limit))
-    try:
-        quota, period = _CPU_LIMIT.read_text("ascii").split()
-        return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):  # none, or "max"
-        return cores
+    return min(cores, granted_cores() or cores)

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+import harness.engines.multitask.engine as engine_module
 from harness.engines.base import CANDIDATE, GenerationRequest, LossRequest
 from harness.engines.open import choose_plan, describe_model, open_sides
-from harness.errors import AdapterError, EngineError, ModelError
+from harness.errors import AdapterError, CasesFailedError, EngineError, ModelError, NoneAnsweredError
 from harness.types import GenerationSettings, Message
 
 ASKED = [
@@ -77,6 +78,132 @@ def test_the_batch_does_not_change_an_answer(engine, tiny_multitask_dir):
 def test_a_case_that_no_head_can_answer_is_named(engine, task, text, message):
     with pytest.raises(AdapterError, match=message):
         answers(engine, [(task, text)])
+
+
+def test_a_case_that_is_too_long_is_named_before_any_is_answered(engine):
+    asked, found = [*ASKED, ("intent", "book " * 200)], {}
+    with pytest.raises(AdapterError, match="set/intent is too long"):
+        engine.generate([request(*one) for one in asked], found.update)
+    assert found == {}
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes the network fail on some batches."""
+
+    def fail(fails, error):
+        real = engine_module.answer
+
+        def answer(network, task, texts):
+            if fails(texts):
+                raise error
+            return real(network, task, texts)
+
+        monkeypatch.setattr(engine_module, "answer", answer)
+
+    return fail
+
+
+def test_a_batch_for_which_memory_runs_out_is_halved(engine, failing):
+    asked = [("intent", f"book the room {number}") for number in range(7)]
+    whole = [one.text for one in answers(engine, asked)]
+    failing(lambda texts: len(texts) > 2, RuntimeError("CUDA out of memory"))
+    assert [one.text for one in answers(engine, asked)] == whole
+
+
+def test_a_case_at_which_the_model_fails_fails_alone(engine, failing):
+    failing(lambda texts: "where is it" in texts, MemoryError())
+    asked, found = [request(*one) for one in [*ASKED, ("intent", "where is it")]], {}
+    with pytest.raises(CasesFailedError) as caught:
+        engine.generate(asked, found.update)
+    assert sorted(found) == [*range(len(ASKED))]
+    assert list(caught.value.failures) == [len(ASKED)]
+    assert "set/intent: the model failed on it: MemoryError" in caught.value.failures[len(ASKED)]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tiny_multitask_dir, tmp_path, number):
+    """Of NaN the first label is the largest: it was the answer to everything."""
+    from safetensors.torch import load_file, save_file
+
+    directory = shutil.copytree(tiny_multitask_dir, tmp_path / "diverged")
+    heads = load_file(directory / "heads.safetensors")
+    heads["intent.weight"][0, 0] = number
+    save_file(heads, directory / "heads.safetensors")
+    with pytest.raises(
+        AdapterError, match=r"1 of its weights hold NaN or infinity: intent\.weight; did training"
+    ):
+        opened(directory)
+    shutil.copy(tiny_multitask_dir / "heads.safetensors", directory)
+    encoder = load_file(directory / "encoder" / "model.safetensors")
+    encoder["embeddings.word_embeddings.weight"][-1, 0] = number
+    save_file(encoder, directory / "encoder" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(AdapterError, match=r"hold NaN or infinity: embeddings\.word_embeddings\.weight; did"):
+        opened(directory)
+
+
+@pytest.fixture
+def with_adapter(tiny_multitask_dir, tiny_encoder_dir, tmp_path):
+    """The same heads on the base's encoder with an adapter, whose tensors a test changes."""
+    from peft import LoraConfig, get_peft_model
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoModel
+
+    directory = shutil.copytree(
+        tiny_multitask_dir, tmp_path / "lora", ignore=shutil.ignore_patterns("encoder")
+    )
+    lora = LoraConfig(r=2, target_modules=["query", "value"], task_type="FEATURE_EXTRACTION")
+    encoder = get_peft_model(AutoModel.from_pretrained(tiny_encoder_dir), lora, adapter_name="shared")
+    for name, parameter in encoder.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(0, 0.5)
+    encoder.save_pretrained(directory / "adapters")
+    config = json.loads((directory / "multitask.json").read_text())
+    config |= {"encoder": "lora", "tasks": [{**task, "adapter": "shared"} for task in config["tasks"]]}
+    (directory / "multitask.json").write_text(json.dumps(config))
+    path = directory / "adapters" / "shared" / "adapter_model.safetensors"
+
+    def change(edit):
+        save_file(edit(load_file(path)), path)
+        return directory
+
+    return change
+
+
+def test_an_adapter_on_the_encoder_answers(with_adapter, engine):
+    given = [one.text for one in answers(opened(with_adapter(lambda tensors: tensors)))]
+    assert given != [one.text for one in answers(engine)]
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda tensors: dict([*tensors.items()][1:]), "1 of its weights are missing and would be random"),
+        (
+            lambda tensors: {name.replace(".query.", ".qvery."): one for name, one in tensors.items()},
+            "adapter of another base: 4 of its weights belong nowhere in it",
+        ),
+    ],
+)
+def test_an_adapter_of_the_encoder_is_loaded_whole_or_refused(with_adapter, edit, told):
+    """PEFT fills what is missing with nothing: its head then answered by the base's encoder."""
+    with pytest.raises(AdapterError, match=told):
+        opened(with_adapter(edit))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("task", ["intent", "names", "answer"])
+def test_what_a_head_computes_out_of_range_is_no_answer(tiny_multitask_dir, task, number):
+    """In float16 finite weights may give infinite numbers, and NaN of these."""
+    engine = opened(tiny_multitask_dir)
+    engine._networks[CANDIDATE].heads[task].bias.data[-1] = number
+    asked = [one for one in ASKED if one[0] == task]
+    with pytest.raises(NoneAnsweredError, match=rf"set/{task}: .*its logits are NaN.*--gate-dtype float32"):
+        answers(engine, asked)
+    found = {}
+    with pytest.raises(CasesFailedError):
+        engine.generate([request(*one) for one in ASKED], found.update)
+    assert sorted(found) == [place for place, one in enumerate(ASKED) if one[0] != task]
 
 
 def test_text_cannot_be_scored(engine):

@@ -2,7 +2,10 @@
 
 import json
 import socket
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from subprocess import CalledProcessError
+from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import load_file
@@ -62,6 +65,61 @@ def test_two_processes_train_one_adapter(make_project, start, lines):
     assert project.train(output="half") == 0
     half = load_file(project.path / "half" / WEIGHTS)
     assert all((weights - half[name]).abs().max() > 1e-3 for name, weights in alone.items())
+
+
+@pytest.fixture
+def ray_train(monkeypatch):
+    """The example for Ray Train, of whose workers there is one."""
+    pytest.importorskip("ray.train", reason="the extra ray is not installed")
+    spec = spec_from_file_location("ray_train", RAY_TRAIN)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    alone = SimpleNamespace(get_world_rank=lambda: 0, get_local_rank=lambda: 0, get_world_size=lambda: 1)
+    monkeypatch.setattr(module.ray.train, "get_context", lambda: alone)
+    monkeypatch.setattr(module, "broadcast_from_rank_zero", lambda address: address)
+    return module
+
+
+@pytest.mark.processes
+def test_a_worker_of_ray_looks_for_golden_sets_where_the_recipe_was_started(
+    ray_train, make_project, tmp_path_factory, monkeypatch, capsys
+):
+    """A worker's own directory is that of ``ray start``: what ``accelerate launch`` refuses was trained there."""
+    project = make_project("sft", UNEVEN)
+    config = project.path / "config.yaml"
+    config.write_text(json.dumps(project.settings))
+    (project.path / "golden_sets").mkdir()
+    case = {"id": "held-out", "prompt": "what is w1", "checks": [{"type": "contains", "value": "one"}]}
+    (project.path / "golden_sets" / "g.yaml").write_text(json.dumps({"name": "g", "cases": [case]}))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    given = {"method": "sft", "recipe": str(config), "directory": str(project.path), "gpu": False}
+    with pytest.raises(CalledProcessError) as caught:
+        ray_train.work(given)
+    assert caught.value.returncode == 4
+    assert "golden case g/held-out" in caught.value.stderr
+    assert caught.value.stderr in capsys.readouterr().err
+
+
+def test_what_the_trainer_refuses_on_a_worker_is_said_here_with_its_status(ray_train, monkeypatch, capsys):
+    failures = {0: CalledProcessError(1, ["python"], stderr="a crash")}
+
+    class Failing:
+        def __init__(self, work, **options):
+            self.given = options["train_loop_config"]
+
+        def fit(self):
+            assert self.given["directory"] == str(Path.cwd())
+            raise ray_train.WorkerGroupError("a long traceback", failures)
+
+    monkeypatch.setattr(ray_train, "DataParallelTrainer", Failing)
+    monkeypatch.setattr("sys.argv", ["ray_train.py", "sft", "sft.yaml"])
+    with pytest.raises(ray_train.WorkerGroupError):
+        ray_train.main()
+    failures[1] = CalledProcessError(4, ["python"], stderr="sft.yaml:3: basse: unknown")
+    with pytest.raises(SystemExit) as caught:
+        ray_train.main()
+    assert caught.value.code == 4
+    assert capsys.readouterr().err.splitlines()[-1] == "sft.yaml:3: basse: unknown"
 
 
 @pytest.mark.parametrize(("rank", "device"), [(None, "cuda:0"), ("0", "cuda:0"), ("1", "cuda:1")])
