@@ -3,9 +3,10 @@
     python benchmarks/gate_speed.py [--cases 10000] [--clusters 4000]
 
 Two runs of one set with a pass rate and four graded metrics, all gated, with random answers: of single
-cases, of cases in clusters, and both as the last of five looks. Each is measured in its own process, from
-the two runs to the verdict (`harness.comparison.gate.run_gate`): pairing, judging, slices and findings.
-The aim is 5 s and 500 MB for 10 000 cases, also at a look.
+cases, of cases in clusters, both as the last of five looks, and both with a tenth of the passed cases lost,
+whose common traits are then looked for among the words of prompts and answers. Each is measured in its own
+process, from the two runs to the verdict (`harness.comparison.gate.run_gate`): pairing, judging, slices and
+findings. The aim is 5 s and 500 MB for 10 000 cases, also at a look.
 """
 
 import argparse
@@ -40,9 +41,20 @@ from harness.types import (
 
 SCORES = ("rouge-l", "f1", "bleu", "chrf")
 LOOKS = 5
+LOST = 0.1
+# Of a text, and of the language: a word's frequency falls with its rank, as in any language.
+WORDS, VOCABULARY = 25, 20_000
 
 
-def results(cases: int, clusters: int, random: np.random.Generator, moved: float) -> tuple[CaseResult, ...]:
+def texts(count: int, random: np.random.Generator) -> list[str]:
+    """Texts of words, some of which are in most of them and many in few."""
+    ranks = random.zipf(1.3, (count, WORDS)) % VOCABULARY
+    return [" ".join(f"w{rank:x}" for rank in row) for row in ranks]
+
+
+def results(
+    cases: int, clusters: int, random: np.random.Generator, moved: float, lost: float | None
+) -> tuple[CaseResult, ...]:
     """Answers of one model: nine of ten pass, and scores are those of a fixed draw, moved at random.
 
     Args:
@@ -50,24 +62,27 @@ def results(cases: int, clusters: int, random: np.random.Generator, moved: float
         clusters: Number of clusters; 0: independent cases.
         random: Draws the answers.
         moved: Standard deviation of a score's move.
+        lost: Share of the cases that fail of those that pass in both runs; None: each run passes its own.
     """
     fixed = np.random.default_rng(0)
     groups = fixed.integers(0, max(clusters, 1), cases)
     scores = np.clip(
         fixed.random((cases, len(SCORES))) + moved * random.normal(0, 1, (cases, len(SCORES))), 0, 1
     )
-    passed = random.random(cases) < 0.9
+    passed = (random if lost is None else fixed).random(cases) < 0.9
+    passed &= random.random(cases) >= (lost or 0.0)
+    prompts, answers = texts(cases, fixed), texts(cases, random)
     return tuple(
         CaseResult(
             case=GoldenCase(
                 id=f"case-{place}",
                 set_name="s",
-                messages=(Message(role="user", content=f"Question {place}?"),),
+                messages=(Message(role="user", content=prompts[place]),),
                 tags=(f"tag-{place % 7}",),
                 cluster=f"cluster-{groups[place]}" if clusters else None,
             ),
             completion=Completion(
-                text="yes", stop_reason="stop", prompt_tokens=3, completion_tokens=1, latency_s=0.1
+                text=answers[place], stop_reason="stop", prompt_tokens=30, completion_tokens=30, latency_s=0.1
             ),
             scores=tuple(
                 Score(metric=name, value=float(value))
@@ -97,10 +112,18 @@ def run_of(name: str, made: tuple[CaseResult, ...], looks: tuple[SetLooks, ...])
     )
 
 
-def measure(cases: int, clusters: int, looks: int) -> None:
-    """Judge two runs and print seconds and the peak memory."""
+def measure(cases: int, clusters: int, looks: int, lost: float) -> None:
+    """Judge two runs and print seconds and the peak memory.
+
+    Args:
+        cases: Number of cases.
+        clusters: Number of clusters; 0: independent cases.
+        looks: Number of looks, of which it is the last.
+        lost: Share of the passed cases that the candidate fails.
+    """
     random = np.random.default_rng(1)
-    before, now = results(cases, clusters, random, 0.0), results(cases, clusters, random, 0.1)
+    sides = [(0.0, 0.0 if lost else None), (0.1, lost or None)]
+    before, now = (results(cases, clusters, random, moved, fall) for moved, fall in sides)
     at = SetLooks(
         set_name="s", look=looks, planned=looks, fractions=even_looks(looks), cases=cases, answered=cases
     )
@@ -112,6 +135,7 @@ def measure(cases: int, clusters: int, looks: int) -> None:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     of = f"in {clusters} clusters" if clusters else "independent"
     of += f", the last of {looks} looks," if looks > 1 else ""
+    of += f", {lost:.0%} lost," if lost else ""
     print(f"| {cases} cases {of} × 5 metrics | {took_s:.1f} | {peak_mb:.0f} |", flush=True)
 
 
@@ -122,15 +146,17 @@ def main() -> None:
     )
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--clusters", type=int, default=4_000)
-    parser.add_argument("--measure", nargs=2, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=3, type=float, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.measure:
-        measure(chosen.cases, *chosen.measure)
+        clusters, looks, lost = chosen.measure
+        measure(chosen.cases, int(clusters), int(looks), lost)
         return
     print(f"One core of {platform.processor() or platform.machine()}, Python {platform.python_version()}\n")
     print("| two runs | processor time, s | peak memory, MB |\n|---|---|---|", flush=True)
-    for clusters, looks in ((0, 1), (chosen.clusters, 1), (0, LOOKS), (chosen.clusters, LOOKS)):
-        asked = ["--cases", str(chosen.cases), "--measure", str(clusters), str(looks)]
+    kinds = [(clusters, looks, 0.0) for looks in (1, LOOKS) for clusters in (0, chosen.clusters)]
+    for kind in [*kinds, (0, 1, LOST), (chosen.clusters, 1, LOST)]:
+        asked = ["--cases", str(chosen.cases), "--measure", *map(str, kind)]
         subprocess.run([sys.executable, str(Path(__file__)), *asked], check=True)
 
 

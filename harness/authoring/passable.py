@@ -22,6 +22,7 @@ from harness.types import EXACT_DTYPES, GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 from tunegate.figures import figure_of
 
+_ROUNDING = 1e-9
 # How answers are computed: by a server, in a precision, or as the machine decides.
 SERVER = "server"
 _AS_COMPUTED = {
@@ -115,12 +116,15 @@ def _quantile(level: float) -> float:
     return NormalDist().inv_cdf(1 - level)
 
 
-def why_it_never_regresses(golden_set: GoldenSet, level: float = ALPHA) -> tuple[str, str] | None:
+def why_it_never_regresses(
+    golden_set: GoldenSet, level: float = ALPHA, tests: int = 1
+) -> tuple[str, str] | None:
     """Why a pass rate can never regress, however much is lost, and how to change that; None if it can.
 
     Args:
         golden_set: The whole set.
         level: One-sided, of the test.
+        tests: How many metrics share it.
 
     Returns:
         The reason and the remedy.
@@ -128,19 +132,63 @@ def why_it_never_regresses(golden_set: GoldenSet, level: float = ALPHA) -> tuple
     cases = judged_cases(golden_set)
     if golden_set.gate.population == "cases" or not cases:
         return None
+    return _why_never("its pass rate", cases, level, tests, exact=True)
+
+
+def why_metrics_never_regress(golden_set: GoldenSet, level: float = ALPHA) -> list[tuple[str, str]]:
+    """The same of each gated metric that can't regress by itself, the pass rate included.
+
+    Args:
+        golden_set: The whole set.
+        level: One-sided, of all their tests together: the first one to reject has an equal share of it.
+
+    Returns:
+        Each one's reason and remedy.
+    """
+    gated = {metric: cases_of_metric(golden_set, metric) for metric in golden_set.gate.metric_margins}
+    gated = {metric: cases for metric, cases in gated.items() if cases}
+    tests = len(gated) + bool(judged_cases(golden_set))
+    found = [why_it_never_regresses(golden_set, level, max(tests, 1))]
+    for metric, cases in gated.items():
+        kind = CHECK_TYPES.get(base_type(metric))
+        if golden_set.gate.population == "cases" and not answers_vary(cases, metric):
+            continue
+        binary = kind is not None and kind.facts.kind == "binary"
+        found.append(_why_never(metric, cases, level, tests, exact=binary))
+    return [each for each in found if each is not None]
+
+
+def _why_never(
+    what: str, cases: Sequence[GoldenCase], level: float, tests: int, *, exact: bool
+) -> tuple[str, str] | None:
+    """Why the least p-value that so few cases can have is above the level.
+
+    Args:
+        what: What is tested.
+        cases: Its cases.
+        level: One-sided, of all tests together.
+        tests: Their number.
+        exact: Whether single cases are counted, as passes and fails are.
+    """
     count = _units(cases).count
-    clustered = count < len(cases)
+    by_units = count < len(cases) or not exact
     # Answers of both sides, exchanged by chance: of single cases, half the chance of what was seen counts.
-    orders = [2 if clustered else math.comb(2 * case.repeat, case.repeat) for case in cases]
-    chance = 0.5**count if clustered else 0.5 * math.exp(-math.fsum(map(math.log, orders)))
-    if chance <= level:
+    orders = [2 if by_units else math.comb(2 * case.repeat, case.repeat) for case in cases]
+    chance = 0.5**count if by_units else 0.5 * math.exp(-math.fsum(map(math.log, orders)))
+    if is_within(chance, level / tests):
         return None
-    least = math.ceil(math.log((1 if clustered else 0.5) / level, min(orders)))
-    what = "cluster" if clustered else "case"
+    least = math.ceil(math.log((1 if by_units else 0.5) / level * tests, min(orders)) - _ROUNDING)
+    unit = "cluster" if count < len(cases) else "case"
+    never, counted = "can never regress", ""
+    if chance <= level:
+        never, counted = (
+            "can regress only beside another metric",
+            f", which counts {tests} times for {tests} tests",
+        )
     return (
-        f"its pass rate can never regress: {count} {what}{'' if count == 1 else 's'} can all get worse by "
-        f"chance with a probability of {chance:g}",
-        f"make it {least} {what}s or more, or ask about these very cases (gate: {{population: cases}})",
+        f"{what} {never}: {count} {unit}{'' if count == 1 else 's'} can all get worse by "
+        f"chance with a probability of {chance:g}{counted}",
+        f"make it {least} {unit}s or more, or ask about these very cases (gate: {{population: cases}})",
     )
 
 
@@ -195,14 +243,14 @@ def notes_of_never(
         computed: As :func:`computed_in` says it; where nobody says it, notes say for which way they hold.
 
     Returns:
-        A note for each metric that can't pass, and one if the pass rate can't regress.
+        A note for each metric that can't pass, and one for each that can't regress.
     """
-    passes, regresses = _notes_of_passes(golden_set, level), why_it_never_regresses(golden_set, level)
+    passes = _notes_of_passes(golden_set, level)
     if computed not in EXACT_DTYPES:
         how = _AS_COMPUTED.get(computed, f"computed in {computed}")
         varying = _notes_of_passes(as_computed(golden_set, computed or "bfloat16"), level)
         passes += [f"{how}, {note}" for note in varying if note not in passes]
-    return passes, [] if regresses is None else [": ".join(regresses)]
+    return passes, [": ".join(each) for each in why_metrics_never_regress(golden_set, level)]
 
 
 def _notes_of_passes(golden_set: GoldenSet, level: float) -> list[str]:

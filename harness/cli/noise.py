@@ -32,6 +32,7 @@ from harness.history.store import check_history, noted_stability, open_history
 from harness.presentation.console import open_console
 from harness.run.conclusion import make_directory
 from harness.run.judging import judged_checks
+from harness.run.session import metric_facts
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
 from harness.types import UNKNOWN_WEIGHTS, ExecutionPlan, GoldenCase, ModelRef, Permissions
@@ -140,14 +141,14 @@ def _store(
     with open_history(place) as history:
         before = {} if replacing else history.load_noise()
         for plan, result in measured:
-            noted = noted_stability(before, model, plan, cases)
+            noted = noted_stability(before, model, plan, cases, metric_facts)
             asked = [case.asked_with(plan.chat_template_kwargs) for case in cases]
             found = {
                 key: case
                 for key, case in result.stability.items()
                 if key not in noted or noted[key].answers <= case.answers
             }
-            history.save_noise(model, plan.dtype, asked, found)
+            history.save_noise(model, plan.dtype, asked, found, metric_facts)
 
 
 def _kept(

@@ -174,6 +174,11 @@ def _looks_told(found: list[SetPower], looks: int) -> str:
             f"early stop: the share of cases that --gate-looks={looks} answers for an equal model, and for "
             f"one that lost {HARM:g}"
         )
+    if several := [row.name for row in found if row.looks is not None and row.metrics]:
+        said.append(
+            f"of {', '.join(several)} for the pass rate alone: a set stops where all its gated metrics pass "
+            "at one look"
+        )
     if unknown := [row.name for row in found if row.repeated and row.looks is None and looks > 1]:
         said.append(
             f"early stop of {', '.join(unknown)} is unknown: with several answers a case it depends on "
@@ -229,8 +234,9 @@ def ways_table(found: list[SetPower]) -> Table:
                 f"{way.pass_chance:.0%}",
             )
         if row.looks is not None:
-            shares = f"{row.looks.equal_share:.2f}×, {row.looks.harmful_share:.2f}×"
-            table.add_row("", "early stop", shares, "", f"{row.looks.pass_chance:.0%}")
+            least, most = ("≥ ", "≤ ") if row.metrics else ("", "")
+            shares = f"{least}{row.looks.equal_share:.2f}×, {most}{row.looks.harmful_share:.2f}×"
+            table.add_row("", "early stop", shares, "", f"{most}{row.looks.pass_chance:.0%}")
     return table
 
 

@@ -9,7 +9,7 @@ from harness.comparison.metric_verdicts import standing
 from harness.comparison.missing_cases import (
     asked_cases,
     can_pass_or_fail,
-    changed_finding,
+    changed_findings,
     no_verdict_findings,
     why_refused,
 )
@@ -24,6 +24,7 @@ from harness.comparison.times import (
     why_unsteady,
 )
 from harness.comparison.whole_sets import LOSS_LIMIT
+from harness.golden.schema import decides
 from harness.registry.content_metrics import SET_METRICS
 from harness.registry.metric import compared_scale
 from harness.types import (
@@ -34,6 +35,7 @@ from harness.types import (
     Finding,
     Forgetting,
     GateVerdict,
+    GoldenCase,
     GoldenSet,
     MetricComparison,
     MetricFacts,
@@ -76,6 +78,7 @@ def findings_of(
     comparison: Comparison,
     pairing: Pairing,
     clusters: Mapping[tuple[str, str], int],
+    further: Sequence[GoldenCase] = (),
 ) -> list[Finding]:
     """All findings, those that decide the verdict first.
 
@@ -85,6 +88,7 @@ def findings_of(
         comparison: The comparison, each gated metric judged.
         pairing: The cases that are compared and those that aren't.
         clusters: Number of independent cases or clusters of each set's metric.
+        further: Cases that are yet to be answered.
     """
     sets, results = candidate.golden_sets, (*candidate.results, *baseline.results)
     lacking = any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in results)
@@ -96,8 +100,8 @@ def findings_of(
         *retention_findings(comparison, sets),
         *nothing_to_lose_findings(comparison.metrics, sets, candidate.metrics),
         *_tripwire_findings(comparison.forgetting),
-        *filter(None, (changed_finding(candidate, each, pairing) for each in sets if pairing.unpaired)),
-        *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused),
+        *changed_findings(candidate, baseline, pairing, further),
+        *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
         *(no_verdict_findings(candidate, baseline, sets) if lacking else ()),
     ]
     found = [finding for word in _WORST_FIRST for finding in deciding if finding.verdict is word]
@@ -108,8 +112,7 @@ def findings_of(
     found += _traits_findings(comparison.traits)
     found += _other_text_findings(comparison.forgetting)
     found += _stopped_findings(candidate, deciding)
-    found += plans_findings(candidate, baseline)
-    found += times_findings(candidate, baseline, comparison.metrics)
+    found += [*plans_findings(candidate, baseline), *times_findings(candidate, baseline, comparison.metrics)]
     found += scorers_findings(candidate, baseline, pairing.metrics)
     found += own_settings_findings(candidate, baseline)
     found += _pairing_findings(candidate, pairing)
@@ -221,9 +224,8 @@ def with_further(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
         findings: The further findings, each with its own verdict.
     """
     found = [*findings, *verdict.findings]
-    deciding = [each for word in _WORST_FIRST for each in found if each.verdict is word]
-    informing = [each for each in found if each.verdict is None]
-    return Verdict(outcome=outcome_of(found), findings=(*deciding, *informing))
+    ordered = [each for word in (*_WORST_FIRST, None) for each in found if each.verdict is word]
+    return Verdict(outcome=outcome_of(found), findings=tuple(ordered))
 
 
 def confirmation_findings(comparison: Comparison) -> list[Finding]:
@@ -290,6 +292,7 @@ def not_compared_findings(
     candidate: Run,
     rows: Sequence[MetricComparison],
     refused: Mapping[str, str],
+    further: Sequence[GoldenCase] = (),
 ) -> list[Finding]:
     """Gated metrics that were answered but could not be compared.
 
@@ -298,7 +301,9 @@ def not_compared_findings(
         candidate: The judged run.
         rows: The metrics that were compared.
         refused: Metrics that can't be compared, each with the reason.
+        further: Cases that are yet to be answered.
     """
+    deciding = {case.set_name for case in further if any(map(decides, case.checks))}
     compared = {(row.set_name, row.metric) for row in rows}
     found = []
     for golden_set in golden_sets:
@@ -306,7 +311,8 @@ def not_compared_findings(
         missing = {metric for metric in (*gated, PASS_RATE) if (golden_set.name, metric) not in compared}
         results = asked_cases(candidate, golden_set) if missing else []
         # A set whose cases only grade, with a graded metric gated, has no pass rate to compare.
-        if gated and not any(can_pass_or_fail(result, candidate.metrics) for result in results):
+        decided = any(can_pass_or_fail(result, candidate.metrics) for result in results)
+        if gated and not decided and golden_set.name not in deciding:
             missing.discard(PASS_RATE)
         found += [
             Finding(

@@ -55,6 +55,7 @@ from harness.types import (
     Confirmation,
     Forgetting,
     GateVerdict,
+    GoldenCase,
     MetricComparison,
     RegressedCase,
     Run,
@@ -75,6 +76,7 @@ class Judgement:
         rows: Each paired metric's comparison, in their order, then those of whole sets.
         regressed: The regressed cases.
         limits: Largest tolerated share of those, by golden set.
+        asked: All selected cases, where the candidate has answered only some of them so far.
         confirmations: The results of resampling.
     """
 
@@ -88,6 +90,7 @@ class Judgement:
     rows: tuple[MetricComparison, ...]
     regressed: tuple[RegressedCase, ...]
     limits: Mapping[str, float]
+    asked: Sequence[GoldenCase] = field(default=())
     confirmations: tuple[Confirmation, ...] = field(default=())
 
 
@@ -149,6 +152,7 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
     divergences: Sequence[TextLoss] = (),
     expected: Collection[tuple[str, str]] = (),
     known: Collection[str] | None = None,
+    asked: Sequence[GoldenCase] = (),
 ) -> Judgement:
     """Pair two runs and judge every gated metric.
 
@@ -163,6 +167,7 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
         divergences: KL(baseline ‖ candidate) on the bundled passages, if both models are available.
         expected: Set and metric of all tests that later looks may make.
         known: Keys of all cases of the golden sets, where the candidate answered only some.
+        asked: All selected cases, where it has answered only some of them so far.
 
     Raises:
         BaselineError: The runs have no case in common, or the baseline passes none of the forgetting probes.
@@ -181,7 +186,13 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
         populations={each.name: each.gate.population for each in sets},
         fractions={each.set_name: each.fractions for each in candidate.looks if each.fractions},
         stability=stability or {},
-        of_sets=partial(set_metric_rows, pairing, golden_sets=sets, stability=stability),
+        of_sets=partial(
+            set_metric_rows,
+            pairing,
+            golden_sets=sets,
+            stability=stability,
+            asked=[*(result.case for result in candidate.results), *asked],
+        ),
         extremes=_extremes(metrics, margins, pairing, stability or {}),
         expected=expected,
     )
@@ -196,6 +207,7 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
         rows=tuple(rows),
         regressed=tuple(regressed),
         limits=limits,
+        asked=tuple(asked),
     )
 
 
@@ -292,7 +304,9 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
         for row in judgement.rows
         if row.metric in SET_METRICS
     }
-    found = findings_of(candidate, baseline, comparison, pairing, clusters)
+    have = {result.key for result in candidate.results}
+    further = [case for case in judgement.asked if case.key not in have and case.skip is None]
+    found = findings_of(candidate, baseline, comparison, pairing, clusters, further)
     return comparison, Verdict(outcome=outcome_of(found), findings=tuple(found))
 
 

@@ -7,7 +7,7 @@ favours neither.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,6 +22,7 @@ from harness.comparison.pairing import (
     answers_of,
     is_decided,
     mean_score,
+    pair_runs,
     stability_of,
 )
 from harness.golden.schema import CHECK_TYPES, base_type, decides
@@ -32,12 +33,14 @@ from harness.types import (
     Check,
     Finding,
     GateVerdict,
+    GoldenCase,
     GoldenSet,
     MetricComparison,
     MetricFacts,
     NoVerdictFinding,
     Outcome,
     Run,
+    Score,
     Stability,
     set_of,
 )
@@ -318,30 +321,76 @@ def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[Gol
     ]
 
 
-def changed_finding(run: Run, golden_set: GoldenSet, pairing: Pairing) -> Finding | None:
-    """That more of a set's cases were changed since the baseline than it tolerates as unscored.
+def changed_findings(
+    run: Run, baseline: Run, pairing: Pairing, further: Sequence[GoldenCase] = ()
+) -> list[Finding]:
+    """The sets of which more cases were changed since the baseline than are tolerated as unscored.
 
     Without them a pass would hold for a remainder that nobody chose. A case counts as changed if its prompt
     or checks are other ones, if a metric that decides it is, or if it was replaced by one of another name.
-    New cases beside all earlier ones change nothing: those still say whether the model got worse.
+    New cases beside all earlier ones change nothing: those still say whether the model got worse. Before all
+    are answered, all count: whether a look has those that were changed is chance.
 
     Args:
-        run: The candidate's run.
-        golden_set: The set, with its limits.
+        run: The candidate's run, with its sets and their limits.
+        baseline: The run that it is compared with.
         pairing: The cases of both runs.
+        further: Cases that are yet to be answered.
     """
     # What may have been lost is counted at its worst already.
     counted = {pair[0].key for pair in pairing.undecided}
     causes = {key: cause for key, cause in pairing.unpaired.items() if key not in counted}
-    asked = asked_cases(run, golden_set)
-    found = Counter(causes[result.key] for result in asked if result.key in causes)
+    sizes, left = dict[str, int](), list[GoldenCase]()
+    # A baseline that answers beside the candidate has answered no more than that has.
+    if run.looks and not baseline.lacks_cases:
+        sizes = {each.set_name: each.cases for each in run.looks}
+        early = {key for each in run.looks for key in each.out_of_turn}
+        left = [*further, *(result.case for result in run.results if result.key in early)]
+        causes |= _foreseen(left, run, baseline)
+    found = []
+    for each in run.golden_sets if causes else ():
+        of_set = {result.key for result in asked_cases(run, each)}
+        of_set |= {case.key for case in left if case.set_name == each.name}
+        found.append(_changed_finding(each, of_set, causes, sizes.get(each.name, len(of_set))))
+    return [finding for finding in found if finding is not None]
+
+
+def _foreseen(cases: Sequence[GoldenCase], run: Run, baseline: Run) -> dict[str, str]:
+    """Why cases that are yet to be answered won't be compared, as far as that is known before.
+
+    Args:
+        cases: The cases.
+        run: The candidate's run.
+        baseline: The run that it is compared with, of all cases.
+    """
+    if not cases:
+        return {}
+    results = [
+        CaseResult(
+            case=case,
+            completion=None,
+            scores=tuple(
+                Score(metric=check.type, value=0.0, passed=False) for check in case.checks if decides(check)
+            ),
+            outcome=Outcome.FAILED,
+        )
+        for case in cases
+    ]
+    unpaired = pair_runs(replace(run, results=tuple(results), looks=()), baseline, known=()).unpaired
+    return {case.key: unpaired[case.key] for case in cases if case.key in unpaired}
+
+
+def _changed_finding(
+    golden_set: GoldenSet, asked: Collection[str], causes: Mapping[str, str], size: int
+) -> Finding | None:
+    found = Counter(causes[key] for key in asked if key in causes)
     added = found.pop(ADDED, 0)
     gone = sum(cause == TAKEN_OUT and set_of(key) == golden_set.name for key, cause in causes.items())
     replaced = min(added, gone)
     reasons = {cause: count for cause, count in found.items() if cause not in _SAME_CASE}
     reasons |= {REPLACED: replaced} if replaced else {}
     changed = sum(reasons.values())
-    n, tolerated = len(asked) - added + replaced, golden_set.gate.max_unscored
+    n, tolerated = size - added + replaced, golden_set.gate.max_unscored
     if not changed or is_within(changed / n, tolerated):
         return None
     data = ChangedCasesFinding(cases=changed, n=n, tolerated=tolerated, causes=reasons)

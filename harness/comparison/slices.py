@@ -1,7 +1,7 @@
 """Explains a drop: the slice that lost most, and the common traits of the lost cases.
 
 Both are chosen among many, so each test is corrected over all candidates, and only significant ones are
-named.
+named: those that lost more than the rest, and not only what varies most and gained as much.
 """
 
 from array import array
@@ -41,7 +41,7 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
     # All tags, not those that lost: whoever corrects only for what stands out names it too often.
     found = [(name, keys) for name, keys in members.items() if len(keys) < len(metric.keys)]
     p_values = gathering_p(
-        [key in lost for key in metric.keys],
+        metric.own_drops,
         metric.clusters,
         [[place for place, key in enumerate(metric.keys) if key in keys] for _, keys in found],
     )
@@ -120,14 +120,15 @@ def _at(metric: PairedMetric, places: Sequence[int]) -> PairedMetric:
 def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTrait]:
     """The common traits of lost cases, the clearest first.
 
-    They are compared with the cases that both sides pass. If hardly any is left, as after a total loss, the
-    lost answers are compared with the baseline's answers to the same prompts.
+    They are compared with the cases that both sides pass, and with the baseline's answers to gained cases: if
+    nothing changed, what one side fails is like what the other does. If hardly any case is left, as after a
+    total loss, the lost answers are compared with the baseline's answers to the same prompts.
 
     Args:
         metric: The pass rate.
         pairs: The set's cases.
     """
-    lost_keys = flipped(metric, 1)
+    lost_keys, gained_keys = flipped(metric, 1), flipped(metric, -1)
     kept_keys = {
         key
         for key, now, then in zip(metric.keys, metric.candidate, metric.baseline, strict=True)
@@ -138,34 +139,45 @@ def shared_traits(metric: PairedMetric, pairs: Sequence[Pair]) -> list[SharedTra
     if len(lost) < _LEAST:
         return []
     if len(kept) >= max(_LEAST, len(lost) / _MOST_LOST_PER_KEPT):
-        found = _unlike_kept(metric, lost, kept)
+        gained = [pair for pair in pairs if pair[0].key in gained_keys]
+        found = _unlike_kept(metric, lost, gained, kept)
     else:
         found = _unlike_before(metric, lost, len(kept))
     # A word is rarely the reason: what is true of the whole answer comes first.
     return sorted(found, key=lambda trait: (is_word(trait.trait), trait.p_value))[:_MOST_TRAITS]
 
 
-def _unlike_kept(metric: PairedMetric, lost: Sequence[Pair], kept: Sequence[Pair]) -> list[SharedTrait]:
+def _unlike_kept(
+    metric: PairedMetric, lost: Sequence[Pair], gained: Sequence[Pair], kept: Sequence[Pair]
+) -> list[SharedTrait]:
     """Traits that gather in the lost cases."""
-    looked_at = [candidate for candidate, _ in (*lost, *kept)]
+    # Of what flipped, the answer that failed.
+    failed = [*(candidate for candidate, _ in lost), *(before for _, before in gained)]
+    looked_at = [*failed, *(candidate for candidate, _ in kept)]
     lost_keys = [candidate.key for candidate, _ in lost]
     # Of thousands of kept answers nobody asks whether they refuse what no lost answer refuses.
     refusing = (now.completion is not None and refuses(now.completion) for now, _ in lost)
     traits = traits_of(looked_at, refusals=len(list(islice(filter(None, refusing), _LEAST))) == _LEAST)
     cluster_of = dict(zip(metric.keys, metric.clusters, strict=True))
     clusters, extents = [cluster_of[result.key] for result in looked_at], _Extents()
-    counted = extents.counting(traits, clusters)
+    counted = extents.counting(traits, clusters, flipped=len(failed))
     found = _by_trait(islice(counted, len(lost)))
     _note_places(counted, found, start=len(lost))
     distinct = _distinct(found)
+    drop_of = dict(zip(metric.keys, metric.own_drops, strict=True))
     p_values = gathering_p(
-        [place < len(lost) for place in range(len(looked_at))],
+        [drop_of[result.key] for result in looked_at],
         clusters,
         list(distinct.values()),
         extents.without(found),
     )
     standing_out = [
-        (trait, [lost_keys[place] for place in places if place < len(lost)], len(places), p_value)
+        (
+            trait,
+            [lost_keys[place] for place in places if place < len(lost)],
+            sum(place >= len(failed) for place in places),
+            p_value,
+        )
         for (trait, places), p_value in zip(distinct.items(), p_values, strict=True)
         if p_value <= LEVEL
     ]
@@ -175,12 +187,12 @@ def _unlike_kept(metric: PairedMetric, lost: Sequence[Pair], kept: Sequence[Pair
             trait=trait,
             lost=len(keys),
             of_lost=len(lost),
-            kept=covered - len(keys),
+            kept=also,
             of_kept=len(kept),
             p_value=p_value,
             keys=tuple(sorted(keys)),
         )
-        for trait, keys, covered, p_value in standing_out
+        for trait, keys, also, p_value in standing_out
     ]
 
 
@@ -239,24 +251,35 @@ class _Extents:
     def __init__(self) -> None:
         self._cases: Counter[str] = Counter()
         self._clusters: Counter[str] = Counter()
+        self._flipped: Counter[str] = Counter()
 
     def counting(
-        self, traits: Iterable[Sequence[str]], clusters: Sequence[str | int]
+        self, traits: Iterable[Sequence[str]], clusters: Sequence[str | int], *, flipped: int
     ) -> Iterator[Sequence[str]]:
-        """The same traits, counted as they pass. A cluster whose cases are apart is counted each time."""
+        """The same traits, counted as they pass. A cluster whose cases are apart is counted each time.
+
+        Args:
+            traits: Those of each case, what flipped first.
+            clusters: Each case's cluster.
+            flipped: How many cases flipped.
+        """
         last: dict[str, str | int] = {}
         clustered = len(set(clusters)) < len(clusters)
-        for of_case, cluster in zip(traits, clusters, strict=True):
+        for place, (of_case, cluster) in enumerate(zip(traits, clusters, strict=True)):
             self._cases.update(of_case)
+            new = of_case
             if clustered:
-                self._clusters.update(trait for trait in of_case if last.get(trait) != cluster)
+                new = [trait for trait in of_case if last.get(trait) != cluster]
+                self._clusters.update(new)
                 last.update(dict.fromkeys(of_case, cluster))
+            if place < flipped:
+                self._flipped.update(new)
             yield of_case
 
     def without(self, found: Collection[str]) -> list[Extent]:
         """Those of the traits that two cases have, except some."""
         return [
-            Extent(cases=cases, clusters=self._clusters.get(trait, cases))
+            Extent(cases=cases, clusters=self._clusters.get(trait, cases), flipped=self._flipped[trait])
             for trait, cases in self._cases.items()
             if cases >= _LEAST and trait not in found
         ]

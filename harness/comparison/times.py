@@ -221,14 +221,15 @@ def steadied_by(
 
     Returns:
         A noise record or repeated answers; only the latter, where most cases are in the record, or can't be:
-        reruns are not judged, and no record is found of weights that were changed or that nobody identifies;
-        or more answers, where cases are repeated.
+        reruns are not judged, nor answered by vLLM, and no record is found of weights that were changed or
+        that nobody identifies; or more answers, where cases are repeated.
     """
     of_set = [result for result in candidate.results if result.case.set_name == set_name]
     if any(result.repeats for result in of_set):
         return "more"
     model = baseline.model
     known = not model.is_logged and not model.base_sha256.startswith(UNKNOWN_WEIGHTS)
+    known &= baseline.plan.engine != "vllm"
     new = sum(
         result.key not in noise and not any(is_judged(check.type) for check in result.case.single_checks)
         for result in of_set

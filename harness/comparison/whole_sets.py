@@ -3,34 +3,39 @@
 None of them is a mean over the set's cases.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
 
-from harness.comparison.pairing import Pair, Pairing, answers_of
+from harness.comparison.pairing import Pair, Pairing, answers_of, stability_of
 from harness.metrics.manner import refusal_words
-from harness.registry.content_metrics import MACRO_F1
-from harness.statistics.classification import costliest_labels, label_counts, macro_f1_of
-from harness.statistics.clustered_drop import counted_drop, drop_beyond_majority
-from harness.statistics.clusters import CONFIDENCE, Units, rate_interval, ratio_interval, unseen_share
-from harness.statistics.jackknife import LeftOutRate, added_by_cluster, mean_of
+from harness.registry.content_metrics import MACRO_F1, SET_METRICS
+from harness.statistics.classification import (
+    SetDrop,
+    costliest_labels,
+    drop_between,
+    label_counts,
+    left_out_rate,
+    loss_without,
+)
+from harness.statistics.clustered_drop import counted_drop
+from harness.statistics.clusters import CONFIDENCE, Units, group, rate_interval, ratio_interval
+from harness.statistics.jackknife import mean_of
 from harness.statistics.paired_binary import above_zero
 from harness.types import (
     PROSE,
     CaseResult,
     Forgetting,
+    GoldenCase,
     GoldenSet,
     Interval,
     MetricComparison,
     MetricSummary,
-    Outcome,
     Retention,
     Stability,
     TextLoss,
 )
-
-if TYPE_CHECKING:
-    import numpy
 
 # In nats per token: perplexity up by a tenth. On the bundled text a useful fine-tune of SmolLM2-135M moved it
 # by 0.02 and harmful ones by 0.4 to 1.2. A tripwire: it never makes a regression, but a run that exceeds it
@@ -123,22 +128,37 @@ def _refusals(pairs: Sequence[ProbePair]) -> tuple[int, int] | None:
 def retained(skill: str, pairs: Sequence[ProbePair], confidence: float = CONFIDENCE) -> Retention | None:
     """The share of the baseline's passed probes that the candidate passes; None if there are none.
 
+    A probe with several answers counts as far as the baseline passes it, and is kept as far as both do: that
+    any answer of each failed says little. Numbers of probes are rounded then.
+
     Args:
         skill: The probes' common skill.
         pairs: Candidate's and baseline's result of each probe; both passed or failed.
         confidence: Two-sided.
     """
-    known = [candidate for candidate, baseline in pairs if baseline.outcome is Outcome.PASSED]
+    known = [(now, was, _passed_share(was)) for now, was in pairs if _passed_share(was) > 0]
     if not known:
         return None
-    passed = [candidate.outcome is Outcome.PASSED for candidate in known]
-    clusters = [place if c.case.cluster is None else c.case.cluster for place, c in enumerate(known)]
+    clusters = [place if n.case.cluster is None else n.case.cluster for place, (n, _, _) in enumerate(known)]
+    before = [share for _, _, share in known]
+    kept = [min(_passed_share(now), share) for now, _, share in known]
+    if any(result.repeats for now, was, _ in known for result in (now, was)):
+        units = Units(sums=group(kept, clusters).sums, sizes=group(before, clusters).sums)
+        rate = ratio_interval(units, confidence, span=1.0, least=0.0, most=1.0)
+    else:
+        rate = rate_interval([share == 1.0 for share in kept], clusters, confidence)
+    probes = max(round(math.fsum(before)), 1)
     return Retention(
         skill=skill,
-        passed_by_baseline=len(known),
-        retained=sum(passed),
-        rate=rate_interval(passed, clusters, confidence),
+        passed_by_baseline=probes,
+        retained=min(round(math.fsum(kept)), probes),
+        rate=rate,
     )
+
+
+def _passed_share(result: CaseResult) -> float:
+    found = stability_of(result)
+    return found.passed / found.answers
 
 
 def loss_change(
@@ -169,23 +189,6 @@ def loss_change(
     return ratio_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), confidence, span=largest)
 
 
-@dataclass(frozen=True, slots=True)
-class SetDrop:
-    """The drop of a whole set's figure.
-
-    Attributes:
-        interval: Of the drop.
-        high_unseen: The upper end with unseen losses.
-        p_value: One-sided, of "not above 0".
-        of_others: Where one cluster has most cases, the drop without it: it has to be above 0, too.
-    """
-
-    interval: Interval
-    high_unseen: float
-    p_value: float
-    of_others: Interval | None = None
-
-
 _Labels = list[tuple[str, str]]
 
 
@@ -210,6 +213,7 @@ def set_metric_rows(
     confidence: Mapping[str, float],
     golden_sets: Iterable[GoldenSet] = (),
     stability: Mapping[str, Stability] | None = None,
+    asked: Iterable[GoldenCase] = (),
 ) -> list[MetricComparison]:
     """A row for each golden set whose cases are classifications, without a verdict.
 
@@ -219,6 +223,8 @@ def set_metric_rows(
         golden_sets: They say which asks about exactly its cases. This is answered where answers reproduce:
             nothing is known of how the labels of others vary.
         stability: The noise record of the baseline's model, by case key: it may show that they don't.
+        asked: All cases of the sets, also those without a result so far: a label that only they have may be
+            lost for all that is known.
     """
     by_set: dict[str, list[_Case]] = {}
     lacking: dict[str, list[_Case]] = {}
@@ -228,35 +234,49 @@ def set_metric_rows(
             by_set.setdefault(pair[0].case.set_name, []).append(case)
         elif case.candidate or case.baseline:
             lacking.setdefault(pair[0].case.set_name, []).append(case)
+    if not by_set:
+        return []
     asking = {each.name: list[Pair]() for each in golden_sets if each.gate.population == "cases"}
     for pair in pairing.pairs if asking.keys() & by_set.keys() else ():
         if (name := pair[0].case.set_name) in asking:
             asking[name].append(pair)
     noted = stability or {}
     counted = {name for name, pairs in asking.items() if pairing.reproduces(pairs, noted, MACRO_F1)}
+    known = {case.key for cases in (*by_set.values(), *lacking.values()) for case in cases}
+    further = _labels_of_sets(case for case in asked if case.skip is None and case.key not in known)
     return [
         _with_lacking(
-            _row(name, cases, confidence[name], counted=name in counted), cases, lacking.get(name, ())
+            partial(
+                _row, name, confidence=confidence[name], counted=name in counted, also=further.get(name, ())
+            ),
+            cases,
+            lacking.get(name, ()),
         )
         for name, cases in by_set.items()
     ]
 
 
+def _labels_of_sets(cases: Iterable[GoldenCase]) -> dict[str, set[str]]:
+    """By golden set the labels that its cases ask for."""
+    found: dict[str, set[str]] = {}
+    of_cases = ((case, check) for case in cases for check in case.single_checks)
+    for case, check in (each for each in of_cases if each[1].type == SET_METRICS[MACRO_F1]):
+        # Few sets have such checks, and it waits for the rules by which answers deny a label.
+        from harness.metrics.labelled_answer import expected_label
+
+        if (label := expected_label(case, check)) is not None:
+            found.setdefault(case.set_name, set()).add(label)
+    return found
+
+
 def _with_lacking(
-    row: MetricComparison, cases: Sequence[_Case], lacking: Sequence[_Case]
+    row_of: Callable[[Sequence[_Case]], MetricComparison], cases: Sequence[_Case], lacking: Sequence[_Case]
 ) -> MetricComparison:
     """The row if a pass has to hold for the worst that missing labels could be, a regression for the best."""
+    row = row_of(cases)
     if not lacking:
         return row
-    worst, best = (
-        _row(
-            row.set_name,
-            [*cases, *_guessed(cases, lacking, lost=lost)],
-            row.drop.confidence,
-            counted=row.population == "cases",
-        )
-        for lost in (True, False)
-    )
+    worst, best = (row_of([*cases, *_guessed(cases, lacking, lost=lost)]) for lost in (True, False))
     high, worst_high = (
         each.drop.high if each.high_unseen is None else each.high_unseen for each in (row, worst)
     )
@@ -308,20 +328,29 @@ def _share_right(pairs: _Labels) -> float:
     return sum(expected == predicted for expected, predicted in pairs) / len(pairs)
 
 
-def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool = False) -> MetricComparison:
+def _row(
+    name: str,
+    cases: Sequence[_Case],
+    confidence: float,
+    *,
+    counted: bool = False,
+    also: Collection[str] = (),
+) -> MetricComparison:
+    """A set's row; no case has the labels in ``also``, which may be lost."""
     members: dict[str | int, list[_Case]] = {}
     for case in cases:
         members.setdefault(case.cluster, []).append(case)
-    labels = sorted({expected for case in cases for expected, _ in (*case.candidate, *case.baseline)})
+    seen = {expected for case in cases for expected, _ in (*case.candidate, *case.baseline)}
+    labels = sorted(seen.union(also))
     groups = list(members.values())
     candidate = label_counts([[pair for case in each for pair in case.candidate] for each in groups], labels)
     baseline = label_counts([[pair for case in each for pair in case.baseline] for each in groups], labels)
-    now, before = _left_out(candidate), _left_out(baseline)
+    now, before = left_out_rate(candidate), left_out_rate(baseline)
     if counted:
         known = counted_drop([before.whole - now.whole], confidence)
-        found = SetDrop(known.interval, known.high_unseen, known.p_value)
+        found = SetDrop(known.interval, min(known.high_unseen + loss_without(candidate), 1.0), known.p_value)
     else:
-        found = _drop_between(now, before, candidate, confidence)
+        found = drop_between(now, before, candidate, confidence)
     means = [mean_of(side, confidence, least=0.0) for side in (now, before)]
     summaries = [MetricSummary(metric=MACRO_F1, n=len(cases), mean=mean) for mean in means]
     return MetricComparison(
@@ -339,56 +368,3 @@ def _row(name: str, cases: Sequence[_Case], confidence: float, *, counted: bool 
         lost=tuple([case.key for case in cases if case.fell > 0]),
         gained=tuple([case.key for case in cases if case.fell < 0]),
     )
-
-
-def _left_out(counts: "numpy.ndarray") -> LeftOutRate:
-    """The macro-F1 over all clusters, and without one of them each.
-
-    Args:
-        counts: Label counts of each cluster, (clusters, 3, labels).
-    """
-    total = counts.sum(axis=0)
-    without = [float(value) for value in macro_f1_of(total - counts)] if len(counts) > 1 else []
-    return LeftOutRate(float(macro_f1_of(total)), without)
-
-
-def macro_f1_drop(candidate: "numpy.ndarray", baseline: "numpy.ndarray", confidence: float) -> SetDrop:
-    """The drop of a macro-F1 between two sides of the same cases.
-
-    Args:
-        candidate: Label counts of each cluster, (clusters, 3, labels).
-        baseline: The same of the other side.
-        confidence: Two-sided.
-    """
-    return _drop_between(_left_out(candidate), _left_out(baseline), candidate, confidence)
-
-
-def _drop_between(
-    now: LeftOutRate, before: LeftOutRate, counts: "numpy.ndarray", confidence: float
-) -> SetDrop:
-    """As :func:`macro_f1_drop`, given both figures and the candidate's label counts.
-
-    What each cluster adds to the drop is compared as a pass rate's clusters are, by one rule for the interval
-    and p that takes their sizes into account.
-    """
-    left = LeftOutRate(
-        before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)]
-    )
-    if len(left.without) < 2:
-        return SetDrop(mean_of(left, confidence, least=-1.0), 1.0, 1.0)
-    sizes = [float(size) for size in counts[:, 0, :].sum(axis=1)]
-    unseen = _unseen_loss(counts, (1 - confidence) / 2)
-    added = added_by_cluster(left.whole, left.without, sizes)
-    found, others = drop_beyond_majority(added, confidence)
-    return SetDrop(
-        replace(found.interval, method="jackknife"),
-        min(max(found.high_unseen, left.whole + unseen), 1.0),
-        found.p_value,
-        None if others is None else others.interval,
-    )
-
-
-def _unseen_loss(counts: "numpy.ndarray", error: float) -> float:
-    """The loss of macro-F1 that the clusters of one label can miss: a rare label may be lost unseen."""
-    clusters = (counts[:, 0, :] > 0).sum(axis=0)
-    return max(unseen_share(int(number), error) for number in clusters) / len(clusters)

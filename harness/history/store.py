@@ -1,7 +1,9 @@
 """Stored runs: every answer and score, to show, compare and use as a baseline later."""
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from harness.history.listing import RunFilter, RunLine
 from harness.history.migrations import plain_text, read_answers, write_answers
 from harness.history.schemas import Database
 from harness.history.server import HistoryPlace
-from harness.types import CaseResult, ExecutionPlan, GoldenCase, ModelRef, Run, Stability
+from harness.types import CaseResult, Check, ExecutionPlan, GoldenCase, MetricFacts, ModelRef, Run, Stability
 from harness.types.storage import (
     DamagedFactsError,
     LaterFactsError,
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from harness.types import Comparison, GateRecord, MetricComparison
 
 _T = TypeVar("_T")
-# By the model's hashes, the precision, and a case's set, id and content.
+# By the model's hashes, the precision, and a case's set, id and content with what scores it.
 NoiseRecords: TypeAlias = Mapping[tuple[str, ...], Stability]
+# Gives the versions and scorers of checks, by their names.
+FactsOfChecks: TypeAlias = Callable[[Iterable[Check]], Mapping[str, MetricFacts]]
 _Row: TypeAlias = tuple[str | int | float | None, ...]
 
 
@@ -79,23 +83,48 @@ def check_history(place: HistoryPlace, *, required: bool = False) -> NoiseRecord
 
 
 def noted_stability(
-    noted: NoiseRecords, model: ModelRef, plan: ExecutionPlan, cases: Iterable[GoldenCase]
+    noted: NoiseRecords,
+    model: ModelRef,
+    plan: ExecutionPlan,
+    cases: Iterable[GoldenCase],
+    facts_of: FactsOfChecks,
 ) -> dict[str, Stability]:
-    """A model's noise record by case key, for unchanged cases.
+    """A model's noise record by case key, for unchanged cases that are scored as they were.
 
     Args:
         noted: The records of all models.
         model: The model.
         plan: How the answers were computed: records are of weights as they are stored.
         cases: The current cases.
+        facts_of: Gives the versions and scorers of checks.
 
     Returns:
         How often a case passed, by case key; only for cases in the record.
     """
     start = (model.base_sha256, model.adapter_sha256 or "", plan.dtype if plan.weights == "peft" else "")
-    asked = [case.asked_with(plan.chat_template_kwargs) for case in cases]
-    names = {case.key: (*start, case.set_name, case.id, case.content_sha256) for case in asked}
-    return {key: noted[name] for key, name in names.items() if name in noted}
+    of_model = {name[3:]: each for name, each in noted.items() if name[:3] == start}
+    known = {(*rest, content.partition("-")[0]) for *rest, content in of_model}
+    asked = [case.asked_with(plan.chat_template_kwargs) for case in cases] if known else []
+    recorded = [case for case in asked if (case.set_name, case.id, case.content_sha256) in known]
+    names = {case.key: (case.set_name, case.id, _scored_content(case, facts_of)) for case in recorded}
+    found = {key: of_model[name] for key, name in names.items() if name in of_model}
+    if outdated := len(recorded) - len(found):
+        from harness.registry import active
+
+        active().note(
+            f"the noise record of {model.label} is not used for {outdated} of its cases: other versions or "
+            "encoders of their checks scored it, or it doesn't say which; tunegate noise makes it anew"
+        )
+    return found
+
+
+def _scored_content(case: GoldenCase, facts_of: FactsOfChecks) -> str:
+    """The hash of a case, and of what scores it: another version gives the same answer another verdict."""
+    facts = facts_of([*case.checks, *case.single_checks])
+    scored = json.dumps(
+        {name: [each.version, each.scored_by] for name, each in facts.items()}, sort_keys=True
+    )
+    return f"{case.content_sha256}-{hashlib.sha256(scored.encode()).hexdigest()[:16]}"
 
 
 class History:
@@ -141,7 +170,12 @@ class History:
                 self._insert("retentions", _retention_rows(record.run.id, record.comparison))
 
     def save_noise(
-        self, model: ModelRef, dtype: str, cases: Iterable[GoldenCase], stability: Mapping[str, Stability]
+        self,
+        model: ModelRef,
+        dtype: str,
+        cases: Iterable[GoldenCase],
+        stability: Mapping[str, Stability],
+        facts_of: FactsOfChecks,
     ) -> None:
         """Store a model's noise record; an older one of the same cases, asked alike, is replaced.
 
@@ -150,12 +184,14 @@ class History:
             dtype: The precision of the answers.
             cases: The cases, each as it was asked: with the plan's values for its chat template.
             stability: By case key, how often it passed.
+            facts_of: Gives the versions and scorers of checks.
         """
         measured_at = datetime.now(UTC).isoformat(timespec="seconds")
         found = [
             (
                 *(model.base_sha256, model.adapter_sha256 or "", dtype, case.set_name, case.id),
-                *(case.content_sha256, stability[case.key].passed, stability[case.key].answers, measured_at),
+                *(_scored_content(case, facts_of), stability[case.key].passed, stability[case.key].answers),
+                measured_at,
             )
             for case in cases
             if case.key in stability

@@ -12,6 +12,7 @@ from harness.plugin.asking_tests import may_get
 from harness.plugin.collection import GoldenItem
 from harness.plugin.selection import Selection
 from harness.run.inputs import Inputs
+from harness.run.session import metric_facts
 from harness.run.without_effect import Use, lines_without_effect
 from harness.settings import SETTINGS
 from harness.types import EXACT_DTYPES, GoldenSet
@@ -68,7 +69,7 @@ class IdleOptions:
             return
         plan = inputs.plan
         for each in self._sets():
-            recorded = noted_stability(inputs.noise, baseline, plan, each.cases)
+            recorded = noted_stability(inputs.noise, baseline, plan, each.cases, metric_facts)
             for rule in idle_keys(each, GateContext(recorded=recorded, exact=plan.dtype in EXACT_DTYPES)):
                 yield f"tunegate: without effect: {rule.key} of {each.name} ({rule.why}: {rule.remedy})"
 

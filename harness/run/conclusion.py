@@ -44,6 +44,7 @@ from harness.types import (
     GoldenSet,
     ModelRef,
     Run,
+    Stability,
     TextLoss,
 )
 from harness.types.golden import ALPHA
@@ -284,7 +285,7 @@ def conclude_session(
     baseline = runs.get(BASELINE) or _stored_baseline(session, cases, is_whole=is_whole)
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
-    stability = noted_stability(inputs.noise, baseline.model, baseline.plan, cases)
+    stability = noted_stability(inputs.noise, baseline.model, baseline.plan, cases, metric_facts)
     records = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
@@ -298,8 +299,9 @@ def conclude_session(
             regress_alpha=ALPHA / len(inputs.candidates),
             stability=stability,
             divergences=divergences.get(BASELINE, ()),
-            expected=_expected_tests(run, session.golden_sets),
+            expected=_expected_tests(run, session.golden_sets, stability),
             known={case.key for case in cases} if is_whole else None,
+            asked=cases if run.looks else (),
         )
         judgement, run = _confirmed(judgement, run, resample)
         comparison, verdict = conclude(judgement)
@@ -325,7 +327,9 @@ def _told_apart(session: Session, run: Run, side: str, baseline: Run) -> Run:
     return told_apart(run, baseline, at_once=all(each is not None and each.asked for each in answers))
 
 
-def _expected_tests(run: Run, golden_sets: Sequence[GoldenSet]) -> list[tuple[str, str]]:
+def _expected_tests(
+    run: Run, golden_sets: Sequence[GoldenSet], stability: Mapping[str, Stability]
+) -> list[tuple[str, str]]:
     """Set and metric of the tests that further looks may make; of single cases without a metric."""
     unfinished = {each.set_name: bool(each.fractions) for each in run.looks if each.stopped}
     if not unfinished:
@@ -339,9 +343,15 @@ def _expected_tests(run: Run, golden_sets: Sequence[GoldenSet]) -> list[tuple[st
             judged, gated = judged_cases(each), each.gate.metric_margins
             found += [(each.name, metric) for metric in gated if cases_of_metric(each, metric)]
             found += [(each.name, PASS_RATE)] if judged else []
-            if not unfinished[each.name] and any(case.repeat > 1 for case in judged):
+            if not unfinished[each.name] and any(_may_be_tested(case, stability) for case in judged):
                 found.append((each.name, ""))
     return found
+
+
+def _may_be_tested(case: GoldenCase, stability: Mapping[str, Stability]) -> bool:
+    """Whether a case alone can be shown to have regressed: of one answer, 1 of all if all others passed."""
+    noted = stability.get(case.key)
+    return case.repeat > 1 or (noted is not None and 1 / (noted.answers + 2) <= ALPHA)
 
 
 def _confirmed(judgement: Judgement, run: Run, resample: Resample | None) -> tuple[Judgement, Run]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from harness.statistics.clustered_drop import drop_beyond_majority
+from harness.statistics.clusters import unseen_share
+from harness.statistics.jackknife import LeftOutRate, added_by_cluster, mean_of
+from harness.types import Interval
 
 if TYPE_CHECKING:
     import numpy
@@ -75,3 +81,86 @@ def macro_f1_of(counts: numpy.ndarray) -> numpy.ndarray:
     with numpy.errstate(invalid="ignore", divide="ignore"):
         scores = numpy.where(expected > 0, 2 * right / (expected + predicted), 0.0)
         return scores.sum(-1) / (expected > 0).sum(-1)  # type: ignore[no-any-return] # of numpy's stubs
+
+
+@dataclass(frozen=True, slots=True)
+class SetDrop:
+    """The drop of a whole set's figure.
+
+    Attributes:
+        interval: Of the drop.
+        high_unseen: The upper end with unseen losses.
+        p_value: One-sided, of "not above 0".
+        of_others: Where one cluster has most cases, the drop without it: it has to be above 0, too.
+    """
+
+    interval: Interval
+    high_unseen: float
+    p_value: float
+    of_others: Interval | None = None
+
+
+def left_out_rate(counts: numpy.ndarray) -> LeftOutRate:
+    """The macro-F1 over all clusters, and without one of them each.
+
+    Args:
+        counts: Label counts of each cluster, (clusters, 3, labels).
+    """
+    total = counts.sum(axis=0)
+    without = [float(value) for value in macro_f1_of(total - counts)] if len(counts) > 1 else []
+    return LeftOutRate(float(macro_f1_of(total)), without)
+
+
+def macro_f1_drop(candidate: numpy.ndarray, baseline: numpy.ndarray, confidence: float) -> SetDrop:
+    """The drop of a macro-F1 between two sides of the same cases.
+
+    Args:
+        candidate: Label counts of each cluster, (clusters, 3, labels).
+        baseline: The same of the other side.
+        confidence: Two-sided.
+    """
+    return drop_between(left_out_rate(candidate), left_out_rate(baseline), candidate, confidence)
+
+
+def drop_between(now: LeftOutRate, before: LeftOutRate, counts: numpy.ndarray, confidence: float) -> SetDrop:
+    """As :func:`macro_f1_drop`, given both figures.
+
+    What each cluster adds to the drop is compared as a pass rate's clusters are, by one rule for the interval
+    and p that takes their sizes into account.
+
+    Args:
+        now: The candidate's figure.
+        before: The baseline's.
+        counts: The candidate's label counts.
+        confidence: Two-sided.
+    """
+    left = LeftOutRate(
+        before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)]
+    )
+    if len(left.without) < 2:
+        return SetDrop(mean_of(left, confidence, least=-1.0), 1.0, 1.0)
+    sizes = [float(size) for size in counts[:, 0, :].sum(axis=1)]
+    unseen = _unseen_loss(counts, (1 - confidence) / 2)
+    added = added_by_cluster(left.whole, left.without, sizes)
+    found, others = drop_beyond_majority(added, confidence)
+    return SetDrop(
+        replace(found.interval, method="jackknife"),
+        min(max(found.high_unseen, left.whole + unseen), 1.0),
+        found.p_value,
+        None if others is None else others.interval,
+    )
+
+
+def _unseen_loss(counts: numpy.ndarray, error: float) -> float:
+    """The loss of macro-F1 that the clusters of one label can miss: a rare label may be lost unseen."""
+    clusters = (counts[:, 0, :] > 0).sum(axis=0)
+    return max(loss_without(counts), *(unseen_share(int(n), error) / len(clusters) for n in clusters if n))
+
+
+def loss_without(counts: numpy.ndarray) -> float:
+    """What the labels that no case has cost the macro-F1 of all of them, if they are never named rightly.
+
+    Args:
+        counts: Label counts of each cluster, (clusters, 3, labels).
+    """
+    return float((counts[:, 0, :].sum(axis=0) == 0).mean())

@@ -1,16 +1,23 @@
 """Tests whether a series of measurements drifts, and where it changed most."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from harness.statistics.paired_binary import holm
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 # With fewer values a test can't reach a level of 5 % beside the other one (Holm's correction for two tests).
+# Several series that vary need more.
 TREND_FROM, CHANGE_FROM = 5, 10
 _ORDERS = 9999
 _TIE = 1e-9
+# Of the largest value: batches of other sizes round by less, and are no change.
+_ROUNDING = 1e-6
 # Longer series with ties follow the normal law closely enough.
 _ORDERED_UP_TO = 50
 
@@ -28,6 +35,7 @@ def trend_p(values: Sequence[float]) -> float:
     """
     from scipy.stats import kendalltau, rankdata
 
+    values = _levelled(values)
     if len(set(values)) < 2:
         return 1.0
     if len(set(values)) == len(values) or len(values) > _ORDERED_UP_TO:
@@ -35,6 +43,57 @@ def trend_p(values: Sequence[float]) -> float:
     ranks = rankdata(values)
     rises = abs(_rises(ranks[None, :])[0])
     return _share_of_orders(abs(_rises(_random_orders(ranks))) >= rises)
+
+
+def _levelled(values: Sequence[float]) -> list[float]:
+    """The values, with those equal that differ from the next lower one by rounding alone."""
+    step, before = _ROUNDING * max(map(abs, values)), -math.inf
+    levels: dict[float, float] = {}
+    for value in sorted(set(values)):
+        levels[value] = levels[before] if value - before <= step else value
+        before = value
+    return [levels[value] for value in values]
+
+
+def least_p(values: Sequence[float]) -> float:
+    """A p-value that neither test of these values falls below, in whatever order; 1 for a constant series.
+
+    The most telling orders are the two sorted ones.
+
+    Args:
+        values: In any order, at least two.
+    """
+    ties = Counter(_levelled(values))
+    if len(ties) < 2:
+        return 1.0
+    alike = math.fsum(math.lgamma(count + 1) for count in ties.values())
+    return min(1.0, 2 * math.exp(alike - math.lgamma(len(values) + 1)))
+
+
+def holm_of_possible(p_values: Sequence[float], least: Sequence[float], level: float) -> list[float]:
+    """Holm's adjusted p-values over the tests that can reach the level at all.
+
+    Tarone, R. E. (1990). A modified Bonferroni method for discrete data. Biometrics 46: with K the smallest
+    number so that at most K tests can have a p-value of level / K, no others need to be corrected for. A
+    constant series can show nothing and costs the others nothing.
+
+    Args:
+        p_values: The p-values.
+        least: What each of them can't fall below, known without the order of its values.
+        level: The level over all tests.
+
+    Returns:
+        The adjusted p-values, in the same order; of a test that can't reach the level by Bonferroni.
+    """
+    able: list[int] = []
+    for among in range(1, len(p_values) + 1):
+        able = [place for place, each in enumerate(least) if each * among <= level * (1 + _TIE)]
+        if len(able) <= among:
+            break
+    adjusted = [min(1.0, each * len(p_values)) for each in p_values]
+    for place, each in zip(able, holm([p_values[place] for place in able]), strict=True):
+        adjusted[place] = each
+    return adjusted
 
 
 def rises_less_falls(values: Sequence[float]) -> int:
@@ -45,7 +104,7 @@ def rises_less_falls(values: Sequence[float]) -> int:
     """
     import numpy as np
 
-    return int(_rises(np.array([values]))[0])
+    return int(_rises(np.array([_levelled(values)]))[0])
 
 
 def _rises(orders: "NDArray[np.float64]") -> "NDArray[np.float64]":
@@ -91,7 +150,7 @@ def change_point(values: Sequence[float]) -> tuple[int, float]:
     from scipy.stats import rankdata
 
     # Ranks about their mean: their sum up to a place is half of the paper's U.
-    ranks = rankdata(values) - (len(values) + 1) / 2
+    ranks = rankdata(_levelled(values)) - (len(values) + 1) / 2
     heights = np.abs(np.cumsum(ranks)[:-1])
     highest = np.abs(np.cumsum(_random_orders(ranks), axis=1)[:, :-1]).max(axis=1)
     largest = heights.max() - _TIE

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from harness.comparison.whole_sets import SetDrop, macro_f1_drop
 from harness.metrics.labelled_answer import expected_label
+from harness.statistics.classification import SetDrop, macro_f1_drop
 from harness.statistics.clustered_drop import detectable_set_drop, half_width
 from harness.statistics.clusters import CONFIDENCE
 from harness.statistics.detectable_drops import USUAL_ALIKE

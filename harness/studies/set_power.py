@@ -55,13 +55,13 @@ _MOST_REPEATED = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LooksPower:
-    """What a gate with several looks needs.
+    """What a gate with several looks needs for a pass rate; further gated metrics have to pass then, too.
 
     Attributes:
         looks: Planned looks.
-        pass_chance: How often an equal candidate passes.
-        equal_share: The mean share of cases that an equal candidate answers.
-        harmful_share: The same of one that lost HARM.
+        pass_chance: How often an equal candidate passes; at most that often beside further metrics.
+        equal_share: The mean share of cases that an equal candidate answers; beside others at least that.
+        harmful_share: The same of one that lost HARM, which others can only stop earlier.
     """
 
     looks: int

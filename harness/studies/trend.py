@@ -13,8 +13,15 @@ from harness.comparison.pairing import PASS_RATE, Pairing, answers_of, pair_runs
 from harness.comparison.times import PAIRWISE, asks_pairwise, is_judged
 from harness.comparison.whole_sets import set_metric_rows
 from harness.registry.content_metrics import SET_METRICS
-from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, rises_less_falls, trend_p
-from harness.statistics.paired_binary import holm
+from harness.statistics.drift import (
+    CHANGE_FROM,
+    TREND_FROM,
+    change_point,
+    holm_of_possible,
+    least_p,
+    rises_less_falls,
+    trend_p,
+)
 from harness.studies.metric_change import (
     MetricChange,
     metric_change,
@@ -358,12 +365,13 @@ def _series(set_name: str, metric: str, points: Sequence[Point]) -> list[Trend]:
 
 
 def _tested(points: Mapping[SeriesName, Sequence[Point]]) -> list[Trend]:
-    trends = [trend for (name, metric), found in points.items() for trend in _series(name, metric, found)]
+    trends = [trend for (name, metric), run in points.items() for trend in _series(name, metric, run)]
     long_enough = [trend for trend in trends if len(trend.points) >= TREND_FROM]
     longer = [trend for trend in trends if len(trend.points) >= CHANGE_FROM]
     changes = {id(trend): change_point(_means(trend)) for trend in longer}
     # Both tests of all metrics together, so that a history without drift has a note in at most 5 % of cases.
-    adjusted = holm([*(trend_p(_means(t)) for t in long_enough), *(changes[id(t)][1] for t in longer)])
+    found = [*(trend_p(_means(t)) for t in long_enough), *(changes[id(t)][1] for t in longer)]
+    adjusted = holm_of_possible(found, [least_p(_means(t)) for t in (*long_enough, *longer)], _LEVEL)
     p_trends = dict(zip(map(id, long_enough), adjusted, strict=False))
     p_changes = dict(zip(map(id, longer), adjusted[len(long_enough) :], strict=True))
     return [

@@ -109,7 +109,7 @@ class DriverSlice:
         lost_in_set: Lost cases of the whole set.
         drop: The slice's drop of the pass rate.
         drop_elsewhere: The drop of the set's other cases.
-        p_value: One-sided, of "losses are as frequent here as elsewhere", corrected over the set's slices.
+        p_value: One-sided, of "it lost no more than the rest", corrected over the set's slices.
     """
 
     set_name: str
@@ -199,7 +199,12 @@ class SetCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """The share of one skill's probes that the candidate still passes, of those that the baseline passed."""
+    """The share of one skill's probes that the candidate still passes, of those that the baseline passed.
+
+    Attributes:
+        passed_by_baseline: Their number; of several answers to each, the sum of their passed shares, rounded.
+        retained: The same of those that the candidate passes too.
+    """
 
     skill: str
     passed_by_baseline: int

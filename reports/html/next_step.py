@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.comparison.findings import must_pass_findings
+from harness.comparison.missing_cases import beyond_limits
 from harness.comparison.times import ASKED_OTHERWISE
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.presentation.gap_sentences import is_rescored, main_cause
@@ -19,6 +21,7 @@ from harness.types import (
     NothingToLoseFinding,
     NoVerdictFinding,
     Outcome,
+    Run,
     TripwireFinding,
 )
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
@@ -67,12 +70,39 @@ def next_step(
 
 def _without_verdict(record: GateRecord, again: str, earlier: EarlierRuns) -> NextStep:
     """Gate an adapter against its base; a whole model has none, and can only be compared with later ones."""
-    if record.run.model.adapter_sha256 is None and not record.run.model.is_logged:
+    model = record.run.model
+    has_base = model.adapter_sha256 is not None or (model.training is not None and bool(model.training.base))
+    if not has_base and not model.is_logged:
+        if (problem := _why_not_accepted(record.run)) is not None:
+            if problem.verdict is GateVerdict.REGRESS:
+                return _after_regression(record, [problem], again)
+            return _without_a_metric(record, problem, earlier.project)
         step = _after_pass(record, again, earlier)
         return replace(step, text=f"A whole model has no base to be compared with. {step.text}")
     text = "Compare with the base model, a stored run or an accepted baseline."
     command = against_command(record, "base", earlier.project)
     return NextStep(title="Gate it against a baseline.", text=text, command=command)
+
+
+def _why_not_accepted(run: Run) -> Finding | None:
+    """Why a run is none to compare with, as far as it says so by itself: its must-pass cases, or its gaps."""
+    found = must_pass_findings(run)
+    for golden_set in run.golden_sets:
+        found += [
+            Finding(
+                verdict=GateVerdict.INCONCLUSIVE,
+                set_name=golden_set.name,
+                data=NoVerdictFinding(
+                    side="candidate",
+                    outcome=lacking.outcome,
+                    cases=lacking.cases,
+                    n=lacking.n,
+                    tolerated=lacking.tolerated,
+                ),
+            )
+            for lacking in beyond_limits(run, golden_set)
+        ]
+    return min(found, key=lambda each: each.verdict is not GateVerdict.REGRESS, default=None)
 
 
 def _inconclusive(

@@ -14,6 +14,7 @@ from harness.authoring.passable import (
     why_it_never_passes,
     why_it_never_regresses,
     why_metrics_never_pass,
+    why_metrics_never_regress,
 )
 from harness.comparison import metric_verdicts
 from harness.comparison.gate import run_gate
@@ -86,6 +87,35 @@ def test_four_clusters_can_never_regress():
     assert why_it_never_regresses(set_of(40, 5)) is None
     assert why_it_never_regresses(set_of(40, 4, population="cases")) is None
     assert why_it_never_regresses(set_of(40)) is None
+
+
+def test_any_gated_metric_of_three_clusters_can_never_regress():
+    """A set that only grades has no pass rate, and as few clusters show as little."""
+    graded = set_of(30, 3, metric_margins={"rouge-l": 0.05})
+    check = Check(type="rouge-l")
+    graded = replace(graded, cases=tuple(replace(case, checks=(check,)) for case in graded.cases))
+    ((message, remedy),) = why_metrics_never_regress(graded)
+    assert message == (
+        "rouge-l can never regress: 3 clusters can all get worse by chance with a probability of 0.125"
+    )
+    assert remedy.startswith("make it 5 clusters or more")
+    assert notes_of_never(graded)[1] == [f"{message}: {remedy}"]
+    own = replace(graded, gate=replace(graded.gate, population="cases"))
+    assert why_metrics_never_regress(own) == []
+
+
+def test_of_two_metrics_each_has_half_of_the_level():
+    """Five clusters have p = 0.031 at least, twice that is 0.0625; six have 0.0156."""
+    five, six = (set_of(60, n, metric_margins={"equals": 0.05}) for n in (5, 6))
+    found = why_metrics_never_regress(five)
+    assert [message.split(":")[0] for message, _ in found] == [
+        "its pass rate can regress only beside another metric",
+        "equals can regress only beside another metric",
+    ]
+    assert found[0][0].endswith("a probability of 0.03125, which counts 2 times for 2 tests")
+    assert found[0][1].startswith("make it 6 clusters or more")
+    assert why_metrics_never_regress(six) == []
+    assert why_metrics_never_regress(set_of(60, 5)) == []
 
 
 @pytest.mark.parametrize("clusters", [1, 2, 3, 7, 22])

@@ -69,6 +69,20 @@ def test_more_sets_share_the_level(tmp_path):
     assert "together" not in power("--golden", first)
 
 
+def test_an_early_stop_beside_further_metrics_is_a_bound(tmp_path):
+    """All gated metrics of a set have to pass at one look, and only the pass rate is simulated."""
+    alone = write_set(tmp_path, "alone", 200)
+    beside = write_set(tmp_path, "beside", 200, gate="gate: {metrics: {contains: {margin: 0.05}}}")
+    shown = {path: " ".join(power("--golden", path).split()) for path in (alone, beside)}
+    (found,) = json.loads(power("--golden", beside, "--json"))
+    looks = found["looks"]
+    bounds = f"≥ {looks['equal_share']:.2f}×, ≤ {looks['harmful_share']:.2f}× ≤ {looks['pass_chance']:.0%}"
+    assert f"early stop {bounds}" in shown[beside]
+    assert "of beside for the pass rate alone: a set stops where all" in shown[beside]
+    assert "early stop ≥" not in shown[alone]
+    assert "for the pass rate alone" not in shown[alone]
+
+
 def test_more_churn_needs_more_cases(tmp_path):
     path = write_set(tmp_path, "mine", 50)
     (calm,), (noisy,) = (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from harness.comparison.pairing import fold_repeats
 from harness.comparison.slices import LEVEL, driver_slice, shared_traits
 from tests.comparison.test_slices import rate_of, said
 
@@ -102,3 +103,25 @@ def test_words_of_cases_that_are_lost_by_chance_name_nothing(make_result, make_r
         metric, pairs = rate_of(now, then)
         named += [driver_slice(metric, pairs, 0.9) is not None, bool(shared_traits(metric, pairs))]
     assert (named / runs <= LEVEL + 2 * (LEVEL * 0.95 / runs) ** 0.5).all()
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("repeat", [1, 5])
+def test_what_varies_most_is_named_for_nothing_where_nothing_changed(make_result, make_run, repeat):
+    """Hard cases pass in 60 % on both sides, and what fails is no JSON: their tag, words and answers are no news."""
+    random, named, runs = np.random.default_rng(3), np.zeros(2), 100
+    for _ in range(runs):
+        sides = []
+        for _ in range(2):
+            results = []
+            for n in range(100):
+                passed = random.random(repeat) < (0.6 if n < 30 else 1.0)
+                tags, prompt = (["hard"], "A riddle.") if n < 30 else (["easy"], "A sum.")
+                results += [
+                    said(make_result(f"s/{n:02}", bool(each), tags=tags), "{}" if each else "no", prompt)
+                    for each in passed
+                ]
+            sides.append(make_run(fold_repeats(results)))
+        metric, pairs = rate_of(*sides)
+        named += [driver_slice(metric, pairs, 0.9) is not None, bool(shared_traits(metric, pairs))]
+    assert (named / runs <= LEVEL + 3 * (LEVEL * 0.95 / runs) ** 0.5).all()

@@ -239,6 +239,17 @@ def test_a_row_that_is_not_known_exactly_says_why_and_what_helps(make_result, ma
         assert sentences_of(verdict)[0].endswith(helps)
 
 
+def test_no_noise_record_is_advised_where_vllm_answers(make_result, make_run):
+    """``tunegate noise`` answers here, and its record is of another engine and precision."""
+    run = make_run(
+        [make_result(f"s/{n:02}") for n in range(54)], gates={"s": GateSettings(population="cases")}
+    )
+    run = replace(run, plan=replace(run.plan, engine="vllm", dtype="unknown", device="server"))
+    _, verdict = run_gate(run, run)
+    assert "noise" not in sentences_of(verdict)[0]
+    assert sentences_of(verdict)[0].endswith("repeat each case at a temperature above 0")
+
+
 def test_drawn_answers_are_said_to_vary_in_any_precision(make_result, make_run):
     results = [make_result(f"s/{n:02}") for n in range(54)]
     warm = GenerationSettings(temperature=0.7)

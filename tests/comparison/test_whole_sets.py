@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.comparison.pairing import fold_repeats
 from harness.comparison.whole_sets import (
     LOSS_LIMIT,
     loss_change,
@@ -38,6 +39,31 @@ def test_only_what_the_baseline_passed_can_be_retained(pairs):
     kept = retained("knowledge", pairs("knowledge", 20, 15, failed_before=10))
     assert (kept.passed_by_baseline, kept.retained) == (20, 15)
     assert kept.rate == wilson(15, 20)
+
+
+def test_an_equal_model_s_repeated_probes_are_kept(make_result):
+    """Each passes 9 of 10 answers on both sides: all had a failed answer, and nothing is lost."""
+
+    def side(failed):
+        answers = [make_result(f"g/{n}", each != failed) for n in range(20) for each in range(10)]
+        return fold_repeats(answers)
+
+    kept = retained("knowledge", list(zip(side(0), side(5), strict=True)))
+    assert (kept.passed_by_baseline, kept.retained, kept.rate.estimate) == (18, 18, 1.0)
+    assert kept.rate.low < 1.0 == kept.rate.high
+
+
+def test_a_repeated_probe_is_kept_as_far_as_both_sides_pass_it(make_result):
+    """5 of 5, 4, 2 and none before, 3, 5, 1 and 5 now: 3 + 4 + 1 of 11 answers are kept, gains count nowhere."""
+
+    def side(*passed):
+        answers = [make_result(f"g/{n}", each < count) for n, count in enumerate(passed) for each in range(5)]
+        return fold_repeats(answers)
+
+    kept = retained("knowledge", list(zip(side(3, 5, 1, 5), side(5, 4, 2, 0), strict=True)))
+    assert kept.rate.estimate == pytest.approx(8 / 11)
+    assert (kept.passed_by_baseline, kept.retained) == (2, 2)
+    assert 0 <= kept.rate.low < 8 / 11 < kept.rate.high <= 1
 
 
 def test_nothing_known_is_nothing_to_retain(pairs):

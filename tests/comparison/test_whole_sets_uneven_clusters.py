@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.comparison.whole_sets import macro_f1_drop
-from harness.statistics.classification import label_counts
+from harness.statistics.classification import label_counts, macro_f1_drop
 from tests.statistics.chance import at_most
 
 LABELS = ["red", "green", "blue"]

@@ -4,6 +4,7 @@ import pytest
 
 from harness.engines.open import describe_model
 from harness.history.store import open_history
+from harness.run.session import metric_facts
 from harness.types import Stability
 
 JUDGED = "cases: [{id: one, prompt: Say yes., checks: [{type: llm-rubric, value: Says yes.}]}]\n"
@@ -283,7 +284,7 @@ def test_a_noise_record_makes_regressed_cases_testable(sets, write_golden):
         stability = {each.case.key: Stability(passed=5, answers=5) for each in gated.results}
         cases = [each.case for each in gated.results]
         model = describe_model(gated.model.base_model)
-        history.save_noise(model, gated.plan.dtype, cases, stability)
+        history.save_noise(model, gated.plan.dtype, cases, stability, metric_facts)
     run(sets, "keys").stdout.no_fnmatch_line("*without effect*")
 
 

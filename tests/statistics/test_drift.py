@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.statistics.drift import CHANGE_FROM, TREND_FROM, change_point, trend_p
+from harness.statistics.drift import (
+    CHANGE_FROM,
+    TREND_FROM,
+    change_point,
+    holm_of_possible,
+    least_p,
+    rises_less_falls,
+    trend_p,
+)
 
 
 def test_the_exact_p_value_of_a_worked_example():
@@ -63,6 +71,35 @@ def test_the_p_value_of_a_series_with_ties_is_that_of_its_orders(values):
     assert trend_p(values) == trend_p(values)
     called = {order for order in set(orders) if trend_p(order) <= 0.05} if len(set(orders)) < 40 else set()
     assert len(called) <= 0.05 * len(set(orders))
+
+
+def test_the_least_p_value_is_that_of_the_sorted_orders():
+    """Five values without ties: 2 of 120 orders; with a pair 4; a constant series shows nothing."""
+    assert least_p([3, 1, 2, 5, 4]) == pytest.approx(2 / 120)
+    assert least_p([3, 1, 2, 5, 5]) == pytest.approx(4 / 120)
+    assert least_p([0.9] * 6) == 1.0
+    assert least_p([1, 1, 1, 2]) == pytest.approx(2 * 6 / 24)
+
+
+def test_a_series_that_shows_nothing_costs_the_others_nothing():
+    """Holm over the three tests that can have 2 / 120; a constant one and one that can have 0.4 are none of them."""
+    p_values, least = [2 / 120, 0.4, 0.3, 1.0, 0.4], [2 / 120] * 3 + [1.0, 0.4]
+    adjusted = holm_of_possible(p_values, least, 0.05)
+    assert adjusted == pytest.approx([3 * 2 / 120, 0.6, 0.6, 1.0, 1.0])
+    assert adjusted[0] <= 0.05
+    # A fourth that can have it is one too many.
+    assert holm_of_possible([*p_values, 1.0], [*least, 2 / 120], 0.05)[0] > 0.05
+    assert holm_of_possible([], [], 0.05) == []
+
+
+def test_rounding_is_no_trend_and_no_step():
+    """Losses of batches of another size differ in the seventh place."""
+    values = [2.3100001] * 6 + [2.3100003] * 6
+    assert trend_p(values) == least_p(values) == 1.0
+    assert change_point(values)[1] == 1.0
+    assert rises_less_falls(values) == 0
+    small = [1e-9 * value for value in (1, 2, 3, 4, 5)]
+    assert trend_p(small) == pytest.approx(2 / 120)
 
 
 def test_a_long_series_with_ties_follows_the_normal_law():

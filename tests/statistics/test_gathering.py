@@ -1,27 +1,76 @@
-"""Losses that gather in a part: exact where cases are independent, by permutation where they are clustered."""
+"""Losses that gather in a part: beyond what is as frequent elsewhere, and beyond what varies most anyway."""
 
+import math
 import sys
-from itertools import permutations
+from itertools import product
 
 import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
 from harness.statistics import gathering
-from harness.statistics.gathering import Extent, gathering_p
+from harness.statistics.gathering import Extent, _chosen, _corrected, _drop_p, _independent, gathering_p
 
 
-def test_a_worked_example_of_independent_cases():
-    """3 of 10 cases are marked, all in a part of 3: one of 120 choices."""
+def drop_p(drops, clusters, part):
+    """The test of one part's drop, without a correction."""
+    drops, rows = np.array(drops, dtype=float), np.array(clusters)
+    off = drops - drops.mean()
+    return _drop_p(drops, off, np.bincount(rows, weights=off), rows, np.array(part))
+
+
+def chosen_p(lost, clusters, parts, others=()):
+    """Fisher's tests of one case of each cluster."""
+    return _chosen(np.array(lost), np.array(clusters), [np.array(part) for part in parts], others)
+
+
+def test_three_lost_cases_may_be_what_varies_most():
+    """All three lost cases of ten are in a part of three: one of 120 choices, but three flips are one way in 1 of 8."""
     marked = [True] * 3 + [False] * 7
-    (p_value,) = gathering_p(marked, range(10), [[0, 1, 2]])
-    assert p_value == pytest.approx(1 / 120)
+    assert _independent(marked, [[0, 1, 2]], ()) == pytest.approx([1 / 120])
+    assert gathering_p([1.0] * 3 + [0.0] * 7, range(10), [[0, 1, 2]]) == [0.125]
+
+
+def test_a_worked_example_of_a_drop():
+    """Of 20 cases in the part 8 are lost and 2 gained, of 20 others 2 and 2.
+
+    The mean drop is 0.15, so the squares inside are 8 x 0.7225 + 2 x 1.3225 + 10 x 0.0225 = 8.65, those outside 4.45,
+    which is less than what 20 of all 40 cases have on average: 13.1 / 2 = 6.55. The variance is (8.65 + 6.55) / 20^2.
+    """
+    drops = [1.0] * 8 + [-1.0] * 2 + [0.0] * 10 + [1.0] * 2 + [-1.0] * 2 + [0.0] * 16
+    score = math.erfc(0.3 / math.sqrt(15.2 / 400) / math.sqrt(2)) / 2
+    assert drop_p(drops, range(40), range(20)) == (pytest.approx(score), 10)
+    assert score == pytest.approx(0.0619, abs=1e-4)
+    # The sign test of 8 and 2 is just below: 56 of 1024.
+    assert score > 56 / 1024
+
+
+def test_a_part_that_gained_as_much_lost_nothing():
+    drops = [1.0, -1.0] * 10 + [0.0] * 80
+    assert drop_p(drops, range(100), range(20)) == (1.0, 20)
+    assert gathering_p(drops, range(100), [range(20)]) == [1.0]
+
+
+def test_a_cluster_is_one_vote():
+    """Five clusters of four are lost whole, and one of two other cases each way."""
+    drops = [1.0] * 20 + [1.0, -1.0] + [0.0] * 40
+    clusters = [place // 4 for place in range(20)] + [5, 5] + [6 + place // 4 for place in range(40)]
+    p_value, flipped = drop_p(drops, clusters, range(22))
+    assert (p_value, flipped) == (0.5**5, 5)
+
+
+def test_so_few_flips_can_not_be_what_is_corrected_for():
+    """A test that could not have been as small is none of those that might have been."""
+    assert _corrected([0.01, 0.2], [0.001, 0.125], [0.005, 0.25]) == [0.02, pytest.approx(0.6)]
+    assert _corrected([0.5], [0.5], [0.5] * 9) == [1.0]
 
 
 def test_no_p_value_is_nothing():
-    """600 marked cases of 2000, all in one part of 600, are one of 1e529 choices."""
-    marked = [True] * 600 + [False] * 1400
-    assert 0 < gathering_p(marked, range(2000), [range(600)])[0] < 1e-300
+    """600 lost cases of 2000, all in one part of 600, are one of 1e529 choices."""
+    drops = [1.0] * 600 + [0.0] * 1400
+    assert 0 < gathering_p(drops, range(2000), [range(600)])[0] < 1e-150
+    many = [1.0] * 6000 + [0.0] * 14000
+    assert 0 < gathering_p(many, range(20000), [range(6000)])[0] < 1e-300
 
 
 def test_a_worked_example_of_several_parts():
@@ -32,47 +81,54 @@ def test_a_worked_example_of_several_parts():
     """
     marked = [True] * 3 + [False] * 7
     parts = [[0, 1, 2], [1, 2, 3], [0, 4], range(1, 10)]
-    found = gathering_p(marked, range(10), parts)
+    found = _independent(marked, parts, ())
     assert found[0] == pytest.approx(2 / 120)
     assert found[1] == pytest.approx(2 * 22 / 120 + 3 / 45)
     assert found[3] == 1
-    left_out = [Extent(cases=3, clusters=3), Extent(cases=2, clusters=2), Extent(cases=4, clusters=4)]
+    left_out = [Extent(cases=n, clusters=n, flipped=0) for n in (3, 2, 4)]
     # One of 4 has all three in 4 of 120 choices, which is more.
-    assert gathering_p(marked, range(10), parts, left_out)[0] == pytest.approx(3 / 120)
-
-
-def test_parts_that_were_left_out_count_in_clusters_too():
-    """As many clusters as could be dealt so rarely; one cluster of twelve never is."""
-    marked = [True] * 6 + [False] * 18
-    clusters = [place // 2 for place in range(24)]
-    (alone,), (among,), (of_one,) = (
-        gathering_p(marked, clusters, [range(6)], [Extent(cases=8, clusters=of)] * 3)
-        if of
-        else gathering_p(marked, clusters, [range(6)])
-        for of in (0, 4, 1)
-    )
-    assert alone == pytest.approx(1 / 220, abs=0.003)
-    assert among == pytest.approx(4 * alone)
-    assert of_one == alone
+    assert _independent(marked, parts, left_out)[0] == pytest.approx(3 / 120)
 
 
 def test_a_worked_example_of_clusters():
-    """Two of six clusters of two are marked whole and make up the part: one of 15 choices of two clusters."""
+    """Two of six clusters of two are marked whole and make up the part: one of 15 choices of two clusters, twice."""
     marked = [True] * 4 + [False] * 8
-    (p_value,) = gathering_p(marked, [place // 2 for place in range(12)], [range(4)])
-    assert p_value == pytest.approx(1 / 15, abs=0.01)
+    assert chosen_p(marked, [place // 2 for place in range(12)], [range(4)]) == pytest.approx([2 / 15])
 
 
-def test_it_equals_enumeration():
-    """Shares of 0, 1/2 and 1 over five clusters, dealt out in all 120 ways."""
+def test_a_tag_of_one_case_in_each_cluster_can_be_the_driver():
+    """Its case is lost in each of 20 clusters of four."""
+    drops = [1.0, 0.0, 0.0, 0.0] * 20
+    clusters = [place // 4 for place in range(80)]
+    assert gathering_p(drops, clusters, [range(0, 80, 4)])[0] < 0.001
+
+
+def test_it_equals_enumeration(monkeypatch):
+    """Five clusters of two, from which one case each is taken in all 32 ways."""
+    monkeypatch.setattr(gathering, "_CHOICES", 4000)
     marked = [True, True, True, False, False, False, False, False, True, False]
-    clusters = [place // 2 for place in range(10)]
     part = [0, 2, 3, 8]
-    shares = np.array([1.0, 0.5, 0.0, 0.0, 0.5])
-    inside = np.array([1.0, 2.0, 0.0, 0.0, 1.0])
-    sums = [float(np.array(order) @ inside) for order in permutations(shares)]
-    expected = np.mean([value >= shares @ inside - 1e-9 for value in sums])
-    assert gathering_p(marked, clusters, [part])[0] == pytest.approx(expected, abs=0.02)
+    tails = []
+    for each in product(range(2), repeat=5):
+        cases = [2 * cluster + place for cluster, place in enumerate(each)]
+        size, total = sum(case in part for case in cases), sum(marked[case] for case in cases)
+        seen = sum(case in part and marked[case] for case in cases)
+        tails.append(hypergeom.sf(seen - 1, 5, total, size))
+    found = chosen_p(marked, [place // 2 for place in range(10)], [part])
+    assert found == pytest.approx([min(2 * np.mean(tails), 1.0)], abs=0.02)
+
+
+def test_parts_that_were_left_out_count_in_clusters_too():
+    """As many clusters as could be lost so rarely; one cluster of twelve never is."""
+    marked = [True] * 6 + [False] * 18
+    clusters = [place // 2 for place in range(24)]
+    (alone,), (among,), (of_one,) = (
+        chosen_p(marked, clusters, [range(6)], [Extent(cases=8, clusters=of, flipped=of)] * 3 if of else [])
+        for of in (0, 4, 1)
+    )
+    assert alone == pytest.approx(2 / 220)
+    assert among == pytest.approx(4 * alone)
+    assert of_one == alone
 
 
 @pytest.mark.parametrize(("inside", "size", "marked", "n"), [(3, 5, 4, 12), (1, 2, 6, 9), (0, 3, 2, 10)])
@@ -81,48 +137,30 @@ def test_independent_cases_are_fishers_exact_test(inside, size, marked, n):
     cases = [True] * inside + [False] * (size - inside) + [True] * (marked - inside)
     cases += [False] * (n - len(cases))
     expected = hypergeom.sf(inside - 1, n, marked, size)
-    assert gathering_p(cases, range(n), [range(size)]) == pytest.approx([expected])
-
-
-def test_several_parts_of_unequal_clusters_equal_enumeration():
-    """Six clusters of one to three cases, three parts that overlap, all 720 deals.
-
-    A part's count is standardised by its mean and spread over the deals, and compared with each deal's largest.
-    """
-    marked = [True, False, True, True, False, True, False, False, True, False, False]
-    clusters = ["a", "a", "b", "c", "c", "c", "d", "e", "e", "f", "f"]
-    parts = [[0, 2, 3], [2, 3, 4, 5], [7, 8, 9]]
-    names = sorted(set(clusters))
-    shares = [np.mean([m for m, of in zip(marked, clusters, strict=True) if of == name]) for name in names]
-    inside = np.array([[sum(clusters[case] == name for case in part) for part in parts] for name in names])
-    sums = np.array([np.array(deal) @ inside for deal in permutations(shares)])
-    scores = (sums - sums.mean(axis=0)) / sums.std(axis=0)
-    observed = (np.array(shares) @ inside - sums.mean(axis=0)) / sums.std(axis=0)
-    expected = [float((scores.max(axis=1) >= each - 1e-9).mean()) for each in observed]
-    assert gathering_p(marked, clusters, parts) == pytest.approx(expected, abs=0.02)
-    assert len(set(expected)) == 3
+    assert _independent(cases, [range(size)], ()) == pytest.approx([expected])
 
 
 def test_the_same_runs_give_the_same_figures():
-    """The deals are drawn with a fixed seed."""
-    marked, clusters = [True, False] * 6 + [True, True], [place // 2 for place in range(14)]
-    first, second = (gathering_p(marked, clusters, [[0, 1, 12], [12, 13]]) for _ in range(2))
+    """The choices are drawn with a fixed seed."""
+    drops = [1.0, 0.0] * 30 + [1.0, 1.0]
+    clusters = [place // 2 for place in range(62)]
+    first, second = (gathering_p(drops, clusters, [range(0, 40, 2), [12, 13]]) for _ in range(2))
     assert first == second
-    assert gathering_p(marked, clusters, []) == []
+    assert gathering_p(drops, clusters, []) == []
 
 
 def test_a_part_of_everything_stands_out_nowhere():
-    assert gathering_p([True, False, False, True], [0, 0, 1, 1], [range(4)]) == [1.0]
+    assert gathering_p([1.0, 0.0, 0.0, 1.0], [0, 0, 1, 1], [range(4)]) == [1.0]
 
 
 def test_many_cases_take_the_same_probabilities_in_no_time(monkeypatch):
     """A tenth of 1200 cases is lost, and more of them in two parts; of 100 000 too."""
     marked = [place % 10 == 0 for place in range(1200)]
     parts = [range(300), [*range(0, 600, 10), *range(601, 1000)], range(1, 1200, 10)]
-    fast = gathering_p(marked, range(1200), parts)
+    fast = _independent(marked, parts, ())
     monkeypatch.setattr(gathering, "_EXACT_UP_TO", 1200)
-    assert fast == pytest.approx(gathering_p(marked, range(1200), parts), rel=1e-9)
-    many = [place % 10 == 0 for place in range(100_000)]
+    assert fast == pytest.approx(_independent(marked, parts, ()), rel=1e-9)
+    many = [float(place % 10 == 0) for place in range(100_000)]
     few, none = gathering_p(many, range(100_000), [range(0, 100_000, 5), range(50_000)])
     assert few < 1e-300
     assert none > 0.4

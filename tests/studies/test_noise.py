@@ -28,6 +28,7 @@ from harness.run import open_telemetry
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.resampling import _reseeded_cases
+from harness.run.session import metric_facts
 from harness.run.workload import plan_workload
 from harness.studies import noise as noise_study
 from harness.studies.noise import Noise, _reseeded, measure_noise, plan_reruns, unstable_interval
@@ -136,23 +137,31 @@ def test_a_gate_marks_what_was_noted(make_run, make_result):
 def test_the_note_holds_for_cases_that_are_asked_alike(tiny_model_dir, golden, tmp_path):
     model, cases = describe_model(str(tiny_model_dir)), load_golden_set(golden).cases
     with open_history(tmp_path / "h.sqlite") as history:
-        history.save_noise(model, "float32", cases, {"small/greedy": Stability(passed=1, answers=5)})
-        history.save_noise(model, "float32", cases, {"small/greedy": Stability(passed=2, answers=5)})
+        history.save_noise(
+            model, "float32", cases, {"small/greedy": Stability(passed=1, answers=5)}, metric_facts
+        )
+        history.save_noise(
+            model, "float32", cases, {"small/greedy": Stability(passed=2, answers=5)}, metric_facts
+        )
         noted = history.load_noise()
-    assert noted_stability(noted, model, PLAN, cases) == {"small/greedy": Stability(passed=2, answers=5)}
-    assert noted_stability(noted, model, replace(PLAN, dtype="bfloat16"), cases) == {}
-    assert noted_stability(noted, model, replace(PLAN, weights="nf4"), cases) == {}
+    assert noted_stability(noted, model, PLAN, cases, metric_facts) == {
+        "small/greedy": Stability(passed=2, answers=5)
+    }
+    assert noted_stability(noted, model, replace(PLAN, dtype="bfloat16"), cases, metric_facts) == {}
+    assert noted_stability(noted, model, replace(PLAN, weights="nf4"), cases, metric_facts) == {}
     thinking = replace(PLAN, chat_template_kwargs={"enable_thinking": True})
-    assert noted_stability(noted, model, thinking, cases) == {}
+    assert noted_stability(noted, model, thinking, cases, metric_facts) == {}
     asked = [case.asked_with(thinking.chat_template_kwargs) for case in cases]
     with open_history(tmp_path / "h.sqlite") as history:
-        history.save_noise(model, "float32", asked, {"small/greedy": Stability(passed=3, answers=5)})
+        history.save_noise(
+            model, "float32", asked, {"small/greedy": Stability(passed=3, answers=5)}, metric_facts
+        )
         noted_both = history.load_noise()
     # One way of asking takes no other's place.
-    assert noted_stability(noted_both, model, thinking, cases)["small/greedy"].passed == 3
-    assert noted_stability(noted_both, model, PLAN, cases)["small/greedy"].passed == 2
+    assert noted_stability(noted_both, model, thinking, cases, metric_facts)["small/greedy"].passed == 3
+    assert noted_stability(noted_both, model, PLAN, cases, metric_facts)["small/greedy"].passed == 2
     golden.write_text(GOLDEN.replace("what is w1", "what is w3"))
-    assert noted_stability(noted, model, PLAN, load_golden_set(golden).cases) == {}
+    assert noted_stability(noted, model, PLAN, load_golden_set(golden).cases, metric_facts) == {}
 
 
 def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
@@ -171,7 +180,7 @@ def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
     assert "2 reruns of 2 cases" in " ".join(result.output.split())
     with open_history(tmp_path / "kept" / "history.sqlite") as history:
         model, cases = describe_model(str(tiny_model_dir)), load_golden_set(golden).cases
-        noted = noted_stability(history.load_noise(), model, PLAN, cases)
+        noted = noted_stability(history.load_noise(), model, PLAN, cases, metric_facts)
     assert noted["small/greedy"].answers == 2
     wrong = CliRunner().invoke(app, [*arguments, "--dtype", "float3"])
     assert "--dtype: found 'float3'" in str(wrong.exception)
@@ -323,7 +332,7 @@ def test_after_ctrl_c_or_a_failure_the_finished_reruns_are_the_record(
 
     def answers():
         with open_history(tmp_path / "kept" / "history.sqlite") as history:
-            noted = noted_stability(history.load_noise(), model, PLAN, cases)
+            noted = noted_stability(history.load_noise(), model, PLAN, cases, metric_facts)
         return {key: found.answers for key, found in noted.items()}
 
     both = {case.key: 2 for case in cases}

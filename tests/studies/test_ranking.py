@@ -17,6 +17,7 @@ from harness.history.store import check_history, open_history
 from harness.presentation.tables import render_ranking
 from harness.run.cache import Cache
 from harness.run.inputs import prepare
+from harness.run.session import metric_facts
 from harness.settings import Settings
 from harness.studies.ranking import rank_models, rank_records
 from harness.types import GateRecord, Outcome, Stability
@@ -104,7 +105,8 @@ def test_reruns_of_the_baseline_are_heeded_as_in_a_single_gate(ranked, golden, t
     cases = load_golden_set(golden).cases
     with open_history(tmp_path / "kept" / "history.sqlite") as history:
         baseline = ranked()[0].record.baseline
-        history.save_noise(baseline.model, "float32", cases, {cases[0].key: Stability(passed=3, answers=5)})
+        noted = {cases[0].key: Stability(passed=3, answers=5)}
+        history.save_noise(baseline.model, "float32", cases, noted, metric_facts)
     assert [list(each.record.comparison.unstable) for each in ranked()] == [["small/c0"]] * 2
 
 
