@@ -51,6 +51,8 @@ def describe_environment(root: Path) -> Environment:
     )
 
 
+_GIT_TIMEOUT_S = 10
+
 # Where CI services say which branch they run, one that is merged from first: they check out a bare commit.
 _BRANCH_VARIABLES = (
     "GITHUB_HEAD_REF",
@@ -79,6 +81,30 @@ def main_branch(root: Path) -> str:
         return default.removeprefix("origin/")
     usual = ("main", "master", "trunk")
     return next((each for each in usual if ask_git(root, "rev-parse", "--quiet", "--verify", each)), "main")
+
+
+def git_problem(root: Path) -> str | None:
+    """Why git tells nothing about a project that is in a repository, as where the folder is another user's.
+
+    Args:
+        root: The project's directory.
+
+    Returns:
+        One line; None where git answers, and outside of repositories.
+    """
+    if not any((folder / ".git").exists() for folder in (root.absolute(), *root.absolute().parents)):
+        return None
+    command = ["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"]
+    try:
+        subprocess.run(command, capture_output=True, timeout=_GIT_TIMEOUT_S, check=True)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().partition("\n")[0]
+        return said or f"git status failed with {error.returncode}"
+    except subprocess.TimeoutExpired:
+        return f"git status took more than {_GIT_TIMEOUT_S} s"
+    except OSError as error:
+        return f"git can't be started: {error.strerror}"
+    return None
 
 
 def machine_name() -> str:
@@ -168,7 +194,7 @@ def ask_git(root: Path, *arguments: str) -> str | None:
     """
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, timeout=10, check=True
+            ["git", "-C", str(root), *arguments], capture_output=True, timeout=_GIT_TIMEOUT_S, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

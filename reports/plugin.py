@@ -153,15 +153,22 @@ def _path_of(config: pytest.Config, dest: str, label: str = "") -> Path | None:
     """The requested path; a relative one is relative to the directory where pytest was started.
 
     With several models, the model's label is added before the suffix, so that no file is overwritten.
+
+    Raises:
+        pytest.UsageError: The path is empty.
     """
     _, variable, _ = _OPTIONS[dest]
-    asked = config.getoption(dest, None) or os.environ.get(variable)
-    if not asked:
+    given = config.getoption(dest, None)
+    asked = os.environ.get(variable) if given is None else given
+    if asked is None:
         return None
+    if not asked.strip():
+        # Such as --gate-json="$FILE" without a FILE: a gate whose evidence nobody has.
+        raise pytest.UsageError(f"{_source(config, dest)}: found '' (allowed: the path of a file to write)")
     path = config.invocation_params.dir / user_path(asked)
     return path.with_name(f"{path.stem}-{label.replace('/', '--')}{path.suffix}") if label else path
 
 
 def _source(config: pytest.Config, dest: str) -> str:
     option, variable, _ = _OPTIONS[dest]
-    return option if config.getoption(dest, None) or variable not in os.environ else variable
+    return option if config.getoption(dest, None) is not None or variable not in os.environ else variable

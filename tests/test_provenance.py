@@ -9,6 +9,7 @@ from harness.provenance import (
     available_bytes,
     branch_of,
     describe_environment,
+    git_problem,
     granted_cores,
     main_branch,
 )
@@ -33,6 +34,18 @@ def test_a_commit_has_an_author_and_a_subject(tmp_path):
 def test_outside_git_nothing_is_known(tmp_path):
     seen = describe_environment(tmp_path)
     assert (seen.commit, seen.author, seen.subject, seen.dirty) == (None, None, None, None)
+
+
+def test_why_git_tells_nothing_of_a_repository_is_known(tmp_path, monkeypatch):
+    """As in a container, whose user is another one than the folder's."""
+    assert git_problem(tmp_path) is None
+    git(tmp_path, "init")
+    assert git_problem(tmp_path) is None
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    (tmp_path / "deep").mkdir()
+    assert "detected dubious ownership" in git_problem(tmp_path / "deep")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_problem(tmp_path) == "git can't be started: No such file or directory"
 
 
 def test_a_branch_is_git_s_else_what_the_ci_service_says(tmp_path):

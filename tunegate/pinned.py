@@ -31,7 +31,9 @@ def pytest_load_initial_conftests(
     if not names_a_model(args, session_project(early_config)):
         raise pytest.UsageError("no model: give --model=DIR")
     if not early_config.pluginmanager.has_plugin("tunegate.pytest_plugin"):
-        raise pytest.UsageError("nothing would be gated: -p no: switches the gate off")
+        off = map(early_config.pluginmanager.is_blocked, ("tunegate", "tunegate.pytest_plugin"))
+        why = "-p no: switches the gate off" if any(off) else "no plugin is loaded by itself: add -p tunegate"
+        raise pytest.UsageError(f"nothing would be gated: {why}")
     try:
         yield
     except ConftestImportFailure as error:

@@ -2,9 +2,10 @@
 
 import fnmatch
 import os
+import re
 import shlex
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from glob import glob
 from pathlib import Path
@@ -17,6 +18,16 @@ _CONFIGURATION = "pyproject.toml"
 # Signs of a project's root where no configuration has a table of ours; pytest uses most of them too.
 # Options of ours that have a value.
 _OURS = ("--model", "--gate-")
+_PYTEST_FILES = (
+    *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"),
+    *(_CONFIGURATION, "tox.ini", "setup.cfg"),
+)
+# Where a file is not of pytest alone, what it has for pytest.
+_SECTIONS = {
+    _CONFIGURATION: r"^\[tool\.pytest(\.ini_options)?\]",
+    "tox.ini": r"^\[pytest\]",
+    "setup.cfg": r"^\[tool:pytest\]",
+}
 _SIGNS = (_CONFIGURATION, ".tunegate", "pytest.toml", "pytest.ini", "tox.ini", "setup.cfg", "setup.py")
 
 
@@ -46,7 +57,9 @@ def _is_root_of_a_value(config: "pytest.Config") -> bool:
 
 
 def command_project(here: Path) -> Path:
-    """The project that a command is run in: the nearest configured one, else the nearest that looks like one.
+    """The project that a command is run in: the nearest configured one, else pytest's root, as in a session.
+
+    Where nothing configures pytest, it is the nearest folder that looks like a project's.
 
     Args:
         here: The working directory.
@@ -55,8 +68,21 @@ def command_project(here: Path) -> Path:
         An empty path where it is the working directory, so that paths are shown as they would be typed.
     """
     signed = (each for each in (here, *here.parents) if any((each / sign).exists() for sign in _SIGNS))
-    found = configured_project(here) or next(signed, here)
+    found = configured_project(here) or _configured_root(here) or next(signed, here)
     return Path() if found == here else found
+
+
+def _configured_root(here: Path) -> Path | None:
+    """The nearest folder with pytest's configuration; pytest itself is not imported to find it."""
+    above = (here, *here.parents)
+    return next(
+        (each for each in above if any(map(_configures_pytest, map(each.joinpath, _PYTEST_FILES)))), None
+    )
+
+
+def _configures_pytest(path: Path) -> bool:
+    section = _SECTIONS.get(path.name)
+    return path.is_file() if section is None else re.search(section, _text_of(path), re.MULTILINE) is not None
 
 
 def configured_project(here: Path) -> Path | None:
@@ -89,6 +115,7 @@ _DEFAULTS = {
     "python_classes": ("Test",),
 }
 # As pytest's own norecursedirs: what a project excludes besides these is read.
+_UNSEARCHED = "norecursedirs"
 _NO_TESTS = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}", "__pycache__")
 
 
@@ -120,11 +147,56 @@ def configured_testpaths(project: Path) -> tuple[Path, list[str]]:
     Returns:
         The folder that they are relative to, and the paths or patterns as they are written.
     """
+    return _configured_in(project, "testpaths")
+
+
+def _configured_in(project: Path, setting: str) -> tuple[Path, list[str]]:
     from _pytest.config.findpaths import locate_config
 
     root, _, settings, _ = locate_config(project, [project])
-    value = getattr(settings.get("testpaths"), "value", None)
+    value = getattr(settings.get(setting), "value", None)
     return root or project, shlex.split(value) if isinstance(value, str) else list(value or ())
+
+
+def unsearched_folders(project: Path) -> list[str]:
+    """Patterns of the folders that a pytest session of the project doesn't search."""
+    project = project.absolute()
+    written = (folder / name for folder in (project, *project.parents) for name in _PYTEST_FILES)
+    if any(_UNSEARCHED in _text_of(path) for path in written):
+        return _configured_in(project, _UNSEARCHED)[1] or list(_NO_TESTS)
+    return list(_NO_TESTS)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def searched_files(folder: Path, suffixes: Collection[str], unsearched: Collection[str]) -> Iterator[Path]:
+    """The files below a folder that a pytest session finds: also behind links, not in folders like ``.git``.
+
+    Args:
+        folder: Itself searched, whatever its name.
+        suffixes: Of the files.
+        unsearched: Patterns of the folders below it that are left out.
+    """
+    for place, folders, files in os.walk(folder, followlinks=True):
+        here = Path(place)
+        folders[:] = [each for each in folders if _is_searched(here / each, unsearched)]
+        found = (here / each for each in files)
+        # A link to nowhere, such as an editor's lock, is no file.
+        yield from (each for each in found if each.suffix in suffixes and each.is_file())
+
+
+def _is_searched(folder: Path, unsearched: Collection[str]) -> bool:
+    is_round = folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+    is_environment = any((folder / sign).exists() for sign in ("pyvenv.cfg", "conda-meta/history"))
+    # As pytest reads its patterns: one without a slash is of the name alone.
+    of_path = [os.path.join("*", each) for each in unsearched if "/" in each]  # noqa: PTH118
+    is_left_out = _matches(folder.name, unsearched) or _matches(str(folder.absolute()), of_path)
+    return not (is_round or is_environment or is_left_out or folder.name == "__pycache__")
 
 
 def configured(config: "pytest.Config", setting: str) -> list[str]:

@@ -22,6 +22,7 @@ from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.comparison.times import way_of
 from harness.comparison.whole_sets import set_metric_rows
 from harness.errors import BaselineError
+from harness.provenance import git_problem
 from harness.statistics.clusters import CONFIDENCE
 from harness.types import ExecutionPlan, Run
 from harness.types.storage import write_whole
@@ -91,6 +92,8 @@ def _obstacles(run: Run, root: Path, path: Path, *, allow_dirty: bool) -> Iterab
             )
     if run.environment.dirty and not allow_dirty:
         yield "it was made with uncommitted changes; commit and gate again, or give --allow-dirty"
+    if run.environment.dirty is None and not allow_dirty and (problem := git_problem(root)) is not None:
+        yield f"nobody knows whether it was made with uncommitted changes ({problem}); give --allow-dirty"
 
 
 def _readable_plan(path: Path) -> ExecutionPlan | None:

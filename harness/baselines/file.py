@@ -131,7 +131,21 @@ def accepted_ids(root: Path) -> set[str]:
     Raises:
         BaselineError: A file can't be read: nobody knows which run it holds.
     """
-    return {load_baseline(path).run_id for path in sorted((root / DIRECTORY).glob("*.json"))}
+    return {load_baseline(path).run_id for path in accepted_files(root)}
+
+
+def accepted_files(root: Path) -> list[Path]:
+    """The files of a project's baselines; other tools keep JSON in a folder of this name too."""
+    return [path for path in sorted((root / DIRECTORY).glob("*.json")) if not _is_foreign(path)]
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is another tool's; one that is so damaged that nobody knows may be ours."""
+    try:
+        facts = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return not isinstance(facts, dict) or facts.keys().isdisjoint(("accepted_at", "run_id"))
 
 
 def baseline_path(root: Path, name: str) -> Path:

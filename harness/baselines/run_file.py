@@ -13,6 +13,7 @@ from harness.errors import BaselineError, DataError
 from harness.history.logs.kinds import read_log
 from harness.history.logs.log_cases import RunLog
 from harness.history.logs.values import read_json
+from harness.history.run_names import is_latest
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.types import GateRecord, Run
@@ -91,6 +92,8 @@ def _open(reference: str, format_name: str | None, history: HistoryPlace | None)
 
 def _in_file(reference: str, format_name: str | None = None) -> _Found | None:
     """The run in a file, or another tool's log; None if there is no such file."""
+    if format_name is None and is_latest(reference):
+        return None
     path, part = user_path(reference), None
     if not path.exists() and "#" in reference:
         # One of several runs in a file.

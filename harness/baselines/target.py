@@ -15,10 +15,11 @@ from harness.engines.open import base_of, describe_model, split_reference
 from harness.errors import BaselineError
 from harness.history.accepted_runs import accepted_run
 from harness.history.database import is_stored
+from harness.history.run_names import is_latest
 from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
-from harness.provenance import ask_git, branch_of, main_branch
+from harness.provenance import ask_git, branch_of, git_problem, main_branch
 from harness.types import GoldenCase, JsonValue, ModelRef, Run
 from tunegate.project import user_path
 
@@ -208,7 +209,7 @@ def _stored_target(wanted: str, root: Path, place: HistoryPlace) -> ComparisonTa
 
 def _is_model(wanted: str) -> bool:
     """Whether it is a directory, a catalogue name, a hub id (no run id has a slash) or a plug-in's model."""
-    if wanted.startswith(_COMMIT):
+    if wanted.startswith(_COMMIT) or is_latest(wanted):
         return False
     is_named = "/" in wanted or split_reference(wanted) is not None
     return is_named or wanted in CATALOGUE or user_path(wanted).is_dir()
@@ -245,5 +246,6 @@ def _base_of(model: ModelRef, model_id: str | None) -> ModelRef | None:
 def _commit(revision: str, root: Path) -> str:
     commit = ask_git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit is None:
-        raise BaselineError(f"--gate-baseline {_COMMIT}{revision}: git knows no such commit in {root}")
+        why = git_problem(root) or f"git knows no such commit in {root}"
+        raise BaselineError(f"--gate-baseline {_COMMIT}{revision}: {why}")
     return commit

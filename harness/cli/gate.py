@@ -1,5 +1,7 @@
 """``tunegate gate``: pytest's gate, also in a project with packages of our names."""
 
+import os
+
 import typer
 
 from tunegate.request import with_long_name
@@ -14,4 +16,6 @@ def gate(context: typer.Context) -> None:
     import pytest
 
     arguments = [with_long_name(argument) for argument in context.args]
-    raise typer.Exit(int(pytest.main(["-p", "tunegate.pinned", *arguments])))
+    # Where no plugin is loaded by itself, the gate's own is named.
+    named = ["-p", "tunegate"] if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") else []
+    raise typer.Exit(int(pytest.main(["-p", "tunegate.pinned", *named, *arguments])))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.options import JsonOption
+from harness.cli.options import JsonOption, check_output
 from harness.errors import GoldenError, as_one
 from harness.settings import Settings, load_settings
 from harness.types import GoldenSet
@@ -97,16 +97,21 @@ def lint(
     A comment in a case's lines switches a rule off: # lint: off RULE REASON
     """
     from harness.authoring.lint import lint_golden_set
-    from harness.golden.load import golden_files, load_golden_set
+    from harness.golden.load import golden_files, load_golden_set, name_fault
 
+    check_output(sarif, "--sarif", "schemastore.org/sarif")
     files = golden_files(paths or None)
     settings = load_settings({}, command_project(Path.cwd()), os.environ)
     settings = settings if looks is None else settings.model_copy(update={"looks": looks})
     findings, notes = [], []
     faulty: list[GoldenError] = []
+    # Several paths may be of several projects; those of one folder are gated together.
+    taken = dict[str, str]() if len(paths or ()) < 2 else None
     for file in files:
         try:
             golden_set = load_golden_set(file)
+            if taken is not None and (fault := name_fault(golden_set, taken)) is not None:
+                faulty.append(fault)
             findings += lint_golden_set(golden_set)
             notes += [f"{file}: note: {note}" for note in _notes_of(golden_set, settings)]
         except GoldenError as error:
@@ -193,6 +198,7 @@ def schema(
     if write is None:
         say(text, end="")
         return
+    check_output(write, "--write", "json-schema.org")
     try:
         write_whole(write, text)
     except OSError as error:

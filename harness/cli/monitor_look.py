@@ -53,8 +53,10 @@ class Order:
 def look(order: Order) -> bool:
     """Read what is new, and tell of all that was counted; whether a rate has risen."""
     from harness.cli.kept import kept_in, open_cache
+    from harness.cli.options import check_output
     from harness.types.storage import one_writer
 
+    check_output(order.prometheus, "--prometheus", "# HELP tunegate")
     if order.candidates is not None and order.candidates.exists():
         raise SettingsError(f"--candidates={order.candidates}: it exists already: name a new file")
     with nullcontext() if order.state is None else one_writer(order.state):

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from harness.errors import SettingsError
+
 GoldenOption = Annotated[
     list[Path] | None, typer.Option("--golden", help="Golden set or directory; may be repeated.")
 ]
@@ -21,11 +23,8 @@ HistoryOption = Annotated[
     typer.Option(
         "--directory",
         "--history",
-        envvar="TUNEGATE_HISTORY",
         help="Holds the history; or the history's file, or the URL of a server.",
-        show_default="the project's setting, else .tunegate",
-        # A URL may have a password.
-        show_envvar=True,
+        show_default="TUNEGATE_HISTORY, else the project's setting, else .tunegate",
     ),
 ]
 SetOption = Annotated[
@@ -108,3 +107,31 @@ ModelIdOption = Annotated[
         show_default="the project's setting",
     ),
 ]
+
+
+def check_output(path: Path | None, option: str, mark: str) -> None:
+    """Refuse a file that can't be written, or that holds something else than an earlier output.
+
+    Args:
+        path: The file; None if the option is not given.
+        option: Which names it.
+        mark: What is near the start of every output of this kind.
+
+    Raises:
+        SettingsError: It is such a file, perhaps a golden set.
+    """
+    from harness.types.storage import why_unwritable
+
+    if path is None:
+        return
+    try:
+        problem, start = why_unwritable(path), b""
+        if problem is None and path.is_file():
+            with path.open("rb") as file:
+                start = file.read(1000)
+    except OSError as error:
+        problem, start = f"can't be written: {error.strerror or error}", b""
+    if problem is None and start.strip() and mark.encode() not in start:
+        problem = "holds something else: name another file, or delete it first"
+    if problem is not None:
+        raise SettingsError(f"{option}: {path} {problem}")

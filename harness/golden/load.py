@@ -5,30 +5,23 @@ The content of a project's gate is its golden sets, and the bundled forgetting p
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import GoldenError, SettingsError, as_one
+from harness.errors import GoldenError, as_one
 from harness.golden.case_reading import CaseReading, as_settings
-from harness.golden.explain import as_told, explain, explain_settings, golden_error, keys_at
+from harness.golden.explain import as_told, explain, golden_error, keys_at
 from harness.golden.right_parts import right_parts
-from harness.golden.schema import (
-    CHECK_TYPES,
-    CaseYaml,
-    GenerationYaml,
-    GoldenSetYaml,
-    IncludedYaml,
-    base_type,
-)
+from harness.golden.schema import CHECK_TYPES, CaseYaml, GoldenSetYaml, IncludedYaml, base_type
 from harness.golden.variables import MatrixError, combinations
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml, read_yaml
 from harness.registry.content_metrics import SET_METRICS
 from harness.settings import load_settings
-from harness.types import GateSettings, GenerationSettings, GoldenCase, GoldenSet
-from tunegate.project import command_project
+from harness.types import GateSettings, GoldenCase, GoldenSet
+from tunegate.project import command_project, searched_files, unsearched_folders
 
 # Directories of this name contain labelled items for judges, not golden sets.
 LABELLED = "judge"
@@ -253,29 +246,6 @@ def _idle_metrics(document: Document, raw: GoldenSetYaml, cases: Sequence[Golden
     ]
 
 
-def generation_settings(given: Mapping[str, object], source: str) -> GenerationSettings:
-    """Settings given in Python, checked by the rules of the YAML.
-
-    Args:
-        given: Values by their names in the YAML; ``stop`` may be one text or any sequence of texts.
-        source: Where they come from, for the message.
-
-    Raises:
-        SettingsError: A name is unknown, of cases alone, or a value out of range.
-    """
-    if given.get("stop_when_decided"):
-        raise SettingsError(
-            f"{source}: stop_when_decided: only the checks of a golden case decide; leave it out"
-        )
-    stop = given.get("stop")
-    listed = {**given, "stop": list(stop)} if isinstance(stop, tuple | set | frozenset) else given
-    try:
-        return as_settings(GenerationYaml.model_validate(listed))
-    except ValidationError as error:
-        problem, allowed = explain_settings(error, listed)
-        raise SettingsError(f"{source}: {problem}" + (f" (allowed: {allowed})" if allowed else "")) from error
-
-
 DEFAULT_GOLDEN = Path("golden_sets")
 
 
@@ -290,20 +260,26 @@ def is_no_set(file: Path) -> bool:
     return file.parent.name == LABELLED or file.name.startswith(INCLUDED)
 
 
-def golden_files(paths: Iterable[Path] | None = None) -> list[Path]:
-    """The golden sets below directories; a path of a file is returned as it is.
+def golden_files(
+    paths: Iterable[Path] | None = None, unsearched: Collection[str] | None = None
+) -> list[Path]:
+    """The golden sets that a gate collects below directories; a path of a file is returned as it is.
 
     Args:
         paths: Directories and files; None means those of the project in which the command is run.
+        unsearched: Patterns of folders that the gate doesn't collect; None means those of that project.
     """
     files: list[Path] = []
+    if unsearched is None:
+        unsearched = unsearched_folders(command_project(Path.cwd()))
     for path in project_golden() if paths is None else paths:
         if path.is_dir():
-            inside = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
+            inside = sorted(searched_files(path, {".yaml", ".yml"}, unsearched))
             files += [file for file in inside if not is_no_set(file)]
         else:
             files.append(path)
-    return files
+    # Each once, as in pytest, where one path is below another.
+    return list({os.path.normpath(file.absolute()): file for file in files}.values())
 
 
 def bundled_probes() -> list[Path]:
@@ -348,31 +324,52 @@ class GateContent:
         return self.own + self.bundled
 
 
+def name_fault(golden_set: GoldenSet, paths: dict[str, str]) -> GoldenError | None:
+    """The fault of a golden set whose name is that of another file.
+
+    Args:
+        golden_set: The set.
+        paths: The files by their sets' names, to which this one is added.
+    """
+    other = paths.setdefault(golden_set.name, golden_set.path)
+    if other == golden_set.path:
+        return None
+    problem = f"the set's name {golden_set.name!r} is taken by {other}"
+    return GoldenError(golden_set.path, None, "name", problem, "a name of its own")
+
+
 def gate_content(
-    paths: Iterable[Path] | None, *, forgetting: bool, known: Mapping[Path, GoldenSet] | None = None
+    paths: Iterable[Path] | None,
+    *,
+    forgetting: bool,
+    known: Mapping[Path, GoldenSet] | None = None,
+    unsearched: Collection[str] | None = None,
 ) -> GateContent:
     """The content of a gate.
 
     Args:
         paths: Directories and files of golden sets; None takes ``golden_sets`` in the working directory.
         forgetting: Whether forgetting is measured.
-        known: Sets that were read already, by file.
+        known: Sets that were collected, by file: they belong to it, wherever they are.
+        unsearched: As for golden_files.
     """
-    own, faults = [], []
-    for file in golden_files(paths):
+    own, faults, known = [], list[GoldenError](), known or {}
+    for file in dict.fromkeys([*golden_files(paths, unsearched), *known]):
         try:
-            own.append((known or {}).get(file) or load_golden_set(file))
+            own.append(known.get(file) or load_golden_set(file))
         except GoldenError as error:
             faults.append(error)
     has_probes = any(golden_set.probes_forgetting for golden_set in own)
     if not forgetting:
         own = [golden_set for golden_set in own if not golden_set.probes_forgetting]
-    bundled = []
+    bundled = list[GoldenSet]()
     if forgetting and not has_probes:
         try:
             bundled = [load_golden_set(file) for file in bundled_probes()]
         except GoldenError as error:
             faults.append(error)
+    taken = dict[str, str]()
+    faults += filter(None, (name_fault(golden_set, taken) for golden_set in own + bundled))
     return GateContent(own=tuple(own), bundled=tuple(bundled), faults=tuple(faults))
 
 

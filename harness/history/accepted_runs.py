@@ -32,14 +32,19 @@ def note_accepted(database: Database, run_id: str, name: str, reason: str) -> No
 def accepted_run(database: Database, name: str, branches: Sequence[str]) -> str | None:
     """Id of the run that was accepted last under a name, on the first of the branches that has one.
 
+    Where none has, one whose branch nobody knew, as on a CI service that checks out a bare commit.
+
     Args:
         database: An open history.
         name: The baseline's name.
         branches: Branches, the preferred one first.
     """
-    for branch in branches:
+    for branch in (*branches, ""):
         found = database.execute(
-            "SELECT run_id FROM accepted WHERE name = ? AND branch = ? ORDER BY no DESC LIMIT 1",
+            """
+            SELECT run_id FROM accepted WHERE name = ? AND coalesce(branch, '') = ?
+            ORDER BY no DESC LIMIT 1
+            """,
             (name, branch),
         ).fetchone()
         if found is not None:

@@ -39,7 +39,8 @@ def find_history(
     ``directory`` are followed.
 
     Args:
-        given: What the user named: a URL, the history's file, or its folder.
+        given: What an option names: a URL, the history's file, or its folder. A path of the variable is
+            relative to the project instead, as in a gate.
         here: Where to start looking; the working directory by default.
         environment: The process's environment by default.
         to_write: The file may be missing: it is made.
@@ -50,6 +51,8 @@ def find_history(
     """
     start = Path.cwd() if here is None else here
     environment = os.environ if environment is None else environment
+    if given is None and environment.get("TUNEGATE_HISTORY"):
+        return _of_variable(start, environment, to_write=to_write)
     if given is not None:
         place = place_of(str(given), Path())
         if isinstance(place, HistoryServer):
@@ -72,6 +75,20 @@ def find_history(
     raise HistoryError(
         f"{missing}: no history here: pytest --model=DIR makes one, --history names one elsewhere"
     )
+
+
+def _of_variable(start: Path, environment: Mapping[str, str], *, to_write: bool) -> HistoryLocation:
+    """The history that the variable names, wherever in the project a command is run.
+
+    Raises:
+        HistoryError: There is none, or the name of one can't be read.
+    """
+    project = start / command_project(start)
+    settings = load_settings({}, project, environment)
+    place = project_history(settings, project)
+    if not to_write and not is_stored(place):
+        raise HistoryError(f"{place}: no such history file")
+    return HistoryLocation(place=place, directory=project / settings.directory)
 
 
 def history_place(given: str | Path | None = None) -> HistoryPlace:

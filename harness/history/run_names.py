@@ -11,6 +11,11 @@ _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
 
 
+def is_latest(reference: str) -> bool:
+    """Whether a name is of the newest run, or of one so many before it: no path, as ``./latest`` is."""
+    return _LATEST.fullmatch(reference) is not None
+
+
 def resolve(database: Database, reference: str) -> str:
     """Id of a stored run.
 
@@ -23,7 +28,7 @@ def resolve(database: Database, reference: str) -> str:
     Raises:
         BaselineError: No such run, or several.
     """
-    if _LATEST.fullmatch(reference):
+    if is_latest(reference):
         judged = database.execute("SELECT run_id FROM gates ORDER BY no DESC").fetchall()
         place = int(reference.partition("~")[2] or 0)
         if place >= len(judged):

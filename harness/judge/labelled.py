@@ -11,6 +11,7 @@ from harness.golden.explain import explain, golden_error
 from harness.golden.judge_template import TemplateFileError, find_template
 from harness.golden.schema import ID_PATTERN, Tag
 from harness.golden.yaml_lines import Document, KeyPath, parse_yaml
+from tunegate.project import command_project, searched_files, unsearched_folders
 
 Task: TypeAlias = Literal["rubric", "reference", "factuality", "tone", "pairwise"]
 Trap: TypeAlias = Literal["none", "verbose", "terse", "injection", "position"]
@@ -142,8 +143,10 @@ def labelled_files(paths: list[Path]) -> list[Path]:
         GoldenError: A path is not there, or a directory holds none.
     """
     files: list[Path] = []
+    unsearched = unsearched_folders(command_project(Path.cwd()))
     for path in paths:
-        found = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")]) if path.is_dir() else [path]
+        inside = sorted(searched_files(path, {".yaml", ".yml"}, unsearched))
+        found = inside if path.is_dir() else [path]
         if not found or not all(file.is_file() for file in found):
             raise GoldenError(path, None, "", "no labelled set here", "a YAML file or a directory of them")
         files += found

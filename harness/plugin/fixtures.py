@@ -1,12 +1,16 @@
 """Fixtures for hand-written tests: the same model, engine and cache as the golden cases."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from harness.errors import JudgeError
-from harness.golden.load import generation_settings, load_golden_set
+from harness.errors import JudgeError, SettingsError
+from harness.golden.case_reading import as_settings
+from harness.golden.explain import explain_settings
+from harness.golden.load import load_golden_set
+from harness.golden.schema import GenerationYaml
 from harness.judge.questions import SINGLE_TASKS, single_request
 from harness.judge.trust import find_calibration
 from harness.plugin.own_tests import CANDIDATE_NAME
@@ -14,6 +18,7 @@ from harness.plugin.selection import SELECTION
 from harness.plugin.session import GATE, GateSession
 from harness.types import (
     Completion,
+    GenerationSettings,
     GoldenCase,
     GoldenSet,
     JudgeVerdict,
@@ -82,6 +87,29 @@ def generate(pytestconfig: pytest.Config, _tunegate_candidate: str) -> Callable[
         return gate.questions.answer(case, gate.candidate(_tunegate_candidate))
 
     return ask
+
+
+def generation_settings(given: Mapping[str, object], source: str) -> GenerationSettings:
+    """Settings given in Python, checked by the rules of the YAML.
+
+    Args:
+        given: Values by their names in the YAML; ``stop`` may be one text or any sequence of texts.
+        source: Where they come from, for the message.
+
+    Raises:
+        SettingsError: A name is unknown, of cases alone, or a value out of range.
+    """
+    if given.get("stop_when_decided"):
+        raise SettingsError(
+            f"{source}: stop_when_decided: only the checks of a golden case decide; leave it out"
+        )
+    stop = given.get("stop")
+    listed = {**given, "stop": list(stop)} if isinstance(stop, tuple | set | frozenset) else given
+    try:
+        return as_settings(GenerationYaml.model_validate(listed))
+    except ValidationError as error:
+        problem, allowed = explain_settings(error, listed)
+        raise SettingsError(f"{source}: {problem}" + (f" (allowed: {allowed})" if allowed else "")) from error
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ _DEST = "tunegate_"
 
 
 # Settings that are paths relative to the project's root.
-_PATHS = ("golden", "directory")
+_PATHS = ("golden", "directory", "history")
 
 
 def add_options(parser: pytest.Parser, free: Container[str]) -> None:
@@ -144,8 +144,8 @@ def add_options(parser: pytest.Parser, free: Container[str]) -> None:
 def _from_here(here: Path, value: Any) -> Any:
     """Paths that were typed here, for a reader who starts at the project's root."""
     if isinstance(value, list):
-        return [str(here / user_path(each)) for each in value]
-    return value and str(here / user_path(value))
+        return [_from_here(here, each) for each in value]
+    return str(here / user_path(value)) if value and "://" not in value else value
 
 
 def settings_of(config: pytest.Config) -> Settings:

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from harness.errors import GoldenError
-from harness.golden.load import GateContent, gate_content, is_no_set
+from harness.golden.load import GateContent, gate_content, is_no_set, name_fault
 from harness.plugin.asking_tests import asks_a_model
 from harness.plugin.missing_tests import asking_files
 from harness.plugin.own_tests import OwnTests, Root, asked_model, root_of
@@ -60,7 +60,7 @@ class Turns:
     Attributes:
         reached: Node ids of the items that came to their turn.
         left_out: Why an item of the gate said nothing, by its node id: something else than the golden set
-            skipped it, or a mark expects its failure.
+            skipped it, its own setup broke, or a mark expects its failure.
         failed: The models that a failed hand-written test used, by its node id: a name, all or none.
     """
 
@@ -101,8 +101,12 @@ class Turns:
         skipped = failed = ""
         if report.skipped and own.belongs(item):
             skipped = "xfailed" if hasattr(report, "wasxfail") else "skipped"
+        if report.failed and report.when == "setup" and own.belongs(item):
+            skipped = "error at setup"
         if report.failed:
-            failed = (asked_model(item) or _ALL) if asks_a_model(item) else _NONE
+            # What breaks around a test, such as a database that it starts, says nothing of a model.
+            asks = report.when == "call" and asks_a_model(item)
+            failed = (asked_model(item) or _ALL) if asks else self.failed.get(name_of(item), _NONE)
         self.note(item, report, skipped=skipped, failed=failed)
 
     def failed_of(self, candidate: str) -> tuple[str, ...]:
@@ -297,6 +301,7 @@ class Selection:
         golden: Files and directories of the golden sets.
         names: The models that each case is an item for; the name is empty if there is only one.
         with_probes: Whether sets that probe forgetting are collected.
+        unsearched: Patterns of folders that pytest doesn't search.
         sets: The collected golden sets, by file.
         content: The content of the gate, collected or not; None before it is known.
         faults: Faults of golden sets; reported together after all files are read.
@@ -306,6 +311,7 @@ class Selection:
     golden: tuple[Path, ...]
     names: tuple[str, ...] = ("",)
     with_probes: bool = True
+    unsearched: tuple[str, ...] = ()
     sets: dict[Path, GoldenSet] = field(default_factory=dict)
     content: GateContent | None = None
     faults: list[GoldenError] = field(default_factory=list)
@@ -338,7 +344,9 @@ class Selection:
         Returns:
             Whether the bundled probes are to be asked too: where all cases of the project's own are.
         """
-        self.content = gate_content(self.golden, forgetting=self.with_probes, known=self.sets)
+        self.content = gate_content(
+            self.golden, forgetting=self.with_probes, known=self.sets, unsearched=self.unsearched
+        )
         noted = {str(fault) for fault in self.faults}
         self.faults += [fault for fault in self.content.faults if str(fault) not in noted]
         keys = {each.case.key for each in cases}
@@ -355,8 +363,9 @@ class Selection:
         Raises:
             pytest.UsageError: A golden set is invalid; one line for each fault.
         """
-        if (fault := shared_name(cases)) is not None:
-            self.note_fault(fault)
+        taken, sets = dict[str, str](), {each.golden_set.path: each.golden_set for each in cases}
+        if self.content is None:
+            self.faults += filter(None, (name_fault(each, taken) for each in sets.values()))
         if self.faults:
             raise pytest.UsageError(*(str(fault) for error in self.faults for fault in error.faults))
         self.cases = tuple(cases)
@@ -376,18 +385,6 @@ class Selection:
         for each in self.cases:
             keys.setdefault(each.candidate, set()).add(each.case.key)
         return keys
-
-
-def shared_name(cases: Sequence[SelectedCase]) -> GoldenError | None:
-    """The first golden set with the name of another file, as a fault; None if all names differ."""
-    paths: dict[str, str] = {}
-    for each in cases:
-        golden_set = each.golden_set
-        other = paths.setdefault(golden_set.name, golden_set.path)
-        if other != golden_set.path:
-            problem = f"the set's name {golden_set.name!r} is taken by {other}"
-            return GoldenError(golden_set.path, None, "name", problem, "a name of its own")
-    return None
 
 
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()

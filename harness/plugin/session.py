@@ -59,7 +59,7 @@ from harness.run.scoring import Judging
 from harness.run.session import Session, run_session, session_dealer
 from harness.settings import Settings, given_settings, misspelt_variables
 from harness.types import CaseResult, GateRecord
-from tunegate.project import name_of, session_project
+from tunegate.project import configured, name_of, session_project
 
 if TYPE_CHECKING:
     from harness.run.open_telemetry import Telemetry
@@ -387,8 +387,9 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
         inputs = prepare(settings, session_project(config))
         if settings.accept is not None:
             check_name(settings.accept)
-        names = tuple(candidate.name for candidate in inputs.candidates)
-        selection = Selection(golden=golden, names=names, with_probes=inputs.settings.forgetting)
+        names, asks_probes = tuple(each.name for each in inputs.candidates), inputs.settings.forgetting
+        unsearched = tuple(configured(config, "norecursedirs"))
+        selection = Selection(golden=golden, names=names, with_probes=asks_probes, unsearched=unsearched)
         gate = GateSession(config, inputs, selection)
     except InputError as error:
         raise pytest.UsageError(str(error)) from error

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from harness.authoring.finding import Finding
@@ -48,3 +49,18 @@ def test_a_file_that_is_no_golden_set_is_in_it(tmp_path):
     assert {result["ruleId"] for result in json.loads(sarif.read_text())["runs"][0]["results"]} == {
         "not-valid"
     }
+
+
+@pytest.mark.parametrize("arguments", [["lint", "--sarif"], ["schema", "--write"]])
+def test_an_output_replaces_nothing_but_an_earlier_one(tmp_path, monkeypatch, arguments):
+    """The path of a golden set in its place is a usual slip."""
+    monkeypatch.chdir(tmp_path)
+    golden = tmp_path / "golden_sets" / "s.yaml"
+    golden.parent.mkdir()
+    golden.write_text(SET)
+    done = CliRunner().invoke(app, ["golden", *arguments, str(golden)])
+    assert f"{arguments[1]}: {golden} holds something else: name another file" in str(done.exception)
+    assert golden.read_text() == SET
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["golden", *arguments, "out.json"])
+        assert "holds" not in str(done.exception)

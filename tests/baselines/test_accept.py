@@ -84,6 +84,17 @@ def test_a_run_that_can_not_serve_is_refused(run, tmp_path, change, message):
     assert not (tmp_path / "baselines").exists()
 
 
+def test_where_git_refuses_to_tell_a_run_is_not_taken_for_a_clean_one(run, tmp_path, monkeypatch):
+    run = dataclasses.replace(run, environment=dataclasses.replace(run.environment, dirty=None))
+    assert accept_run(run, "outside-git", "why", tmp_path).is_file()
+    monkeypatch.setattr("harness.baselines.accept.git_problem", lambda root: "fatal: dubious ownership")
+    with pytest.raises(
+        BaselineError, match=r"uncommitted changes \(fatal: dubious ownership\); give --allow"
+    ):
+        accept_run(run, "shipped", "why", tmp_path)
+    assert accept_run(run, "shipped", "why", tmp_path, allow_dirty=True).is_file()
+
+
 def test_uncommitted_changes_may_be_allowed(run, tmp_path):
     run = dataclasses.replace(run, environment=dataclasses.replace(run.environment, dirty=True))
     assert accept_run(run, "shipped", "why", tmp_path, allow_dirty=True).is_file()

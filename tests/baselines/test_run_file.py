@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from harness.baselines.paired_runs import aligned, answers_to, require_pairs
 from harness.baselines.run_file import open_pair, read_record_file, read_run_file
-from harness.baselines.target import file_target, stored_run
+from harness.baselines.target import file_target, find_baseline, stored_run
 from harness.comparison.pairing import pair_runs
 from harness.errors import BaselineError, DataError
 from harness.history.store import open_history
@@ -177,3 +178,17 @@ def test_a_file_without_the_golden_cases_is_refused(tmp_path, make_run, make_res
 def test_what_is_no_file_is_left_to_the_other_meanings(tmp_path):
     assert file_target(str(tmp_path)) is None
     assert file_target("latest") is None
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
+def test_the_newest_run_is_no_path(tmp_path, monkeypatch, make_run, make_result, make):
+    """A training may write a file or a folder of this name; ``./latest`` names it."""
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "latest")
+    run = make_run([make_result("s/a")])
+    with open_history(tmp_path / "history.sqlite") as history:
+        history.save(GateRecord(run=run))
+    target = find_baseline("latest", [run.model], tmp_path, tmp_path / "history.sqlite")
+    assert (target.kind, target.run.id) == ("run", run.id)
+    names = ("latest", "latest")
+    assert open_pair(names, history=tmp_path / "history.sqlite", choices={}).candidate.id == run.id

@@ -51,8 +51,10 @@ def test_refusals_that_rise_are_found_and_become_cases(tunegate, tmp_path):
     assert len(found.cases) == 3
     assert {check.type for check in found.cases[0].checks} == {"not-is-refusal", "length"}
     # It is never overwritten.
-    done = tunegate("monitor", calm, worse, *options, "--candidates", cases)
-    assert (done.returncode, "name a new file" in done.stderr) == (4, True)
+    for option in ("--candidates", "--prometheus"):
+        done = tunegate("monitor", calm, worse, "--reference", before, option, cases)
+        assert (done.returncode, "name a" in done.stderr) == (4, True)
+    assert len(load_golden_set(cases).cases) == 3
 
 
 def test_the_checks_of_a_golden_set_on_both_sides(tunegate, tmp_path, make_run, make_result):

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from harness.errors import GoldenError, SettingsError
 from harness.golden.decided import condition_of, is_decided, looks_for_json
-from harness.golden.load import generation_settings, load_golden_set
+from harness.golden.load import load_golden_set
 from harness.metrics.definition import ScoringRequest
 from harness.metrics.text import contains, contains_all, contains_any, icontains, regex
+from harness.plugin.fixtures import generation_settings
 from harness.types import Check, Completion, GoldenCase, Message
 
 METRICS = {

@@ -3,7 +3,8 @@
 import pytest
 
 from harness.errors import GoldenError, SettingsError
-from harness.golden.load import generation_settings, load_golden_set
+from harness.golden.load import load_golden_set
+from harness.plugin.fixtures import generation_settings
 from harness.types import GenerationSettings, GoldenCase, Message
 
 WRONG = {

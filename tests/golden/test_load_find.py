@@ -26,6 +26,28 @@ def test_labelled_items_are_passed_over(project):
     assert golden_files([project / "golden_sets" / "deep"]) == [project / "golden_sets" / "deep" / "a.yaml"]
 
 
+def test_what_pytest_does_not_collect_is_no_golden_set(project, tmp_path_factory):
+    """An editor's copies and locks, builds, and what the project's own pytest settings leave out."""
+    sets = project / "golden_sets"
+    outside = tmp_path_factory.mktemp("shared")
+    (outside / "c.yaml").write_text(GOLDEN)
+    for name in (".ipynb_checkpoints", "build", "__pycache__", "old"):
+        (sets / name).mkdir()
+        (sets / name / "b-checkpoint.yaml").write_text(GOLDEN)
+    (sets / ".#b.yaml").symlink_to("nobody@nowhere.1")
+    (sets / "round").symlink_to(sets)
+    (sets / "shared").symlink_to(outside)
+    names = ["b.yml", "a.yaml", "b-checkpoint.yaml", "c.yaml"]
+    assert [path.name for path in golden_files()] == names
+    (project / "pytest.ini").write_text("[pytest]\nnorecursedirs = old .* build\n")
+    assert [path.name for path in golden_files()] == [*names[:2], "c.yaml"]
+
+
+def test_a_path_below_another_is_taken_once(project):
+    sets = project / "golden_sets"
+    assert len(golden_files([sets, sets / "b.yml", sets / "deep"])) == 2
+
+
 def test_a_file_stands_for_itself(project):
     """Whether it is there and can be read, is told by whoever reads it."""
     assert golden_files([project / "none.yaml"]) == [project / "none.yaml"]

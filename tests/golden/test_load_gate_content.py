@@ -68,6 +68,17 @@ def test_faults_are_kept_and_the_other_files_read(write):
         load_gate_sets(None, forgetting=False)
 
 
+def test_two_files_of_one_name_are_refused_by_every_command(write):
+    write("a/orders.yaml", "name: orders\n" + CASES)
+    write("b/orders.yaml", "name: orders\n" + CASES)
+    with pytest.raises(GoldenError, match=r"b.orders\.yaml: name: .*'orders' is taken by .*a.orders\.yaml"):
+        load_gate_sets(None, forgetting=False)
+    linted = CliRunner().invoke(app, ["golden", "lint"])
+    assert "is taken by" in str(linted.exception)
+    apart = ["golden_sets/a/orders.yaml", "golden_sets/b/orders.yaml"]
+    assert "is taken by" not in str(CliRunner().invoke(app, ["golden", "lint", *apart]).exception)
+
+
 @pytest.mark.parametrize("command", ["rank", "noise", "parity", "bisect"])
 def test_every_command_asks_what_the_gate_asks(command, tiny_model_dir, tiny_adapter_dir, write, monkeypatch):
     """The probes too, unless told not to."""

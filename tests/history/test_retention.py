@@ -85,3 +85,9 @@ def test_an_accepted_run_is_found_by_branch_then_on_the_main_one(history):
     assert accepted_run(history.database, "shipped", ["main"]) == ids(30)[0]
     note_accepted(history.database, "a run of another history", "shipped", "why")
     assert accepted_run(history.database, "shipped", ["main"]) == ids(30)[0]
+    # Where nobody knew the branch: a CI service that checks out a bare commit.
+    with history.database.writing():
+        history.database.execute("UPDATE runs SET branch = NULL WHERE id = ?", (ids(20)[0],))
+    note_accepted(history.database, ids(20)[0], "shipped", "why")
+    assert accepted_run(history.database, "shipped", ["main"]) == ids(30)[0]
+    assert accepted_run(history.database, "shipped", ["other"]) == ids(20)[0]

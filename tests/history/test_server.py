@@ -100,6 +100,19 @@ def test_a_command_finds_the_history_of_the_settings(tmp_path):
     assert isinstance(found.place, Path)
 
 
+def test_a_path_of_the_variable_is_the_project_s_and_that_of_an_option_is_not(tmp_path, monkeypatch):
+    """As in gates, wherever in the project either is started."""
+    (tmp_path / "pyproject.toml").write_text("[tool.tunegate]\n")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "h.sqlite").write_text("")
+    variables = {"TUNEGATE_HISTORY": "h.sqlite"}
+    found = find_history(here=tmp_path / "deep", environment=variables)
+    assert (found.place, found.directory) == (tmp_path / "h.sqlite", tmp_path / ".tunegate")
+    monkeypatch.chdir(tmp_path / "deep")
+    with pytest.raises(HistoryError, match=r"h\.sqlite: no such history file"):
+        find_history("h.sqlite", environment=variables)
+
+
 @pytest.mark.parametrize(
     ("make", "called"), [(os.mkfifo, "is a named pipe, not a file"), (os.mkdir, "is a directory")]
 )

@@ -265,6 +265,27 @@ def test_tests_of_the_model_belong_in_a_project_without_testpaths(tested):
     assert not any("test_unit" in line for line in result.outlines)
 
 
+@pytest.mark.parametrize(
+    ("fixture", "left_out"),
+    [
+        ("raise ConnectionError('no database')", "tests (tests/test_hand.py::test_asks (error at setup))"),
+        ("yield\n    raise ConnectionError('no database')", None),
+    ],
+    ids=["setup", "teardown"],
+)
+def test_what_breaks_around_a_test_of_the_model_is_no_regression(tested, fixture, left_out):
+    text = f"import pytest\n@pytest.fixture\ndef own():\n    {fixture}\n"
+    tested.write("test_hand.py", text + ASKING.replace("generate)", "generate, own)"))
+    result = tested.run("--gate-accept=ship")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED  # as by any other test of the project's
+    shown = result.stdout.str()
+    assert "REGRESS" not in shown
+    assert "INCONCLUSIVE" in shown
+    assert "ERROR: --gate-accept ship: not accepted" in shown
+    named = [line.partition("left out: ")[2] for line in result.outlines if "left out: " in line]
+    assert named == ([left_out] if left_out else [])
+
+
 def test_no_plugin_makes_a_success_of_a_regression(tested):
     tested.write("test_hand.py", "def test_asks(generate): assert not generate('What?').text\n")
     tested.pytester.makeconftest("def pytest_sessionfinish(session): session.exitstatus = 0\n")

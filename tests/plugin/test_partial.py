@@ -63,6 +63,23 @@ def test_a_case_that_a_conftest_skips_is_named(project, conftest, asked):
     assert "can't be accepted as ship" in refused(project)
 
 
+def test_a_run_is_whole_by_what_pytest_collects(project, tmp_path_factory):
+    """Not by an editor's copies; also by what is behind a link; and a path below another counts once."""
+    sets, shared = project.pytester.path / "golden_sets", tmp_path_factory.mktemp("shared")
+    (sets / ".ipynb_checkpoints").mkdir()
+    (sets / ".ipynb_checkpoints/capitals-checkpoint.yaml").write_text((sets / "capitals.yaml").read_text())
+    (sets / ".#capitals.yaml").symlink_to("nobody@nowhere.1")
+    faq = "name: faq\ncases:\n  - {id: affirm, prompt: Say yes, checks: [{type: contains, value: 'yes'}]}\n"
+    (shared / "faq.yaml").write_text(faq)
+    (sets / "shared").symlink_to(shared)
+    twice = ("--gate-golden=golden_sets", "--gate-golden=golden_sets/capitals.yaml")
+    project.run(*twice).assert_outcomes(passed=11)
+    line, named = stored(project)
+    assert (line.partial, line.collected, named) == (False, 11, ())
+    result = project.run("-k", "not affirm")
+    result.stdout.fnmatch_lines(["tunegate: partial run, left out: 1 case (faq 1/1)"])
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

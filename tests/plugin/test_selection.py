@@ -70,6 +70,12 @@ def test_an_expected_failure_is_not_a_failure(project, write_golden):
     )
     project.wrong["candidate"] = {"peru"}
     project.run().assert_outcomes(passed=9, xfailed=1)
+    # Nor is a pass of it, also where the project's own tests may not pass by surprise.
+    project.wrong["candidate"].clear()
+    project.pytester.makeini("[pytest]\nxfail_strict = true\n")
+    result = project.run("--gate-no-cache")
+    result.assert_outcomes(passed=9, xpassed=1)
+    assert result.ret == pytest.ExitCode.OK
 
 
 def test_without_a_model_cases_are_skipped_with_a_reason(project):

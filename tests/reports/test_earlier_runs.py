@@ -55,6 +55,7 @@ def test_what_cannot_be_read_is_named_in_the_page(invented: Invented, tmp_path: 
     (tmp_path / "history.sqlite").write_text("not a database, but long enough to look like one" * 50)
     (tmp_path / "baselines").mkdir()
     (tmp_path / "baselines" / "main.json").write_text("{")
+    (tmp_path / "baselines" / "perf.json").write_text('{"benchmark": 3}')  # another tool's
     earlier = earlier_runs_of(invented(), tmp_path / "history.sqlite", tmp_path)
     assert [problem.partition(":")[0] for problem in earlier.problems] == [
         "earlier runs are not shown",

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,10 @@ def test_the_comment_is_written_once_and_then_renewed(tmp_path: Path) -> None:
     first, second = log.read_text().splitlines()
     assert "--method POST repos/o/r/issues/7/comments" in first
     assert "--method PATCH repos/o/r/issues/comments/42" in second
+    # In a pull request from a fork the token may only read.
+    gh.write_text("#!/usr/bin/env bash\nexit 1\n")
+    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("::warning title=tunegate::no comment was written on pull request 7")
     comment.unlink()
     done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True, timeout=60)
     assert "no comment" in done.stdout
@@ -124,29 +129,69 @@ def program(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize("status", [0, 1])
-def test_the_action_s_steps_pass_the_words_on_and_give_the_verdict(tmp_path: Path, status: int) -> None:
+@pytest.fixture
+def use(tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess[str], dict[str, str]]]:
+    """One use of the action in a job: its gate and what it makes of the result."""
     steps = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"]
-    by_id = {each["id"]: each for each in steps if "id" in each}
-    program(
-        tmp_path / "tunegate",
-        f"""printf '%s\\n' "$@" > words
-        for word in "$@"; do case "$word" in --gate-json=*) file="${{word#*=}}";; esac; done
-        echo '{{"verdict": {{"outcome": "regress"}}}}' > "$file"; exit {status}""",
-    )
-    given = dict.fromkeys(by_id["gate"]["env"], "x y") | {"ARGUMENTS": "--gate-fail-on=inconclusive\n-k a"}
-    output = tmp_path / "output"
-    done = step(
-        by_id["gate"]["run"], tmp_path, RUNNER_TEMP=str(tmp_path / "temp"), GITHUB_OUTPUT=str(output), **given
-    )
+    gate, result = (next(each for each in steps if each.get("id") == name) for name in ("gate", "result"))
+
+    def start(script: str, **inputs: str) -> tuple[subprocess.CompletedProcess[str], dict[str, str]]:
+        program(tmp_path / "tunegate", f'printf "%s\\n" "$@" > words\n{script}')
+        output = tmp_path / "output"
+        output.write_text("")
+        files = {"RUNNER_TEMP": str(tmp_path / "temp"), "GITHUB_OUTPUT": str(output)}
+        done = step(gate["run"], tmp_path, **(dict.fromkeys(gate["env"], "") | files | inputs))
+        given = dict(line.split("=", 1) for line in output.read_text().splitlines())
+        environment = {**os.environ, **files, "DIRECTORY": given["directory"]}
+        subprocess.run([sys.executable, "-c", result["run"]], check=True, env=environment, timeout=60)
+        verdict, _, *json, _ = output.read_text().splitlines()[len(given) :]
+        return done, given | {"verdict": verdict.partition("=")[2], "json": "\n".join(json)}
+
+    return start
+
+
+# What the stand-in for the gate writes: a verdict for each name.
+WRITES = """for word in "$@"; do case "$word" in --gate-json=*) file="${word#*=}";; esac; done
+write() { echo "{\\"verdict\\": {\\"outcome\\": \\"$2\\"}}" > "${file%.json}$1.json"; }
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_action_passes_the_words_on_and_gives_the_verdict(use, tmp_path: Path, status: int) -> None:
+    given = {"MODEL": "x y", "ARGUMENTS": "--gate-fail-on=inconclusive\n-m 'a and not b'"}
+    done, outputs = use(f"{WRITES} write '' regress; exit {status}", **given)
     assert done.returncode == status, done.stderr
     words = (tmp_path / "words").read_text().splitlines()
     assert (words[0], words[1]) == ("gate", "--model=x y")
-    assert words[-3:] == ["--gate-fail-on=inconclusive", "-k", "a"]
-    directory = output.read_text().strip().partition("=")[2]
-    run = by_id["result"]["run"].replace("${{ steps.gate.outputs.directory }}", directory)
-    assert step(run, tmp_path, GITHUB_OUTPUT=str(output)).returncode == 0
-    assert output.read_text().splitlines()[1] == "verdict=regress"
+    assert words[-3:] == ["--gate-fail-on=inconclusive", "-m", "a and not b"]
+    assert outputs["verdict"] == "regress"
+    assert outputs["json"] == f"{outputs['directory']}/gate.json"
+    # What is not given is the project's to say.
+    assert [word for word in words if "baseline" in word or "golden" in word] == []
+    use("", BASELINE="shipped", GOLDEN="sets")
+    assert {"--gate-baseline=shipped", "--gate-golden=sets"} <= {
+        *(tmp_path / "words").read_text().splitlines()
+    }
+
+
+def test_a_quotation_mark_that_stays_open_is_bad_input(use) -> None:
+    done, _ = use("", ARGUMENTS='-m "a')
+    assert (done.returncode, done.stdout) == (4, "::error::arguments: a quotation mark that is not closed\n")
+
+
+def test_each_use_of_the_action_has_its_own_result(use) -> None:
+    """A gate that is refused has not the verdict of the one before it, and their artifacts have two names."""
+    _, first = use(f"{WRITES} write '' pass")
+    refused, second = use("exit 4")
+    assert refused.returncode == 4
+    assert (first["verdict"], second["verdict"], second["json"]) == ("pass", "", "")
+    assert first["artifact"] != second["artifact"]
+
+
+def test_the_verdict_of_several_models_is_the_worst(use) -> None:
+    _, outputs = use(f"{WRITES} write -a pass; write -b inconclusive")
+    assert outputs["verdict"] == "inconclusive"
+    assert outputs["json"].splitlines() == [f"{outputs['directory']}/gate-{name}.json" for name in "ab"]
 
 
 def test_both_pipelines_keep_the_file_that_the_gate_caches_in(tmp_path: Path) -> None:
@@ -159,16 +204,32 @@ def test_both_pipelines_keep_the_file_that_the_gate_caches_in(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("known", "method"), [("[]", "POST"), ('[{"id": 9, "body": "MARK\\nold"}]', "PUT")])
-def test_gitlab_s_comment_is_written_or_renewed(tmp_path: Path, known: str, method: str) -> None:
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"CI_MERGE_REQUEST_IID": "5"},
+        {"CI_PROJECT_PATH": "team/proj", "CI_OPEN_MERGE_REQUESTS": "up/proj!3,team/proj!5"},
+    ],
+)
+def test_gitlab_s_comment_is_written_or_renewed(
+    tmp_path: Path, known: str, method: str, request_: dict[str, str]
+) -> None:
     template = yaml.safe_load((ROOT / "ci" / "gitlab.yml").read_text(encoding="utf-8"))[".tunegate"]
     (script,) = template["after_script"]
     program(tmp_path / "curl", f"""echo "$@" >> calls; case "$*" in *per_page*) echo '{known}';; esac""")
     (tmp_path / "gate").mkdir()
     (tmp_path / "gate" / "comment.md").write_text("MARK\nnew")
-    variables = {"CI_API_V4_URL": "https://g/api/v4", "CI_PROJECT_ID": "3", "CI_MERGE_REQUEST_IID": "5"}
+    variables = {"CI_API_V4_URL": "https://g/api/v4", "CI_PROJECT_ID": "3", **request_}
     assert step(script, tmp_path, **variables).returncode == 0
     assert not (tmp_path / "calls").exists()
     assert step(script, tmp_path, GITLAB_TOKEN="t", **variables).returncode == 0
     _, written = (tmp_path / "calls").read_text().splitlines()
     assert f"--request {method}" in written
     assert written.endswith("/notes/9" if method == "PUT" else "/merge_requests/5/notes")
+    # Of several models each has its own.
+    (tmp_path / "gate" / "comment.md").rename(tmp_path / "gate" / "comment-a.md")
+    (tmp_path / "gate" / "comment-b.md").write_text("OTHER\nnew")
+    (tmp_path / "calls").unlink()
+    assert step(script, tmp_path, GITLAB_TOKEN="t", **variables).returncode == 0
+    calls = (tmp_path / "calls").read_text()
+    assert [name in calls for name in ("body@gate/comment-a.md", "body@gate/comment-b.md")] == [True, True]

@@ -70,6 +70,19 @@ def test_environment_variables_stand_in_for_the_options(
     assert {path.name for path in project.path.glob("*.json")} == {"flag_wins.json"}
 
 
+@pytest.mark.parametrize("name", ["--gate-report", "--gate-json", "--gate-markdown", "TUNEGATE_JSON"])
+def test_an_empty_path_is_refused(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Also where the variable would name one: the option wins."""
+    is_option = name.startswith("--")
+    monkeypatch.setenv("TUNEGATE_JSON", "other.json" if is_option else " ")
+    arguments = (f"{name}=",) if is_option else ("-p", "reports.plugin")
+    result = project.runpytest_inprocess(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{name}: found '' (allowed: the path of a file to write)"])
+
+
 @pytest.mark.parametrize("option", ["--gate-report", "--gate-json"])
 def test_a_hopeless_path_is_refused_before_anything_runs(project: pytest.Pytester, option: str) -> None:
     result = project.runpytest_inprocess(f"{option}={project.path}")

@@ -43,6 +43,19 @@ def test_the_model_option_is_the_gate_s_whoever_else_has_it(installation, projec
         assert "no model 'nowhere'" in done.stderr
 
 
+def test_it_gates_where_plugins_are_not_loaded_by_themselves(installation, project):
+    command = ("tunegate", "gate", "--model=nowhere")
+    assert (
+        "no model 'nowhere'" in installation.run(project, *command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1").stderr
+    )
+    done = installation.run(project, *command, "--disable-plugin-autoload")
+    assert "nothing would be gated: no plugin is loaded by itself: add -p tunegate" in done.stderr
+    assert (
+        "no model 'nowhere'"
+        in installation.run(project, *command, "--disable-plugin-autoload", "-p", "tunegate").stderr
+    )
+
+
 def test_a_conftest_that_needs_the_project_s_own_package_is_told_what_to_do(installation, project):
     (project / "reports" / "layout.py").write_text("")
     (project / "conftest.py").write_text("import reports.layout\n")

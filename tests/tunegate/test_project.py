@@ -9,6 +9,7 @@ from harness.cli.kept import kept_in
 from harness.errors import HistoryError
 from harness.golden.load import golden_files
 from harness.history.location import history_place
+from harness.plugin.hooks import settings_of
 from tunegate.project import command_project, configured_project, read_table, session_project, user_path
 
 GOLDEN = (
@@ -63,6 +64,26 @@ def test_without_a_table_the_nearest_root_is_the_project(tmp_path, sign):
     assert command_project(tmp_path) == Path()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "is_root"),
+    [
+        ("pytest.ini", "", True),
+        ("tox.ini", "[pytest]\n", True),
+        ("tox.ini", "[tox]\n", False),
+        ("setup.cfg", "[metadata]\n[tool:pytest]\n", True),
+        ("pyproject.toml", "[tool.pytest]\n", True),
+        ("pyproject.toml", "[tool.pytest-other]\n", False),
+    ],
+)
+def test_without_a_table_a_command_takes_pytest_s_root(tmp_path, name, text, is_root):
+    """In a repository of several packages a gate's golden sets, history and baselines are there."""
+    (tmp_path / name).write_text(text)
+    (tmp_path / "package" / "src").mkdir(parents=True)
+    (tmp_path / "package" / "pyproject.toml").write_text("[project]\n")
+    found = command_project(tmp_path / "package" / "src")
+    assert found == (tmp_path if is_root else tmp_path / "package")
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_every_command_finds_the_same_project(project, place, monkeypatch):
     """Golden sets, what is kept and the history, from any folder in it."""
@@ -94,6 +115,17 @@ def test_a_path_of_an_option_is_taken_from_where_it_is_typed(project, installati
     done = installation.run(project / "package", "pytest", *arguments, "--gate-golden=own.yaml")
     assert "own.yaml::a" in done.stdout, done.stderr
     assert "sums.yaml" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("h.sqlite", "package/h.sqlite"), ("postgresql://ci@db/runs", None)]
+)
+def test_the_history_of_an_option_is_in_the_folder_where_it_is_typed(project, name, place):
+    config = SimpleNamespace(
+        getoption=lambda option, default: name if option == "tunegate_history" else default,
+        invocation_params=SimpleNamespace(dir=project / "package", args=()),
+    )
+    assert settings_of(config).history == (name if place is None else str(project / place))
 
 
 @pytest.mark.parametrize("arguments", [(), ("-q", "--collect-only")])
