@@ -85,7 +85,11 @@ _ORDER = {
 
 def _tuned_on(amount: Amount, rows: Mapping[str, Any], kind: str) -> str:
     """The smallest set of a kind, of those that are measured now and those on which it was tuned before."""
-    known = [row.partition(" ")[0] for row in rows if "/tuning/" in row and f" {kind}/" in row]
+    known = [
+        row.partition(" ")[0]
+        for row, figures in rows.items()
+        if "/tuning/" in row and f" {kind}/" in row and figures.get("runs")
+    ]
     return f"{min([*amount.sizes, *map(int, known)])} {kind}"
 
 

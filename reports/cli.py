@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,7 +135,9 @@ def _run_report(run: str, output: Path | None, history: str | None) -> "tuple[Pa
     with open_history(location.place, to_read=True) as stored:
         record = stored.load_record(run)
     target = output or location.directory / "runs" / record.run.id / "report.html"
-    earlier = earlier_runs_of(record, location.place, command_project(Path.cwd()))
+    # The page's commands look where this one did; a server's address may have a password.
+    place = "" if history is None or "://" in history else f" --history={shlex.quote(history)}"
+    earlier = replace(earlier_runs_of(record, location.place, command_project(Path.cwd())), place=place)
     return write_report(target, render_report(record, earlier), "--output"), record
 
 

@@ -23,6 +23,7 @@ class EarlierRuns:
         problems: What could not be read, in one line each.
         unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
         place: Where the history is, as options of commands; empty where they look by themselves.
+        asking: Which cases are asked, and of which model, as options too; empty where the project says it.
     """
 
     metrics: tuple[PastMetric, ...] = ()
@@ -31,6 +32,7 @@ class EarlierRuns:
     problems: tuple[str, ...] = ()
     unsaved: str | None = None
     place: str = ""
+    asking: str = ""
 
 
 # Whoever writes the report has waited for the history already.

@@ -72,7 +72,7 @@ def pytest_tunegate_report(
 
     from harness.history.server import FILE_NAME, place_of
     from harness.plugin.hooks import settings_of
-    from harness.plugin.progress import typed_place
+    from harness.plugin.progress import typed_asking, typed_place
     from reports.earlier_runs import earlier_runs_of
     from reports.files import write_report
     from reports.html import render_report
@@ -84,7 +84,12 @@ def pytest_tunegate_report(
     named = settings_of(config).history
     # A run's own directory is runs/ID beside the history's file.
     history = directory.parent.parent / FILE_NAME if named is None else place_of(named, project)
-    earlier = replace(earlier_runs_of(record, history, project), unsaved=unsaved, place=typed_place(config))
+    earlier = replace(
+        earlier_runs_of(record, history, project),
+        unsaved=unsaved,
+        place=typed_place(config),
+        asking=typed_asking(config),
+    )
     return write_report(path, render_report(record, earlier), _source(config, _REPORT))
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
-from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
+from harness.golden.schema import CHECK_TYPES, answers_vary, base_type, checks_of, may_vary
 from harness.metrics.labelled_answer import expected_label
 from harness.registry.content_metrics import MACRO_F1
 from harness.settings import Settings
@@ -18,7 +18,7 @@ from harness.settings.values import runs_vllm
 from harness.statistics.clusters import Units, group, unseen_share
 from harness.statistics.paired_binary import bound_without_flips
 from harness.statistics.varying_answers import equal_varying_drop
-from harness.types import EXACT_DTYPES, GoldenCase, GoldenSet
+from harness.types import EXACT_DTYPES, Check, GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 from tunegate.figures import figure_of
 
@@ -192,7 +192,9 @@ def _why_never(
     )
 
 
-def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[str, str] | None:
+def why_it_never_passes(
+    golden_set: GoldenSet, level: float = ALPHA, computed: str = "float32"
+) -> tuple[str, str] | None:
     """Why a pass rate can't pass on equal answers, and how to change that; None if it can or has no case.
 
     A candidate that gained cases, perhaps by chance, may still pass; ``tunegate power`` says how often.
@@ -200,6 +202,7 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
     Args:
         golden_set: The whole set.
         level: One-sided, of the bound that a pass needs within the margin.
+        computed: As :func:`computed_in` says it.
 
     Returns:
         The reason and the remedy.
@@ -214,12 +217,11 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
             "it can never pass its gate: no drop can be beyond its margin of 1",
             "choose a smaller margin",
         )
-    if is_within(bound := least_drop_left_open(golden_set, level), margin):
+    if is_within(bound := least_drop_left_open(as_computed(golden_set, computed), level), margin):
         return None
     vary = " whose answers vary" if golden_set.gate.population == "cases" else ""
     remedy = (
-        "repeat each case at a temperature above 0, make answers and scores reproduce (temperature: 0, dtype "
-        "float32, no judge), or record how much they vary (tunegate noise: such records are not read here)"
+        _what_steadies(cases, computed)
         if vary
         else f"add independent cases, widen the margin to {_wide_enough(bound)}, or ask about these "
         f"very cases (gate: {{population: cases}})"
@@ -230,6 +232,33 @@ def why_it_never_passes(golden_set: GoldenSet, level: float = ALPHA) -> tuple[st
         f"drop of {figure_of(bound, 3)} possible, and its margin is {margin:g}",
         remedy,
     )
+
+
+def _what_steadies(cases: Sequence[GoldenCase], computed: str) -> str:
+    """What helps where answers to exactly these cases vary, of all that can be done and isn't yet."""
+    drawn = [case.generation.temperature > 0 for case in cases]
+    deciding = [single for case in cases for check in checks_of(case) for single in check.single_checks]
+    others = [check for check in deciding if not _is_judged(check)]
+    repeated = " more often" if any(case.repeat > 1 for case in cases) else ""
+    ways = [f"repeat each case{repeated if all(drawn) else ' at a temperature above 0'}"]
+    steps = {
+        "temperature: 0": any(drawn),
+        "dtype float32": computed not in EXACT_DTYPES,
+        "no judge": len(others) < len(deciding),
+    }
+    # A server computes as it does, and a clock or a project's own function gives what it gives.
+    if any(steps.values()) and computed != SERVER and not may_vary(others):
+        named = ", ".join(step for step, helps in steps.items() if helps)
+        ways.append(f"make answers and scores reproduce ({named})")
+    # Reruns are not judged.
+    if 2 * sum(not any(map(_is_judged, case.single_checks)) for case in cases) > len(cases):
+        ways.append("record how much they vary (tunegate noise: such records are not read here)")
+    return ", or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
+
+
+def _is_judged(check: Check) -> bool:
+    kind = CHECK_TYPES.get(base_type(check.type))
+    return kind is not None and kind.judged
 
 
 def notes_of_never(
@@ -245,17 +274,22 @@ def notes_of_never(
     Returns:
         A note for each metric that can't pass, and one for each that can't regress.
     """
-    passes = _notes_of_passes(golden_set, level)
+    never = _never_passes(golden_set, level, "float32")
+    varying: dict[str, str] = {}
     if computed not in EXACT_DTYPES:
-        how = _AS_COMPUTED.get(computed, f"computed in {computed}")
-        varying = _notes_of_passes(as_computed(golden_set, computed or "bfloat16"), level)
-        passes += [f"{how}, {note}" for note in varying if note not in passes]
+        varying = _never_passes(golden_set, level, computed or "bfloat16")
+    # What holds in any case is told once, with what helps as answers are computed.
+    passes = [f"{reason}: {remedy}" for reason, remedy in {**never, **varying}.items() if reason in never]
+    how = _AS_COMPUTED.get(computed, f"computed in {computed}")
+    passes += [f"{how}, {reason}: {remedy}" for reason, remedy in varying.items() if reason not in never]
     return passes, [": ".join(each) for each in why_metrics_never_regress(golden_set, level)]
 
 
-def _notes_of_passes(golden_set: GoldenSet, level: float) -> list[str]:
-    found = (why_it_never_passes(golden_set, level), *why_metrics_never_pass(golden_set, level))
-    return [": ".join(each) for each in found if each is not None]
+def _never_passes(golden_set: GoldenSet, level: float, computed: str) -> dict[str, str]:
+    """Remedies by reason."""
+    of_metrics = why_metrics_never_pass(as_computed(golden_set, computed), level)
+    found = (why_it_never_passes(golden_set, level, computed), *of_metrics)
+    return dict(each for each in found if each is not None)
 
 
 def _counted(cases: Sequence[GoldenCase]) -> str:

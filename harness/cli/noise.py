@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.kept import kept_in
 from harness.cli.options import (
     BaseOption,
     BatchTokensOption,
     DeviceOption,
-    DirectoryOption,
     ForgettingOption,
     GoldenOption,
+    ModelIdOption,
     TemplateValuesOption,
+    WrittenHistoryOption,
 )
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
@@ -57,7 +57,8 @@ def noise(
     forgetting: ForgettingOption = True,
     base: BaseOption = None,
     chat_template_kwargs: TemplateValuesOption = None,
-    directory: DirectoryOption = None,
+    model_id: ModelIdOption = None,
+    directory: WrittenHistoryOption = None,
 ) -> None:
     """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
 
@@ -67,7 +68,7 @@ def noise(
     chosen = dtype or ["auto"]
     if unknown := [name for name in chosen if name not in DTYPES]:
         raise SettingsError(f"--dtype: found {unknown[0]!r} (allowed: {' | '.join(DTYPES)})")
-    asking = asking_settings(chat_template_kwargs, base)
+    asking = asking_settings(chat_template_kwargs, base, model_id=model_id)
     found = asked_model(model, asking)
     plans = [asked_plan(found, asking, name, device, batch_tokens) for name in chosen]
     # The heads of a multitask model answer their tasks and nothing else.
@@ -76,8 +77,9 @@ def noise(
     cases = [case for golden_set in sets for case in golden_set.cases if case.skip is None]
     _refuse_without_verdicts(cases)
     allowed = check_permissions(cases)
-    history_place = find_history(directory, to_write=True).place
-    make_directory(kept_in(directory))
+    location = find_history(directory, to_write=True)
+    history_place = location.place
+    make_directory(location.directory)
     check_history(history_place, required=True)
     measured: list[tuple[ExecutionPlan, Noise]] = []
     try:
@@ -94,7 +96,7 @@ def noise(
     if not _is_known(found):
         say(
             f"not stored: nobody identifies the weights of {found.label}, so no gate could find the record "
-            "again; model_id in the settings is your word for what they are"
+            "again; --model-id is your word for what they are"
         )
 
 
@@ -164,7 +166,7 @@ def _kept(
         What is kept, in one line.
     """
     if not _is_known(model):
-        return f"nothing is kept: nobody identifies the weights of {model.label} (model_id)"
+        return f"nothing is kept: nobody identifies the weights of {model.label} (--model-id)"
     finished = [each for each in measured if len(each[1].reruns) >= _LEAST_RERUNS]
     if not finished:
         return f"nothing is kept: fewer than {_LEAST_RERUNS} reruns were finished"

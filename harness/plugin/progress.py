@@ -217,6 +217,18 @@ def typed_place(config: pytest.Config) -> str:
     )
 
 
+def typed_asking(config: pytest.Config) -> str:
+    """Which cases this command line asked, and of which model, as options of commands that ask one."""
+    names = ("golden", "base", "chat_template_kwargs", "model_id")
+    typed = {name: config.getoption(f"tunegate_{name}", None) for name in names}
+    return "".join(
+        f" --{name.replace('_', '-')}={shlex.quote(each)}"
+        for name, value in typed.items()
+        for each in (value if isinstance(value, list) else [value])
+        if each
+    )
+
+
 def print_ranking(
     terminal: pytest.TerminalReporter,
     records: Mapping[str, GateRecord],

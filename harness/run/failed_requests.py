@@ -7,6 +7,7 @@ from harness.errors import (
     CasesFailedError,
     EngineError,
     FailedTogetherError,
+    ModelError,
     NoneAnsweredError,
     TextsUnmeasuredError,
 )
@@ -93,6 +94,7 @@ def note_failed_texts(
     Raises:
         EngineError: It failed on general text, which all cases share, and is no server, which may miss one
             request; or on all that was asked, and no side has answered anything.
+        ModelError: The same, for a reason that its user can fix.
     """
     workload, texts = answers.workload, answers.workload.texts
     first, last = len(workload.references), len(workload.references) + len(workload.passages)
@@ -103,7 +105,7 @@ def note_failed_texts(
         raise error
     general = [reason for place, reason in needed.items() if place >= first]
     if general and engine not in SERVED:
-        raise EngineError(general[0]) from error
+        raise (ModelError if isinstance(error, ModelError) else EngineError)(general[0]) from error
     answers.failed_texts.update(failed)
     if apart := [place for place in sorted(failed) if place >= last]:
         share = f"{len({texts[place].key for place in apart})} of {len({each.key for each in texts[last:]})}"

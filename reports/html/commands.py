@@ -96,19 +96,20 @@ def new_case_command(record: GateRecord, set_name: str, project: Path | None) ->
     return f"tunegate golden new {_quoted(shown)}" if shown and not shown.startswith("…") else ""
 
 
-def noise_command(record: GateRecord, project: Path | None) -> str:
+def noise_command(record: GateRecord, project: Path | None, given: str = "") -> str:
     """The command that records how the baseline's answers vary; empty for answers from a log.
 
     Args:
         record: The gate's record.
         project: The project's root, to which paths are relative.
+        given: What the gate asked, and where the history is, as options of commands.
     """
     if record.baseline is None or record.baseline.model.is_logged:
         return ""
     # A record is found by the precision; that of a server is not known, nor can it be chosen.
     dtype = record.baseline.plan.dtype
     chosen = f" --dtype={dtype}" if dtype in DTYPES else ""
-    return f"tunegate noise {_model(record.baseline.model, project)}{chosen}"
+    return f"tunegate noise {_model(record.baseline.model, project)}{chosen}{given}"
 
 
 def _model(model: ModelRef, project: Path | None) -> str:

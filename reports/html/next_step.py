@@ -65,7 +65,7 @@ def next_step(
         return below
     if record.verdict.outcome is GateVerdict.PASS:
         return _after_pass(record, again, earlier)
-    return _inconclusive(record, deciding, again, earlier.project)
+    return _inconclusive(record, deciding, again, earlier)
 
 
 def _without_verdict(record: GateRecord, again: str, earlier: EarlierRuns) -> NextStep:
@@ -106,9 +106,10 @@ def _why_not_accepted(run: Run) -> Finding | None:
 
 
 def _inconclusive(
-    record: GateRecord, deciding: Sequence[Finding], again: str, project: Path | None
+    record: GateRecord, deciding: Sequence[Finding], again: str, earlier: EarlierRuns
 ) -> NextStep:
     assert record.verdict is not None
+    project = earlier.project
     if deciding and isinstance(deciding[0].data, LACKING):
         return _without_a_metric(record, deciding[0], project)
     if (refuted := next(filter(is_refuted, deciding), None)) is not None:
@@ -119,7 +120,7 @@ def _inconclusive(
     if metric is not None and isinstance(metric.data, MetricFinding):
         others = sum(isinstance(each.data, MetricFinding) for each in deciding) - 1
         if metric.data.unsteady:
-            return _steadier(record, metric, metric.data, project)
+            return _steadier(record, metric, metric.data, earlier)
         return _more_cases(record, metric, metric.data, project, others)
     return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
 
@@ -249,17 +250,21 @@ def _more_cases(
     return NextStep(title=title, text=f"{reach} {wider}", command=command)
 
 
-def _steadier(record: GateRecord, finding: Finding, data: MetricFinding, project: Path | None) -> NextStep:
+def _steadier(record: GateRecord, finding: Finding, data: MetricFinding, earlier: EarlierRuns) -> NextStep:
     """Tell how answers to exactly these cases vary: further cases don't."""
     text = f"These cases were {data.unsteady}, so equal answers may vary: reruns show how much."
     if not data.unsteady.startswith(("answered", "computed")):
         text = "Another try may answer or score these cases otherwise: reruns show how much."
     set_name = quoted(finding.set_name or "")
-    title = f"Repeat each case of {set_name}{' more often' if data.steadied_by == 'more' else ''}."
+    # Greedy answers are not repeated: a set that asks for it is refused.
+    how = "more often" if data.steadied_by == "more" else "at a temperature above 0"
+    title = f"Repeat each case of {set_name} {how}."
     if data.steadied_by != "noise":
         return NextStep(title=title, text=text.replace("reruns show", "more answers show"), command="")
     title = f"Record how the baseline's answers vary, or {title[0].lower()}{title[1:]}"
-    return NextStep(title=title, text=text, command=noise_command(record, project))
+    # The next gate reads the record of the cases that it asks, in the history that it writes to.
+    command = noise_command(record, earlier.project, f"{earlier.asking}{earlier.place}")
+    return NextStep(title=title, text=text, command=command)
 
 
 def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) -> NextStep:
@@ -275,8 +280,8 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
         command = new_case_command(record, first.set_name or "", project)
         return NextStep(title=title, text=text, command=command)
     if isinstance(data, ConfirmationFinding):
-        text = "New answers did not show the drop again: repeat each case, or add cases."
-        return NextStep(title="Ask for several answers per case.", text=text, command="")
+        text = "New answers did not show the drop again: repeat cases at a temperature above 0, or add some."
+        return NextStep(title="Ask for more answers per case.", text=text, command="")
     if isinstance(data, ChangedCasesFinding):
         return _other_cases(first.set_name or "", data)
     if isinstance(data, NoVerdictFinding) and data.outcome is Outcome.UNSCORED:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.comparison.pairing import mean_score
+from harness.comparison.times import asks_pairwise
 from harness.history.listing import RunLine
 from harness.presentation.sentences import sentence_of
 from harness.run.opponents import opponent_of
@@ -95,6 +96,8 @@ class RunDigest:
         lower_is_better: Metrics of which less is better.
         facts: How to read its metrics.
         opponent: The run with whose answers ``pairwise`` compared its own; None where nobody knows.
+        opponent_name: The model that gave those, in whichever session; the run where the model is unknown.
+        groups_of_pairs: Groups of checks that ask ``pairwise``, by set and name.
     """
 
     line: RunLine
@@ -113,6 +116,8 @@ class RunDigest:
     lower_is_better: frozenset[str] = frozenset()
     facts: Mapping[str, MetricFacts] = field(default_factory=dict)
     opponent: str | None = None
+    opponent_name: str | None = None
+    groups_of_pairs: frozenset[tuple[str, str]] = frozenset()
     baseline: str = ""
     since_base: bool = True
 
@@ -174,6 +179,13 @@ def digest_of(
         lower_is_better=frozenset(name for name, facts in run.metrics.items() if not facts.higher_is_better),
         facts=run.metrics,
         opponent=opponent_of(record),
+        opponent_name=opponent or opponent_of(record),
+        groups_of_pairs=frozenset(
+            (result.case.set_name, check.type)
+            for result in run.results
+            for check in result.case.checks
+            if check.checks and asks_pairwise(check)
+        ),
     )
 
 

@@ -107,6 +107,7 @@ def compare_payload(data: SiteData) -> dict[str, Any]:
         "checks": list(checks),
         "decided": [[checks[names] for names in each] for each in decided],
         **scorers_payload([run.facts for run in data.runs], [run.opponent for run in data.runs]),
+        "groups": sorted({each for run in data.runs for each in run.groups_of_pairs}),
         **_graded(data.runs),
     }
 
@@ -278,7 +279,8 @@ def _other_scorers(runs: Sequence[RunDigest], before: int | None, place: int, ke
         return []
     then, now = runs[before], runs[place]
     both = [name for name in now.cases[key].decided_by if name in then.cases[key].decided_by]
-    names = scored_otherwise(both, (then.facts, then.opponent), (now.facts, now.opponent))
+    # A live base is a new run in each session: as in trends, its answers are one opponent's.
+    names = scored_otherwise(both, (then.facts, then.opponent_name), (now.facts, now.opponent_name))
     return [names] if names else []
 
 

@@ -156,6 +156,60 @@ def test_answers_that_vary_leave_a_drop_of_these_cases_open():
     assert why_it_never_passes(with_cases(warm, repeat=20)) is None
 
 
+NOISE = "record how much they vary (tunegate noise: such records are not read here)"
+JUDGED, CODE = Check(type="llm-rubric", value="polite"), Check(type="python:checks.py:polite")
+MIXED = Check(type="any-of", checks=(JUDGED, CODE))
+
+
+@pytest.mark.parametrize(
+    ("checks", "temperature", "repeat", "computed", "told"),
+    [
+        (
+            (),
+            0.7,
+            1,
+            "float32",
+            f"repeat each case, make answers and scores reproduce (temperature: 0), or {NOISE}",
+        ),
+        ((), 0.7, 2, "server", f"repeat each case more often, or {NOISE}"),
+        (
+            (),
+            0.7,
+            1,
+            "bfloat16",
+            f"repeat each case, make answers and scores reproduce (temperature: 0, dtype float32), or {NOISE}",
+        ),
+        (
+            (),
+            0.0,
+            1,
+            "bfloat16",
+            "repeat each case at a temperature above 0, make answers and scores reproduce (dtype float32), or "
+            f"{NOISE}",
+        ),
+        ((), 0.0, 1, "server", f"repeat each case at a temperature above 0, or {NOISE}"),
+        ((CODE,), 0.0, 1, "float32", f"repeat each case at a temperature above 0, or {NOISE}"),
+        (
+            (JUDGED,),
+            0.0,
+            1,
+            "float32",
+            "repeat each case at a temperature above 0, or make answers and scores reproduce (no judge)",
+        ),
+        ((MIXED,), 0.0, 1, "float32", "repeat each case at a temperature above 0"),
+    ],
+)
+def test_only_what_can_be_done_and_is_not_done_yet_is_advised_of_answers_that_vary(
+    checks, temperature, repeat, computed, told
+):
+    """A set of `python` checks in float32 was told to choose temperature 0, float32 and no judge."""
+    base = set_of(8, population="cases")
+    settings = GenerationSettings(temperature=temperature)
+    own = with_cases(base, checks=(*base.cases[0].checks, *checks), generation=settings, repeat=repeat)
+    (note,), _ = notes_of_never(own, computed=computed)
+    assert note.partition("its margin is 0.05: ")[2] == told
+
+
 @pytest.mark.parametrize(
     ("given", "computed"),
     [

@@ -29,4 +29,7 @@ def test_the_loop_is_tuned_once_on_the_smallest_set(monkeypatch):
     known = {"64 distinct/tuning/8 1": {"runs": [{"wall_s": 1.0}]}}
     assert tuned(replace(AMOUNT, sizes=(256,)), {}) == {"256 distinct"}
     assert tuned(replace(AMOUNT, sizes=(256,)), known) == set()
+    # Of a tuning that failed nothing is known.
+    failed = {"64 distinct/tuning/8 1": {"error": "no memory"}}
+    assert tuned(replace(AMOUNT, sizes=(256,)), failed) == {"256 distinct"}
     assert tuned(replace(AMOUNT, sizes=(256,), kinds=("shared",)), known) == {"256 shared"}

@@ -111,3 +111,8 @@ def test_a_served_model_is_the_one_that_a_gate_takes_it_for(command, project, ju
         served = describe_model(judge_server.spec, model_id="r1")
         with open_history(project / ".tunegate" / "history.sqlite") as history:
             assert {key[0] for key in history.load_noise()} == {served.base_sha256}
+        arguments += ["--model-id", "r2"]
+        asked()
+        typed = describe_model(judge_server.spec, model_id="r2")
+        with open_history(project / ".tunegate" / "history.sqlite") as history:
+            assert {key[0] for key in history.load_noise()} == {served.base_sha256, typed.base_sha256}

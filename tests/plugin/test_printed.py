@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.plugin.progress import typed_place
+from harness.plugin.progress import typed_asking, typed_place
 from harness.types import Completion
 
 EVIL = "\x1b[2J\x1b]0;pwned\x07no\b\b\n::error file=a::pwned\n  ::set-output name=x::1\u202e\ud800"
@@ -108,6 +108,16 @@ def test_a_golden_file_whose_name_hides_something_is_refused(project, pytester, 
     assert is_harmless(done.stdout.str() + done.stderr.str())
 
 
+class TypedConfig:
+    """The options of a command line."""
+
+    def __init__(self, typed):
+        self.typed = typed
+
+    def getoption(self, name, default):
+        return self.typed.get(name, default)
+
+
 @pytest.mark.parametrize(
     ("typed", "options"),
     [
@@ -118,8 +128,20 @@ def test_a_golden_file_whose_name_hides_something_is_refused(project, pytester, 
     ],
 )
 def test_the_command_that_shows_a_run_looks_where_the_run_is(typed, options):
-    class Config:
-        def getoption(self, name, default):
-            return typed.get(name, default)
+    assert typed_place(TypedConfig(typed)) == options
 
-    assert typed_place(Config()) == options
+
+@pytest.mark.parametrize(
+    ("typed", "options"),
+    [
+        ({"tunegate_model": ["a"]}, ""),
+        ({"tunegate_golden": ["my sets", "b.yaml"]}, " --golden='my sets' --golden=b.yaml"),
+        (
+            {"tunegate_base": "/base", "tunegate_chat_template_kwargs": '{"think": false}'},
+            " --base=/base --chat-template-kwargs='{\"think\": false}'",
+        ),
+        ({"tunegate_model_id": "release 1"}, " --model-id='release 1'"),
+    ],
+)
+def test_the_command_that_asks_again_asks_what_this_command_line_did(typed, options):
+    assert typed_asking(TypedConfig(typed)) == options

@@ -48,7 +48,9 @@ def test_options_may_follow_the_run(history: Path, tmp_path: Path) -> None:
         "20260131-142501-7", "--output", str(tmp_path / "new" / "mine.html"), "--history", str(history)
     )
     assert result.exit_code == 0
-    assert (tmp_path / "new" / "mine.html").is_file()
+    page = (tmp_path / "new" / "mine.html").read_text(encoding="utf-8")
+    # Its commands read the same history.
+    assert f"tunegate runs show 20260131-142501-7f3a --history={history} --case SET/ID" in page
 
 
 def test_open_shows_the_file_in_the_browser(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,9 @@ def all_commands(record: GateRecord) -> list[str]:
         commands.against_command(record, "main", None),
         commands.new_case_command(record, "orders", None),
         commands.noise_command(record, None),
+        commands.noise_command(
+            record, None, " --golden=a.yaml --base=/base --model-id=r1 --directory a --history b.sqlite"
+        ),
         _CALIBRATE,
     ]
     return [each for each in found if each]

@@ -58,7 +58,9 @@ def test_new_answers_that_show_no_drop_are_the_reason(
             "The candidate seemed worse than the baseline on “orders”, but new answers to the same cases did "
             f"not show it: orders: {told} confirm a drop: baseline 15/15, candidate 14/15"
         )
-        assert next_step(shown).title == "Ask for several answers per case."
+        step = next_step(shown)
+        assert step.title == "Ask for more answers per case."
+        assert "repeat cases at a temperature above 0, or add some" in step.text
 
 
 def test_a_rise_of_the_loss_does_not_deny_lost_cases(invented: Callable[..., GateRecord]) -> None:

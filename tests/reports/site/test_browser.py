@@ -14,6 +14,7 @@ from harness.history.store import open_history
 from harness.run.opponents import as_one_question, opponent_of
 from harness.statistics.paired_binary import tango_interval
 from harness.types import CaseResult, Check, GateRecord, Score
+from reports.site.digest import RunDigest
 from reports.site.gathering import SiteSource
 from reports.site.pages import PAGES, render_page
 
@@ -199,6 +200,33 @@ def test_the_page_compares_the_cases_that_the_gate_compares(
         baseline = as_one_question(now.run, before.run, (opponent_of(before), opponent_of(now)))
         compared = [pair for pair in pair_runs(now.run, baseline).pairs if is_decided(pair)]
         assert f" of {len(compared)} cases that are the same" in page.locator(".lead").inner_text(), code
+    page.close()
+
+
+@pytest.mark.parametrize("opponent", ["a", "b"])
+def test_a_group_that_asks_for_pairs_has_a_drop_between_runs_with_one_opponent_alone(
+    open_page: Callable, source: SiteSource, tmp_path: Path, opponent: str
+) -> None:
+    data = source.gather()
+
+    def against(run: RunDigest, opponent: str) -> RunDigest:
+        values = {"any-of": 0.5, "all-of": 0.25}
+        cases = {
+            key: replace(case, values=values) if key.startswith("orders/") else case
+            for key, case in run.cases.items()
+        }
+        groups = frozenset({("orders", "any-of")})
+        return replace(run, cases=cases, groups_of_pairs=groups, opponent=opponent)
+
+    runs = (against(data.runs[-2], "a"), against(data.runs[-1], opponent))
+    shown = render_page("compare.html", replace(data, runs=runs))
+    (tmp_path / "compare.html").write_text(shown, encoding="utf-8")
+    page = open_page(tmp_path, "compare.html")
+    drops = page.locator("table", has_text="The drop between these two").locator("tbody th").all_inner_texts()
+    assert "orders all-of" in drops
+    assert ("orders any-of" in drops) is (opponent == "a")
+    told = "Not compared: orders any-of, which compared the answers with those of another run."
+    assert (told in page.locator("#drawn").inner_text()) is (opponent == "b")
     page.close()
 
 

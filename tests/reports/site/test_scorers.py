@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from harness.types import Check, GateRecord, MetricFacts, Score
+from harness.types import Check, GateRecord, MetricFacts, ModelRef, Score
 from reports.site import payloads
-from reports.site.digest import digest_of
+from reports.site.digest import RunDigest, digest_of
 from reports.site.gathering import SiteSource
 from reports.site.scorers import deciding, scorers_payload
 
@@ -91,12 +91,12 @@ def test_what_decided_a_case_is_known_of_each_version_and_where_the_newest_run_e
 def test_a_case_is_marked_where_what_decided_it_was_scored_otherwise_before(source: SiteSource) -> None:
     """An outcome that another judge changed looked like one that the model changed."""
     data = source.gather()
-    first = replace(data.runs[0], facts={"llm-rubric": OF_A, "equals": PLAIN}, opponent="a")
+    first = replace(data.runs[0], facts={"llm-rubric": OF_A, "equals": PLAIN}, opponent_name="a")
 
     def marks(facts: dict[str, MetricFacts], opponent: str, decided_by: tuple[str, ...]) -> list[list[Any]]:
         runs = [
             replace(run, cases={key: replace(case, decided_by=decided_by) for key, case in run.cases.items()})
-            for run in (first, replace(first, facts=facts, opponent=opponent))
+            for run in (first, replace(first, facts=facts, opponent_name=opponent))
         ]
         found = payloads.cases_payload(replace(data, runs=tuple(runs)), 2_000)["cases"]
         assert all(len(shown[0]) == 3 for *_, shown in found)
@@ -109,3 +109,41 @@ def test_a_case_is_marked_where_what_decided_it_was_scored_otherwise_before(sour
     assert marks(other, "a", ("llm-rubric", "pairwise")) == [["llm-rubric"]]
     assert marks(other, "b", ("equals", "pairwise")) == [["pairwise"]]
     assert marks(other, "b", ("equals",)) == []
+
+
+def test_a_base_that_answers_anew_in_each_session_is_one_opponent(
+    invented: Callable[..., GateRecord], source: SiteSource
+) -> None:
+    """Each outcome of two nights' gates against one base was marked; two runs are still compared by their answers."""
+    data, record = source.gather(), invented(orders=24, probes=12, lost=1)
+    assert record.baseline is not None
+    assert record.comparison is not None
+    model, line = record.baseline.model, data.runs[-1].line
+
+    def night(run_id: str, baseline: ModelRef | None) -> RunDigest:
+        assert record.comparison is not None
+        comparison = replace(record.comparison, baseline_run=run_id)
+        return digest_of(line, replace(record, comparison=comparison), {}, baseline)
+
+    first, second, other, unknown = (
+        night("a", model),
+        night("b", model),
+        night("b", replace(model, adapter_sha256="5" * 64)),
+        night("b", None),
+    )
+    assert first.opponent_name == second.opponent_name != other.opponent_name
+    assert (first.opponent, second.opponent, unknown.opponent_name) == ("a", "b", "b")
+
+
+def test_the_page_knows_which_groups_ask_for_pairs(
+    invented: Callable[..., GateRecord], source: SiteSource
+) -> None:
+    data, record = source.gather(), invented(orders=24, probes=12, lost=1)
+    group = Check(type="any-of", checks=(Check(type="equals"), Check(type="pairwise")), threshold=0.5)
+    alone = Check(type="all-of", checks=(Check(type="equals"),))
+    first, *rest = record.run.results
+    asked = replace(first, case=replace(first.case, checks=(group, alone, Check(type="pairwise"))))
+    run = digest_of(data.runs[-1].line, replace(record, run=replace(record.run, results=(asked, *rest))), {})
+    assert run.groups_of_pairs == {("orders", "any-of")}
+    found = payloads.compare_payload(replace(data, runs=(*data.runs, run)))
+    assert found["groups"] == [("orders", "any-of")]

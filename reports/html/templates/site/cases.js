@@ -136,6 +136,6 @@ drawPage((place, data) => {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", () => show());
-  place.append(make("p", { class: "quiet" }, "A strip has one place for each run, oldest first: full height where the case passed, lower where it failed. Answers are those of the first run, of each run in which the outcome changed, and of the newest. Where another judge, encoder or version scored what decided a case, or pairs were of other answers, its outcome may have changed by that alone; a mark says so."), form, list);
+  place.append(make("p", { class: "quiet" }, "A strip has one place for each run, oldest first: full height where the case passed, lower where it failed. Answers are those of the first run, of each run in which the outcome changed, and of the newest. Where another judge, encoder or version scored what decided a case, or pairs were with another model's answers, its outcome may have changed by that alone; a mark says so."), form, list);
   show();
 });

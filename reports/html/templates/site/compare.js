@@ -26,6 +26,12 @@ function scoredOtherwise({ otherwise, scorers, opponents }, before, now) {
   return isOneQuestion ? found : found.set("pairwise", "which compared the answers with those of another run");
 }
 
+/** Why a graded metric is not compared, to be read after its name; pairs decide the groups that ask them, too. */
+function gradedOtherwise({ groups }, otherwise, [set, metric]) {
+  const isOfPairs = groups.some(([ofSet, name]) => ofSet === set && name === metric);
+  return otherwise.get(metric) ?? (isOfPairs ? otherwise.get("pairwise") : undefined);
+}
+
 /** The metrics that decided a version of a case. */
 const decidingOf = ({ checks, decided }, at, version) => checks[decided[at][version.charCodeAt(0) - 97]] ?? [];
 
@@ -37,8 +43,8 @@ function leftOut(data, same, before, now) {
   const counts = new Map();
   for (const { decidedBy, 1: signs } of same) if (decidedBy && areJudged(signs, before, now)) counts.set(decidedBy, (counts.get(decidedBy) ?? 0) + 1);
   const cases = [...counts].map(([metric, count]) => `${thousands(count)} ${count === 1 ? "case" : "cases"} decided by ${metric}, ${otherwise.get(metric)}`);
-  const graded = data.graded.filter((metric) => otherwise.has(metric[1]) && pairsOf(data, same.filter(([key]) => key.startsWith(`${metric[0]}/`)), metric, before, now).length);
-  return [...cases, ...graded.map(([set, metric]) => `${set} ${metric}, ${otherwise.get(metric)}`)];
+  const graded = data.graded.filter((metric) => gradedOtherwise(data, otherwise, metric) && pairsOf(data, same.filter(([key]) => key.startsWith(`${metric[0]}/`)), metric, before, now).length);
+  return [...cases, ...graded.map((metric) => `${metric[0]} ${metric[1]}, ${gradedOtherwise(data, otherwise, metric)}`)];
 }
 
 /** The pairs of one metric: each case's drop from one run to the other, positive is worse. */
@@ -57,6 +63,7 @@ function pairsOf(data, paired, metric, before, now) {
 /** The drop of each set and gated metric between the two runs. */
 function drawDrops(data, same, before, now) {
   const rows = [];
+  const otherwise = scoredOtherwise(data, before, now);
   const add = (name, pairs, rate, find) => {
     if (!pairs.length) return;
     const [drop, low, high] = find(pairs);
@@ -66,7 +73,7 @@ function drawDrops(data, same, before, now) {
   for (const set of new Set(same.map(([key]) => key.split("/")[0]))) {
     const cases = same.filter(([key]) => key.startsWith(`${set}/`));
     const judged = cases.filter((one) => !one.decidedBy && areJudged(one[1], before, now));
-    const graded = data.graded.filter(([name, metric]) => name === set && !scoredOtherwise(data, before, now).has(metric));
+    const graded = data.graded.filter((metric) => metric[0] === set && !gradedOtherwise(data, otherwise, metric));
     add(set, pairsOf(data, judged, null, before, now), true, rateDrop);
     for (const metric of graded) add(`${set} ${metric[1]}`, pairsOf(data, cases, metric, before, now), false, (pairs) => gradedDrop(pairs, data.quantiles));
   }
