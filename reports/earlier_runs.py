@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.baselines.file import Baseline, accepted_files, load_baseline
+from harness.baselines.file import DIRECTORY, Baseline, is_foreign, load_baseline
 from harness.errors import TunegateError
 from harness.history.database import is_stored
 from harness.history.server import HistoryPlace
@@ -70,7 +70,9 @@ def _accepted(record: GateRecord, project: Path, problems: list[str]) -> Baselin
     shown = [record.run.id, *([record.baseline.id] if record.baseline is not None else [])]
     names = {golden_set.name for golden_set in record.run.golden_sets}
     found: list[Baseline] = []
-    for path in accepted_files(project):
+    for path in sorted((project / DIRECTORY).glob("*.json")):
+        if is_foreign(path):
+            continue
         try:
             accepted = load_baseline(path)
         except (TunegateError, OSError) as error:

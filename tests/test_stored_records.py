@@ -146,7 +146,7 @@ def test_an_earlier_cache_is_read(tmp_path):
                 read.append(cache.get_completion(key))
                 assert read[-1] == Completion(**value)
             elif "nats_per_token" in value:
-                read.append(cache.get_loss(key))
+                read += cache.get_losses([key])
             elif "metric" in value:
                 read.append(cache.get(key))
                 assert read[-1].metric == "rouge-l"

@@ -181,10 +181,8 @@ def _why_never(
     unit = "cluster" if count < len(cases) else "case"
     never, counted = "can never regress", ""
     if chance <= level:
-        never, counted = (
-            "can regress only beside another metric",
-            f", which counts {tests} times for {tests} tests",
-        )
+        never = "can regress only beside another metric"
+        counted = f", which counts {tests} times for {tests} tests"
     return (
         f"{what} {never}: {count} {unit}{'' if count == 1 else 's'} can all get worse by "
         f"chance with a probability of {chance:g}{counted}",
@@ -257,8 +255,7 @@ def _what_steadies(cases: Sequence[GoldenCase], computed: str) -> str:
 
 
 def _is_judged(check: Check) -> bool:
-    kind = CHECK_TYPES.get(base_type(check.type))
-    return kind is not None and kind.judged
+    return (kind := CHECK_TYPES.get(base_type(check.type))) is not None and kind.judged
 
 
 def notes_of_never(

@@ -7,9 +7,9 @@ only in the history; without it, as in a fresh clone on CI, cases are still comp
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -131,16 +131,12 @@ def accepted_ids(root: Path) -> set[str]:
     Raises:
         BaselineError: A file can't be read: nobody knows which run it holds.
     """
-    return {load_baseline(path).run_id for path in accepted_files(root)}
+    files = sorted((root / DIRECTORY).glob("*.json"))
+    return {load_baseline(path).run_id for path in files if not is_foreign(path)}
 
 
-def accepted_files(root: Path) -> list[Path]:
-    """The files of a project's baselines; other tools keep JSON in a folder of this name too."""
-    return [path for path in sorted((root / DIRECTORY).glob("*.json")) if not _is_foreign(path)]
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether a file is another tool's; one that is so damaged that nobody knows may be ours."""
+def is_foreign(path: Path) -> bool:
+    """Whether a file in a folder ``baselines`` is another tool's; a damaged one may be ours."""
     try:
         facts = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -251,46 +247,6 @@ def read_baseline(text: str, path: str) -> Baseline:
         return decode(Baseline, json.dumps(facts))
     except (DamagedFactsError, ValidationError) as error:
         raise DamagedBaselineError(f"{path}: not a baseline: {error}; accept a run again") from error
-
-
-def places_of(path: str, root: Path) -> Iterator[Path]:
-    """Where a run's file may be in a project, the likeliest place first.
-
-    A run holds the paths of the machine that made it: another clone, a worktree or a CI runner has the same
-    files below another directory.
-
-    Args:
-        path: As the run has it, of any system.
-        root: The project's directory.
-    """
-    there = PureWindowsPath(path) if "\\" in path or path[1:2] == ":" else PurePosixPath(path)
-    parts = there.relative_to(there.anchor).parts
-    if Path(path).is_absolute() and Path(path).is_relative_to(root.resolve()):
-        yield Path(path)
-    for start in range(len(parts)):
-        yield root.joinpath(*parts[start:])
-    # Outside of both projects, such as the bundled probes or a folder that several projects share.
-    if Path(path).is_absolute():
-        yield Path(path)
-
-
-def gone_sets(baseline: Baseline, golden_sets: Sequence[GoldenSet], root: Path) -> set[str]:
-    """Names of an accepted run's sets that are not asked for and whose files no longer hold them.
-
-    A set whose file is still there may just not be selected.
-
-    Args:
-        baseline: The accepted run. It may be from another clone, whose paths are others.
-        golden_sets: The sets that are asked for.
-        root: The project's directory.
-    """
-    asked = {each.name for each in golden_sets}
-    files = {(root / each.path).resolve() for each in golden_sets}
-
-    def is_kept(path: str) -> bool:
-        return any(place.is_file() and place.resolve() not in files for place in places_of(path, root))
-
-    return {each.name for each in baseline.golden_sets if each.name not in asked and not is_kept(each.path)}
 
 
 def run_of(baseline: Baseline, cases: Sequence[GoldenCase], *, whole: Collection[str] = ()) -> Run:

@@ -89,7 +89,7 @@ class PluginEngine:
             with faults_of(self.place, EngineError):
                 close()
 
-    def render(self, *_: object) -> None:
+    def render(self, *_: object, **__: object) -> None:
         """None: it reads conversations, not rendered prompts."""
 
     def context(self, *_: object) -> None:

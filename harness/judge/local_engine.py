@@ -109,8 +109,10 @@ class LocalEngine(ComputingEngine):
             ModelError: Its files are others than those by which replies are stored.
         """
         if self._engine is None:
-            # Told once it is loaded, too; but until it is, each batch of questions loads it anew.
-            refuse_changed([self._model])
+            # Told once it is loaded, too; but until it is, each batch of questions loads it anew. What a
+            # plug-in's engine names may be no files.
+            if self._model.engine is None:
+                refuse_changed([self._model])
             self._engine = open_described(self._model)
 
     def _prompt(self, request: JudgeRequest) -> Any:

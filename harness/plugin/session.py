@@ -387,14 +387,13 @@ def open_session(config: pytest.Config, settings: Settings) -> None:
         inputs = prepare(settings, session_project(config))
         if settings.accept is not None:
             check_name(settings.accept)
-        names, asks_probes = tuple(each.name for each in inputs.candidates), inputs.settings.forgetting
-        unsearched = tuple(configured(config, "norecursedirs"))
-        selection = Selection(golden=golden, names=names, with_probes=asks_probes, unsearched=unsearched)
+        names, probes = tuple(each.name for each in inputs.candidates), inputs.settings.forgetting
+        no_search = tuple(configured(config, "norecursedirs"))
+        selection = Selection(golden=golden, names=names, with_probes=probes, unsearched=no_search)
         gate = GateSession(config, inputs, selection)
     except InputError as error:
         raise pytest.UsageError(str(error)) from error
-    config.stash[SELECTION] = selection
-    config.stash[GATE] = config.stash[RESULTS] = gate
+    config.stash[SELECTION], config.stash[GATE], config.stash[RESULTS] = selection, gate, gate
     config.pluginmanager.register(gate.reports, "tunegate-reports")
     config.pluginmanager.register(gate.seen, "tunegate-seen")
     gate.own_tests = own_tests(config, settings)

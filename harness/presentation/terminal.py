@@ -59,7 +59,9 @@ def _server_lines(use: ServerUse) -> list[str]:
     lines = [f"server: {', '.join(parts)}"] if use.requests else []
     lines += [f"server: {note}" for note in use.notes]
     if use.unmeasured:
-        lines.append(f"        texts were not scored, and checks that need it are unscored: {use.unmeasured}")
+        # Below the line of what was asked, where something was.
+        place = " " * 8 if lines else "server: "
+        lines.append(f"{place}texts were not scored, and checks that need it are unscored: {use.unmeasured}")
     return lines
 
 

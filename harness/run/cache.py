@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 from harness.errors import SettingsError
 from harness.history.database import open_renewable
 from harness.prompts.rendering import RenderedPrompt
-from harness.run.cache_entries import Entry, entry_fields, read_entry, written_entry
+from harness.run.cache_entries import Entry, RefusedText, entry_fields, read_entry, written_entry
 from harness.types import (
     EXACT_DTYPES,
     UNKNOWN_WEIGHTS,
@@ -273,13 +273,13 @@ class Cache:
         """Stored answers whose time is known, in the order of their keys."""
         return self._read_all(keys, Completion, timed=True)
 
-    def get_loss(self, key: str) -> TextLoss | None:
-        """A stored cross-entropy."""
-        return self._read(key, TextLoss)
-
     def get_losses(self, keys: Sequence[str]) -> Iterator[TextLoss | None]:
         """Stored cross-entropies, in the order of their keys."""
         return self._read_all(keys, TextLoss)
+
+    def get_refusals(self, keys: Sequence[str]) -> Iterator[RefusedText | None]:
+        """Why there is no cross-entropy, where a server refused it, in the order of their keys."""
+        return self._read_all(keys, RefusedText)
 
     def get(self, key: str) -> Score | None:
         """A stored score."""

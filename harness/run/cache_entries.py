@@ -1,7 +1,7 @@
 """The texts in the cache: values as JSON and back."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -12,7 +12,16 @@ from harness.types.storage import DamagedFactsError, LaterFactsError, decode_val
 # The field of an answer whose batch had not ended.
 _UNTIMED = "untimed"
 _T = TypeVar("_T")
-Entry: TypeAlias = Completion | TextLoss | Score | JudgeReply | RenderedPrompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedText:
+    """In the place of a text's loss: why the server gives none."""
+
+    refused: str
+
+
+Entry: TypeAlias = Completion | TextLoss | RefusedText | Score | JudgeReply | RenderedPrompt
 # One encoder for all: with an option, json.dumps makes a new one each time. What is inside of a value becomes
 # a mapping; the value itself does not by asdict, which copies each text.
 _ENCODE = json.JSONEncoder(default=asdict).encode

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from harness.baselines.file import gone_sets, run_of
+from harness.baselines.file import run_of
 from harness.comparison.findings import failed_tests_findings, with_further
 from harness.comparison.gate import (
     Judgement,
@@ -242,6 +242,8 @@ def _stored_baseline(session: Session, cases: Sequence[GoldenCase], *, is_whole:
     stored, inputs = session.stored, session.inputs
     accepted, golden_sets = inputs.target.accepted, session.golden_sets
     if accepted is not None and is_whole:
+        from harness.baselines.changed_sets import gone_sets  # most baselines are no files
+
         gone = gone_sets(accepted, golden_sets, inputs.root)
         if not inputs.settings.forgetting:
             gone -= {each.name for each in accepted.golden_sets if each.probes_forgetting}
@@ -324,7 +326,7 @@ def _told_apart(session: Session, run: Run, side: str, baseline: Run) -> Run:
     from harness.run.served_names import told_apart
 
     answers = [session.answers.get(each) for each in (side, BASELINE)]
-    return told_apart(run, baseline, at_once=all(each is not None and each.asked for each in answers))
+    return told_apart(run, baseline, at_once=all(each is not None and each.computed for each in answers))
 
 
 def _expected_tests(

@@ -1,6 +1,7 @@
 """What a session keeps where a model fails on requests: all other answers, and why these are missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from harness.engines.base import SERVED
 from harness.errors import (
@@ -9,10 +10,14 @@ from harness.errors import (
     FailedTogetherError,
     ModelError,
     NoneAnsweredError,
+    SettingsError,
     TextsUnmeasuredError,
 )
 from harness.registry import active
+from harness.run.cache import Cache
+from harness.run.cache_entries import RefusedText
 from harness.run.workload import PartialAnswers
+from harness.types import ServerUse
 
 
 def _lasting(answers: PartialAnswers, error: FailedTogetherError, engine: str) -> set[str]:
@@ -80,8 +85,9 @@ def note_failed_texts(
     text_places: Sequence[int],
     error: CasesFailedError | FailedTogetherError | TextsUnmeasuredError,
     engine: str,
+    cache: Cache,
 ) -> None:
-    """Note the texts on which the model failed.
+    """Note the texts on which the model failed, or gives no losses.
 
     A divergence decides nothing: one that can't be computed is left out, and told.
 
@@ -90,6 +96,7 @@ def note_failed_texts(
         text_places: The texts that were asked, by index in the workload.
         error: What came of it.
         engine: The engine's name.
+        cache: Where a server's refusals are stored.
 
     Raises:
         EngineError: It failed on general text, which all cases share, and is no server, which may miss one
@@ -98,6 +105,9 @@ def note_failed_texts(
     """
     workload, texts = answers.workload, answers.workload.texts
     first, last = len(workload.references), len(workload.references) + len(workload.passages)
+    if isinstance(error, TextsUnmeasuredError):
+        refused = {text_places[index]: reason for index, reason in error.reasons.items()}
+        _note_refusals(answers, refused, engine, cache)
     failed = {text_places[index]: why for index, why in _reasons(error, len(text_places)).items()}
     needed = {place: why for place, why in failed.items() if place < last}
     # A side whose cases all failed before loses no more; the answers of the others would be lost.
@@ -123,3 +133,53 @@ def left_out(answers: PartialAnswers) -> str:
     lost = {workload.texts[place].key for place in failed}
     share = f"{len(lost)} of {len({each.key for each in workload.passages})} passages"
     return f"general text: {share} got no loss and are left out ({answers.failed_texts[failed[0]]})"
+
+
+def _note_refusals(answers: PartialAnswers, reasons: Mapping[int, str], engine: str, cache: Cache) -> None:
+    """Note on which texts an engine gives no losses; what a server that has answered refuses is stored.
+
+    Another one may have refused the key.
+    """
+    answers.unmeasured_texts.update(reasons)
+    if engine in SERVED:
+        texts, keys = answers.workload.texts, answers.text_keys
+        answering = [place for place in reasons if answers.answered.get(texts[place].side)]
+        cache.put_all({keys[place]: RefusedText(refused=reasons[place]) for place in answering})
+
+
+@contextmanager
+def stored_answers_enough(answers: PartialAnswers, cache: Cache, engine: str) -> Iterator[None]:
+    """Need no server, and no key to it, for losses alone that it refused, or failed to give, before.
+
+    Where it is asked for an answer it is asked for them, too: it may be a newer one, which gives them. If it
+    is not there, general text is left out; losses that a case needs, and that it may give, are missing.
+
+    Args:
+        answers: What the session has so far; changed in place.
+        cache: Where refusals are stored.
+        engine: The engine's name.
+
+    Raises:
+        TunegateError: Something else is missing, or the engine is no server.
+    """
+    if engine not in SERVED or answers.missing_answers:
+        yield
+        return
+    places = answers.missing_texts
+    kept = cache.get_refusals([answers.text_keys[place] for place in places])
+    found = {place: one.refused for place, one in zip(places, kept, strict=True) if one is not None}
+    answers.unmeasured_texts.update(found)
+    try:
+        yield
+    except (SettingsError, FailedTogetherError) as error:
+        missing = answers.missing_texts
+        if not missing or missing[0] < len(answers.workload.references):
+            raise
+        answers.failed_texts.update(dict.fromkeys(missing, str(error)))
+
+
+def said_of_texts(answers: PartialAnswers) -> ServerUse:
+    """What a server's plan says of texts without a loss; that nobody gives a divergence is not said."""
+    texts, note = answers.workload.texts, left_out(answers)
+    refused = [why for place, why in sorted(answers.unmeasured_texts.items()) if texts[place].against is None]
+    return ServerUse(notes=(note,) if note else (), unmeasured=refused[0] if refused else "")

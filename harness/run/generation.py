@@ -14,7 +14,13 @@ from harness.errors import CasesFailedError, FailedTogetherError, TextsUnmeasure
 from harness.models.resolve import resolve_model
 from harness.registry.listeners import LISTENERS
 from harness.run.cache import Cache, liveness_key
-from harness.run.failed_requests import keep_session, left_out, note_failed_answers, note_failed_texts
+from harness.run.failed_requests import (
+    keep_session,
+    note_failed_answers,
+    note_failed_texts,
+    said_of_texts,
+    stored_answers_enough,
+)
 from harness.run.later_turns import answer_later_turns
 from harness.run.prompting import render_workload
 from harness.run.telling import tell_answers, tell_failures
@@ -94,7 +100,8 @@ def answer_cases(  # noqa: PLR0913 # one stage of every command, whose callers e
         if any(case.turns for case in cases):
             found = answer_later_turns(sides, plan, cases, found, cache, models.compute)
         return {
-            side: replace(each, plan=models.used, asked=side in models.asked) for side, each in found.items()
+            side: replace(each, plan=models.used, computed=models.answered.get(side, False))
+            for side, each in found.items()
         }
     finally:
         models.release()
@@ -178,10 +185,9 @@ class _Models:
     Attributes:
         plan: How they should compute.
         answered: As in PartialAnswers, of all workloads so far.
-        asked: The sides that were asked for an answer.
         opened: The loaded sides.
         before: How servers were used by engines that are no longer open.
-        note: What a reader has to know of how they computed.
+        said: What a reader has to know of texts without a loss.
     """
 
     sides: Mapping[str, ModelRef]
@@ -192,9 +198,8 @@ class _Models:
     answered: dict[str, bool]
     engine: Engine | None = None
     opened: set[str] = field(default_factory=set)
-    asked: set[str] = field(default_factory=set)
     before: list[ServerUse] = field(default_factory=list)
-    note: str = ""
+    said: ServerUse = field(default_factory=ServerUse)
 
     def compute(self, answers: PartialAnswers, on_answers: OnAnswers = lambda side, answers: None) -> None:
         """Compute what is missing.
@@ -203,10 +208,18 @@ class _Models:
             answers: The answers so far; changed in place.
             on_answers: Called with each batch's answers by side.
         """
-        answers.answered, needed = self.answered, answers.needed_sides
+        answers.answered = self.answered
         answers.note_answered()
-        if not needed:
-            return
+        with stored_answers_enough(answers, self.cache, self.plan.engine):
+            if (engine := self._needed(answers)) is not None:
+                compute_missing(engine, answers, self.cache, self.on_progress, on_answers)
+        if answers.workload.texts:
+            self.said = said_of_texts(answers)
+
+    def _needed(self, answers: PartialAnswers) -> Engine | None:
+        """The engine with the sides that miss something; None if nothing is missing or can be asked any more."""
+        if not (needed := answers.needed_sides):
+            return None
         if self.engine is None or not needed <= self.opened:
             # A side whose first answers were all stored may miss a later one.
             self.release()
@@ -215,11 +228,7 @@ class _Models:
                 self.engine = self._open(self.opened | needed)
             except FailedTogetherError as error:  # such as of a server that has gone since the look before
                 keep_session(answers, error, self.plan.engine)
-        if self.engine is not None:
-            self.asked |= {answers.workload.answers[place].side for place in answers.missing_answers}
-            compute_missing(self.engine, answers, self.cache, self.on_progress, on_answers)
-        if answers.failed_texts:
-            self.note = self.note or left_out(answers)
+        return self.engine
 
     def release(self) -> None:
         """Let the engine release what it holds outside this process, such as adapters on a server."""
@@ -229,12 +238,11 @@ class _Models:
     def used(self) -> ExecutionPlan:
         """How they computed; as planned where nothing was missing."""
         plan = self.plan if self.engine is None else self.engine.plan
-        if plan.server is None or not (self.before or self.note):
+        if plan.server is None or (self.said == ServerUse() and not self.before):
             return plan
         from harness.engines.served.reports import with_uses
 
-        notes = ServerUse(notes=(self.note,) if self.note else ())
-        return with_uses(plan, [*uses_of(self.before, self.engine), notes])
+        return with_uses(plan, [*uses_of(self.before, self.engine), self.said])
 
     def _open(self, needed: set[str]) -> Engine:
         plan = replace(self.plan, mixed=self.plan.mixed and len(needed) > 1)
@@ -289,11 +297,8 @@ def compute_missing(
     if text_places:
         try:
             engine.losses([texts[place] for place in text_places], keep_losses)
-        except TextsUnmeasuredError as error:
-            answers.unmeasured_texts.update({text_places[index]: why for index, why in error.reasons.items()})
-            note_failed_texts(answers, text_places, error, engine.plan.engine)
-        except (CasesFailedError, FailedTogetherError) as error:
-            note_failed_texts(answers, text_places, error, engine.plan.engine)
+        except (TextsUnmeasuredError, CasesFailedError, FailedTogetherError) as error:
+            note_failed_texts(answers, text_places, error, engine.plan.engine, cache)
 
 
 def _answer_missing(

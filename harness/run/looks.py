@@ -208,7 +208,7 @@ def run_looks(  # noqa: PLR0913 # a session with its stopping rule, whose parts 
 
 def _answered_sides(session: Session | None) -> dict[str, bool]:
     answers = {} if session is None else session.answers
-    return {side: each.asked for side, each in answers.items() if each.completions}
+    return {side: each.computed for side, each in answers.items() if each.completions}
 
 
 def _with_use(session: Session, engine: KeptEngine) -> Session:
@@ -218,9 +218,13 @@ def _with_use(session: Session, engine: KeptEngine) -> Session:
     if plan.server is not None:
         from harness.engines.served.reports import with_uses
 
-        # A plan's own note, such as of text that got no loss, is no engine's.
-        notes = [note for each in plans if each.server is not None for note in each.server.notes]
-        plan = with_uses(plan, [*engine.uses, ServerUse(notes=tuple(notes))])
+        # What a plan itself says, such as of text that got no loss, is no engine's.
+        said = [each.server for each in plans if each.server is not None]
+        refused = [each.unmeasured for each in said]
+        refused += [why for each in session.answers.values() for why in each.unmeasured.values()]
+        notes = tuple(note for each in said for note in each.notes)
+        own = ServerUse(notes=notes, unmeasured=next(filter(None, refused), ""))
+        plan = with_uses(plan, [*engine.uses, own])
     return replace(
         session, answers={side: replace(each, plan=plan) for side, each in session.answers.items()}
     )
@@ -314,7 +318,7 @@ def _joined_answers(before: Answers, new: Answers) -> Answers:
         failures={**before.failures, **new.failures},
         loss_failures={**before.loss_failures, **new.loss_failures},
         unmeasured={**before.unmeasured, **new.unmeasured},
-        asked=before.asked or new.asked,
+        computed=before.computed or new.computed,
     )
 
 

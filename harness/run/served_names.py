@@ -15,8 +15,8 @@ def told_apart(run: Run, baseline: Run, *, at_once: bool) -> Run:
     Args:
         run: The candidate's run.
         baseline: The baseline's, of this session or stored.
-        at_once: Whether both were asked in this session: a server that was started anew in between may have
-            another model, which is as similar as one model is to itself.
+        at_once: Whether both have answered in this session: a server that was started anew in between may
+            have another model, which is as similar as one model is to itself.
 
     Raises:
         ModelError: They don't differ in most answers, and a server of both answers for a name that it doesn't

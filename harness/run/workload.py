@@ -202,8 +202,8 @@ class PartialAnswers:
 
     @property
     def missing_texts(self) -> list[int]:
-        """Indices of the texts with a missing loss."""
-        return [place for place in range(len(self.text_keys)) if place not in self.losses]
+        """Indices of the texts with a missing loss, without those that are known to get none."""
+        return sorted({*range(len(self.text_keys))} - self.losses.keys() - self.unmeasured_texts.keys())
 
     @property
     def needed_sides(self) -> set[str]:
@@ -301,7 +301,7 @@ class Answers:
         failures: By answer key, why a case has no answer: the model failed on this case.
         loss_failures: By the same key as the losses, why there are none: the model failed on a text.
         unmeasured: The same where the engine gives none on a text, and the model did not fail on another.
-        asked: Whether the model was asked for an answer, and not all of them were stored.
+        computed: Whether the model gave one of them in this session, and not all of them were stored.
     """
 
     completions: Mapping[str, Completion]
@@ -312,7 +312,7 @@ class Answers:
     failures: Mapping[str, str] = field(default_factory=dict)
     loss_failures: Mapping[str, str] = field(default_factory=dict)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
-    asked: bool = False
+    computed: bool = False
 
 
 def assemble(side: str, answers: PartialAnswers, plan: ExecutionPlan) -> Answers:

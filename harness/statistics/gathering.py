@@ -72,7 +72,7 @@ def gathering_p(
     if not parts:
         return []
     numbers = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
-    rows, moved = np.array([numbers[name] for name in clusters]), np.array(drops, dtype=float)
+    rows, moved = np.array([numbers[name] for name in clusters]), np.array(drops, dtype=np.float64)
     places = [np.asarray(part if isinstance(part, array) else list(part), dtype=np.intp) for part in parts]
     lost = moved > _BY_CHANCE
     alone = len(numbers) == len(moved)
@@ -90,7 +90,7 @@ def _fallen(
     import numpy as np
 
     off = drops - drops.mean()
-    sums = np.bincount(rows, weights=off)
+    sums = np.bincount(rows, weights=off).astype(np.float64)
     found, least = [], []
     for part in parts:
         p_value, flipped = _drop_p(drops, off, sums, rows, part)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.baselines.accepted_versions import accepted_versions
-from harness.baselines.file import Baseline, accepted_files
+from harness.baselines.file import DIRECTORY, Baseline, is_foreign
 from harness.errors import SettingsError, TunegateError
 from harness.history.listing import RunFilter, RunLine
 from harness.history.location import history_place
@@ -148,7 +148,9 @@ def accepted_runs(project: Path, problems: list[str]) -> list[AcceptedRun]:
         problems: Gets a line for each file that can't be read.
     """
     found: list[AcceptedRun] = []
-    for path in accepted_files(project):
+    for path in sorted((project / DIRECTORY).glob("*.json")):
+        if is_foreign(path):
+            continue
         try:
             found += [_accepted(version) for version in accepted_versions(project, path.stem)]
         except TunegateError as error:

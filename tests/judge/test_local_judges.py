@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from harness.engines.base import CANDIDATE
 from harness.errors import AdapterError, JudgeError, ModelError
 from harness.judge.local_engine import choices_of
 from harness.judge.open import open_judge
 from harness.judge.questions import SCHEMAS, pair_requests, single_request
+from harness.registry import EngineKind, Registry, use_registry
 from harness.run.cache import Cache
-from harness.types import JudgeRequest, Message
+from harness.types import JudgeRequest, Message, ModelRef, TextLoss
 
 QUESTION = (Message(role="user", content="what is one"),)
 
@@ -249,6 +251,41 @@ def test_a_judge_that_is_retrained_before_it_loads_replies_nothing(
     replies = judge.ask_all(questions())
     assert all("its files changed before they were loaded" in str(reply) for reply in replies)
     assert all(isinstance(reply, JudgeError) for reply in replies)
+
+
+class Failing:
+    """A plug-in's engine: what fails is likelier."""
+
+    def __init__(self, sides, plan):
+        self.sides = sides
+
+    def losses(self, requests, on_batch):
+        assert {request.side for request in requests} == {*self.sides} == {CANDIDATE}
+        on_batch(
+            {
+                n: TextLoss(passage="", nats_per_token=1.0 + ("true" in request.text), tokens=2)
+                for n, request in enumerate(requests)
+            }
+        )
+
+
+def test_a_judge_may_be_a_model_of_a_plug_in_s_engine(judge_of):
+    """What is behind its name may be no files, which could have changed."""
+    registry = Registry()
+    kind = EngineKind(
+        name="own",
+        summary="Fails.",
+        describe=lambda name: ModelRef(label=name, base_model=name, base_sha256="1" * 64),
+        open=Failing,
+        measures_text=True,
+    )
+    registry.register("test", lambda registrar: registrar.add(kind))
+    before = use_registry(registry)
+    try:
+        (reply,) = judge_of("local:own:best").ask_all(questions()[:1])
+    finally:
+        use_registry(before)
+    assert reply.data["pass"] is False
 
 
 def test_a_judge_of_this_machine_is_the_same_one_in_any_folder(reward_dir, judge_of, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from harness.errors import SettingsError
 from harness.prompts.rendering import RenderedPrompt
 from harness.run.cache import Cache
+from harness.run.cache_entries import RefusedText
 from harness.types import Completion, JudgeReply, Score, TextLoss
 
 PROMPT = RenderedPrompt(text="hello", tokens=1)
@@ -29,15 +30,16 @@ def test_values_survive_closing_the_file(tmp_path):
         cache.put_all({"g": PROMPT})
         cache.put_context("h", 4096)
         cache.put_context("i", None)
+        cache.put_all({"k": RefusedText(refused="no echo")})
     with Cache(tmp_path / "quite" / "deep" / "cache.sqlite") as cache:
         assert cache.get_completion("a") == ANSWER
-        assert cache.get_loss("b") == loss
+        assert [*cache.get_losses(["b", "e", "k"])] == [loss, None, None]
+        assert [*cache.get_refusals(["k", "b", "e"])] == [RefusedText(refused="no echo"), None, None]
         assert cache.get("c") == score
         assert cache.has("d")
         assert not cache.has("e")
         assert cache.get("e") is None
         assert cache.get_completion("e") is None
-        assert cache.get_loss("e") is None
         assert cache.get_reply("f") == reply
         assert cache.get_reply("e") is None
         assert cache.get_prompt("g") == PROMPT

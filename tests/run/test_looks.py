@@ -178,7 +178,7 @@ def test_a_set_that_no_look_has_reached_has_its_part_of_the_level(look, many, op
 
 
 def test_answers_of_two_looks_are_joined_with_all_that_is_told_of_their_cases(plan):
-    shared = {"text_losses": (), "divergences": {}, "plan": plan, "asked": True}
+    shared = {"text_losses": (), "divergences": {}, "plan": plan, "computed": True}
     names = [each.name for each in fields(Answers) if each.name not in shared]
     one, other = (Answers(**shared, **{name: {key: name} for name in names}) for key in "ab")
     joined = _joined_answers(one, other)
@@ -187,7 +187,9 @@ def test_answers_of_two_looks_are_joined_with_all_that_is_told_of_their_cases(pl
 
 def test_the_text_of_the_latest_look_counts(plan):
     """What failed on it before may be there now; the notes on it are in the plan."""
-    cases = {each.name: {} for each in fields(Answers) if each.name not in {"text_losses", "plan", "asked"}}
+    cases = {
+        each.name: {} for each in fields(Answers) if each.name not in {"text_losses", "plan", "computed"}
+    }
     one = Answers(**cases, text_losses=("a",), plan=replace(plan, server=ServerUse(notes=("1 is left out",))))
     other = Answers(**cases, text_losses=("a", "b"), plan=replace(plan, server=ServerUse()))
     joined = _joined_answers(one, other)

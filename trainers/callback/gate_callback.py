@@ -11,6 +11,7 @@ from harness.errors import HistoryError, SettingsError, TunegateError
 from harness.history.store import noted_stability, open_history
 from harness.run.conclusion import save
 from harness.run.judging import as_baseline
+from harness.run.session import metric_facts
 from harness.statistics.spending import SpendingShape
 from harness.types import GateRecord, GateVerdict, ModelRef, Run
 from harness.types.golden import ALPHA
@@ -208,7 +209,7 @@ class GateCallback(TrainerCallback):
             reference = checkpoint_reference(checkpoint, self._base)
             run, alike = answer_live(model, tokenizer, args, reference, asking, baseline=self._baseline)
             baseline = alike or self._baseline
-        stability = noted_stability(asking.noise, baseline.model, baseline.plan, asking.cases)
+        stability = noted_stability(asking.noise, baseline.model, baseline.plan, asking.cases, metric_facts)
         record = judge_look(run, baseline, asking.settings, level, stability)
         try:
             save(record, asking.directory, asking.history)

@@ -187,8 +187,10 @@ def delivery(
 
 
 def refusals(problems: Mapping[int, ServerError]) -> dict[int, str]:
-    """Why servers give no losses on texts, by index; what else went wrong is a failure of one text."""
-    return {place: str(error) for place, error in problems.items() if isinstance(error, RefusedError)}
+    """Why servers give no losses on texts, in their order; what else went wrong is a failure of one text."""
+    return {
+        place: str(problems[place]) for place in sorted(problems) if isinstance(problems[place], RefusedError)
+    }
 
 
 def raise_problems(
