@@ -89,7 +89,13 @@ def test_free_memory_is_the_machines_or_the_containers(monkeypatch, tmp_path):
 def test_a_commit_in_another_encoding_has_a_subject_too(tmp_path):
     """Of imports from older systems; git prints such bytes as they are."""
     git(tmp_path, "init")
-    git(tmp_path, "-c", "user.name=Jos\udce9", "commit", "--allow-empty", "-m", "Gr\udcfc\udcdfe")
+    git(tmp_path, "commit", "--allow-empty", "-m", "one")
+    command = ["git", "-C", str(tmp_path)]
+    content = subprocess.run([*command, "cat-file", "commit", "HEAD"], check=True, capture_output=True).stdout
+    raw = content.replace(b"author Ada Lovelace", b"author Jos\xe9").replace(b"one", b"Gr\xfc\xdfe")
+    written = [*command, "hash-object", "-t", "commit", "-w", "--stdin"]
+    made = subprocess.run(written, input=raw, check=True, capture_output=True).stdout
+    git(tmp_path, "update-ref", "HEAD", made.decode().strip())
     seen = describe_environment(tmp_path)
     assert (seen.author, seen.subject) == ("Jos\ufffd", "Gr\ufffd\ufffde")
 

@@ -13,6 +13,8 @@ _ALIKE, _MOST_DIGITS = 1e-12, 17
 _SMALLEST_P = 1e-15
 # One-sided, at which the gate and the trends decide: a p beside it is told on its own side.
 _LEVEL = 0.05
+# A part of the level that was given to a test, told as the level; more digits would say nothing.
+_AS_THE_LEVEL = 1e-6
 
 
 def is_small(figure: float, rounding: float = _ROUNDING) -> bool:
@@ -124,7 +126,10 @@ def p_of(value: float) -> str:
     Args:
         value: The p-value.
     """
-    return f"p={p_digits(value, '.2g')}" if value >= _SMALLEST_P else f"p<{_SMALLEST_P:.0e}"
+    if value < _SMALLEST_P:
+        return f"p<{_SMALLEST_P:.0e}"
+    text = p_digits(value, ".2g")
+    return f"p{text}" if text[0] in "<>" else f"p={text}"
 
 
 def p_digits(value: float, form: str) -> str:
@@ -135,4 +140,8 @@ def p_digits(value: float, form: str) -> str:
         form: How it is written elsewhere.
     """
     text = f"{value:{form}}"
-    return text if float(text) != _LEVEL else both_of(value, _LEVEL, 3)[0]
+    if float(text) != _LEVEL:
+        return text
+    if 0 < abs(value - _LEVEL) < _AS_THE_LEVEL:
+        return f"{'<=' if value <= _LEVEL else '>'}{_LEVEL:g}"
+    return both_of(value, _LEVEL, 3)[0]

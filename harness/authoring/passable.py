@@ -23,6 +23,7 @@ from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 from tunegate.figures import figure_of
 
 _ROUNDING = 1e-9
+_NEVER, _BESIDE = "can never regress", "can regress only beside another metric"
 # How answers are computed: by a server, in a precision, or as the machine decides.
 SERVER = "server"
 _AS_COMPUTED = {
@@ -155,7 +156,9 @@ def why_metrics_never_regress(golden_set: GoldenSet, level: float = ALPHA) -> li
             continue
         binary = kind is not None and kind.facts.kind == "binary"
         found.append(_why_never(metric, cases, level, tests, exact=binary))
-    return [each for each in found if each is not None]
+    told = [each for each in found if each is not None]
+    # Where none can reject first, none has another one beside it.
+    return [(why.replace(_BESIDE, _NEVER), how) for why, how in told] if len(told) == tests else told
 
 
 def _why_never(
@@ -179,13 +182,10 @@ def _why_never(
         return None
     least = math.ceil(math.log((1 if by_units else 0.5) / level * tests, min(orders)) - _ROUNDING)
     unit = "cluster" if count < len(cases) else "case"
-    never, counted = "can never regress", ""
-    if chance <= level:
-        never = "can regress only beside another metric"
-        counted = f", which counts {tests} times for {tests} tests"
+    counted = f", which counts {tests} times for {tests} tests" if chance <= level else ""
     return (
-        f"{what} {never}: {count} {unit}{'' if count == 1 else 's'} can all get worse by "
-        f"chance with a probability of {chance:g}{counted}",
+        f"{what} {_BESIDE if counted else _NEVER}: {count} {unit}{'' if count == 1 else 's'} can all get "
+        f"worse by chance with a probability of {chance:g}{counted}",
         f"make it {least} {unit}s or more, or ask about these very cases (gate: {{population: cases}})",
     )
 

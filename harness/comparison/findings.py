@@ -100,7 +100,7 @@ def findings_of(
         *retention_findings(comparison, sets),
         *nothing_to_lose_findings(comparison.metrics, sets, candidate.metrics),
         *_tripwire_findings(comparison.forgetting),
-        *changed_findings(candidate, baseline, pairing, further),
+        *(changed_findings(candidate, baseline, pairing, further) if pairing.unpaired or further else ()),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
         *(no_verdict_findings(candidate, baseline, sets) if lacking else ()),
     ]
@@ -262,7 +262,7 @@ def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet])
 def nothing_to_lose_findings(
     rows: Sequence[MetricComparison], golden_sets: Iterable[GoldenSet], facts: Mapping[str, MetricFacts]
 ) -> list[Finding]:
-    """Metrics that passed although the baseline is too near their worst value for a drop beyond the margin.
+    """Metrics that did not regress, and of which the baseline is too near the worst value for such a drop.
 
     One that gained is not included, but probes are: what they gain says nothing of what was kept.
 
@@ -280,7 +280,7 @@ def nothing_to_lose_findings(
             data=NothingToLoseFinding(passed=_passed(row, facts), n=row.n, margin=row.margin),
         )
         for row in rows
-        if row.verdict is GateVerdict.PASS
+        if row.verdict in {GateVerdict.PASS, GateVerdict.INCONCLUSIVE}
         and row.margin is not None
         and is_within(_most_to_lose(row, facts), row.margin)
         and (row.set_name in probes or standing(row) is not Standing.BETTER)

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from harness.comparison.findings import findings_of, outcome_of
-from harness.comparison.metric_verdicts import gated_margins, judge
+from harness.comparison.metric_verdicts import SetRows, gated_margins, judge
 from harness.comparison.missing_cases import Extremes, extremes_of
 from harness.comparison.pairing import (
     PASS_RATE,
@@ -172,10 +172,7 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
     Raises:
         BaselineError: The runs have no case in common, or the baseline passes none of the forgetting probes.
     """
-    _require_a_common_case(candidate, baseline)
-    pairing = pair_runs(candidate, baseline, known)
-    metrics, sets = paired_metrics(pairing, stability), candidate.golden_sets
-    _require_something_to_forget(candidate, metrics)
+    (pairing, metrics), sets = _paired(candidate, baseline, known, stability), candidate.golden_sets
     limits, margins = regressed_limits(sets), gated_margins(sets, margin, forgetting_margin)
     rows, regressed = judge(
         metrics,
@@ -186,13 +183,7 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
         populations={each.name: each.gate.population for each in sets},
         fractions={each.set_name: each.fractions for each in candidate.looks if each.fractions},
         stability=stability or {},
-        of_sets=partial(
-            set_metric_rows,
-            pairing,
-            golden_sets=sets,
-            stability=stability,
-            asked=[*(result.case for result in candidate.results), *asked],
-        ),
+        of_sets=_of_whole_sets(candidate, pairing, stability, asked),
         extremes=_extremes(metrics, margins, pairing, stability or {}),
         expected=expected,
     )
@@ -208,6 +199,26 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
         regressed=tuple(regressed),
         limits=limits,
         asked=tuple(asked),
+    )
+
+
+def _paired(
+    candidate: Run, baseline: Run, known: Collection[str] | None, stability: Mapping[str, Stability] | None
+) -> tuple[Pairing, list[PairedMetric]]:
+    _require_a_common_case(candidate, baseline)
+    pairing = pair_runs(candidate, baseline, known)
+    metrics = paired_metrics(pairing, stability)
+    _require_something_to_forget(candidate, metrics)
+    return pairing, metrics
+
+
+def _of_whole_sets(
+    candidate: Run, pairing: Pairing, stability: Mapping[str, Stability] | None, asked: Sequence[GoldenCase]
+) -> SetRows:
+    """Makes the rows of metrics of whole sets, whose labels are those of all cases that are asked."""
+    cases = [*(result.case for result in candidate.results), *asked]
+    return partial(
+        set_metric_rows, pairing, golden_sets=candidate.golden_sets, stability=stability, asked=cases
     )
 
 

@@ -38,6 +38,7 @@ from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import cases_that_settle, rates_seen
 from harness.statistics.power import POWER, churn_of, detectable_drop, detectable_mean_drop
 from harness.types import Interval, MetricComparison, MetricSummary
+from harness.types.golden import is_within
 
 # Would a drop show on further cases like these, or did exactly these cases get worse?
 Population: TypeAlias = Literal["sample", "cases"]
@@ -268,8 +269,12 @@ def cases_to_settle(paired: PairedMetric, level: float, margin: float, confidenc
         confidence: Two-sided, of the interval that is compared with the margin.
 
     Returns:
-        The number; None if it is unknown, as for graded scores and several answers to each case.
+        The number; None if it is unknown, as for graded scores and several answers to each case, and where
+        the baseline is so near the worst value that no drop can be beyond the margin.
     """
+    mean = math.fsum(paired.baseline) / len(paired.baseline)
+    if is_within(mean - paired.least if paired.higher_is_better else paired.most - mean, margin):
+        return None
     if is_counted(paired):
         n = len(paired.keys)
         return cases_that_settle(*rates_seen(*flips(paired), n), margin, level, confidence, least=n)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 from harness.errors import ModelError
@@ -39,21 +40,10 @@ def snapshot_of(
     except ImportError as error:
         raise ModelError(f"{reference}: hub ids need more: pip install 'tunegate[local]'") from error
     files, others = list(HUB_FILES), list(_LEFT_OUT)
-
-    def found(*, only_cached: bool) -> Path:
-        return Path(
-            snapshot_download(
-                name,
-                revision=revision,
-                allow_patterns=files,
-                ignore_patterns=others,
-                local_files_only=only_cached,
-            )
-        )
-
+    fetch = partial(snapshot_download, name, revision=revision, allow_patterns=files, ignore_patterns=others)
     cached = None
     try:
-        cached = check(found(only_cached=True))
+        cached = check(Path(fetch(local_files_only=True)))
     except HFValidationError as error:
         raise ModelError(f"no model {reference!r}: neither a directory nor a hub id: {error}") from error
     except (LocalEntryNotFoundError, ModelError) as error:
@@ -67,7 +57,7 @@ def snapshot_of(
     try:
         if cached is None:
             _announce(name, revision)
-        directory = found(only_cached=False)
+        directory = Path(fetch())
     except (
         Exception
     ) as error:  # the client's own errors, its HTTP library's and the disk's have no common base

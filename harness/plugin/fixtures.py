@@ -84,6 +84,7 @@ def generate(pytestconfig: pytest.Config, _tunegate_candidate: str) -> Callable[
             messages=messages,
             generation=generation_settings(settings, "generate"),
         )
+        gate.turns.asked += 1
         return gate.questions.answer(case, gate.candidate(_tunegate_candidate))
 
     return ask

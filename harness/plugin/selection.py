@@ -62,11 +62,14 @@ class Turns:
         left_out: Why an item of the gate said nothing, by its node id: something else than the golden set
             skipped it, its own setup broke, or a mark expects its failure.
         failed: The models that a failed hand-written test used, by its node id: a name, all or none.
+        asked: How often hand-written tests have asked.
     """
 
     reached: set[str] = field(default_factory=set)
     left_out: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
+    _asked_before: int = 0
 
     def note(
         self, item: pytest.Item, report: pytest.TestReport, *, skipped: str = "", failed: str = ""
@@ -99,13 +102,14 @@ class Turns:
             own: Which tests belong to the gate.
         """
         skipped = failed = ""
+        has_asked, self._asked_before = self.asked > self._asked_before, self.asked
         if report.skipped and own.belongs(item):
             skipped = "xfailed" if hasattr(report, "wasxfail") else "skipped"
-        if report.failed and report.when == "setup" and own.belongs(item):
+        if report.failed and report.when == "setup" and not has_asked and own.belongs(item):
             skipped = "error at setup"
         if report.failed:
-            # What breaks around a test, such as a database that it starts, says nothing of a model.
-            asks = report.when == "call" and asks_a_model(item)
+            # What breaks around a test and asks nothing, such as a database, says nothing of a model.
+            asks = (report.when == "call" or has_asked) and asks_a_model(item)
             failed = (asked_model(item) or _ALL) if asks else self.failed.get(name_of(item), _NONE)
         self.note(item, report, skipped=skipped, failed=failed)
 

@@ -269,7 +269,7 @@ def _state(result: CaseResult, metric: str) -> str | None:
 def instead_of_verdict(
     record: GateRecord, row: MetricComparison, told: str | None, empty: Collection[tuple[str, str]]
 ) -> str | None:
-    """The word for a row whose pass is none; None where the row's own verdict holds.
+    """The word for a row whose pass, or doubt, is none; None where the row's own verdict holds.
 
     Args:
         record: The gate's record.
@@ -277,12 +277,13 @@ def instead_of_verdict(
         told: What most of its cases are instead of having a value.
         empty: The sets and metrics of which nothing could be lost.
     """
+    testable = (row.set_name, row.metric) not in empty
     if row.verdict is not GateVerdict.PASS:
-        return None
+        return None if testable or row.verdict is not GateVerdict.INCONCLUSIVE else NOT_TESTABLE
     gate = None if record.verdict is None else record.verdict.outcome
     if told and gate is not GateVerdict.PASS:
         return NOT_SCORED
-    return NOT_TESTABLE if (row.set_name, row.metric) in empty else None
+    return None if testable else NOT_TESTABLE
 
 
 def _nothing_to_lose(finding: Finding, data: NothingToLoseFinding) -> str:
@@ -291,7 +292,7 @@ def _nothing_to_lose(finding: Finding, data: NothingToLoseFinding) -> str:
     if finding.metric != PASS_RATE:
         has = f"has {finding.metric} within {data.passed / data.n:.3g} of the worst"
         remedy = "choose cases on which it is better, or a smaller margin"
-    has += f", so no drop can be beyond the margin of {data.margin:g}"
+    has += f", no more than the margin of {data.margin:g} allows to lose"
     return f"{finding.set_name}: the baseline {has}: {remedy}"
 
 

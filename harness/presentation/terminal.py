@@ -147,15 +147,15 @@ def metric_table(comparison: Comparison, record: GateRecord | None = None) -> Ta
     empty = frozenset[tuple[str, str]]() if record is None else empty_metrics(record)
     lacking = {} if record is None else rows_without_value(record)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    # The only column that may wrap: figures and verdicts are never cut.
-    table.add_column("metric", overflow="fold")
+    # Names and ranges may wrap, between words if there is room: figures and verdicts are never cut.
+    table.add_column("metric", overflow="fold", min_width=len("pass-rate"))
     shown = [row for row in comparison.metrics if row.verdict is not None]
     shown += [row for row in comparison.metrics if row.verdict is None and row.kind == "graded"]
     counts = max((pairs(row, comparison) for row in shown), key=len, default="")
     drop = f"drop [{confidences(row.drop for row in shown)}]"
     for header, widest in (("n", counts), ("baseline → now", ""), (drop, "+0.00 [+0.00, +0.00]")):
         table.add_column(header, no_wrap=True, min_width=max(len(header), len(widest)))
-    table.add_column("detects", no_wrap=True, min_width=7)
+    table.add_column("detects", min_width=len("to 0.16"))
     table.add_column("verdict", no_wrap=True, min_width=12)
     for row in shown:
         verdict = Text("–", style="dim")

@@ -36,17 +36,16 @@ _T = TypeVar("_T")
 _PROMPT_REVISION = 4  # raised when a change to rendering changes prompts
 _GIVEN = ("max_new_tokens", "temperature", "top_p", "seed", "stop")
 _RENDERING = ("chat_template_kwargs", "date", "tools")
-_ENGINE_REVISION = 13  # raised when a change to the engine changes answers
+_ENGINE_REVISION = 12  # raised when a change to the engine changes answers
+_REPLY_REVISION = 2  # raised when a change to the reading of servers' replies changes answers
 _STATEMENTS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
     "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
-_ALL = "SELECT key, value FROM entries"
-_SOME = "SELECT key, value FROM entries WHERE key IN ({})"
+_ALL, _SOME = "SELECT key, value FROM entries", "SELECT key, value FROM entries WHERE key IN ({})"
 _AT_ONCE = 500  # SQLite takes at least 999 values in a statement
-_STORE = "INSERT OR REPLACE INTO entries VALUES (?, ?)"
-_SORTED = json.JSONEncoder(sort_keys=True).encode
+_STORE, _SORTED = "INSERT OR REPLACE INTO entries VALUES (?, ?)", json.JSONEncoder(sort_keys=True).encode
 
 # Such keys are of one session: weights that nobody identifies may be others in the next one.
 _OF_SESSION = "session:"
@@ -160,6 +159,7 @@ def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
         [_version(package) for package in ("torch", "transformers", "peft", "tokenizers", "bitsandbytes")],
         *([] if plan.weights == "peft" else [plan.weights]),
         *([plan.server.identity] if plan.engine == "vllm" and plan.server else []),
+        *([f"replies {_REPLY_REVISION}"] if plan.server else []),
         *_lent_tokenizer(model),
     ]
 

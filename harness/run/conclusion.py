@@ -277,10 +277,8 @@ def conclude_session(
         ModelError: A server answered for both under any name.
     """
     inputs = session.inputs
-    runs = {
-        side: replace(run, looks=session.looks.get(side, ()))
-        for side, run in session_runs(session, collected).items()
-    }
+    by_side = session_runs(session, collected)
+    runs = {side: replace(run, looks=session.looks.get(side, ())) for side, run in by_side.items()}
     cases = [case for golden_set in session.golden_sets for case in golden_set.cases]
     # Of a part of the sets nobody knows what was taken out of the others, or what a look has yet to ask.
     is_whole = len(cases) == collected
@@ -291,8 +289,7 @@ def conclude_session(
     records = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
-        if is_final and run.plan.server is not None:
-            run = _told_apart(session, run, candidate.side, baseline)
+        run = _told_apart(session, run, candidate.side, baseline) if is_final else run
         judgement = judge_runs(
             run,
             baseline,
@@ -303,16 +300,22 @@ def conclude_session(
             divergences=divergences.get(BASELINE, ()),
             expected=_expected_tests(run, session.golden_sets, stability),
             known={case.key for case in cases} if is_whole else None,
-            asked=cases if run.looks else (),
+            asked=_asked_further(run, cases),
         )
         judgement, run = _confirmed(judgement, run, resample)
         comparison, verdict = conclude(judgement)
         since_base = _since_base(run, runs.get(BASE), divergences.get(BASE, ()))
         comparison = replace(comparison, models=len(inputs.candidates), forgetting_since_base=since_base)
         verdict = with_further(verdict, failed_tests_findings((failed_tests or {}).get(candidate.name, ())))
-        record = GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
-        records[candidate.name] = record
+        sides = {"run": run, "baseline": baseline}
+        records[candidate.name] = GateRecord(**sides, comparison=comparison, verdict=verdict)
     return records
+
+
+def _asked_further(run: Run, cases: Sequence[GoldenCase]) -> list[GoldenCase]:
+    """The cases of sets that looks have not answered whole."""
+    unfinished = {each.set_name for each in run.looks if each.stopped}
+    return [case for case in cases if case.set_name in unfinished]
 
 
 def _since_base(run: Run, base: Run | None, divergences: Sequence[TextLoss]) -> Forgetting | None:
@@ -323,6 +326,8 @@ def _since_base(run: Run, base: Run | None, divergences: Sequence[TextLoss]) -> 
 
 
 def _told_apart(session: Session, run: Run, side: str, baseline: Run) -> Run:
+    if run.plan.server is None:
+        return run
     from harness.run.served_names import told_apart
 
     answers = [session.answers.get(each) for each in (side, BASELINE)]

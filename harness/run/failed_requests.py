@@ -148,7 +148,7 @@ def _note_refusals(answers: PartialAnswers, reasons: Mapping[int, str], engine: 
 
 
 @contextmanager
-def stored_answers_enough(answers: PartialAnswers, cache: Cache, engine: str) -> Iterator[None]:
+def stored_answers_enough(answers: PartialAnswers, cache: Cache) -> Iterator[None]:
     """Need no server, and no key to it, for losses alone that it refused, or failed to give, before.
 
     Where it is asked for an answer it is asked for them, too: it may be a newer one, which gives them. If it
@@ -157,12 +157,11 @@ def stored_answers_enough(answers: PartialAnswers, cache: Cache, engine: str) ->
     Args:
         answers: What the session has so far; changed in place.
         cache: Where refusals are stored.
-        engine: The engine's name.
 
     Raises:
-        TunegateError: Something else is missing, or the engine is no server.
+        TunegateError: Something else is missing.
     """
-    if engine not in SERVED or answers.missing_answers:
+    if answers.missing_answers:
         yield
         return
     places = answers.missing_texts

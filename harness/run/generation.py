@@ -5,6 +5,7 @@ side. Each finished batch is stored at once, so a crash loses only one batch.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -151,8 +152,8 @@ def _weight_bytes(sides: Mapping[str, ModelRef]) -> int:
 
 def _parameters(base_model: str) -> int:
     """At most so many: a file's numbers have two bytes or more, but for those of quantised models."""
-    files = resolve_model(base_model, recorded=True).glob("*.safetensors")
-    return sum(file.stat().st_size for file in files) // 2
+    directory = resolve_model(base_model, recorded=True)
+    return sum(file.stat().st_size for file in directory.glob("*.safetensors")) // 2
 
 
 def _tokens(cases: Sequence[GoldenCase]) -> int:
@@ -167,13 +168,7 @@ def _tokens(cases: Sequence[GoldenCase]) -> int:
     )
 
 
-def uses_of(before: Sequence[ServerUse], engine: Engine | None) -> list[ServerUse]:
-    """How servers were used by each engine of a session.
-
-    Args:
-        before: By those that are no longer open.
-        engine: The one that is.
-    """
+def _uses(before: Sequence[ServerUse], engine: Engine | None) -> list[ServerUse]:
     server = None if engine is None else engine.plan.server
     return [*before, *([] if server is None else [server])]
 
@@ -210,20 +205,21 @@ class _Models:
         """
         answers.answered = self.answered
         answers.note_answered()
-        with stored_answers_enough(answers, self.cache, self.plan.engine):
+        is_served = self.plan.engine in SERVED
+        with stored_answers_enough(answers, self.cache) if is_served else nullcontext():
             if (engine := self._needed(answers)) is not None:
                 compute_missing(engine, answers, self.cache, self.on_progress, on_answers)
-        if answers.workload.texts:
+        if is_served and answers.workload.texts:
             self.said = said_of_texts(answers)
 
     def _needed(self, answers: PartialAnswers) -> Engine | None:
-        """The engine with the sides that miss something; None if nothing is missing or can be asked any more."""
+        """The engine with the sides that miss something; None if nothing is missing, or can be asked."""
         if not (needed := answers.needed_sides):
             return None
         if self.engine is None or not needed <= self.opened:
             # A side whose first answers were all stored may miss a later one.
             self.release()
-            self.before, self.engine = uses_of(self.before, self.engine), None
+            self.before, self.engine = _uses(self.before, self.engine), None
             try:
                 self.engine = self._open(self.opened | needed)
             except FailedTogetherError as error:  # such as of a server that has gone since the look before
@@ -242,7 +238,7 @@ class _Models:
             return plan
         from harness.engines.served.reports import with_uses
 
-        return with_uses(plan, [*uses_of(self.before, self.engine), self.said])
+        return with_uses(plan, [*_uses(self.before, self.engine), self.said])
 
     def _open(self, needed: set[str]) -> Engine:
         plan = replace(self.plan, mixed=self.plan.mixed and len(needed) > 1)
@@ -262,7 +258,9 @@ class _Models:
 
 
 def _release(engine: Engine | None) -> None:
-    getattr(engine, "close", lambda: None)()
+    close = getattr(engine, "close", None)
+    if close is not None:
+        close()
 
 
 def compute_missing(

@@ -1,4 +1,4 @@
-"""An engine that stays open for all parts of a session, such as its looks."""
+"""An engine that is opened once for all parts of a session, such as its looks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
 from harness.engines.plugin_engine import close_kept, kept
-from harness.run.generation import OpenEngine, uses_of
+from harness.run.generation import OpenEngine
 from harness.types import ExecutionPlan, ModelRef, ServerUse
 
 
@@ -27,7 +27,8 @@ class KeptEngine:
     @property
     def uses(self) -> list[ServerUse]:
         """How servers were used by each engine that was opened."""
-        return uses_of(self.before, self.engine)
+        server = None if self.engine is None else self.engine.plan.server
+        return [*self.before, *([] if server is None else [server])]
 
     def __call__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
         """An engine with these sides loaded, the opened one if it has them.

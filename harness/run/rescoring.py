@@ -13,7 +13,6 @@ from harness.run.cache import Cache
 from harness.run.generation import Progress
 from harness.run.judging import texts_of
 from harness.run.scoring import Judging, outcome_of, score_cases
-from harness.run.session import Session, by_one_judge, metric_facts
 from harness.types import (
     JUDGE,
     CaseResult,
@@ -29,48 +28,27 @@ from harness.types import (
 from harness.types.storage import encode
 
 
-def with_stored_scored_alike(session: Session, cache: Cache, on_progress: Progress) -> Session:
-    """A session whose stored baseline has scores of today's judge, encoders and metrics, if it has answers.
+def note_rescored(stored: Run, anew: Run) -> None:
+    """Note by which metrics a stored run was scored anew; nothing if it was not.
 
     Args:
-        session: The scored answers, all sides' by one judge.
-        cache: Where scores are looked up and stored.
-        on_progress: Called with each metric's progress.
+        stored: As it was stored.
+        anew: As it is compared.
     """
-    stored, panel = session.stored, session.judging.panel
-    assert stored is not None
-    baseline = _scored_alike(session, stored, cache, on_progress)
-    while panel is not None:
-        # Its questions may be the first that are asked today.
-        renewed = by_one_judge(session, cache, on_progress)
-        if (renewed.renewals, renewed.judge) == (session.renewals, session.judge):
-            # Where all replies are stored, nobody knows whether the baseline's judge is today's after all.
-            known = _shared(_facts(session), baseline).values()
-            if not any(JUDGE in other_scorers(*facts) for facts in known) or not panel.ask_anew():
-                break
-            renewed = by_one_judge(renewed, cache, on_progress)
-        session, baseline = renewed, _scored_alike(renewed, stored, cache, on_progress)
-    if baseline is not stored:
-        names = ", ".join(name for name, facts in baseline.metrics.items() if facts != stored.metrics[name])
+    if anew is not stored:
+        names = ", ".join(name for name, facts in anew.metrics.items() if facts != stored.metrics[name])
         why = "another judge, encoder or version of it gave the stored scores"
         active().note(f"run {stored.id} is scored anew by {names}: {why}")
-    return replace(session, stored=baseline)
 
 
-def _scored_alike(session: Session, stored: Run, cache: Cache, on_progress: Progress) -> Run:
-    if session.inputs.target.kind != "run":
-        return stored
-    cases = _answered_cases(session)
-    return rescored(stored, others_of(_facts(session), stored), cases, session.judging, cache, on_progress)
+def has_other_judge(now: Mapping[str, MetricFacts], stored: Run) -> bool:
+    """Whether another judge than today's has scored a stored run, by the names that are known.
 
-
-def _facts(session: Session) -> dict[str, MetricFacts]:
-    return metric_facts((check for case in _answered_cases(session) for check in case.checks), session.judge)
-
-
-def _answered_cases(session: Session) -> list[GoldenCase]:
-    answered = {result.key for results in session.results.values() for result in results}
-    return [case for each in session.golden_sets for case in each.cases if case.key in answered]
+    Args:
+        now: Today's facts, by metric.
+        stored: The run.
+    """
+    return any(JUDGE in other_scorers(*facts) for facts in _shared(now, stored).values())
 
 
 def _shared(now: Mapping[str, MetricFacts], stored: Run) -> dict[str, tuple[MetricFacts, MetricFacts]]:
@@ -84,6 +62,9 @@ def others_of(now: Mapping[str, MetricFacts], stored: Run) -> dict[str, MetricFa
     Args:
         now: Today's facts, by metric.
         stored: The run.
+
+    Returns:
+        By metric; empty where nothing has changed.
     """
     shared = _shared(now, stored)
     return {name: today for name, (today, then) in shared.items() if not is_scored_alike(today, then)}

@@ -165,23 +165,40 @@ def with_alike_scores(session: Session, cache: Cache, on_progress: Progress) -> 
         cache: Where scores are looked up and stored.
         on_progress: Called with each metric's progress.
     """
-    session = by_one_judge(session, cache, on_progress)
-    if session.stored is None:
+    session, stored, panel = _by_one_judge(session, cache, on_progress), session.stored, session.judging.panel
+    if stored is None:
         return session
     # Most baselines answer in the session.
-    from harness.run.rescoring import with_stored_scored_alike
+    from harness.run.rescoring import has_other_judge, note_rescored, others_of, rescored
 
-    return with_stored_scored_alike(session, cache, on_progress)
+    asked = {result.key for results in session.results.values() for result in results}
+    cases = [case for each in session.golden_sets for case in each.cases if case.key in asked]
+
+    def facts_of(scored: Session) -> dict[str, MetricFacts]:
+        return metric_facts((check for case in cases for check in case.checks), scored.judge)
+
+    def scored_alike(scored: Session) -> Run:
+        if scored.inputs.target.kind != "run":
+            return stored
+        others = others_of(facts_of(scored), stored)
+        return rescored(stored, others, cases, scored.judging, cache, on_progress)
+
+    baseline = scored_alike(session)
+    while panel is not None:
+        # Its questions may be the first that are asked today.
+        renewed = _by_one_judge(session, cache, on_progress)
+        if (renewed.renewals, renewed.judge) == (session.renewals, session.judge):
+            # Where all replies are stored, nobody knows whether the baseline's judge is today's after all.
+            if not has_other_judge(facts_of(session), baseline) or not panel.ask_anew():
+                break
+            renewed = _by_one_judge(renewed, cache, on_progress)
+        session, baseline = renewed, scored_alike(renewed)
+    note_rescored(stored, baseline)
+    return replace(session, stored=baseline)
 
 
-def by_one_judge(session: Session, cache: Cache, on_progress: Progress) -> Session:
-    """The session with all sides' scores by today's judge: stored replies may be another's.
-
-    Args:
-        session: The scored answers.
-        cache: Where scores are looked up and stored.
-        on_progress: Called with each metric's progress.
-    """
+def _by_one_judge(session: Session, cache: Cache, on_progress: Progress) -> Session:
+    """The session with all sides' scores by today's judge: stored replies may be another's."""
     if (panel := session.judging.panel) is None:
         return session
     panel.settle()

@@ -203,6 +203,9 @@ def usage_of(completions: Sequence[Completion], each: int) -> dict[str, int]:
     Args:
         completions: The answers.
         each: How many there are to a prompt, which counts once.
+
+    Returns:
+        As the protocol names them.
     """
     asked = sum(one.prompt_tokens for one in completions) // each
     written = sum(one.completion_tokens for one in completions)

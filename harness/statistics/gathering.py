@@ -51,11 +51,11 @@ def gathering_p(
     """For each part the p-value of "it lost no more than the rest", corrected over all parts.
 
     It is the larger one of two, so that it holds under either hypothesis. That lost cases are as frequent as
-    elsewhere: Fisher's exact test; of clusters that of one case each, averaged over random choices, which
-    holds for clusters of any sizes and however alike their cases are (Hoffman, E. B., Sen, P. K. and
-    Weinberg, C. R. (2001). Within-cluster resampling. Biometrika 88; twice a mean of p-values is one: Vovk,
-    V. and Wang, R. (2020). Combining p-values via averaging. Biometrika 107). And that the drop is as large
-    as elsewhere, however much each part's answers vary: see :func:`_drop_p`. The seed is fixed.
+    elsewhere: Fisher's exact test; of clusters that of one case each, by random choices, which holds for
+    clusters of any sizes and however alike their cases are (Hoffman, E. B., Sen, P. K. and Weinberg, C. R.
+    (2001). Within-cluster resampling. Biometrika 88; twice the median of p-values is one: Meinshausen, N.,
+    Meier, L. and Bühlmann, P. (2009). P-values for high-dimensional regression. JASA 104). And that the drop
+    is as large as elsewhere, however much each part's answers vary: see :func:`_drop_p`. The seed is fixed.
 
     Args:
         drops: One value per case, above 0 where it was lost, below where it was gained.
@@ -72,7 +72,7 @@ def gathering_p(
     if not parts:
         return []
     numbers = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
-    rows, moved = np.array([numbers[name] for name in clusters]), np.array(drops, dtype=np.float64)
+    rows, moved = np.array([numbers[name] for name in clusters]), np.array(drops, dtype=float)
     places = [np.asarray(part if isinstance(part, array) else list(part), dtype=np.intp) for part in parts]
     lost = moved > _BY_CHANCE
     alone = len(numbers) == len(moved)
@@ -90,7 +90,7 @@ def _fallen(
     import numpy as np
 
     off = drops - drops.mean()
-    sums = np.bincount(rows, weights=off).astype(np.float64)
+    sums = np.bincount(rows, weights=off).astype(float)
     found, least = [], []
     for part in parts:
         p_value, flipped = _drop_p(drops, off, sums, rows, part)
@@ -111,9 +111,10 @@ def _drop_p(
 
     The difference of both mean drops is a sum over clusters, and the sum of their squares its variance, with
     each drop taken from the mean of all: a robust score test, for which no part needs to vary as the others.
-    A side that happens to have lost nothing shows too small a spread, so it counts at least as the cases of
-    the whole set would, one by one. Few flips are far from normal: p is at least that of the sign test of the
-    part's own clusters, which holds exactly where nothing changed.
+    One more cluster is added that moved as far as the furthest: a skewed sample with a large sum has a small
+    spread. And a side that happens to have lost nothing shows too small a one, so it counts at least as the
+    cases of the whole set would, one by one. Few flips are far from normal: p is at least that of the sign
+    test of the part's own clusters, which holds exactly where nothing changed.
 
     Args:
         drops: Each case's drop.
@@ -141,7 +142,7 @@ def _drop_p(
     usual = float((off**2).mean())
     lacking = max(usual / inside - float(((own / inside) ** 2).sum()), 0.0)
     lacking += max(usual / outside - float(((rest / outside) ** 2).sum()), 0.0)
-    error = math.sqrt(float((shares**2).sum()) + lacking)
+    error = math.sqrt(float((shares**2).sum() + (shares**2).max()) + lacking)
     score = math.erfc(float(difference) / error / math.sqrt(2)) / 2 if error > 0 else 1.0
     return max(score, mcnemar_p(lost, gained, mid=False)), lost + gained
 
@@ -168,7 +169,7 @@ def _chosen(
     parts: "Sequence[NDArray[np.intp]]",
     others: Sequence[Extent],
 ) -> list[float]:
-    """Fisher's tests of one case of each cluster, twice their mean over random choices."""
+    """Fisher's tests of one case of each cluster, twice their median over random choices."""
     import numpy as np
 
     sizes = np.bincount(rows)
@@ -185,8 +186,8 @@ def _chosen(
         belongs[part] = True
         of_part = belongs[chosen]
         size, seen = of_part.sum(axis=1), (of_part & marked).sum(axis=1)
-        p_values.append(2 * float(_tails(seen, size, total, len(sizes)).mean()))
-        least.append(2 * float(_tails(np.minimum(size, total), size, total, len(sizes)).mean()))
+        p_values.append(2 * float(np.median(_tails(seen, size, total, len(sizes)))))
+        least.append(2 * float(np.median(_tails(np.minimum(size, total), size, total, len(sizes)))))
     # Of a part that was left out it is unknown how often it is chosen: as is the most telling.
     most = [1 / math.comb(len(sizes), min(other.clusters, len(sizes) // 2)) for other in others]
     return _corrected(p_values, least, most)

@@ -180,13 +180,14 @@ def digest_of(
         facts=run.metrics,
         opponent=opponent_of(record),
         opponent_name=opponent or opponent_of(record),
-        groups_of_pairs=frozenset(
-            (result.case.set_name, check.type)
-            for result in run.results
-            for check in result.case.checks
-            if check.checks and asks_pairwise(check)
-        ),
+        groups_of_pairs=_groups_of_pairs(run),
     )
+
+
+def _groups_of_pairs(run: Run) -> frozenset[tuple[str, str]]:
+    cases = [result.case for result in run.results]
+    groups = ((case.set_name, check) for case in cases for check in case.checks if check.checks)
+    return frozenset((set_name, group.type) for set_name, group in groups if asks_pairwise(group))
 
 
 def _forgetting(record: GateRecord, baseline: ModelRef | None) -> tuple[Forgetting, bool]:

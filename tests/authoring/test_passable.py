@@ -109,10 +109,16 @@ def test_of_two_metrics_each_has_half_of_the_level():
     five, six = (set_of(60, n, metric_margins={"equals": 0.05}) for n in (5, 6))
     found = why_metrics_never_regress(five)
     assert [message.split(":")[0] for message, _ in found] == [
-        "its pass rate can regress only beside another metric",
-        "equals can regress only beside another metric",
+        "its pass rate can never regress",
+        "equals can never regress",
     ]
     assert found[0][0].endswith("a probability of 0.03125, which counts 2 times for 2 tests")
+    # Beside one that can reject first, the whole level is left to the other.
+    both = replace(six, gate=replace(six.gate, metric_margins={"rouge-l": 0.05}))
+    graded = (*six.cases[0].checks, Check(type="rouge-l"))
+    cases = tuple(replace(each, checks=graded) if each.cluster != "k5" else each for each in six.cases)
+    ((message, _),) = why_metrics_never_regress(replace(both, cases=cases))
+    assert message.startswith("rouge-l can regress only beside another metric: 5 clusters")
     assert found[0][1].startswith("make it 6 clusters or more")
     assert why_metrics_never_regress(six) == []
     assert why_metrics_never_regress(set_of(60, 5)) == []

@@ -13,7 +13,7 @@ from harness.golden.load import load_golden_set
 SET = """\
 name: orders
 cases:
-  - {id: a, prompt: "file://ask.txt", checks: [{type: is-json, schema: "file://schema.json"}]}
+  - {id: a, prompt: "file://ask.txt", checks: [{type: is-json, value: "file://schema.json"}]}
 """
 
 

@@ -136,7 +136,7 @@ def test_a_misspelt_name_is_told_before_anything_is_fetched(monkeypatch, home):
 
 
 def test_fetch_takes_a_hub_id(monkeypatch, tmp_path):
-    monkeypatch.setattr(command, "resolve_model", lambda name, recorded: tmp_path / name)
+    monkeypatch.setattr(command, "resolve_model", lambda name, recorded, again: tmp_path / name)
     assert run("fetch", "org/name").stdout == f"org/name: {tmp_path / 'org/name'}\n"
 
 

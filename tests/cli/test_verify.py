@@ -89,7 +89,11 @@ def test_what_is_no_evidence_is_one_line(tunegate, tmp_path, text, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_another_adapter_is_noticed(tunegate, evidence, tmp_path, tiny_adapter_dir):
+def test_another_adapter_is_noticed(tunegate, tmp_path, make_run, make_result, tiny_adapter_dir):
+    run = make_run([make_result("s/a")])
+    evidence = tmp_path / "gate.json"
+    gated = replace(run, model=replace(run.model, adapter_sha256="0" * 64))
+    evidence.write_text(render_json(GateRecord(run=gated)))
     done = tunegate("verify", evidence, "--root", tmp_path, "--model", tiny_adapter_dir)
     assert done.returncode == 1
     assert "is not the adapter that was gated" in done.stdout

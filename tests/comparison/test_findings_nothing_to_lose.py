@@ -1,5 +1,7 @@
 """A pass says nothing where the baseline is so near the worst value that no drop could be beyond the margin."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.comparison.findings import nothing_to_lose_findings
@@ -114,8 +116,24 @@ def test_scores_that_are_all_zero_are_no_pass(make_result, make_run):
     verdict = run_gate(run, run)[1]
     assert verdict.outcome is OPEN
     assert sentences_of(verdict)[0] == (
-        "s: the baseline has rouge-l within 0 of the worst, so no drop can be beyond the margin of 0.05: "
+        "s: the baseline has rouge-l within 0 of the worst, no more than the margin of 0.05 allows to lose: "
         "choose cases on which it is better, or a smaller margin"
     )
     good = make_run(scored(make_result, [0.8] * 200, Outcome.UNSCORED), gates=gates)
     assert run_gate(good, good)[1].outcome is PASS
+
+
+def test_more_of_the_same_cases_settle_nothing_where_none_can_be_lost(make_run, make_result):
+    """3 of 80 are below the margin: at 170 cases the set was said to have nothing to lose, not to be settled."""
+    gate = GateSettings(margin=0.05)
+    sets = (GoldenSet(name="orders", path="orders.yaml", gate=gate),)
+    sides = [make_run([make_result(f"orders/{n}", n < passed) for n in range(80)]) for passed in (2, 3)]
+    candidate, baseline = (replace(run, golden_sets=sets) for run in sides)
+    comparison, verdict = run_gate(candidate, baseline)
+    assert comparison.metrics[0].cases_to_settle is None
+    told = sentences_of(verdict)
+    assert not any("would settle it" in line for line in told)
+    assert any(
+        "the baseline passes 3 of 80 cases, no more than the margin of 0.05 allows to lose" in line
+        for line in told
+    )

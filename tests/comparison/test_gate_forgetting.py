@@ -55,7 +55,7 @@ def test_a_baseline_that_passes_too_little_to_lose_is_no_ground_for_a_pass(run_w
     equal = run_gate(run_with(200, 198), run_with(200, 198))
     assert equal[1].outcome is OPEN
     assert sentences_of(equal[1])[0] == (
-        "orders: the baseline passes 2 of 200 cases, so no drop can be beyond the margin of 0.05: "
+        "orders: the baseline passes 2 of 200 cases, no more than the margin of 0.05 allows to lose: "
         "choose cases that it passes"
     )
 

@@ -253,7 +253,7 @@ def test_a_judge_that_is_retrained_before_it_loads_replies_nothing(
     assert all(isinstance(reply, JudgeError) for reply in replies)
 
 
-class Failing:
+class SidesEngine:
     """A plug-in's engine: what fails is likelier."""
 
     def __init__(self, sides, plan):
@@ -276,7 +276,7 @@ def test_a_judge_may_be_a_model_of_a_plug_in_s_engine(judge_of):
         name="own",
         summary="Fails.",
         describe=lambda name: ModelRef(label=name, base_model=name, base_sha256="1" * 64),
-        open=Failing,
+        open=SidesEngine,
         measures_text=True,
     )
     registry.register("test", lambda registrar: registrar.add(kind))

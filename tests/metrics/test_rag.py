@@ -2,7 +2,6 @@
 
 import math
 import threading
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -99,22 +98,6 @@ def test_what_was_asked_ahead_is_computed_once(case_with, score, judge_server, m
     for text, times in (("x", 1), ("another", 2)):
         score_cases([case], {case.key: completion(text)}, judging=Judging(panel=panel))
         assert computed == [case.key] * times
-
-
-def test_in_another_session_a_vote_is_made_of_that_sessions_replies(case_with, score, judge_server):
-    """As at the next look of a training that has the same answer: the judge's name stands for another since."""
-    judge_server.answer = by_words
-    case = case_with("{type: faithfulness}")
-    other = replace(case, id="other")
-    texts = {case.key: completion("The Moon."), other.key: completion("The Sun.")}
-    _, panel = score([case], ["The Moon."])
-    panel.begin()
-    score_cases([case], texts, judging=Judging(panel=panel))
-    assert panel.scorer == "scripted0"
-    panel.begin()
-    judge_server.fields = {"model": "august"}
-    results = panel.by_one_judge(lambda: score_cases([case, other], texts, judging=Judging(panel=panel)))
-    assert all("(august, ragas" in result.scores[0].explanation for result in results)
 
 
 def test_the_question_is_the_check_s_value_where_it_has_one(case_with, score, judge_server):

@@ -175,7 +175,8 @@ def test_a_server_that_dies_between_two_sides_leaves_the_first_one_s_answers(
     write_golden(pytester, "small", f"{SET}{text}\n")
     model = dying(13)
     result = gate(model, model.replace("--model=openai:m@", "--gate-baseline=openai:base@"), *ONE_AT_A_TIME)
-    assert verdict_of(result) == ("INCONCLUSIVE", 0)
+    # Nothing can be compared, and the record tells of each case why.
+    assert verdict_of(result) == ("INCONCLUSIVE", 3)
     assert Counter(str(each.outcome) for each in newest(pytester).results) == {"passed": 12, "errored": 1}
 
 

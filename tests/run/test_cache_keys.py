@@ -170,5 +170,14 @@ def test_keys_are_the_hashes_that_stored_caches_hold(found, text):
     assert found() == hashlib.sha256(text.encode()).hexdigest()
 
 
+@pytest.mark.usefixtures("versions")
+def test_what_reads_a_server_s_replies_is_part_of_their_keys_alone():
+    """Answers of this machine's engines outlast a change to the reading of others'."""
+    served = replace(PLAN, engine="openai", server=ServerUse())
+    computed = COMPUTED.replace('transformers", "float32', 'openai", "float32')[:-1] + ', "replies 2"]'
+    text = f'["completion", {computed}, [{HELLO}], {{{GIVEN}}}, ""]'
+    assert key(plan=served) == hashlib.sha256(text.encode()).hexdigest()
+
+
 def test_an_answer_and_a_loss_never_share_a_key():
     assert loss_key(MODEL, PLAN, ASKED, "hello") != key()

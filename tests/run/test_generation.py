@@ -8,7 +8,6 @@ from harness.errors import (
     AllFailedError,
     CasesFailedError,
     EngineError,
-    InputError,
     NoneAnsweredError,
     TextsUnmeasuredError,
 )
@@ -240,20 +239,6 @@ def test_general_text_that_both_sides_lack_is_one_passage(answered, case_of, eng
     answers, _ = answered([case_of("a")], BusyServer(), chosen=served, with_text=True)
     (note,) = answers["candidate"].plan.server.notes
     assert note.startswith(f"general text: 1 of {1 + len(others)} passages got no loss")
-
-
-@pytest.mark.parametrize(("kind", "told"), [(NoneAnsweredError, InputError), (AllFailedError, EngineError)])
-def test_general_text_that_no_model_here_measures_ends_a_session_by_what_can_be_done(
-    answered, case_of, engine_class, kind, told
-):
-    """Memory that ran out for all texts was told as a fault of tunegate's."""
-
-    class FullEngine(engine_class):
-        def losses(self, requests, on_batch):
-            raise kind("no memory", dict.fromkeys(range(len(requests)), "no memory: smaller batches"))
-
-    with pytest.raises(told, match="smaller batches"):
-        answered([case_of("a")], FullEngine(), ("candidate",), with_text=True)
 
 
 class _Silent:

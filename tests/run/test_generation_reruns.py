@@ -57,7 +57,7 @@ def refusing(engine_class):
     """Makes an engine that gives no losses on some texts, and fails at others."""
 
     def make(is_refused, fails=lambda request: False):
-        class Refusing(engine_class):
+        class RefusingEngine(engine_class):
             def losses(self, requests, on_batch):
                 failures = {n: "no reply" for n, one in enumerate(requests) if fails(one)}
                 reasons = {n: f"no echo of {one.key}" for n, one in enumerate(requests) if is_refused(one)}
@@ -69,7 +69,7 @@ def refusing(engine_class):
                 if reasons:
                     raise TextsUnmeasuredError(reasons, failures)
 
-        return Refusing()
+        return RefusingEngine()
 
     return make
 
@@ -127,13 +127,13 @@ def test_a_refusal_to_who_got_no_answer_is_not_kept(answered, refusing, engine_c
 
 @pytest.fixture(params=["closed", "gone"])
 def nowhere(request, engine_class):
-    """A server without a key, or one that is gone, and what is said of it."""
+    """A server without a key, or one that is gone, and how that is told."""
 
-    class Gone(engine_class):
+    class GoneEngine(engine_class):
         def losses(self, requests, on_batch):
             raise NoneAnsweredError("no reply", dict.fromkeys(range(len(requests)), "no reply"))
 
-    return (SettingsError("no key"), "no key") if request.param == "closed" else (Gone(), "no reply")
+    return (SettingsError("no key"), "no key") if request.param == "closed" else (GoneEngine(), "no reply")
 
 
 def test_general_text_needs_no_server_where_all_answers_are_stored(

@@ -1,4 +1,4 @@
-"""An engine that stays open for several parts of a session, and what it holds elsewhere meanwhile."""
+"""An engine that is opened once for several parts of a session, and what it holds elsewhere meanwhile."""
 
 from contextlib import closing
 

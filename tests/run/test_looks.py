@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import fields, replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +17,7 @@ from harness.run.resampling import resample
 from harness.run.scoring import Judging
 from harness.run.session import run_session
 from harness.run.verification import verify
-from harness.run.workload import Answers, load_passages
+from harness.run.workload import Answers
 from harness.statistics.paired_binary import Trials
 from harness.types import NOTHING_ALLOWED, ChangedCasesFinding, Check, GateVerdict, Outcome, ServerUse
 
@@ -194,42 +193,6 @@ def test_the_text_of_the_latest_look_counts(plan):
     other = Answers(**cases, text_losses=("a", "b"), plan=replace(plan, server=ServerUse()))
     joined = _joined_answers(one, other)
     assert (joined.text_losses, joined.plan.server.notes) == (("a", "b"), ())
-
-
-def test_general_text_that_got_no_loss_at_a_look_is_told_of_the_whole_session(
-    inputs_of, models, many, opened, monkeypatch, plan
-):
-    """Beside what the engine, which all looks share, says of itself."""
-    passages = [*load_passages()]
-    opened.plan = replace(plan, engine="openai", server=ServerUse(notes=("of the engine",)))
-    whole = opened.losses
-
-    def losses(requests, on_batch):
-        missed = {n: f"{one.key}: no reply" for n, one in enumerate(requests) if one.key == passages[0]}
-        good = [n for n in range(len(requests)) if n not in missed]
-        whole(
-            [requests[n] for n in good], lambda batch: on_batch({good[n]: each for n, each in batch.items()})
-        )
-        raise CasesFailedError(missed)
-
-    monkeypatch.setattr(opened, "losses", losses)
-    kinds = {"openai": SimpleNamespace(measures_text=True)}
-    monkeypatch.setattr("harness.run.session.engine_kinds", lambda: kinds)
-    golden_set = replace(many(), probes_forgetting=True)
-    inputs = inputs_of(model_target(models["baseline"]), looks=5, forgetting=True)
-    with Cache(None) as cache:
-        session = run_looks(
-            replace(inputs, plan=opened.plan),
-            [golden_set],
-            cache,
-            lambda *_: None,
-            Judging(),
-            collected=N,
-            only={"candidate": {case.key for case in golden_set.cases}},
-        )
-    share = f"1 of {len(passages)} passages"
-    told = f"general text: {share} got no loss and are left out ({passages[0]}: no reply)"
-    assert {each.plan.server.notes for each in session.answers.values()} == {("of the engine", told)}
 
 
 @pytest.mark.parametrize("lost", [{"candidate"}, {"candidate", "baseline"}])

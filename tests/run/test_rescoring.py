@@ -106,7 +106,7 @@ def test_a_run_without_texts_or_with_losses_in_the_check_stays_as_it_is(anew, ma
     scores = (Score(metric="all-of", value=1.0, passed=True),)
     run = make_run([judged(make_result("s/a"), "yes", scores=scores, checks=(group,))])
     assert anew(run, metric=("all-of",)) is run
-    # Another metric is scored anew all the same.
+    # Another metric of it is scored anew.
     run = make_run([judged(make_result("s/a"), "yes", scores=(*scores, *SCORES[:1]), checks=(group, RUBRIC))])
     found = anew(run, metric=("all-of", "llm-rubric"))
     assert [(score.metric, score.value) for score in found.results[0].scores] == [

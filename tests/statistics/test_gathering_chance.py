@@ -34,6 +34,15 @@ HARD = np.r_[np.full(30, 0.6), np.ones(70)]
 PIECES = [range(start, start + 10) for start in range(0, 100, 10)]
 
 
+@pytest.mark.parametrize("lost", [4, 5])
+def test_a_worked_example_of_the_fewest_lost_cases_that_name_a_part(lost):
+    """Four lost cases of a part, none gained, are one way in 16 if nothing changed; five are one in 32."""
+    drops = [1.0] * lost + [0.0] * (100 - lost)
+    (found,) = gathering_p(drops, range(100), [range(lost)])
+    assert found == 0.5**lost
+    assert (found <= LEVEL) == (lost == 5)
+
+
 @pytest.mark.simulation
 @pytest.mark.parametrize("fall", [0.0, 0.1, 0.3])
 @pytest.mark.parametrize("size", [1, 5])

@@ -186,7 +186,10 @@ def test_the_command_tells_and_keeps(tiny_model_dir, golden, tmp_path):
     elsewhere = ["--directory", str(tmp_path / "kept"), "--history", str(tmp_path / "other.sqlite")]
     assert CliRunner().invoke(app, [*arguments, *elsewhere]).exit_code == 0
     with open_history(tmp_path / "other.sqlite") as history:
-        assert noted_stability(history.load_noise(), model, PLAN, cases)["small/greedy"].answers == 2
+        assert (
+            noted_stability(history.load_noise(), model, PLAN, cases, metric_facts)["small/greedy"].answers
+            == 2
+        )
     wrong = CliRunner().invoke(app, [*arguments, "--dtype", "float3"])
     assert "--dtype: found 'float3'" in str(wrong.exception)
 

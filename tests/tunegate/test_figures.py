@@ -76,7 +76,16 @@ def test_no_p_value_is_nothing(value, text):
 
 @pytest.mark.parametrize(
     ("p", "told"),
-    [(0.0503, "p=0.0503"), (0.0497, "p=0.0497"), (0.05, "p=0.050"), (0.0512, "p=0.051"), (0.019, "p=0.019")],
+    [
+        *[
+            (0.0503, "p=0.0503"),
+            (0.0497, "p=0.0497"),
+            (0.05, "p=0.050"),
+            (0.0512, "p=0.051"),
+            (0.019, "p=0.019"),
+        ],
+        *[(0.0499999999, "p<=0.05"), (0.0500000001, "p>0.05")],
+    ],
 )
 def test_a_p_value_is_told_on_its_side_of_the_level(p, told):
     assert _LEVEL == ALPHA

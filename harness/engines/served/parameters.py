@@ -37,6 +37,9 @@ class OptionalParameters:
         Args:
             body: The request's parameters.
             left_out: Those that it refused of this one.
+
+        Returns:
+            By name, some by the name that the server takes instead.
         """
         sent = dict(body)
         for name, other in self._in(body).items():

@@ -10,9 +10,11 @@ import pytest
 import typer
 
 from harness.cli.main import app
-from harness.types import GateRecord
+from harness.types import GateRecord, GateVerdict, MetricFinding
+from reports.earlier_runs import EarlierRuns
 from reports.html import commands
-from reports.html.next_step import _CALIBRATE
+from reports.html.next_step import _CALIBRATE, next_step
+from tests.reports.html.small_gate import small_record
 
 Invented = Callable[..., GateRecord]
 ROOT = Path(__file__).parents[3]
@@ -94,3 +96,21 @@ def test_a_baseline_s_adapter_is_named_as_in_the_project_s_root(invented: Invent
     record = invented(lost=1)
     command = commands.noise_command(replace(record, baseline=record.run), Path("/home/ada/project"))
     assert command == "tunegate noise --model=adapters/orders --dtype=float32"
+
+
+def test_the_noise_is_recorded_of_the_cases_and_in_the_history_that_the_next_gate_reads(
+    invented: Invented,
+) -> None:
+    """The record went to .tunegate, and a gate that keeps its runs elsewhere gave the same advice again."""
+    record = small_record(invented, GateVerdict.INCONCLUSIVE)
+    assert record.verdict is not None
+    first = record.verdict.findings[0]
+    assert isinstance(first.data, MetricFinding)
+    data = replace(first.data, population="cases", unsteady="computed in bfloat16")
+    verdict = replace(record.verdict, findings=(replace(first, data=data),))
+    earlier = EarlierRuns(place=" --directory /ci/kept", asking=" --golden=sets --base=/base")
+    found = next_step(replace(record, verdict=verdict), earlier).command
+    assert (
+        found
+        == "tunegate noise --model=smollm2 --dtype=float32 --golden=sets --base=/base --directory /ci/kept"
+    )

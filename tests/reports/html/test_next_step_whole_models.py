@@ -34,6 +34,6 @@ def test_a_whole_model_that_can_not_be_accepted_is_mended_first(invented: Invent
 def test_a_whole_model_whose_base_is_known_is_gated_against_it(invented: Invented) -> None:
     record = invented(compared=False)
     assert record.run.model.training is not None
-    trained = replace(record.run.model.training, base="hub/base")
+    trained = record.run.model.training.model_copy(update={"base": "hub/base"})
     step = next_step(whole(record, training=trained))
     assert step.title == "Gate it against a baseline."

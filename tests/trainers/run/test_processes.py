@@ -103,7 +103,7 @@ def test_a_worker_of_ray_looks_for_golden_sets_where_the_recipe_was_started(
 def test_what_the_trainer_refuses_on_a_worker_is_said_here_with_its_status(ray_train, monkeypatch, capsys):
     failures = {0: CalledProcessError(1, ["python"], stderr="a crash")}
 
-    class Failing:
+    class FailingTrainer:
         def __init__(self, work, **options):
             self.given = options["train_loop_config"]
 
@@ -111,7 +111,7 @@ def test_what_the_trainer_refuses_on_a_worker_is_said_here_with_its_status(ray_t
             assert self.given["directory"] == str(Path.cwd())
             raise ray_train.WorkerGroupError("a long traceback", failures)
 
-    monkeypatch.setattr(ray_train, "DataParallelTrainer", Failing)
+    monkeypatch.setattr(ray_train, "DataParallelTrainer", FailingTrainer)
     monkeypatch.setattr("sys.argv", ["ray_train.py", "sft", "sft.yaml"])
     with pytest.raises(ray_train.WorkerGroupError):
         ray_train.main()
