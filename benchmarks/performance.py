@@ -33,6 +33,7 @@ from benchmarks.performance_code import code_of, is_of_others
 from benchmarks.performance_page import page
 from benchmarks.performance_parts import PARTS
 from benchmarks.performance_ways import KINDS, Amount, FailedRun, Step
+from harness.provenance import ask_git
 
 ROOT = Path(__file__).parents[1]
 MEASURED, PAGE = ROOT / "benchmarks" / "performance.json", ROOT / "docs" / "performance.md"
@@ -211,13 +212,8 @@ def machine() -> str:
 
 def revision() -> str:
     """The commit that is measured, with a mark where the code differs from it."""
-
-    def said(*arguments: str) -> str:
-        asked = ["git", *arguments]
-        return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-
-    changed = said("status", "--porcelain", "--", "harness", "reports", "trainers", "tunegate")
-    return (said("rev-parse", "--short=8", "HEAD") or "no commit") + (" with changes" if changed else "")
+    changed = ask_git(ROOT, "status", "--porcelain", "--", "harness", "reports", "trainers", "tunegate")
+    return (ask_git(ROOT, "rev-parse", "--short=8", "HEAD") or "no commit") + " with changes" * bool(changed)
 
 
 def _version(package: str) -> str:

@@ -37,7 +37,7 @@ def describe_environment(root: Path) -> Environment:
         except metadata.PackageNotFoundError:
             continue
     commit = ask_git(root, "rev-parse", "HEAD")
-    changes = ask_git(root, "status", "--porcelain", "--untracked-files=no")
+    changes = ask_git(root, *_CHANGES)
     return Environment(
         python=platform.python_version(),
         platform=platform.platform(),
@@ -52,6 +52,7 @@ def describe_environment(root: Path) -> Environment:
 
 
 _GIT_TIMEOUT_S = 10
+_CHANGES = ("status", "--porcelain", "--untracked-files=no")
 
 # Where CI services say which branch they run, one that is merged from first: they check out a bare commit.
 _BRANCH_VARIABLES = (
@@ -94,9 +95,8 @@ def git_problem(root: Path) -> str | None:
     """
     if not any((folder / ".git").exists() for folder in (root.absolute(), *root.absolute().parents)):
         return None
-    command = ["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"]
     try:
-        subprocess.run(command, capture_output=True, timeout=_GIT_TIMEOUT_S, check=True)
+        _run_git(root, *_CHANGES)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().partition("\n")[0]
         return said or f"git status failed with {error.returncode}"
@@ -193,10 +193,13 @@ def ask_git(root: Path, *arguments: str) -> str | None:
         arguments: The command, such as ``rev-parse`` and ``HEAD``.
     """
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, timeout=_GIT_TIMEOUT_S, check=True
-        )
+        said = _run_git(root, *arguments)
     except (OSError, subprocess.SubprocessError):
         return None
     # Git prints a commit's author and subject as they were written, in whatever encoding.
-    return done.stdout.decode("utf-8", errors="replace").strip()
+    return said.decode("utf-8", errors="replace").strip()
+
+
+def _run_git(root: Path, *arguments: str) -> bytes:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, timeout=_GIT_TIMEOUT_S, check=True).stdout

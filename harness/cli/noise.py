@@ -15,9 +15,9 @@ from harness.cli.options import (
     DeviceOption,
     ForgettingOption,
     GoldenOption,
+    HistoryOption,
     ModelIdOption,
     TemplateValuesOption,
-    WrittenHistoryOption,
 )
 from harness.cli.permissions import check_permissions
 from harness.cli.progress import current_stage_bar
@@ -58,7 +58,7 @@ def noise(
     base: BaseOption = None,
     chat_template_kwargs: TemplateValuesOption = None,
     model_id: ModelIdOption = None,
-    directory: WrittenHistoryOption = None,
+    directory: HistoryOption = None,
 ) -> None:
     """Measure the noise floor: rerun one model under other batches, seeds and dtypes.
 

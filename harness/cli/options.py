@@ -27,16 +27,6 @@ HistoryOption = Annotated[
         show_default="TUNEGATE_HISTORY, else the project's setting, else .tunegate",
     ),
 ]
-# For a command that writes it as a gate does: the variable is read with the project's settings.
-WrittenHistoryOption = Annotated[
-    str | None,
-    typer.Option(
-        "--directory",
-        "--history",
-        help="Holds the history; or the history's file, or the URL of a server.",
-        show_default="the project's setting, else .tunegate",
-    ),
-]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Only the golden set of this name; may be repeated.")
 ]

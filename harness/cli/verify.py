@@ -86,7 +86,11 @@ def verify(
 
 def _must_pass(run: "Run") -> list[str]:
     """The cases that must pass and did not."""
-    return [each.key for each in run.results if each.case.must_pass and (each.has_failed or each.is_unknown)]
+    from harness.comparison.findings import must_pass_findings
+    from harness.types import MustPassFinding
+
+    found = [each.data for each in must_pass_findings(run)]
+    return [key for data in found if isinstance(data, MustPassFinding) for key in data.cases]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,7 @@ def findings_of(
         *_tripwire_findings(comparison.forgetting),
         *(changed_findings(candidate, baseline, pairing, further) if pairing.unpaired or further else ()),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
-        *(no_verdict_findings(candidate, baseline, sets) if lacking else ()),
+        *(no_verdict_findings({"candidate": candidate, "baseline": baseline}, sets) if lacking else ()),
     ]
     found = [finding for word in _WORST_FIRST for finding in deciding if finding.verdict is word]
     found += [

@@ -293,16 +293,15 @@ REPLACED = "replaced by another one"
 _SAME_CASE = {"errored", "unscored", "skipped", "answered before its turn"}
 
 
-def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[GoldenSet]) -> list[Finding]:
-    """Sets of which too many cases errored or were left unscored, on either side.
+def no_verdict_findings(
+    runs: Mapping[Literal["candidate", "baseline"], Run], golden_sets: Sequence[GoldenSet]
+) -> list[Finding]:
+    """Sets of which too many cases errored or were left unscored, on any side.
 
     Args:
-        candidate: The judged run.
-        baseline: The run that it was compared with.
+        runs: By their sides.
         golden_sets: The candidate's sets.
     """
-    sides: Sequence[tuple[Run, Literal["candidate", "baseline"]]]
-    sides = ((candidate, "candidate"), (baseline, "baseline"))
     return [
         Finding(
             verdict=GateVerdict.INCONCLUSIVE,
@@ -315,7 +314,7 @@ def no_verdict_findings(candidate: Run, baseline: Run, golden_sets: Sequence[Gol
                 tolerated=lacking.tolerated,
             ),
         )
-        for run, side in sides
+        for side, run in runs.items()
         for golden_set in golden_sets
         for lacking in beyond_limits(run, golden_set)
     ]

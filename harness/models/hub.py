@@ -13,8 +13,8 @@ HUB_FILES = (
     *("*.json", "*.safetensors", "*.txt", "*.jinja", "README.md"),
     *("*.model", "*.tiktoken", "*.vocab", "*.spm", "*.tokenizer", "bpe.codes"),
 )
-# The same weights once more, for another library.
-_LEFT_OUT = ("consolidated*",)
+# The same weights once more, for another library: who fetched a model decides whether it has them.
+OF_OTHERS = "consolidated*"
 
 
 def snapshot_of(
@@ -39,8 +39,8 @@ def snapshot_of(
         from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
     except ImportError as error:
         raise ModelError(f"{reference}: hub ids need more: pip install 'tunegate[local]'") from error
-    files, others = list(HUB_FILES), list(_LEFT_OUT)
-    fetch = partial(snapshot_download, name, revision=revision, allow_patterns=files, ignore_patterns=others)
+    only = partial(snapshot_download, allow_patterns=list(HUB_FILES), ignore_patterns=[OF_OTHERS])
+    fetch = partial(only, name, revision=revision)
     cached = None
     try:
         cached = check(Path(fetch(local_files_only=True)))
@@ -79,7 +79,7 @@ def _announce(name: str, revision: str | None) -> None:
         each
         for each in found.siblings or ()
         if any(fnmatch(each.rfilename, pattern) for pattern in HUB_FILES)
-        and not any(fnmatch(each.rfilename, pattern) for pattern in _LEFT_OUT)
+        and not fnmatch(each.rfilename, OF_OTHERS)
     ]
     megabytes = sum(each.size or 0 for each in files) / 1_000_000
     reference = name if revision is None else f"{name}@{revision}"

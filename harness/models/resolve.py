@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors import AdapterError, ModelError
 from harness.models.catalogue import CATALOGUE
 from harness.models.home import model_directory
+from harness.models.hub import OF_OTHERS, snapshot_of
 from harness.types import ModelRef
 from harness.types.storage import numbers_in, parse_json
 from tunegate.project import user_path
@@ -36,10 +37,6 @@ _MODEL_PATTERNS = (
 )
 
 
-# The same weights once more, for another library: who fetched a model decides whether it has them.
-_OF_OTHERS = "consolidated*"
-
-
 # Keys of adapter_config.json about where an adapter was made, not about what it computes.
 _PLACE_KEYS = ("base_model_name_or_path", "revision", "inference_mode", "auto_mapping")
 
@@ -61,7 +58,7 @@ def model_sha256(directory: Path) -> str:
     loaded = any(
         (directory / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")
     )
-    return _hash_files(directory, without=_OF_OTHERS if loaded else None)
+    return _hash_files(directory, without=OF_OTHERS if loaded else None)
 
 
 def is_model(directory: Path, recorded: str) -> bool:
@@ -261,8 +258,6 @@ def resolve_model(
         raise ModelError(f"{reference}: no such directory{written}")
     found = _HUB_ID.fullmatch(reference.removeprefix(_HUB))
     if found and (recorded or reference.startswith(_HUB)):
-        from harness.models.hub import snapshot_of
-
         named = found["name"], found["revision"]
         return snapshot_of(*named, check=_checked, download=download, again=again)
     if found:

@@ -286,7 +286,7 @@ def conclude_session(
     if baseline is None:
         return {each.name: GateRecord(run=runs[each.side]) for each in inputs.candidates}
     stability = noted_stability(inputs.noise, baseline.model, baseline.plan, cases, metric_facts)
-    records = {}
+    found = {}
     for candidate in inputs.candidates:
         run, divergences = runs[candidate.side], session.answers[candidate.side].divergences
         run = _told_apart(session, run, candidate.side, baseline) if is_final else run
@@ -307,9 +307,8 @@ def conclude_session(
         since_base = _since_base(run, runs.get(BASE), divergences.get(BASE, ()))
         comparison = replace(comparison, models=len(inputs.candidates), forgetting_since_base=since_base)
         verdict = with_further(verdict, failed_tests_findings((failed_tests or {}).get(candidate.name, ())))
-        sides = {"run": run, "baseline": baseline}
-        records[candidate.name] = GateRecord(**sides, comparison=comparison, verdict=verdict)
-    return records
+        found[candidate.name] = GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
+    return found
 
 
 def _asked_further(run: Run, cases: Sequence[GoldenCase]) -> list[GoldenCase]:

@@ -168,7 +168,13 @@ def _tokens(cases: Sequence[GoldenCase]) -> int:
     )
 
 
-def _uses(before: Sequence[ServerUse], engine: Engine | None) -> list[ServerUse]:
+def uses_of(before: Sequence[ServerUse], engine: Engine | None) -> list[ServerUse]:
+    """How servers were used by each engine of a session.
+
+    Args:
+        before: By those that are no longer open.
+        engine: The one that is.
+    """
     server = None if engine is None else engine.plan.server
     return [*before, *([] if server is None else [server])]
 
@@ -219,7 +225,7 @@ class _Models:
         if self.engine is None or not needed <= self.opened:
             # A side whose first answers were all stored may miss a later one.
             self.release()
-            self.before, self.engine = _uses(self.before, self.engine), None
+            self.before, self.engine = uses_of(self.before, self.engine), None
             try:
                 self.engine = self._open(self.opened | needed)
             except FailedTogetherError as error:  # such as of a server that has gone since the look before
@@ -238,7 +244,7 @@ class _Models:
             return plan
         from harness.engines.served.reports import with_uses
 
-        return with_uses(plan, [*_uses(self.before, self.engine), self.said])
+        return with_uses(plan, [*uses_of(self.before, self.engine), self.said])
 
     def _open(self, needed: set[str]) -> Engine:
         plan = replace(self.plan, mixed=self.plan.mixed and len(needed) > 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from harness.engines.base import Engine
 from harness.engines.open import open_sides
 from harness.engines.plugin_engine import close_kept, kept
-from harness.run.generation import OpenEngine
+from harness.run.generation import OpenEngine, uses_of
 from harness.types import ExecutionPlan, ModelRef, ServerUse
 
 
@@ -27,8 +27,7 @@ class KeptEngine:
     @property
     def uses(self) -> list[ServerUse]:
         """How servers were used by each engine that was opened."""
-        server = None if self.engine is None else self.engine.plan.server
-        return [*self.before, *([] if server is None else [server])]
+        return uses_of(self.before, self.engine)
 
     def __call__(self, sides: Mapping[str, ModelRef], plan: ExecutionPlan) -> Engine:
         """An engine with these sides loaded, the opened one if it has them.

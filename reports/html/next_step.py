@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.comparison.findings import must_pass_findings
-from harness.comparison.missing_cases import beyond_limits
+from harness.comparison.missing_cases import no_verdict_findings
 from harness.comparison.times import ASKED_OTHERWISE
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.presentation.gap_sentences import is_rescored, main_cause
@@ -86,22 +86,7 @@ def _without_verdict(record: GateRecord, again: str, earlier: EarlierRuns) -> Ne
 
 def _why_not_accepted(run: Run) -> Finding | None:
     """Why a run is none to compare with, as far as it says so by itself: its must-pass cases, or its gaps."""
-    found = must_pass_findings(run)
-    for golden_set in run.golden_sets:
-        found += [
-            Finding(
-                verdict=GateVerdict.INCONCLUSIVE,
-                set_name=golden_set.name,
-                data=NoVerdictFinding(
-                    side="candidate",
-                    outcome=lacking.outcome,
-                    cases=lacking.cases,
-                    n=lacking.n,
-                    tolerated=lacking.tolerated,
-                ),
-            )
-            for lacking in beyond_limits(run, golden_set)
-        ]
+    found = [*must_pass_findings(run), *no_verdict_findings({"candidate": run}, run.golden_sets)]
     return min(found, key=lambda each: each.verdict is not GateVerdict.REGRESS, default=None)
 
 

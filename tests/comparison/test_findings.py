@@ -189,10 +189,14 @@ def test_missing_verdicts_name_the_side_and_count_only_the_set_s_own_cases(make_
     broken = [make_result(f"a/{n}", Outcome.ERRORED) for n in range(2)]
     skipped, others = [make_result("a/9", Outcome.SKIPPED)], [make_result(f"b/{n}") for n in range(5)]
     fine = make_run([make_result(f"a/{n}") for n in range(2)] + others)
-    found = no_verdict_findings(fine, make_run(broken + skipped + others), fine.golden_sets)
+    found = no_verdict_findings(
+        {"candidate": fine, "baseline": make_run(broken + skipped + others)}, fine.golden_sets
+    )
     data = NoVerdictFinding(side="baseline", outcome=Outcome.ERRORED, cases=2, n=2, tolerated=0)
     assert found == [Finding(verdict=OPEN, set_name="a", data=data)]
-    (other,) = no_verdict_findings(make_run(broken + others), fine, fine.golden_sets)
+    (other,) = no_verdict_findings(
+        {"candidate": make_run(broken + others), "baseline": fine}, fine.golden_sets
+    )
     assert other.data.side == "candidate"
 
 

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -128,40 +131,52 @@ def root_of(url, name):
     return next(entry["root"] for entry in httpx.get(f"{url}/models").json()["data"] if entry["id"] == name)
 
 
+@dataclass
+class JoinedAdapter:
+    """An adapter that another session has loaded from a copy, and that answers in ours."""
+
+    own: Path
+    other: Path
+    url: str
+    name: str
+    engine: Any
+    requests: list[Any]
+
+    def answer(self):
+        self.engine.generate(self.requests, lambda _: None)
+
+
+@pytest.fixture
+def joined(start_app, tiny_model_dir, make_tiny_adapter, tmp_path):
+    adapter = make_tiny_adapter(tiny_model_dir, tmp_path / "mine", spread=0.5)
+    other = shutil.copytree(adapter, tmp_path / "last")
+    url = start_app(tiny_model_dir, runtime_adapters=True, wrap=changing(dict))
+    name = describe_model(str(adapter)).adapter_sha256
+    assert post(url, "load_lora_adapter", lora_name=name, lora_path=str(other)) == 200
+    sides, engine = open_on(url, adapter)
+    found = JoinedAdapter(adapter, other, url, name, engine, requests_of(sides)[:1])
+    found.answer()
+    return found
+
+
 def test_what_a_crashed_session_left_is_read_from_our_files_where_its_own_are_others(
-    start_app, tiny_model_dir, make_tiny_adapter, tmp_path
+    joined, tiny_model_dir, make_tiny_adapter
 ):
     """A server that had to make room reads them again, as they are then."""
-    adapter = make_tiny_adapter(tiny_model_dir, tmp_path / "mine", spread=0.5)
-    other = shutil.copytree(adapter, tmp_path / "last")
-    url = start_app(tiny_model_dir, runtime_adapters=True, wrap=changing(dict))
-    name = describe_model(str(adapter)).adapter_sha256
-    assert post(url, "load_lora_adapter", lora_name=name, lora_path=str(other)) == 200
-    sides, engine = open_on(url, adapter)
-    engine.generate(requests_of(sides)[:1], lambda _: None)
-    engine.close()
+    joined.engine.close()
     # The same content may be anywhere, and stays another session's.
-    assert root_of(url, name) == str(other)
-    make_tiny_adapter(tiny_model_dir, other, spread=0.5, seed=9)
-    engine.generate(requests_of(sides)[:1], lambda _: None)
-    assert root_of(url, name) == str(adapter)
-    engine.close()
-    assert name not in names(url)
+    assert root_of(joined.url, joined.name) == str(joined.other)
+    make_tiny_adapter(tiny_model_dir, joined.other, spread=0.5, seed=9)
+    joined.answer()
+    assert root_of(joined.url, joined.name) == str(joined.own)
+    joined.engine.close()
+    assert joined.name not in names(joined.url)
 
 
-def test_another_root_that_changes_meanwhile_is_noticed(
-    start_app, tiny_model_dir, make_tiny_adapter, tmp_path
-):
-    adapter = make_tiny_adapter(tiny_model_dir, tmp_path / "mine", spread=0.5)
-    other = shutil.copytree(adapter, tmp_path / "last")
-    url = start_app(tiny_model_dir, runtime_adapters=True, wrap=changing(dict))
-    name = describe_model(str(adapter)).adapter_sha256
-    assert post(url, "load_lora_adapter", lora_name=name, lora_path=str(other)) == 200
-    sides, engine = open_on(url, adapter)
-    engine.generate(requests_of(sides)[:1], lambda _: None)
-    make_tiny_adapter(tiny_model_dir, other, spread=0.5, seed=9)
+def test_another_root_that_changes_meanwhile_is_noticed(joined, tiny_model_dir, make_tiny_adapter):
+    make_tiny_adapter(tiny_model_dir, joined.other, spread=0.5, seed=9)
     with pytest.raises(AdapterError, match="its files changed while"):
-        engine.generate(requests_of(sides)[:1], lambda _: None)
+        joined.answer()
 
 
 def test_an_adapter_that_is_unloaded_while_it_is_checked_is_loaded_again(
