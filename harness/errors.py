@@ -171,7 +171,13 @@ class UnreachableHistoryError(HistoryError):
 
 
 class JudgeError(TunegateError):
-    """A judge gave no usable reply to one question; the message says why and what was tried."""
+    """A judge gave no usable reply to one question; the message says why and what was tried.
+
+    Attributes:
+        again_from_s: The time, by the monotonic clock in seconds, from which it may well reply; None: never.
+    """
+
+    again_from_s: float | None = None
 
 
 class EngineError(TunegateError):

@@ -1,5 +1,6 @@
 """The interface between the judge client and an engine."""
 
+import time
 from typing import Protocol
 
 from harness.errors import JudgeError
@@ -35,6 +36,15 @@ class JudgeEngine(Protocol):
 
     async def close(self) -> None:
         """Release connections and weights."""
+
+
+def may_be_asked_again(outcome: object) -> bool:
+    """Whether a question failed at a judge that was away, and some time has passed since."""
+    return (
+        isinstance(outcome, JudgeError)
+        and outcome.again_from_s is not None
+        and time.monotonic() >= outcome.again_from_s
+    )
 
 
 def checked_reply(reply: object) -> JudgeReply:

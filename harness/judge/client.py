@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from harness.engines.workers.functions import Dealer
 from harness.errors import JudgeError, faults_of
-from harness.judge.base import JudgeEngine, checked_reply
+from harness.judge.base import JudgeEngine, checked_reply, may_be_asked_again
 from harness.judge.questions import apart_from_scoring, for_the_format, of_whole_characters, reply_key
 from harness.judge.replies import is_bare_object, prepare_reading, read_reply
 from harness.judge.reply_objects import ReplyError
@@ -157,7 +157,10 @@ class Judge:
             if self._closed:
                 raise JudgeError("the judge is closed")
             if (known := self._asked.get(key)) is not None:
-                return known
+                if not (_is_over(known) and may_be_asked_again(known.exception())):
+                    return known
+                self._failed -= 1
+                self._try_again()
             kept = self._store.get_reply(key)
             if kept is not None:
                 self._snapshots.add_stored(kept)
@@ -178,6 +181,12 @@ class Judge:
             self._asked = {key: future for key, future in self._asked.items() if not future.done()}
             self._snapshots, self._known = Snapshots(), None
             self.renewals += 1
+            self._try_again()
+
+    def _try_again(self) -> None:
+        """A judge that was away may be back; an engine without a server has nothing to say to it."""
+        if (try_again := getattr(self._engine, "try_again", None)) is not None:
+            try_again()
 
     def renew(self) -> None:
         """Forget stored replies that are another judge's than today's: their questions are asked anew."""
@@ -372,8 +381,12 @@ class Judge:
         self.close()
 
 
+def _is_over(future: "Future[JudgeReply]") -> bool:
+    return future.done() and not future.cancelled()
+
+
 def _has_reply(future: "Future[JudgeReply]") -> bool:
-    return future.done() and not future.cancelled() and future.exception() is None
+    return _is_over(future) and future.exception() is None
 
 
 def outcome_of(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:

@@ -1,17 +1,22 @@
 """A judge behind an OpenAI-compatible server: vLLM, Ollama, llama.cpp, ``tunegate serve``, a hosted one."""
 
 import os
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
 from harness.engines.served.address import SECRET, find_key
-from harness.engines.served.client import PassingFaultError, ServerClient, ServerError
+from harness.engines.served.client import PassingFaultError, RefusedError, ServerClient, ServerError
+from harness.engines.served.replies import as_text
 from harness.errors import JudgeError, SettingsError
 from harness.judge.spec import KEY_VARIABLES, JudgeSpec
 from harness.types import JudgeReply, JudgeRequest
 
 _LIBRARIES = ("openai", "tenacity")
+# A server that is started anew may answer after so long what failed before.
+_AWAY_S = 60.0
+_REPLIED, _SHOWN = 200, 200
 # Parameters that some servers refuse, and their replacements.
 _OPTIONAL: dict[str, str | None] = {
     "response_format": None,
@@ -106,7 +111,14 @@ class OpenAIEngine:
         try:
             return await self._client.send(self._body(request), _send, self._reply)
         except ServerError as error:
-            raise JudgeError(str(error)) from None
+            failed = JudgeError(str(error))
+            if not isinstance(error, RefusedError):
+                failed.again_from_s = time.monotonic() + _AWAY_S
+            raise failed from None
+
+    def try_again(self) -> None:
+        """Send requests once more to a server that gave no reply."""
+        self._client.try_again()
 
     def _body(self, request: JudgeRequest) -> dict[str, Any]:
         return {
@@ -126,12 +138,12 @@ class OpenAIEngine:
         }
 
     def _reply(self, completion: Any, body: Mapping[str, Any]) -> JudgeReply:
-        """The reply; an incomplete completion is a fault."""
+        """The reply; an incomplete completion is a fault, and that the judge won't say is final."""
         try:
             choice, usage = completion["choices"][0], completion.get("usage") or {}
-            text = choice["message"].get("content")
+            text, refusal = as_text(choice["message"].get("content")), choice["message"].get("refusal")
             reply = JudgeReply(
-                text=self._client.clean(text, SECRET) if isinstance(text, str) else "",
+                text=self._client.clean(text or "", SECRET),
                 model=self._client.clean(str(completion.get("model") or self._spec.model)),
                 stop_reason=str(choice.get("finish_reason") or ""),
                 prompt_tokens=int(usage.get("prompt_tokens") or 0),
@@ -140,7 +152,10 @@ class OpenAIEngine:
             )
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise PassingFaultError(f"the reply is not a chat completion: {type(error).__name__}") from None
-        if not isinstance(text, str):
+        if not text and refusal:
+            raise RefusedError(f"it refuses to judge: {self._client.clean(str(refusal))[:_SHOWN]}", _REPLIED)
+        # A reasoning that the limit cut has none; asked again, it would be the same.
+        if text is None and reply.stop_reason != "length":
             raise PassingFaultError("the reply has no text")
         return reply
 

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from harness.errors import JudgeError
 from harness.golden.schema import base_type
+from harness.judge.base import may_be_asked_again
 from harness.judge.client import Judge
 from harness.judge.panel import Panel, Vote
 from harness.metrics.definition import ScoringRequest, quote, text_of
@@ -70,10 +71,15 @@ def _started(judge: Judge, request: ScoringRequest) -> Future[Vote]:
     votes = _VOTES.setdefault(judge, {})
     # Where replies were another judge's, so may those be that a vote was made of.
     key = f"{judge.renewals} {_asked(request)}"
-    if (known := votes.get(key)) is not None and not known.cancelled():
+    known = votes.get(key)
+    if known is not None and not known.cancelled() and not _may_be_asked_again(known):
         return known
     votes[key] = judge.spawn(_vote(judge, request))
     return votes[key]
+
+
+def _may_be_asked_again(vote: Future[Vote]) -> bool:
+    return vote.done() and vote.exception() is None and may_be_asked_again(vote.result())
 
 
 def _asked(request: ScoringRequest) -> str:

@@ -1,6 +1,8 @@
 """Tests whether a shipped model behaves like the tested one: one adapter with several plans, compared."""
 
+import gc
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import Progress, answer_cases
 from harness.run.inputs import asked_by
+from harness.run.judging import judged_checks
 from harness.run.scoring import Judging
 from harness.run.session import score_sides
 from harness.run.workload import plan_workload
@@ -194,6 +197,7 @@ def measure_parity(
             on_progress(f"{name}: {stage}", done, total)
 
         kept = None if is_served(name) else cache
+        _release_memory()
         answered[name] = _computed(named, plan, golden_sets, kept, tell, allowed=allowed)
         if with_noise and plan.dtype not in EXACT_DTYPES:
             smaller = replace(plan, batch_tokens=plan.batch_tokens // 4)
@@ -213,12 +217,18 @@ def _asked_keys(golden_sets: Sequence[GoldenSet]) -> list[str]:
     """Keys of the cases that are not skipped.
 
     Raises:
-        SettingsError: There is none.
+        SettingsError: There is none, or a judge decides one.
     """
-    keys = [case.key for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
-    if not keys:
+    cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+    if not cases:
         raise SettingsError("no case to answer: each one is skipped; give --golden a set with others")
-    return keys
+    for case in cases:
+        if judged := judged_checks(case):
+            raise SettingsError(
+                f"{case.key}: {judged[0].type}: a judge decides it, and none is asked here: give --golden sets "
+                "without such checks"
+            )
+    return [case.key for case in cases]
 
 
 def _refuse_other_engines(model: ModelRef) -> None:
@@ -339,6 +349,13 @@ def _computed(
     # All answers may have been stored.
     engine = opened[0] if opened else open_once({CANDIDATE: model}, plan)
     return _PlanAnswers(run=run, tokens=_next_tokens(engine, asked))
+
+
+def _release_memory() -> None:
+    """Give a GPU's memory back that models of earlier plans had: vLLM's server finds none otherwise."""
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
+        gc.collect()  # models refer to themselves
+        torch.cuda.empty_cache()
 
 
 def _next_tokens(engine: Engine, requests: Sequence[GenerationRequest]) -> Sequence[NextToken] | None:

@@ -282,3 +282,39 @@ def test_a_judge_that_is_not_there_stays_who_gave_the_stored_replies(judge_serve
     assert not judge.ask_anew()
     judge.settle()
     assert (judge.renewals, judge.scorer) == (0, "scripted")
+
+
+def test_what_a_judge_that_was_away_did_not_answer_is_asked_again_later(
+    judge_server, open_judge, ask, monkeypatch
+):
+    """As one whose server is started anew while the models still answer: scoring comes an hour later."""
+    questions = [ask(str(number)) for number in range(30)]
+    judge_server.faults = ["reset"] * 999
+    judge = open_judge(concurrency=4)
+    first = judge.ask_all(questions)
+    assert all(isinstance(outcome, JudgeError) for outcome in first)
+    judge_server.faults = []
+    # At once it would be the same.
+    assert judge.ask_all(questions) == first
+    monkeypatch.setattr(time, "monotonic", lambda was=time.monotonic: was() + 60)
+    assert [outcome.data["pass"] for outcome in judge.ask_all(questions)] == [True] * 30
+    assert judge.usage.failed == 0
+
+
+def test_what_a_judge_refuses_is_not_asked_again(judge_server, open_judge, ask, monkeypatch):
+    judge_server.faults = ["403"]
+    judge = open_judge()
+    judge.ask_all([ask()])
+    monkeypatch.setattr(time, "monotonic", lambda was=time.monotonic: was() + 3600)
+    judge.ask_all([ask()])
+    assert (judge.usage.requests, judge.usage.failed) == (1, 1)
+
+
+def test_a_judge_that_was_away_is_asked_in_the_next_session(judge_server, open_judge, ask):
+    judge_server.faults = ["reset"] * 999
+    judge = open_judge(concurrency=4)
+    judge.ask_all([ask(str(number)) for number in range(30)])
+    judge_server.faults = []
+    judge.begin()
+    (reply,) = judge.ask_all([ask("0")])
+    assert reply.data["pass"] is True

@@ -159,3 +159,26 @@ def test_a_server_that_ignores_the_schema_is_noted(judge_server, open_judge, ask
 def test_openai_itself_needs_a_key():
     with pytest.raises(SettingsError, match="TUNEGATE_JUDGE_API_KEY"):
         OpenAIEngine(parse_spec("openai:gpt-x"), environment={})
+
+
+def test_a_reply_in_parts_is_read(judge_server, open_judge, ask):
+    parts = [{"type": "text", "text": '{"reason": "in parts", '}, {"type": "text", "text": '"pass": true}'}]
+    judge_server.message = {"content": parts}
+    (reply,) = open_judge().ask_all([ask()])
+    assert reply.data == {"reason": "in parts", "pass": True}
+
+
+def test_a_judge_that_will_not_judge_is_asked_once(judge_server, open_judge, ask):
+    judge_server.message = {"content": None, "refusal": "I can't help with that."}
+    judge = open_judge()
+    (outcome,) = judge.ask_all([ask()])
+    assert reason_of(outcome) == "it refuses to judge: I can't help with that."
+    assert judge.usage.requests == 1
+
+
+def test_a_reasoning_that_the_limit_cut_is_no_fault_of_the_server(judge_server, open_judge, ask):
+    judge_server.message, judge_server.finish_reason = {"content": None}, "length"
+    judge = open_judge()
+    (outcome,) = judge.ask_all([ask()])
+    assert "no usable reply in 3" in reason_of(outcome)
+    assert judge.usage.requests == 3

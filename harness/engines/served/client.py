@@ -218,8 +218,9 @@ class ServerClient:
             return  # a reply, too
 
     def try_again(self) -> None:
-        """Let a server that counted as down by its replies show with the next request whether it still is."""
+        """Let a server that counted as down show with the next requests whether it still is."""
         self._failed_in_a_row = min(self._failed_in_a_row, _GONE_AFTER - 1)
+        self._silence.try_again()
 
     def _retrying(self, *, is_alone: bool) -> Any:
         """How a request is repeated here; where the server is not alone, not while it is busy."""

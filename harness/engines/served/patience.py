@@ -62,6 +62,7 @@ class Silence:
         """Nothing was sent yet."""
         self._since_s: float | None = None
         self._unanswered: dict[int, Mapping[str, Any]] = {}
+        self._limits = 2
         self.is_long = self.is_over = False
 
     def begin(self) -> None:
@@ -71,9 +72,14 @@ class Silence:
 
     def end(self) -> None:
         """Something came from it."""
-        self._since_s = None
+        self._since_s, self._limits = None, 2
         self._unanswered.clear()
         self.is_long = self.is_over = False
+
+    def try_again(self) -> None:
+        """Let a server that is down be asked once more: after one more time limit it is down again."""
+        if self.is_over:
+            self._since_s, self._limits, self.is_over = None, 1, False
 
     def count(self, body: Mapping[str, Any], limit_s: float) -> int:
         """How many requests found nothing, with this one.
@@ -87,7 +93,7 @@ class Silence:
             length_s = time.monotonic() - self._since_s
             if len(self._unanswered) >= _FEWEST_REQUESTS:
                 self.is_long = self.is_long or length_s >= limit_s
-                self.is_over = self.is_over or length_s >= 2 * limit_s
+                self.is_over = self.is_over or length_s >= self._limits * limit_s
         return len(self._unanswered)
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.engines.served.client import PassingFaultError, ServerClient, ServerError
-from harness.engines.served.patience import Patience
+from harness.engines.served.patience import Patience, Silence
 from harness.engines.served.pool import Job, ServerPool
 
 pytest.importorskip("openai")
@@ -174,3 +174,46 @@ def test_a_second_wait_to_the_time_limit_counts_twice():
     fault = PassingFaultError("no reply", replied=False, timed_out=True)
     patience = Patience(Server())
     assert [patience.count(fault) for _ in range(4)] == [1, 3, 5, 7]
+
+
+def test_a_server_that_was_down_is_asked_again_at_the_next_look(monkeypatch):
+    """Started anew, it answers; still down, it is waited for half as long as at first."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    silence, bodies = Silence(), [{} for _ in range(4)]
+
+    def after(seconds):
+        silence.begin()
+        now[0] += seconds
+        for body in bodies:
+            silence.count(body, 10.0)
+        return silence.is_long, silence.is_over
+
+    assert [after(9), after(2), after(9)] == [(False, False), (True, False), (True, True)]
+    silence.try_again()
+    # Others of a pool are still asked first, until something comes.
+    assert (silence.is_long, silence.is_over) == (True, False)
+    assert [after(9), after(1)] == [(True, False), (True, True)]
+    silence.try_again()
+    silence.begin()
+    silence.end()
+    assert [after(19), after(1)] == [(True, False), (True, True)]
+
+
+def test_what_a_server_did_not_answer_at_one_look_it_answers_at_the_next():
+    is_there = []
+
+    async def sent_to(_client, sent):
+        if not is_there:
+            raise PassingFaultError("connection refused", replied=False)
+        return sent["number"]
+
+    client = ServerClient("http://one/v1", None, attempts=4, first_wait_s=0.01)
+    pool = ServerPool([client], 8)
+    jobs = [Job(body={"number": at}, send=sent_to, read=lambda found, _: found) for at in range(20)]
+    first, second = {}, {}
+    pool.ask_all(jobs, first.__setitem__)
+    assert all(isinstance(error, ServerError) for error in first.values())
+    is_there.append(True)
+    pool.ask_all(jobs, second.__setitem__)
+    assert second == {number: number for number in range(20)}
