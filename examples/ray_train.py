@@ -1,10 +1,11 @@
 """The same adapter by Ray Train: one process of our trainer on each worker of a Ray cluster.
 
-    python examples/ray_train.py sft sft.yaml --workers 2 [--gpu]
+    python examples/ray_train.py sft sft.yaml --workers 2 [--gpu] [--resume] [--output DIR] [--allow-leakage]
 
 The recipe, the output directory and the directory that this is started in, where the trainer looks for golden
 sets, are on a disk that all nodes share; every node has the same tunegate. The worker with rank 0 writes the
 adapter, as with ``accelerate launch``. What the trainer refuses is the last line here, with its status.
+After a lost worker ``--resume`` goes on from the last checkpoint; without it the training begins anew.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def work(given: Mapping[str, Any]) -> None:
     }
     if not given["gpu"]:
         environment["ACCELERATE_USE_CPU"] = "true"
-    line = [sys.executable, "-m", f"trainers.methods.{given['method']}", given["recipe"]]
+    line = [sys.executable, "-m", f"trainers.methods.{given['method']}", given["recipe"], *given["options"]]
     said = ""
     # A worker's own directory is that of its node.
     with subprocess.Popen(
@@ -70,10 +71,20 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--gpu", action="store_true", help="one GPU for each worker")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    parser.add_argument("--output", help="adapter directory, in place of the recipe's")
+    parser.add_argument(
+        "--allow-leakage", action="store_true", help="train although golden cases are in the data"
+    )
     asked = parser.parse_args()
     given = {
         "method": asked.method,
         "recipe": str(asked.recipe.resolve()),
+        "options": [
+            *["--resume"] * asked.resume,
+            *["--allow-leakage"] * asked.allow_leakage,
+            *(["--output", asked.output] if asked.output else []),
+        ],
         "directory": str(Path.cwd()),
         "gpu": asked.gpu,
     }

@@ -151,7 +151,9 @@ class EarlyStop(StrictModel):
         Field(description="Golden sets that are answered after each checkpoint; gate with other cases."),
     ] = ()
     patience: Annotated[int, Field(ge=1, description="Checkpoints without a new best before it stops.")] = 2
-    max_cases: Annotated[int, Field(ge=1, description="Use only the first cases.")] = 32
+    max_cases: Annotated[
+        int, Field(ge=1, description="Use only the first cases, of several sets in turn.")
+    ] = 32
 
     @model_validator(mode="after")
     def _has_cases(self) -> Self:

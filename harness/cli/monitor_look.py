@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,7 @@ def look(order: Order) -> bool:
 
 
 def _counted_look(order: Order, panel: "Panel | None") -> bool:
-    from harness.studies.monitoring.ledger import add, unseen, write_ledger
+    from harness.studies.monitoring.ledger import add, unjudged, unseen, write_ledger
     from harness.studies.monitoring.production_log import read_answers, read_new_answers
     from harness.studies.monitoring.watch import conclude
 
@@ -93,6 +93,7 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
     with prints_aside(order.as_json):
         ledger, events, sample = _by_one_judge(order, ledger, answers, watched, panel)
         ledger = _scored_alike(order, ledger, watched, panel)
+    missed = unjudged(ledger, answers, sample)
     ledger = add(ledger, answers, events, sample)
     if not ledger.windows:
         raise DataError(order.logs[0], None, "it has no answers: log requests with their answers")
@@ -100,6 +101,12 @@ def _counted_look(order: Order, panel: "Panel | None") -> bool:
     notes += [f"{name} is not watched: {reason}" for name, reason in found.left_out.items()]
     if panel is not None:
         notes.append(_judging_note(events, sample, panel))
+        if missed:
+            last = f"{datetime.fromtimestamp(missed[-1] * ledger.window_s, UTC):%Y-%m-%d %H:%M} UTC"
+            notes.append(
+                f"--judge-most={order.judge_most}: no answer was judged in the oldest windows "
+                f"({len(missed)} of the new ones, up to {last}): allow more, or look more often"
+            )
     if order.state is not None:
         write_ledger(order.state, ledger)
     _tell(order, found, notes, len(answers))

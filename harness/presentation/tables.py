@@ -27,7 +27,9 @@ def render_ranking(found: Sequence[RankedModel], width: int) -> RenderableType:
     failed = "; cases without a verdict count as failed for it, and in the order"
     lacks = any(_lacks_verdicts(ranked.record.run) for ranked in found)
     best = "* no other model is at least as good in gain and kept, and better in one of them"
-    star = Text(f"{best}{failed if lacks else ''}", style="dim")
+    common = "; in both, and in the order, only cases count that all models were asked"
+    alike = not any(ranked.uncommon for ranked in found)
+    star = Text(f"{best}{failed if lacks else ''}{'' if alike else common}", style="dim")
     table, runs = _table(found, with_runs=True), list[Text]()
     if open_console(width=_WIDEST).measure(table).maximum > width:
         table = _table(found, with_runs=False)

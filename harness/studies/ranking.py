@@ -5,9 +5,10 @@ candidates: the best one is the best on these cases.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.comparison.gate import forgetting_between
 from harness.comparison.pairing import PASS_RATE, answers_of, is_decided, pair_runs, stability_of
 from harness.run.cache import Cache
 from harness.run.conclusion import conclude_session
@@ -15,7 +16,15 @@ from harness.run.generation import Progress
 from harness.run.inputs import Inputs
 from harness.run.scoring import Judging
 from harness.run.session import run_session
-from harness.types import CaseResult, GateRecord, GateVerdict, GoldenSet, Interval, MetricComparison
+from harness.types import (
+    CaseResult,
+    GateRecord,
+    GateVerdict,
+    GoldenSet,
+    Interval,
+    MetricComparison,
+    Retention,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,8 @@ class RankedModel:
         lacking_passed: How many of those the baseline passed: failed, they are lost, and others cost nothing.
         kept: Retention: the share of the baseline's passed probes that are still passed; None without probes.
         probes: Number of probes that the baseline passed.
+        uncommon: Number of its cases and probes that another candidate was not asked, because a look was its
+            last or by selection: they count neither in the order nor for the front.
         on_front: No other candidate is at least as good in gain and kept, and better in one of them, where
             each case without a verdict counts as failed.
     """
@@ -44,6 +55,7 @@ class RankedModel:
     lacking_passed: float
     kept: Interval | None
     probes: int
+    uncommon: int = 0
     on_front: bool = False
 
     @property
@@ -86,16 +98,19 @@ def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
     Returns:
         The best first: those that don't regress before those that do, then by gain, then by retention, where
         each case without a verdict counts as failed: what a candidate did not answer puts it before no other.
-        What the baseline failed too is not lost by that, so it costs nothing.
+        What the baseline failed too is not lost by that, so it costs nothing. Only cases that all were asked
+        count: others may be easier.
     """
-    cases = {name: _task_cases(record) for name, record in records.items()}
+    common = _common(records)
+    cases = {name: _task_cases(_only(record, common)) for name, record in records.items()}
     # One list of cases for all: what no candidate or not the baseline answered favours none.
     counted = {key for of_one in cases.values() for key, case in of_one.items() if case.compared}
     of_all = {
         name: [case for key, case in of_one.items() if key in counted] for name, of_one in cases.items()
     }
-    found = [_measured(name, record, of_all[name]) for name, record in records.items()]
-    points = list(zip(_least_gains(of_all), _kept(found), strict=True))
+    found = [_measured(name, record, of_all[name], common) for name, record in records.items()]
+    retained = [_retained(ranked, common) for ranked in found]
+    points = list(zip(_least_gains(of_all), _kept(retained), strict=True))
     marked = [
         replace(
             ranked,
@@ -109,6 +124,29 @@ def rank_records(records: Mapping[str, GateRecord]) -> list[RankedModel]:
         range(len(found)), key=lambda place: (found[place].regressed, *(-value for value in points[place]))
     )
     return [marked[place] for place in order]
+
+
+def _common(records: Mapping[str, GateRecord]) -> set[str]:
+    """Keys of what all candidates were asked; whoever was asked no probes, or no tasks, limits none."""
+    found: set[str] = set()
+    for of_probes in (False, True):
+        asked = [_asked(record, of_probes=of_probes) for record in records.values()]
+        if of_kind := [keys for keys in asked if keys]:
+            found |= set.intersection(*of_kind)
+    return found
+
+
+def _only(record: GateRecord, keys: Collection[str]) -> GateRecord:
+    """The record with some of its results."""
+    results = tuple(result for result in record.run.results if result.key in keys)
+    return replace(record, run=replace(record.run, results=results))
+
+
+def _asked(record: GateRecord, *, of_probes: bool) -> set[str]:
+    """Keys of the cases that count for a candidate: not those that were answered before their turn."""
+    sets = {each.name for each in record.run.golden_sets if each.probes_forgetting is of_probes}
+    early = {key for each in record.run.looks for key in each.out_of_turn}
+    return {each.key for each in record.run.results if each.case.set_name in sets} - early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +183,9 @@ def _share(result: CaseResult) -> float:
     return stability_of(result).passed / len(answers_of(result))
 
 
-def _measured(name: str, record: GateRecord, cases: Sequence[_TaskCase]) -> RankedModel:
+def _measured(
+    name: str, record: GateRecord, cases: Sequence[_TaskCase], common: Collection[str]
+) -> RankedModel:
     assert record.comparison is not None
     tasks = _task_sets(record)
     rows = [row for row in record.comparison.metrics if row.set_name in tasks and row.metric == PASS_RATE]
@@ -161,6 +201,7 @@ def _measured(name: str, record: GateRecord, cases: Sequence[_TaskCase]) -> Rank
         lacking_passed=sum(case.before for case in lacking),
         kept=None if overall is None else overall.rate,
         probes=0 if overall is None else overall.passed_by_baseline,
+        uncommon=sum(len(_asked(record, of_probes=each).difference(common)) for each in (False, True)),
     )
 
 
@@ -196,7 +237,20 @@ def _least_gains(cases: Mapping[str, Sequence[_TaskCase]]) -> list[float]:
     ]
 
 
-def _kept(found: Sequence[RankedModel]) -> list[float]:
+def _retained(ranked: RankedModel, common: Collection[str]) -> Retention | None:
+    """The retention of the probes that all candidates were asked."""
+    record = ranked.record
+    assert record.comparison is not None
+    assert record.baseline is not None
+    found = record.comparison.forgetting
+    if ranked.uncommon:
+        found = forgetting_between(_only(record, common).run, record.baseline)
+    return None if found is None else found.overall
+
+
+def _kept(retained: Sequence[Retention | None]) -> list[float]:
     """Retention with each probe without a verdict lost: all of them are ones that the baseline passed."""
-    probes = max(ranked.probes for ranked in found)
-    return [0.0 if ranked.kept is None else ranked.kept.estimate * ranked.probes / probes for ranked in found]
+    probes = max((each.passed_by_baseline for each in retained if each is not None), default=0)
+    return [
+        0.0 if each is None else each.rate.estimate * each.passed_by_baseline / probes for each in retained
+    ]

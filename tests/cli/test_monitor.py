@@ -162,10 +162,23 @@ def test_a_judge_sees_a_limited_sample(tunegate, tmp_path, judge_server, judged_
     done = tunegate("monitor", log(tmp_path, "now", 3), "--reference", before, *options)
     found = json.loads(done.stdout)
     (event,) = (each for each in found["watch"]["events"] if each["name"] == "check llm-rubric")
-    assert (event["reference"], event["windows"]) == ([0, 60], [[30, 30], [30, 30], [0, 0]])
+    assert (event["reference"], event["windows"]) == ([0, 60], [[20, 20]] * 3)
     assert (done.returncode, event["alarm"]) == (1, 0)
     (note,) = (note for note in found["notes"] if "judged 60 new answers: " in note)
     assert ", 2 retried, " in note
+
+
+def test_windows_that_no_judge_saw_are_told(tunegate, tmp_path, judge_server, judged_set):
+    """The newest ones are judged first."""
+    judge_server.answer = lambda body: {"reason": "r", "pass": True}
+    options = ["--golden", judged_set, "--judge", judge_server.spec, "--judge-most", 2, "--json"]
+    done = tunegate("monitor", log(tmp_path, "now", 3), "--reference", log(tmp_path, "before", 2), *options)
+    found = json.loads(done.stdout)
+    (event,) = (each for each in found["watch"]["events"] if each["name"] == "check llm-rubric")
+    assert event["windows"] == [[0, 0], [0, 1], [0, 1]]
+    first = found["watch"]["windows"][0]["starts_at"][:16].replace("T", " ")
+    (note,) = (note for note in found["notes"] if note.startswith("--judge-most=2: "))
+    assert f"no answer was judged in the oldest windows (1 of the new ones, up to {first} UTC)" in note
 
 
 @pytest.fixture

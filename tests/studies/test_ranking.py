@@ -201,19 +201,19 @@ def test_json_holds_every_gate(command, adapters):
 def ranked_outcomes(make_run, make_result):
     """Ranks candidates by the outcomes of their cases, which are by set, against a baseline's."""
 
-    def run(name, outcomes_by_set):
+    def run(name, outcomes_by_set, probes):
         results = [
             make_result(f"{set_name}/{place}", outcome)
             for set_name, outcomes in outcomes_by_set.items()
             for place, outcome in enumerate(outcomes)
         ]
-        made = make_run(results, run_id=name)
+        made = make_run(results, run_id=name, probes=probes)
         return replace(made, model=replace(made.model, label=name))
 
-    def rank(baseline, **candidates):
-        before, records = run("baseline", baseline), {}
+    def rank(baseline, probes=(), **candidates):
+        before, records = run("baseline", baseline, probes), {}
         for name, outcomes in candidates.items():
-            candidate = run(name, outcomes)
+            candidate = run(name, outcomes, probes)
             comparison, verdict = run_gate(candidate, before, margin=0.2)
             records[name] = GateRecord(run=candidate, baseline=before, comparison=comparison, verdict=verdict)
         return rank_records(records)
@@ -259,6 +259,36 @@ def test_the_star_is_of_what_its_sentence_says(ranked_outcomes):
         "* no other model is at least as good in gain and kept, and better in one of them"
         in written.getvalue()
     )
+
+
+def test_models_that_looks_ended_apart_are_ordered_by_what_all_were_asked(ranked_outcomes):
+    """The gain of 20 cases was compared with that of 100: on those 20 the other model gained more."""
+    found = ranked_outcomes(
+        {"s": [False] * 4 + [True] * 96},
+        early={"s": [True] + [False] * 3 + [True] * 16},
+        whole={"s": [True] * 2 + [False] * 2 + [True] * 96},
+    )
+    assert [(each.name, each.on_front, each.uncommon) for each in found] == [
+        ("whole", True, 80),
+        ("early", False, 0),
+    ]
+    assert [each.gain.estimate for each in found] == pytest.approx([0.02, 0.05])
+    told = Console(width=300, file=(written := StringIO()))
+    told.print(render_ranking(found, 300))
+    assert "in both, and in the order, only cases count that all models were asked" in written.getvalue()
+
+
+def test_so_are_their_probes(ranked_outcomes):
+    """Of the two that both were asked each kept one; beyond them one lost probes that the other never saw."""
+    tasks = {"s": [True] * 20}
+    found = ranked_outcomes(
+        {**tasks, "p": [True] * 20},
+        probes=("p",),
+        early={**tasks, "p": [True, False]},
+        whole={**tasks, "p": [True, False] + [False] * 8 + [True] * 10},
+    )
+    assert [(each.on_front, each.uncommon) for each in found] == [(True, 0), (True, 18)]
+    assert [each.kept.estimate for each in found] == [0.5, 0.55]
 
 
 def test_a_set_that_a_model_answered_nothing_of_counts_as_lost_for_it(ranked_outcomes):

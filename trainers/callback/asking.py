@@ -20,9 +20,13 @@ from harness.settings import SETTINGS, Settings, load_settings
 from harness.types import GoldenCase, GoldenSet
 from tunegate.project import command_project
 
-# Settings that have no meaning at a look: the model is the one in training, and nothing is accepted.
+# Settings that have no meaning at a look: the model is the one in training, nothing is accepted, all cases
+# are asked at once, the numbers go where the trainer sends its own, and no history is pruned.
 _OTHERS = frozenset(
-    ["model", "base", "paths", "accept", "accept_reason", "accept_dirty", "confirm", "fail_on", "dtype"]
+    [
+        *("model", "base", "paths", "accept", "accept_reason", "accept_dirty", "confirm", "fail_on", "dtype"),
+        *("looks", "track", "keep_runs"),
+    ]
 )
 
 
@@ -60,18 +64,34 @@ class TrainingGate:
         return [case for case in self.cases if case.skip is None]
 
 
-def prepare_asking(given: Mapping[str, Any]) -> TrainingGate:
+# Those of engines and their answers, which only a process of its own has.
+_OF_ENGINES = frozenset(
+    [
+        *("engine", "weights", "device", "workers", "cache", "model_id", "server", "server_args"),
+        *("server_concurrency", "server_timeout_s", "server_prices"),
+    ]
+)
+
+
+def prepare_asking(given: Mapping[str, Any], *, here: bool) -> TrainingGate:
     """Read the golden sets and check that everything they need is available.
 
     Args:
         given: Settings by the names of ``[tool.tunegate]``, in place of the project's.
+        here: Whether the weights in this process answer.
 
     Raises:
         InputError: A setting, a golden set or the history can't be used, or a library or judge is missing.
     """
+    allowed_names = set(SETTINGS) - _OTHERS
     for name in given:
-        if name in _OTHERS or name not in SETTINGS:
-            allowed = ", ".join(sorted(set(SETTINGS) - _OTHERS))
+        if here and name in _OF_ENGINES:
+            raise SettingsError(
+                f"GateCallback: {name}: the weights in training answer as they are: leave it out, or give "
+                f"where='subprocess'"
+            )
+        if name not in allowed_names:
+            allowed = ", ".join(sorted(allowed_names - (_OF_ENGINES if here else set())))
             raise SettingsError(f"GateCallback: {name}: not a setting of a look (allowed: {allowed})")
     root = command_project(Path.cwd())
     settings = load_settings(given, root, os.environ)

@@ -32,6 +32,7 @@ from trainers.callback.looks import (
     numbers_of,
 )
 from trainers.callback.process_answers import answer_checkpoint
+from trainers.run.processes import of_main_process
 from tunegate.printable import printable_line, say
 
 _BASE, _START = "base", "start"
@@ -122,7 +123,7 @@ class GateCallback(TrainerCallback):
             raise SettingsError("GateCallback: there are two: give all golden sets to one")
         self.looks, self._saves = looks_in(state.log_history), 0
         named = {} if self._baseline_name == _START else {"baseline": self._baseline_name}
-        self._asking = asking = prepare_asking({**self._given, **named})
+        self._asking = asking = prepare_asking({**self._given, **named}, here=self._where == "process")
         best = best_look(self.looks)
         self.best = None if best is None else Path(str(args.output_dir)) / DIRECTORY
         if self._where == "subprocess":
@@ -157,7 +158,7 @@ class GateCallback(TrainerCallback):
         if state.is_world_process_zero:
             checkpoint = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
             stops = self._look(checkpoint, model, _tokenizer_of(processing_class), args, state)
-        if _agreed(stops) and self._stop:
+        if of_main_process(stops) and self._stop:
             control.should_training_stop = True
 
     def _look(
@@ -330,15 +331,3 @@ def _rewrite_state(checkpoint: Path, state: TrainerState) -> None:
             state.save_to_json(str(checkpoint / "trainer_state.json"))
         except OSError as error:
             _say(state, f"the look is not in the checkpoint's state: {error}")
-
-
-def _agreed(stops: bool) -> bool:
-    """The main process's decision, in every process of a distributed training."""
-    import torch
-
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
-        return stops
-    decision = [stops]
-    distributed.broadcast_object_list(decision, src=0)
-    return decision[0]

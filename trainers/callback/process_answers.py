@@ -83,7 +83,8 @@ def answer_request(request: Mapping[str, Any]) -> GateRecord:
     Raises:
         InputError: The checkpoint or the baseline can't be used.
     """
-    asking = prepare_asking({name: value for name, value in request.items() if name != "model"})
+    given = {name: value for name, value in request.items() if name != "model"}
+    asking = prepare_asking(given, here=False)
     settings = load_settings({**request, "golden": None}, asking.root, os.environ)
     inputs = prepare(settings, asking.root)
     if inputs.target.kind == "none":

@@ -12,16 +12,15 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from harness.engines.base import GenerationRequest
 from harness.errors import PromptError, SettingsError
-from harness.golden.load import load_golden_set
-from harness.golden.schema import CHECK_TYPES, base_type
 from harness.prompts.rendering import render_prompt
 from harness.run.scoring import score_cases
 from harness.types import Completion, GoldenCase, Outcome
 from harness.types.storage import parse_json, write_whole
 from trainers.config import EarlyStop, TrainingConfig
+from trainers.measure.golden_subset import golden_subset
 from trainers.measure.sampling import sample_answers
 from trainers.run.checkpoint import whole_checkpoint
-from trainers.run.processes import is_main_process
+from trainers.run.processes import is_main_process, of_main_process
 from trainers.run.training_run import TrainingRun
 
 # The share of the subset that passes, among the library's metrics.
@@ -47,33 +46,23 @@ class GoldenStop(TrainerCallback):
             log: The trainer's.
 
         Raises:
-            GoldenError: The set can't be used.
-            SettingsError: It has a check that runs code of the project, or a case that the chat template
-                refuses.
+            InputError: The set can't be used, or the chat template refuses one of its cases.
         """
         self.scores: list[dict[str, int]] = []
         self._run, self._settings, self._tokenizer = run, settings, tokenizer
         self._log = log
         self._file = run.work / "golden_scores.json"
-        cases = [
-            case for path in settings.golden for case in load_golden_set(path).cases if case.skip is None
-        ]
-        self._cases = cases[: settings.max_cases]
-        for case in self._cases:
-            if any(CHECK_TYPES[base_type(check.type)].runs_code for check in case.single_checks):
-                raise SettingsError(
-                    f"early_stop: {case.key}: checks that run code are not run in training; leave its set out"
-                )
-            if case.turns:
-                raise SettingsError(
-                    f"early_stop: {case.key}: cases of several turns are not run in training; leave it out"
-                )
+        self._cases, self._known = golden_subset(settings)
         self._requests = [self._request(case) for case in self._cases]
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """After --resume the scores of earlier checkpoints still count."""
+        if len(self._cases) < self._known:
+            self._run.console.print(
+                f"golden    {len(self._cases)} of {self._known} cases of early_stop.golden"
+            )
         if self._file.is_file():
             with whole_checkpoint(self._file):
                 scores = [dict(entry) for entry in parse_json(self._file.read_text(encoding="utf-8"))]
@@ -115,17 +104,32 @@ class GoldenStop(TrainerCallback):
             metrics[GOLDEN_METRIC] = share
 
     def _score(self, state: TrainerState, control: TrainerControl, model: Any) -> float:
-        """The share of the subset that passes."""
-        outcomes = [result.outcome for result in score_cases(self._cases, self._answers(model))]
-        passed = outcomes.count(Outcome.PASSED)
-        self.scores.append({"step": state.global_step, "passed": passed, "n": len(outcomes)})
+        """The share of the subset that passes.
+
+        Raises:
+            SettingsError: No case has a verdict: any checkpoint would be as good as another.
+        """
+        results = score_cases(self._cases, self._answers(model))
+        broken = [
+            f"{result.case.key}: {fault.metric}: {fault.error}"
+            for result in results
+            for fault in result.errors[:1]
+        ]
+        if len(broken) == len(results):
+            raise SettingsError(f"early_stop: step {state.global_step}: no case has a verdict: {broken[0]}")
+        # On unlike devices one answer may be another; the processes keep one checkpoint, and stop together.
+        passed = of_main_process(sum(result.outcome is Outcome.PASSED for result in results))
+        n = len(results)
+        self.scores.append({"step": state.global_step, "passed": passed, "n": n})
         if is_main_process():
             write_whole(self._file, json.dumps(self.scores))
-        self._run.console.print(f"step {state.global_step}: {passed} of {len(outcomes)} golden cases pass")
+        without = f"; {len(broken)} have no verdict, such as {broken[0]}" if broken else ""
+        line = f"step {state.global_step}: {passed} of {n} golden cases pass{without}"
+        self._run.console.print(line, markup=False)
         if len(self.scores) - 1 - self._best() >= self._settings.patience:
             self._run.console.print(f"no better for {self._settings.patience} checkpoints: stopping early")
             control.should_training_stop = True
-        share = passed / len(outcomes)
+        share = passed / n
         self._log({GOLDEN_METRIC: share})
         return share
 

@@ -73,11 +73,12 @@ def load_base(
     kind: Any = AutoModelForCausalLM if head == "text" else AutoModelForSequenceClassification
     refuse_damaged_files(directory)
     refuse_other_models(directory)
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     with loading_failures(str(directory), ModelError):
         model, report = kind.from_pretrained(
             directory,
             dtype=dtype,
-            device_map={"": training_device(torch.cuda.is_available())},
+            device_map={"": training_device(gpus)},
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from harness.errors import SettingsError
 from trainers.unread_keys import sharding_problem
@@ -14,14 +15,61 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def training_device(cuda: bool) -> str:
+def process_count() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_restarted() -> bool:
+    """Whether ``accelerate launch --max_restarts`` started this process in place of one that failed."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+
+
+def training_device(gpus: int) -> str:
     """Where this process trains: each process of one machine on a GPU of its own.
 
     Args:
-        cuda: There is a GPU.
+        gpus: How many this process sees: all of its machine, or its own alone, as a worker of Ray Train does.
     """
     # accelerate takes the same number for the device that it computes on.
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else "cpu"
+    return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % gpus}" if gpus else "cpu"
+
+
+_ValueT = TypeVar("_ValueT")
+
+
+def of_main_process(value: _ValueT) -> _ValueT:
+    """What the main process has, in each process: decided apart, one would stop and the others wait."""
+    if not _are_several():
+        return value
+    import torch
+
+    decision = [value]
+    torch.distributed.broadcast_object_list(decision, src=0)
+    return decision[0]
+
+
+def of_any_process(asked: bool, device: Any) -> bool:
+    """Whether any process of a training was asked, such as by a signal; the same in each of them.
+
+    Args:
+        asked: Whether this one was.
+        device: Where this one computes.
+    """
+    if not _are_several():
+        return asked
+    import torch
+
+    number = torch.tensor(int(asked), device=device)
+    torch.distributed.all_reduce(number, op=torch.distributed.ReduceOp.MAX)
+    return bool(number)
+
+
+def _are_several() -> bool:
+    import torch
+
+    distributed = torch.distributed
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 _LONGEST_WAIT = timedelta(hours=2)
@@ -51,7 +99,7 @@ def require_one_process(method: str) -> None:
     Raises:
         SettingsError: There are several.
     """
-    if (processes := os.environ.get("WORLD_SIZE", "1")) != "1":
+    if (processes := process_count()) != 1:
         raise SettingsError(
             f"{method} runs in one process, not in {processes}; start it without accelerate launch"
         )
@@ -60,7 +108,7 @@ def require_one_process(method: str) -> None:
 @contextmanager
 def main_process_first() -> Iterator[None]:
     """Let the other processes of ``accelerate launch`` wait for the files of the main one."""
-    if os.environ.get("WORLD_SIZE", "1") == "1":
+    if process_count() == 1:
         yield
         return
     import torch

@@ -20,6 +20,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from harness.errors import SettingsError
 from harness.types.training import StepLoss
+from trainers.run.processes import of_any_process
 from trainers.unread_keys import warmup_problem
 from tunegate.interrupts import end_forked_child
 
@@ -111,8 +112,9 @@ class Watch(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Stop after the current step when Ctrl-C was pressed."""
-        if self.interrupted:
+        """Stop after the current step when Ctrl-C was pressed, or a signal came to any process."""
+        if of_any_process(self.interrupted, args.device):
+            self.interrupted = True
             control.should_save = True
             control.should_training_stop = True
 

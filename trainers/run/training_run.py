@@ -12,8 +12,8 @@ from harness.engines.loading import hush_missing_kernel
 from harness.models.resolve import resolve_model
 from harness.presentation.console import open_console
 from trainers.config import DtypeName, RunConfig, RunConfigT
-from trainers.run.processes import is_main_process, main_process_first
-from trainers.run.work_directory import prepare_work, work_directory
+from trainers.run.processes import is_main_process, is_restarted, main_process_first
+from trainers.run.work_directory import can_resume, prepare_work, work_directory
 from tunegate.exit_status import ExitStatus
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def prepared_run(
     base_dir = resolve_model(config.base)
     work = work_directory(config.output)
     with main_process_first():
+        # The launcher knows the first line only, which would delete what is to be continued.
+        resume = resume or (is_restarted() and can_resume(work, config, data_sha256))
         checkpoint = prepare_work(work, config, data_sha256, resume=resume)
 
     hush_missing_kernel()

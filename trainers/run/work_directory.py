@@ -14,13 +14,15 @@ from harness.types.storage import parse_json, write_whole
 from harness.types.training import MANIFEST_FILE
 from trainers.config import RunConfig
 from trainers.run.checkpoint import STATE_FILE, check_checkpoint
-from trainers.run.processes import is_main_process
+from trainers.run.processes import is_main_process, process_count
 
 # The identity of the run, compared when it is resumed.
 _IDENTITY_FILE = "config.json"
 # The output, the steps between checkpoints, the data's location and the search for golden cases may differ
 # when a run is resumed.
 _CONTENT = "content of "
+# Each takes a batch of its own in a step.
+_PROCESSES = "processes"
 # One of them is in each work directory.
 _OF_WORK = {_IDENTITY_FILE, "checkpoints", "train.log"}
 _NOT_IDENTITY = {"output", "save_steps", "data", "early_stop", "golden", "leakage", "report_to"}
@@ -54,6 +56,7 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
     identity: dict[str, object] = {
         **config.model_dump(mode="json", exclude=_NOT_IDENTITY),
         "data_sha256": data_sha256,
+        _PROCESSES: process_count(),
         **_files(config),
     }
     if not resume:
@@ -67,6 +70,11 @@ def prepare_work(work: Path, config: RunConfig, data_sha256: str, *, resume: boo
     check_checkpoint(checkpoint)
     before = _identity(work)
     changed = sorted(key for key in identity if _differs(before, key, identity[key]))
+    if changed == [_PROCESSES]:
+        raise SettingsError(
+            f"--resume: the number of processes changed since the checkpoint ({before[_PROCESSES]}, now "
+            f"{identity[_PROCESSES]}), and with it the rows of each step; start as many, or without --resume"
+        )
     if changed:
         raise SettingsError(
             f"--resume: {', '.join(changed)} changed since the checkpoint; start without --resume"
@@ -110,13 +118,15 @@ def can_resume(work: Path, config: RunConfig, data_sha256: str) -> bool:
     """
     if last_checkpoint(work) is None:
         return False
+    # Of another number of processes the run itself says that it can't go on: it is not begun anew.
     wanted = {**config.model_dump(mode="json"), "data_sha256": data_sha256, **_files(config)}
     return all(wanted[key] == value for key, value in _identity(work).items() if key in wanted)
 
 
 def _differs(before: Mapping[str, object], key: str, value: object) -> bool:
-    """Whether a part of the run's identity changed; earlier versions stored no hashes of files."""
-    return before.get(key) != value and not (key.startswith(_CONTENT) and key not in before)
+    """Whether a part of the run's identity changed; earlier versions stored some of them not."""
+    is_new = key == _PROCESSES or key.startswith(_CONTENT)
+    return before.get(key) != value and not (is_new and key not in before)
 
 
 def _files(config: RunConfig) -> dict[str, str]:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from harness.engines.adapter import changes_nothing, read_json
 from harness.engines.weights import read_header
 from harness.errors import ModelError, SettingsError, TunegateError
-from harness.golden.load import load_golden_set
 from trainers.config import TrainingConfig
 from trainers.run.arguments import require_trackers, with_rate_of_adapter
+from trainers.run.processes import of_any_process
 from trainers.run.training_run import TrainingRun, prepared_run
 from trainers.run.work_directory import disk_errors
 
@@ -32,11 +32,13 @@ def method_run(
         resume: Continue from the last checkpoint.
 
     Raises:
-        InputError: The base is unavailable, a golden set of ``early_stop`` is damaged, or there is nothing to
-            resume.
+        InputError: The base is unavailable, a golden set of ``early_stop`` can't be used, or there is nothing
+            to resume.
     """
-    for path in config.early_stop.golden:
-        load_golden_set(path)  # a damaged set is reported now, not after a model has loaded
+    if config.early_stop.golden:
+        from trainers.measure.golden_subset import golden_subset
+
+        golden_subset(config.early_stop)  # what is wrong is said now, not after a model has loaded
     require_trackers(config.report_to)
     config = with_rate_of_adapter(config)
     with prepared_run(method, config, data_sha256, dtype=config.dtype, resume=resume) as run, _blamed(run):
@@ -95,7 +97,9 @@ def fit(run: TrainingRun[TrainingConfig], trainer: Any) -> bool:
     """
     with run.watch.stop_on_interrupt(), disk_errors(run.work):
         trainer.train(resume_from_checkpoint=str(run.checkpoint) if run.checkpoint else None)
-    if run.watch.interrupted and trainer.state.global_step < trainer.state.max_steps:
+    # Between the last step and now it may have come to one process alone.
+    interrupted = of_any_process(run.watch.interrupted, trainer.args.device)
+    if interrupted and trainer.state.global_step < trainer.state.max_steps:
         run.console.print(
             f"stopped at step {trainer.state.global_step}; {run.config.output} is unchanged; "
             f"continue with --resume"

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import zip_longest
 from pathlib import Path
 
 from harness.errors import DataError
@@ -170,6 +171,8 @@ def sample_of(
 ) -> frozenset[int]:
     """Indices of new answers that a judge sees; which ones depends on their ids and the seed alone.
 
+    Where not all can be seen the windows have equal shares, and the newest have what is left over.
+
     Args:
         ledger: What was counted before.
         answers: New answers, in order of time.
@@ -181,15 +184,34 @@ def sample_of(
         The indices in ``answers``.
     """
     judged = {each.number: each.judged for each in ledger.windows}
-    chosen: list[int] = []
+    of_windows: list[list[int]] = []
     for number, indices in places_of(ledger, answers).items():
         told = sorted(
             (_short(f"{seed} {answers[index].id}"), index)
             for index in indices
             if answers[index].text is not None
         )
-        chosen += [index for _, index in told[: max(per_window - judged.get(number, 0), 0)]]
-    return frozenset(chosen[:most])
+        of_windows.append([index for _, index in told[: max(per_window - judged.get(number, 0), 0)]])
+    in_turn = [index for row in zip_longest(*reversed(of_windows)) for index in row if index is not None]
+    return frozenset(in_turn[:most])
+
+
+def unjudged(ledger: Ledger, answers: Sequence[ProductionAnswer], sample: frozenset[int]) -> list[int]:
+    """Numbers of the windows with new answers of which a judge sees none, and saw none before.
+
+    Args:
+        ledger: What was counted before.
+        answers: New answers, in order of time.
+        sample: Indices of those that a judge sees.
+    """
+    judged = {each.number for each in ledger.windows if each.judged}
+    return [
+        number
+        for number, indices in places_of(ledger, answers).items()
+        if number not in judged
+        and any(answers[index].text is not None for index in indices)
+        and not sample.intersection(indices)
+    ]
 
 
 def doubtful_of(events: Events, count: int) -> dict[int, tuple[str, ...]]:

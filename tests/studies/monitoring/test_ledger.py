@@ -14,6 +14,7 @@ from harness.studies.monitoring.ledger import (
     read_ledger,
     sample_of,
     seconds_at,
+    unjudged,
     unseen,
     write_ledger,
 )
@@ -88,6 +89,15 @@ def test_the_sample_depends_on_ids_and_seed_and_has_both_limits():
     assert chosen == sample_of(ledger, answers, per_window=4, most=100, seed=1)
     assert chosen != sample_of(ledger, answers, per_window=4, most=100, seed=2)
     assert len(sample_of(ledger, answers, per_window=4, most=7, seed=1)) == 7
+    # Each window has its share, and the newest what is left over: the first four days had all.
+    few = sample_of(ledger, answers, per_window=4, most=15, seed=1)
+    assert sorted(index // 60 for index in few) == [0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
+    assert few < chosen
+    assert not unjudged(ledger, answers, few)
+    fewest = sample_of(ledger, answers, per_window=4, most=2, seed=1)
+    assert sorted(index // 60 for index in fewest) == [4, 5]
+    missed = unjudged(ledger, answers, fewest)
+    assert missed == [int(day[0].time.timestamp() // 86400) for day in DAYS[:4]]
     # Other texts don't change it: it must not depend on how good an answer is.
     other = [replace(each, text="I can't.") for each in answers]
     assert chosen == sample_of(ledger, other, per_window=4, most=100, seed=1)

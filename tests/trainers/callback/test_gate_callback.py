@@ -1,7 +1,6 @@
 """The callback in whole trainings of a tiny model that knows its golden cases."""
 
 import json
-import multiprocessing
 import shutil
 from types import SimpleNamespace
 
@@ -16,7 +15,6 @@ from harness.history.store import open_history
 from harness.types import GateVerdict
 from reports.html import render_report
 from trainers.callback import GateCallback
-from trainers.callback.gate_callback import _agreed
 from trainers.callback.live_checks import check_model
 from trainers.callback.looks import looks_in
 
@@ -233,6 +231,7 @@ def test_forgetting_is_a_part_of_a_look_by_default(place, make_trainer):
     ("options", "arguments", "lora", "message"),
     [
         ({"baseline": "start", "where": "subprocess"}, {}, {}, "baseline='start' is in this process only"),
+        ({"engine": "vllm"}, {}, {}, "engine: the weights in training answer .* give where='subprocess'"),
         ({}, {"save_strategy": "no"}, {}, "give the trainer a save_strategy"),
         ({}, {}, {"init_lora_weights": "pissa"}, "give baseline='start'"),
         ({}, {}, {"bias": "all"}, "give baseline='start'"),
@@ -360,25 +359,6 @@ def test_a_process_of_its_own_says_the_same(place, make_trainer):
         assert pair[0].model.base_sha256 == pair[1].model.base_sha256
     assert runs[0].model.adapter_sha256 == runs[1].model.adapter_sha256
     assert gate.looks[0].outcome is gate_of(other).looks[0].outcome
-
-
-def _agree_in(rank: int, store: str, said) -> None:
-    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
-    said.put(_agreed(rank == 0))
-
-
-def test_all_processes_agree(tmp_path):
-    """The main process looks; the others stop with it."""
-    forked = multiprocessing.get_context("fork")
-    said = forked.Queue()
-    started = [
-        forked.Process(target=_agree_in, args=(rank, f"file://{tmp_path}/store", said)) for rank in (0, 1)
-    ]
-    for process in started:
-        process.start()
-    assert [said.get(timeout=60), said.get(timeout=60)] == [True, True]
-    for process in started:
-        process.join(timeout=60)
 
 
 def test_a_stored_run_as_baseline(place, make_trainer):

@@ -104,11 +104,53 @@ def test_the_best_checkpoint_is_written_whatever_is_loaded_at_the_end(make_proje
     assert all(kept[name].equal(saved[name]) for name in saved)
 
 
-def test_a_broken_set_is_told_before_training(make_project, capsys):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\ncases: []\n", "stop.yaml"),
+        (
+            "name: x\ncases: [{id: a, prompt: p, checks: [{type: llm-rubric, value: Good.}]}]\n",
+            "early_stop: x/a: llm-rubric needs a judge",
+        ),
+    ],
+)
+def test_a_set_that_cannot_be_used_is_told_before_a_model_loads(
+    make_project, capsys, monkeypatch, text, said
+):
+    monkeypatch.setattr("trainers.run.base_model.load_base", None)
     project = make_project("sft", ROWS, early_stop={"golden": "stop.yaml"})
-    (project.path / "stop.yaml").write_text("name: x\ncases: []\n")
+    (project.path / "stop.yaml").write_text(text)
     assert project.train() == 4
-    assert "stop.yaml" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
+
+
+def test_cases_without_a_verdict_are_told_and_without_any_it_ends(make_project, capsys, monkeypatch):
+    """Nothing passed at any checkpoint then, and the first one was the result."""
+    from harness.metrics.definition import score_function
+
+    equals = score_function("equals")
+
+    def breaking(requests):
+        """As a metric that can't score an answer."""
+        if any(request.case.id in broken for request in requests):
+            raise ValueError("no such [thing]")
+        return equals(requests)
+
+    monkeypatch.setattr("harness.run.scoring.score_function", lambda _: breaking)
+    project = make_project("sft", ROWS, max_steps=2, save_steps=2, early_stop={"golden": "stop.yaml"})
+    case = json.loads(golden("never said"))
+    case["cases"].append({**case["cases"][0], "id": "b"})
+    (project.path / "stop.yaml").write_text(json.dumps(case))
+    broken = {"a"}
+    assert project.train() == 0
+    assert "0 of 2 golden cases pass; 1 have no verdict, such as stop/a: equals: no such [thing]" in (
+        capsys.readouterr().err
+    )
+    broken = {"a", "b"}
+    assert project.train() == 4
+    assert "early_stop: step 2: no case has a verdict: stop/a: equals: no such [thing]" in (
+        capsys.readouterr().err
+    )
 
 
 def test_all_weights_are_those_of_the_best_checkpoint(make_project):

@@ -1,6 +1,9 @@
 """Several processes of ``accelerate launch`` train one adapter."""
 
 import json
+import multiprocessing
+import os
+import signal
 import socket
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -8,9 +11,13 @@ from subprocess import CalledProcessError
 from types import SimpleNamespace
 
 import pytest
+import torch
+from rich.console import Console
 from safetensors.torch import load_file
+from transformers import TrainerControl
 
-from trainers.run.processes import training_device
+from trainers.run.processes import of_main_process, training_device
+from trainers.run.progress import Watch
 
 # Of different lengths: a step's mean is of its tokens, not of each process's mean.
 UNEVEN = [
@@ -21,11 +28,15 @@ WEIGHTS = "adapter_model.safetensors"
 RAY_TRAIN = Path(__file__).parents[3] / "examples" / "ray_train.py"
 
 
-def of_two_machines(config):
-    """``accelerate launch`` on each of two machines, which are both this one."""
+def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        port = str(one.getsockname()[1])
+        return str(one.getsockname()[1])
+
+
+def of_two_machines(config):
+    """``accelerate launch`` on each of two machines, which are both this one."""
+    port = free_port()
     launch = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "2", "--num_processes", "2"]
     launch += ["--same_network", "--main_process_ip", "127.0.0.1", "--main_process_port", port]
     options = ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "trainers.methods.sft", config]
@@ -67,6 +78,56 @@ def test_two_processes_train_one_adapter(make_project, start, lines):
     assert all((weights - half[name]).abs().max() > 1e-3 for name, weights in alone.items())
 
 
+def _agree_in(rank, store, said):
+    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    watch, control = Watch(Console(quiet=True)), TrainerControl()
+    watch.interrupted = rank == 1
+    watch.on_step_end(SimpleNamespace(device="cpu"), None, control)
+    stops = (watch.interrupted, control.should_save, control.should_training_stop)
+    said.put((of_main_process(rank), *stops))
+
+
+def test_all_processes_agree(tmp_path):
+    """The main process decides; a signal to any of them stops all."""
+    forked = multiprocessing.get_context("fork")
+    said = forked.Queue()
+    started = [
+        forked.Process(target=_agree_in, args=(rank, f"file://{tmp_path}/store", said)) for rank in (0, 1)
+    ]
+    for process in started:
+        process.start()
+    assert [said.get(timeout=60) for _ in started] == [(0, True, True, True)] * 2
+    for process in started:
+        process.join(timeout=60)
+
+
+@pytest.mark.processes
+def test_a_signal_to_one_process_stops_all_after_one_step(make_project, start, capsys):
+    """As the scheduler's of one of two nodes: the other one waited for it in the next step."""
+    project = make_project("sft", UNEVEN, max_steps=500, save_steps=500)
+    config = project.path / "config.yaml"
+    config.write_text(json.dumps(project.settings))
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    together |= {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    main, other = (
+        start("trainers.methods.sft", str(config), RANK=rank, LOCAL_RANK=rank, **together) for rank in "01"
+    )
+    for line in main.output:
+        if line.startswith("step 1/500"):
+            break
+    os.kill(other.process, signal.SIGTERM)
+    said = main.output.read()
+    assert [main.wait(), other.wait()] == [2, 2], (said, other.output.read())
+    assert "stopped at step" in said
+    (checkpoint,) = (project.path / "out.work" / "checkpoints").glob("checkpoint-*")
+    assert sorted(path.name for path in checkpoint.glob("rng_state_*")) == [
+        "rng_state_0.pth",
+        "rng_state_1.pth",
+    ]
+    assert project.train("--resume") == 4
+    assert "the number of processes changed since the checkpoint (2, now 1)" in capsys.readouterr().err
+
+
 @pytest.fixture
 def ray_train(monkeypatch):
     """The example for Ray Train, of whose workers there is one."""
@@ -92,12 +153,40 @@ def test_a_worker_of_ray_looks_for_golden_sets_where_the_recipe_was_started(
     case = {"id": "held-out", "prompt": "what is w1", "checks": [{"type": "contains", "value": "one"}]}
     (project.path / "golden_sets" / "g.yaml").write_text(json.dumps({"name": "g", "cases": [case]}))
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    given = {"method": "sft", "recipe": str(config), "directory": str(project.path), "gpu": False}
+    given = {
+        "method": "sft",
+        "recipe": str(config),
+        "directory": str(project.path),
+        "gpu": False,
+        "options": [],
+    }
     with pytest.raises(CalledProcessError) as caught:
         ray_train.work(given)
     assert caught.value.returncode == 4
     assert "golden case g/held-out" in caught.value.stderr
     assert caught.value.stderr in capsys.readouterr().err
+
+
+def test_a_worker_of_ray_gets_the_trainer_s_own_options(ray_train, monkeypatch):
+    """Without ``--resume`` a training whose worker was lost began anew, and deleted its checkpoints."""
+    given = {}
+
+    def train(work, **options):
+        given.update(options["train_loop_config"])
+        return SimpleNamespace(fit=lambda: work(given))
+
+    def start(line, **_):
+        raise InterruptedError(line)
+
+    monkeypatch.setattr(ray_train, "DataParallelTrainer", train)
+    monkeypatch.setattr(ray_train.subprocess, "Popen", start)
+    monkeypatch.setattr(
+        "sys.argv", ["ray_train.py", "sft", "sft.yaml", "--resume", "--output", "out", "--allow-leakage"]
+    )
+    with pytest.raises(InterruptedError) as caught:
+        ray_train.main()
+    (line,) = caught.value.args
+    assert line[3:] == [str(Path("sft.yaml").resolve()), "--resume", "--allow-leakage", "--output", "out"]
 
 
 def test_what_the_trainer_refuses_on_a_worker_is_said_here_with_its_status(ray_train, monkeypatch, capsys):
@@ -122,19 +211,28 @@ def test_what_the_trainer_refuses_on_a_worker_is_said_here_with_its_status(ray_t
     assert capsys.readouterr().err.splitlines()[-1] == "sft.yaml:3: basse: unknown"
 
 
-@pytest.mark.parametrize(("rank", "device"), [(None, "cuda:0"), ("0", "cuda:0"), ("1", "cuda:1")])
-def test_each_process_has_its_own_gpu(monkeypatch, rank, device):
+@pytest.mark.parametrize(
+    ("rank", "gpus", "device"),
+    [
+        (None, 1, "cuda:0"),
+        ("0", 2, "cuda:0"),
+        ("1", 2, "cuda:1"),
+        # A worker of Ray Train, or a task of Slurm, that sees its own GPU alone: it was sent to one that is not there.
+        ("1", 1, "cuda:0"),
+    ],
+)
+def test_each_process_has_its_own_gpu(monkeypatch, rank, gpus, device):
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     if rank is not None:
         monkeypatch.setenv("LOCAL_RANK", rank)
-    assert training_device(cuda=True) == device
-    assert training_device(cuda=False) == "cpu"
+    assert training_device(gpus) == device
+    assert training_device(0) == "cpu"
 
 
-@pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize(("rank", "gpus"), [("0", 2), ("1", 2), ("1", 1)])
 @pytest.mark.parametrize("quantization", ["nf4", "none"])
 def test_a_base_is_loaded_to_the_gpu_that_accelerate_computes_on(
-    tiny_model_dir, monkeypatch, rank, quantization
+    tiny_model_dir, monkeypatch, rank, gpus, quantization
 ):
     """With GPUs that are only claimed: what transformers would be given, and what accelerate compares it with."""
     import bitsandbytes  # noqa: F401 # before a GPU is claimed: its import looks for one
@@ -152,6 +250,7 @@ def test_a_base_is_loaded_to_the_gpu_that_accelerate_computes_on(
 
     monkeypatch.setenv("LOCAL_RANK", rank)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
     with pytest.raises(Exception, match="no GPU here"):
         load_base(tiny_model_dir, quantization, torch.float32)
@@ -159,10 +258,9 @@ def test_a_base_is_loaded_to_the_gpu_that_accelerate_computes_on(
     state.device = None
     state.num_processes, state.local_process_index = 2, int(rank)
     state.distributed_type = "MULTI_GPU"
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     state.set_device()
-    assert torch.device(asked["device_map"][""]) == state.device == torch.device("cuda", int(rank))
+    assert torch.device(asked["device_map"][""]) == state.device == torch.device("cuda", int(rank) % gpus)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every trainer computes in the type of numbers that is asked for; in 16 bits its parts have to fit together."""
 
 import math
+import shutil
 
 import pytest
 
@@ -69,3 +70,18 @@ def test_another_name_is_refused_with_what_is_allowed(make_project, pairs, capsy
     project = make_project("dpo", pairs, dtype="int8")
     assert project.train() == 4
     assert "dtype: found 'int8'" in capsys.readouterr().err
+
+
+def test_what_a_launcher_starts_again_goes_on(make_project, monkeypatch):
+    """Its line has no ``--resume``: the checkpoints were deleted that it should go on from."""
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    project = make_project("sft", [{"prompt": f"what is w{i}", "completion": "one"} for i in range(16)])
+    assert project.train() == 0  # it failed before its first checkpoint
+    checkpoints = project.path / "out.work" / "checkpoints"
+    shutil.rmtree(checkpoints / "checkpoint-8")
+    (checkpoints / "checkpoint-4" / "kept").touch()
+    assert project.train() == 0
+    assert (checkpoints / "checkpoint-4" / "kept").exists()
+    assert project.manifest["steps"] == 8
+    assert project.train(seed=1) == 0  # another training
+    assert not (checkpoints / "checkpoint-4" / "kept").exists()

@@ -97,6 +97,28 @@ def test_a_run_can_be_resumed_with_the_same_settings_and_data_only(tmp_path):
     assert can_resume(work, config(tmp_path, leakage={"allow": True}), "data")
 
 
+def test_a_run_goes_on_with_as_many_processes_only(tmp_path, monkeypatch):
+    """Each has a batch of its own in a step: with another number rows were learnt twice or never."""
+    settings = config(tmp_path)
+    work = work_directory(settings.output)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    prepare_work(work, settings, "data", resume=False)
+    checkpoint(work, 3)
+    assert prepare_work(work, settings, "data", resume=True).name == "checkpoint-3"
+    monkeypatch.delenv("WORLD_SIZE")
+    with pytest.raises(SettingsError, match=r"--resume: the number of processes changed .* \(2, now 1\)"):
+        prepare_work(work, settings, "data", resume=True)
+    # It is a line, not a reason to begin anew.
+    assert can_resume(work, settings, "data")
+    with pytest.raises(SettingsError, match="--resume: processes, seed changed since the checkpoint"):
+        prepare_work(work, config(tmp_path, seed=1), "data", resume=True)
+    # A run that was begun before they were stored goes on.
+    stored = json.loads((work / "config.json").read_text())
+    del stored["processes"]
+    (work / "config.json").write_text(json.dumps(stored))
+    assert prepare_work(work, settings, "data", resume=True).name == "checkpoint-3"
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_a_damaged_note_of_the_settings_is_one_line(tmp_path, content):
     settings = config(tmp_path)
