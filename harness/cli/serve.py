@@ -1,23 +1,26 @@
 """``tunegate serve``: a model and its adapters behind an OpenAI-compatible server."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import BaseOption
 from harness.cli.prompting import asking_settings
 from harness.engines.open import choose_plan, open_sides
-from harness.errors import ModelError, SettingsError
-from harness.metrics.encoders import Encoder, find_encoder
+from harness.errors import SettingsError
+from harness.serving.encoders import served_encoders
+from harness.serving.listening import bound_sockets, unheard
 from harness.serving.models import ServedModels, name_models
 from tunegate.printable import say
 
+if TYPE_CHECKING:
+    import socket
+
 KEY_VARIABLE = "TUNEGATE_SERVE_API_KEY"
-_ENCODER = "minilm"
 
 
 def serve(
@@ -48,21 +51,31 @@ def serve(
         raise SettingsError(f"{', '.join(missing)} not installed: pip install 'tunegate[serve]'")
     models = name_models(model, adapters or [], asking_settings(None, base).base)
     plan = choose_plan(dtype, device, None, list(models.values()))
-    say(f"loading {', '.join(models)}", err=True)
-    # Nothing here keeps the engine: it may have to leave memory before another one is loaded.
-    served = ServedModels(open_sides(models, plan), models, plan, runtime_adapters=runtime_adapters)
+    # Loading takes minutes, after which a taken port is told too late.
+    with bound_sockets(host, port) as sockets:
+        say(f"loading {', '.join(models)}", err=True)
+        # Nothing here keeps the engine: it may have to leave memory before another one is loaded.
+        served = ServedModels(open_sides(models, plan), models, plan, runtime_adapters=runtime_adapters)
+        _serve(served, sockets)
 
+
+def _serve(served: ServedModels, sockets: "Sequence[socket.socket]") -> None:
     import uvicorn
 
     from harness.serving.app import create_app
 
-    app = create_app(served, _encoders(), key=os.environ.get(KEY_VARIABLE))
-    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
-    _announce(server, list(models))
-    with _told({name: name for name in models}):
-        server.run()
-    if not server.started:
-        raise SettingsError(f"--port {port}: can't listen at {host}:{port}; is it taken?")
+    app = create_app(served, served_encoders(), key=os.environ.get(KEY_VARIABLE))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    names = list(served.models)
+    _announce(server, names)
+    with _told({name: name for name in names}):
+        try:
+            server.run(list(sockets))
+        except OSError as error:
+            # Another server took the port meanwhile: who binds it doesn't have it yet.
+            if server.started:
+                raise
+            raise unheard(*sockets[0].getsockname()[:2], reason=error) from None
 
 
 @contextmanager
@@ -97,21 +110,3 @@ def _announce(server: object, names: Sequence[str]) -> None:
         say(f"serving {', '.join(names)} at http://{host}:{address[1]}/v1")
 
     threading.Thread(target=wait, daemon=True).start()
-
-
-def _encoders() -> dict[str, Callable[[Sequence[str]], list[list[float]]]]:
-    """The default encoder if it was fetched; it loads with the first request for it."""
-    try:
-        encoder = find_encoder(_ENCODER)
-    except ModelError:
-        return {}
-    if find_spec("sentence_transformers") is None:
-        return {}
-    return {_ENCODER: lambda texts: _embed(encoder, texts)}
-
-
-def _embed(encoder: Encoder, texts: Sequence[str]) -> list[list[float]]:
-    from harness.metrics.similar import load_encoder
-
-    vectors = load_encoder(encoder).encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-    return [[float(number) for number in vector] for vector in vectors]

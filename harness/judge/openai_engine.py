@@ -118,7 +118,7 @@ class OpenAIEngine:
 
     def try_again(self) -> None:
         """Send requests once more to a server that gave no reply."""
-        self._client.try_again()
+        self._client.expect_again()
 
     def _body(self, request: JudgeRequest) -> dict[str, Any]:
         return {

@@ -79,9 +79,7 @@ def written_calls(text: str, known: KnownTools = _NO_TOOLS) -> list[ToolCall]:
     """
     calls: list[ToolCall] = []
     place = 0
-    text = text.rstrip()
-    while (end := _END.search(text[-_LONGEST_END:])) is not None:
-        text = text[: len(text) - len(end.group())].rstrip()
+    text = _without_end(text)
     while (opening := _OPENING.search(text, place)) is not None:
         calls += _unmarked(text[place : opening.start()], known)
         if opening["reasoning"] is not None:
@@ -94,6 +92,47 @@ def written_calls(text: str, known: KnownTools = _NO_TOOLS) -> list[ToolCall]:
             found, place = FORMS[number][1](text, opening.end(), known)
             calls += found
     return calls + _unmarked(text[place:], known)
+
+
+def words_before_calls(text: str, called: Sequence[str]) -> str:
+    """What an answer says before its calls, where these are known from elsewhere too.
+
+    Args:
+        text: The answer.
+        called: The tools that it is known to call, in order.
+
+    Returns:
+        The words; the whole text where it calls others, or none that can be read.
+    """
+    known = KnownTools(frozenset(called))
+    try:
+        if not called or [call.name for call in written_calls(text, known)] != list(called):
+            return text
+        whole = _without_end(text)
+        marks = (found.start() for found in _OPENING.finditer(whole) if found["reasoning"] is None)
+        words = whole[: next(marks, None)]
+        if _unmarked(words, known):
+            words = words[: _first_unmarked(words, known)]
+    except CallError:
+        return text
+    return _WRAPPERS.sub("", words).rstrip()
+
+
+def _first_unmarked(text: str, known: KnownTools) -> int:
+    """Where the line begins that has the first call without marks; Python's calls are all of a text."""
+    for found in _OBJECT.finditer(text):
+        start = text.rfind("\n", 0, found.start()) + 1
+        if _unmarked(text[start : json_end(text, found.start())], known):
+            return start
+    return 0
+
+
+def _without_end(text: str) -> str:
+    """An answer without the marks of its end."""
+    text = text.rstrip()
+    while (end := _END.search(text[-_LONGEST_END:])) is not None:
+        text = text[: len(text) - len(end.group())].rstrip()
+    return text
 
 
 def _of_python_marks(text: str, start: int, known: KnownTools) -> tuple[list[ToolCall], int]:

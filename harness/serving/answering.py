@@ -1,7 +1,8 @@
 """Answers to the engine's requests, and their tokens."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.engines.base import GenerationRequest
 from harness.engines.micro_batch import Trace
@@ -9,6 +10,43 @@ from harness.engines.traced import TracedAnswer
 from harness.prompts.rendering import RenderedPrompt, plain_prompt, prompt_ids, text_ids
 from harness.serving.models import ServedModels
 from harness.types import Completion
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+_T = TypeVar("_T")
+# As nginx calls it; nobody reads it.
+_GONE = 499
+
+
+async def while_connected(request: "Request", work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of work for a client; it is given up once the client has gone.
+
+    Args:
+        request: The client's.
+        work: What it waits for.
+
+    Raises:
+        HTTPException: The client has gone.
+    """
+    from fastapi import HTTPException
+
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(request))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise HTTPException(_GONE, "the client has gone")
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _until_gone(request: "Request") -> None:
+    # What comes behind a whole request is nothing else.
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def answer(served: ServedModels, requests: Sequence[GenerationRequest]) -> list[Completion]:

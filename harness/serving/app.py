@@ -159,12 +159,9 @@ def _count_tokens(app: "FastAPI", served: ServedModels) -> None:
         def found() -> list[int]:
             if body.messages is None:
                 return tokens_of(served, model, body.prompt or "", begin=body.add_special_tokens)
-            settings = GenerationSettings(
-                chat_template_kwargs=body.chat_template_kwargs or {},
-                tools=tuple(tool.model_dump() for tool in body.tools or []),
-            )
-            turns = [message.as_message() for message in body.messages]
-            return tokens_of(served, model, served.engine.render(model, turns, settings), begin=False)
+            settings = GenerationSettings(chat_template_kwargs=body.template_values, tools=body.offered_tools)
+            prompt = served.engine.render(model, body.turns, settings)
+            return tokens_of(served, model, prompt, begin=False)
 
         tokens = await asyncio.to_thread(found)
         return {"count": len(tokens), "max_model_len": served.engine.context(model), "tokens": tokens}

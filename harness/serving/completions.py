@@ -4,7 +4,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from harness.serving.answering import answer, trace
+from harness.serving.answering import answer, trace, while_connected
 from harness.serving.checked_requests import chat_requests, completion_requests
 from harness.serving.error_replies import bad_request, exchanged, refusal, unknown_model
 from harness.serving.models import ServedModels
@@ -25,12 +25,13 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
         app: The application.
         served: The models.
     """
+    from fastapi import Request
     from fastapi.responses import StreamingResponse
 
     events = partial(StreamingResponse, media_type="text/event-stream")
 
     @app.post("/v1/chat/completions")
-    async def chat(body: ChatRequest) -> Any:
+    async def chat(body: ChatRequest, request: Request) -> Any:
         if body.model not in served.models:
             return unknown_model(body.model, tuple(served.models))
         if problem := _unable(served, body):
@@ -40,15 +41,16 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
         if body.stream:
             return events(chat_stream(served, body, requests))
         if body.traced is None:
-            reply = chat_reply(body.model, await answer(served, requests), tools=body.offered_tools)
+            answers = await while_connected(request, answer(served, requests))
+            reply = chat_reply(body.model, answers, tools=body.offered_tools)
             return _signed(served, body.model, fingerprint, reply)
-        traced = await trace(served, requests, body.traced, with_prompt=False)
+        traced = await while_connected(request, trace(served, requests, body.traced, with_prompt=False))
         answers = [one.completion for one in traced]
         reply = chat_reply(body.model, answers, traced, tools=body.offered_tools)
         return _signed(served, body.model, fingerprint, reply)
 
     @app.post("/v1/completions")
-    async def complete(body: CompletionRequest) -> Any:
+    async def complete(body: CompletionRequest, request: Request) -> Any:
         if body.model not in served.models:
             return unknown_model(body.model, tuple(served.models))
         if not hasattr(served.engine, "trace"):
@@ -59,13 +61,14 @@ def add_completions(app: "FastAPI", served: ServedModels) -> None:
         requests = await completion_requests(served, body)
         if body.stream:
             return events(text_stream(served, body, requests))
-        answers = await trace(served, requests, body.logprobs, with_prompt=body.with_prompt)
+        traced = trace(served, requests, body.logprobs, with_prompt=body.with_prompt)
+        answers = await while_connected(request, traced)
         reply = completion_reply(
             body.model,
             answers,
             body.answers,
             echo=body.echo,
-            logprobs=body.logprobs is not None,
+            logprobs_by=None if body.logprobs is None else served.engine.tokenizer(body.model),
             with_ids=bool(body.return_token_ids),
         )
         return _signed(served, body.model, fingerprint, reply)

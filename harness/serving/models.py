@@ -14,6 +14,8 @@ from harness.engines.open import base_of, describe_model, open_sides
 from harness.engines.served.identity import fingerprint_of, weights_identity
 from harness.errors import EngineError, ModelError
 from harness.models.resolve import model_sha256, resolve_model
+from harness.provenance import available_bytes
+from harness.serving.early_answers import EarlyAnswers
 from harness.serving.telling import ToldBatcher
 from harness.types import EXACT_DTYPES, ExecutionPlan, ModelRef
 from tunegate.project import user_path
@@ -70,6 +72,23 @@ def _libraries() -> dict[str, str]:
     return {name: metadata.version(name) for name in _COMPUTING if find_spec(name) is not None}
 
 
+def _early(engine: Any) -> Any:
+    """The engine as it is served: a short answer doesn't wait for the longest of its batch."""
+    return EarlyAnswers(engine)
+
+
+def _weight_bytes(engine: Any) -> int:
+    """Size of an engine's weights in memory, those that its sides share once; 0 where they aren't known."""
+    sides: Mapping[str, Any] = getattr(engine, "sides", {})
+    weights = {
+        each.data_ptr(): each.numel() * each.element_size()
+        for side in sides.values()
+        if hasattr(side, "model")
+        for each in side.model.parameters()
+    }
+    return sum(weights.values())
+
+
 class _AbsentEngine:
     """In the place of an engine that had to leave memory before the next one could be loaded."""
 
@@ -105,7 +124,7 @@ class ServedModels:
             runtime_adapters: Whether clients may load and unload adapters.
             open_engine: Loads models.
         """
-        self.batcher = ToldBatcher(engine)
+        self.batcher = ToldBatcher(_early(engine))
         self.models = dict(models)
         self.runtime_adapters = runtime_adapters
         self.plan, self._open = plan, open_engine
@@ -186,8 +205,13 @@ class ServedModels:
             adapter = describe_model(directory, str(base_dir))
             _refuse_other_base(adapter, base)
             models[name] = replace(adapter, base_model=base.base_model)
-        self.batcher.engine = self._loaded(models)
+        self.batcher.engine = _early(self._loaded(models))
         self.models = models
+
+    def _has_room(self) -> bool:
+        """Whether memory may hold another engine: a CPU's is promised beyond its end, and taking it kills."""
+        free = available_bytes() if self.plan.device == "cpu" else None
+        return free is None or free > _weight_bytes(self.engine)
 
     def _loaded(self, models: Mapping[str, ModelRef]) -> Any:
         """Models in memory: beside those of the moment if there is room for both, else in their place.
@@ -196,11 +220,12 @@ class ServedModels:
             InputError: One can't be run; those of the moment are served on.
             EngineError: Loading failed.
         """
-        try:
-            return self._open(models, self.plan)
-        except Exception as error:  # a library may say it in its own way
-            if not is_out_of_memory(error):
-                raise
+        if self._has_room():
+            try:
+                return self._open(models, self.plan)
+            except Exception as error:  # a library may say it in its own way
+                if not is_out_of_memory(error):
+                    raise
         # Only here is the memory free that the exception held.
         absent: Any = _AbsentEngine()
         self.batcher.engine = absent
@@ -210,5 +235,5 @@ class ServedModels:
         except Exception as error:  # as above
             failure = error.with_traceback(None)
             failure.__cause__ = failure.__context__ = None
-        self.batcher.engine = self._open(self.models, self.plan)
+        self.batcher.engine = _early(self._open(self.models, self.plan))
         raise failure

@@ -1,12 +1,13 @@
 """The supported part of the OpenAI protocol and of vLLM's additions: requests, checked."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from harness.metrics.call_json import CallError, json_calls
-from harness.types import RESERVED_KWARGS, GenerationSettings, JsonValue, Message, ToolCall
+from harness.serving.checked_fields import CheckedFields
+from harness.serving.conversation import ChatMessage, Conversation
+from harness.types import GenerationSettings
 
 # Options of OpenAI, vLLM, SGLang and llama.cpp that are not supported, with the values that change no answer.
 _NEUTRAL: dict[str, tuple[object, ...]] = {
@@ -43,87 +44,20 @@ _MOST_LIKELIEST = 20
 Tokens = Annotated[int | None, Field(ge=1, le=32768)]
 
 
-class TextPart(BaseModel):
-    """One part of a message with several parts."""
-
-    type: Literal["text"]
-    text: str
-
-
-class CalledFunction(BaseModel):
-    """A tool's name, and its arguments as a JSON text."""
-
-    name: str
-    arguments: str = "{}"
-
-
-class CalledTool(BaseModel):
-    """A call of a tool in an earlier turn."""
-
-    function: CalledFunction
-    id: str | None = None
-
-
-class Function(BaseModel):
-    """A function that a model may call; its parameters are a JSON Schema."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: Annotated[str, Field(min_length=1)]
-    description: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict)
-
-
-class OfferedTool(BaseModel):
-    """A tool in OpenAI's form."""
-
-    type: Literal["function"]
-    function: Function
-
-
-class ChatMessage(BaseModel):
-    """One turn."""
-
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
-    tool_calls: list[CalledTool] | None = None
-    tool_call_id: str | None = None
-    name: str | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "ChatMessage":
-        if self.content is None and not self.tool_calls:
-            raise ValueError("a message without content")
-        return self
-
-    def as_message(self) -> Message:
-        """The turn as a message of the harness.
-
-        Raises:
-            ValueError: The arguments of a call are no JSON object.
-        """
-        content = self.content or ""
-        text = content if isinstance(content, str) else "".join(part.text for part in content)
-        calls: list[ToolCall] = []
-        for one in self.tool_calls or []:
-            try:
-                calls += json_calls(one.model_dump(mode="json", include={"function"}))
-            except CallError as error:
-                raise ValueError(str(error)) from None
-        role = "system" if self.role == "developer" else self.role
-        return Message(role=role, content=text, tool_calls=tuple(calls), name=self.name)
-
-
-class StreamOptions(BaseModel):
+class StreamOptions(CheckedFields):
     """Options of a stream."""
+
+    neutral: ClassVar = {"continuous_usage_stats": (False,)}
+    without_effect: ClassVar = frozenset({"include_obfuscation"})
 
     include_usage: bool = False
 
 
-class Sampling(BaseModel):
+class Sampling(CheckedFields):
     """The common options of chat and plain completions."""
 
-    model_config = ConfigDict(extra="allow")
+    neutral: ClassVar = _NEUTRAL
+    without_effect: ClassVar = _WITHOUT_EFFECT
 
     model: str
     temperature: Annotated[float | None, Field(ge=0, le=5)] = None
@@ -133,14 +67,6 @@ class Sampling(BaseModel):
     stop: str | list[str] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-
-    @model_validator(mode="after")
-    def _supported(self) -> "Sampling":
-        for name, value in (self.__pydantic_extra__ or {}).items():
-            if value is None or name in _WITHOUT_EFFECT or value in _NEUTRAL.get(name, ()):
-                continue
-            raise ValueError(f"{name} is not supported")
-        return self
 
     @property
     def answers(self) -> int:
@@ -164,7 +90,7 @@ class Sampling(BaseModel):
         )
 
 
-class JsonFormat(BaseModel):
+class JsonFormat(CheckedFields):
     """The form of an answer: text, any JSON object, or JSON of a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -184,50 +110,6 @@ class JsonFormat(BaseModel):
         return {"type": "object"} if self.type == "json_object" else (self.json_schema or {})["schema"]
 
 
-class Conversation(BaseModel):
-    """What a chat template reads."""
-
-    model_config = ConfigDict(extra="allow")
-
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    tools: list[OfferedTool] | None = None
-    tool_choice: Literal["auto", "none"] | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
-    reasoning_effort: str | None = None
-
-    @model_validator(mode="after")
-    def _reads_template(self) -> "Conversation":
-        if taken := sorted(RESERVED_KWARGS & set(self.chat_template_kwargs or {})):
-            raise ValueError(f"chat_template_kwargs: {taken[0]} is not a value of the template")
-        for message in self.messages:
-            message.as_message()
-        return self
-
-    @property
-    def turns(self) -> tuple[Message, ...]:
-        """The messages."""
-        names = {
-            call.id: call.function.name for message in self.messages for call in message.tool_calls or []
-        }
-        return tuple(
-            message.model_copy(update={"name": message.name or names.get(message.tool_call_id)}).as_message()
-            if message.role == "tool"
-            else message.as_message()
-            for message in self.messages
-        )
-
-    @property
-    def offered_tools(self) -> tuple[JsonValue, ...]:
-        """The tools that the template describes."""
-        return () if self.tool_choice == "none" else tuple(tool.model_dump() for tool in self.tools or [])
-
-    @property
-    def template_values(self) -> dict[str, JsonValue]:
-        """Values for the template."""
-        effort = {} if self.reasoning_effort is None else {"reasoning_effort": self.reasoning_effort}
-        return {**effort, **(self.chat_template_kwargs or {})}
-
-
 class ChatRequest(Sampling, Conversation):
     """A request for a chat completion.
 
@@ -235,6 +117,7 @@ class ChatRequest(Sampling, Conversation):
         task: The head of a multi-task model that answers; models that generate ignore it.
     """
 
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
     task: str | None = None
     max_tokens: Tokens = None
     max_completion_tokens: Tokens = None
@@ -301,16 +184,15 @@ class CompletionRequest(Sampling):
         return replace(self.sampling(tokens), score_reasoning=True)
 
 
-class TokenizeRequest(BaseModel):
+class TokenizeRequest(Conversation):
     """A request for the tokens of a text, or of a rendered conversation (as vLLM's ``/tokenize``)."""
+
+    neutral: ClassVar = {"continue_final_message": (False,), "return_token_strs": (False,)}
 
     model: str | None = None
     prompt: str | None = None
     add_special_tokens: bool = True
-    messages: list[ChatMessage] | None = None
     add_generation_prompt: Literal[True] = True
-    chat_template_kwargs: dict[str, Any] | None = None
-    tools: list[OfferedTool] | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "TokenizeRequest":
@@ -319,28 +201,35 @@ class TokenizeRequest(BaseModel):
         return self
 
 
-class DetokenizeRequest(BaseModel):
+class DetokenizeRequest(CheckedFields):
     """A request for the text of tokens (as vLLM's ``/detokenize``)."""
 
     model: str | None = None
     tokens: list[Annotated[int, Field(ge=0, lt=2**31)]]
 
 
-class LoadAdapterRequest(BaseModel):
+class LoadAdapterRequest(CheckedFields):
     """A request to serve another adapter (as vLLM's ``/v1/load_lora_adapter``)."""
+
+    neutral: ClassVar = dict.fromkeys(("load_inplace", "is_3d_lora_weight", "pinned"), (False,))
 
     lora_name: Annotated[str, Field(min_length=1)]
     lora_path: Annotated[str, Field(min_length=1)]
 
 
-class UnloadAdapterRequest(BaseModel):
+class UnloadAdapterRequest(CheckedFields):
     """A request to serve an adapter no longer."""
+
+    without_effect: ClassVar = frozenset({"lora_int_id", "lora_path"})
 
     lora_name: str
 
 
-class EmbeddingRequest(BaseModel):
+class EmbeddingRequest(CheckedFields):
     """A request for embeddings."""
+
+    neutral: ClassVar = dict.fromkeys(("add_special_tokens", "normalize"), (True,))
+    without_effect: ClassVar = _WITHOUT_EFFECT
 
     model: str
     input: str | Annotated[list[str], Field(min_length=1, max_length=2048)]

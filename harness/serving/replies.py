@@ -9,9 +9,12 @@ from typing import Any, TypeAlias
 from harness.engines.traced import TracedAnswer, TracedToken
 from harness.metrics.call_json import CallError, known_tools
 from harness.metrics.written_calls import written_calls
+from harness.prompts.running import RunningText
 from harness.types import Completion, JsonValue, ToolCall
 
 Choice: TypeAlias = dict[str, Any]
+# In the place of half a character.
+_UNFINISHED = "\ufffd"
 
 
 def chat_reply(
@@ -91,7 +94,13 @@ def _token(text: str, logprob: float | None) -> dict[str, Any]:
 
 
 def completion_reply(
-    model: str, answers: Sequence[TracedAnswer], each: int, *, echo: bool, logprobs: bool, with_ids: bool
+    model: str,
+    answers: Sequence[TracedAnswer],
+    each: int,
+    *,
+    echo: bool,
+    logprobs_by: Any,
+    with_ids: bool,
 ) -> dict[str, Any]:
     """A whole reply of one or more continued texts.
 
@@ -100,46 +109,61 @@ def completion_reply(
         answers: The continuations with their tokens.
         each: How many there are to a prompt.
         echo: Whether each choice begins with its prompt.
-        logprobs: Whether log-probabilities are listed.
+        logprobs_by: The tokenizer by which log-probabilities are listed; None for none.
         with_ids: Whether token ids are listed.
 
     Returns:
         The reply's JSON.
     """
     choices = [
-        text_choice(index, answer, echo=echo, logprobs=logprobs, with_ids=with_ids)
+        text_choice(index, answer, echo=echo, logprobs_by=logprobs_by, with_ids=with_ids)
         for index, answer in enumerate(answers)
     ]
     completions = [answer.completion for answer in answers]
     return {**head("text_completion", model), "choices": choices, "usage": usage_of(completions, each)}
 
 
-def text_choice(index: int, answer: TracedAnswer, *, echo: bool, logprobs: bool, with_ids: bool) -> Choice:
+def text_choice(index: int, answer: TracedAnswer, *, echo: bool, logprobs_by: Any, with_ids: bool) -> Choice:
     """One continued text.
 
     Args:
         index: Its place.
         answer: The continuation with its tokens.
         echo: Whether it begins with its prompt.
-        logprobs: Whether log-probabilities are listed.
+        logprobs_by: The tokenizer by which log-probabilities are listed; None for none.
         with_ids: Whether token ids are listed.
     """
     tokens = [*(answer.prompt if echo else ()), *answer.written]
     prompt = (answer.completion.prompt or "") if echo else ""
     choice = text_part(index, prompt + answer.completion.text)
     choice["finish_reason"] = answer.completion.stop_reason
-    choice["logprobs"] = _plain_logprobs(tokens) if logprobs else None
+    if logprobs_by is not None:
+        before = answer.prompt if echo else ()
+        choice["logprobs"] = _plain_logprobs(tokens, _offsets(logprobs_by, before, answer.written, prompt))
     if with_ids:
         choice["token_ids"] = [token.id for token in answer.written]
         choice["prompt_token_ids"] = [token.id for token in answer.prompt]
     return choice
 
 
-def _plain_logprobs(tokens: Sequence[TracedToken]) -> dict[str, Any]:
-    offsets, length = [], 0
-    for token in tokens:
-        offsets.append(length)
-        length += len(token.text)
+def _offsets(
+    tokenizer: Any, asked: Sequence[TracedToken], written: Sequence[TracedToken], prompt: str
+) -> list[int]:
+    """Where each token begins in a prompt and what is written behind it."""
+    places = _ends(tokenizer, asked)
+    # A tokenizer may read its prompt back with another beginning; clients look for the end.
+    shift = len(prompt) - places[-1]
+    begins = [0, *(max(0, place + shift) for place in places[1:])]
+    return begins[: len(asked)] + [len(prompt) + place for place in _ends(tokenizer, written)[:-1]]
+
+
+def _ends(tokenizer: Any, tokens: Sequence[TracedToken]) -> list[int]:
+    """The lengths of the text of no token, one, two and so on: a token alone may lose its space."""
+    running, ids = RunningText(tokenizer, skip_special_tokens=False), [token.id for token in tokens]
+    return [len(running.of(ids[:count]).rstrip(_UNFINISHED)) for count in range(len(ids) + 1)]
+
+
+def _plain_logprobs(tokens: Sequence[TracedToken], offsets: Sequence[int]) -> dict[str, Any]:
     return {
         "tokens": [token.text for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
@@ -148,7 +172,7 @@ def _plain_logprobs(tokens: Sequence[TracedToken]) -> dict[str, Any]:
             None if token.logprob is None else {token.text: token.logprob, **dict(reversed(token.likeliest))}
             for token in tokens
         ],
-        "text_offset": offsets,
+        "text_offset": list(offsets),
     }
 
 

@@ -52,9 +52,10 @@ def text_stream(
         body: What the client asked.
         requests: The engine's requests, one for each text.
     """
-    given = {
+    is_traced = body.with_prompt or body.logprobs is not None
+    given: dict[str, Any] = {
         "echo": body.echo,
-        "logprobs": body.logprobs is not None,
+        "logprobs_by": None if body.logprobs is None else served.engine.tokenizer(body.model),
         "with_ids": bool(body.return_token_ids),
     }
 
@@ -65,7 +66,7 @@ def text_stream(
 
     signed = _signed_head(served, "text_completion", body.model)
     wording = Wording(head=signed, begin=None, part=text_part, end=end)
-    wanted = Trace(body.logprobs, body.with_prompt) if any(given.values()) else None
+    wanted = Trace(body.logprobs, body.with_prompt) if is_traced else None
     asks = _asks(served, body.model, wanted)
     return stream_answers(asks, requests, wording, each=body.answers, with_usage=body.streams_usage)
 

@@ -1,6 +1,7 @@
 """The command starts a server that says where it is, and ends when it is told to."""
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -23,3 +24,24 @@ def test_it_serves_until_it_is_ended(tiny_model_dir):
         finally:
             server.terminate()
     assert server.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("127.0.0.1", "Address already in use"),
+        # Of no machine.
+        ("192.0.2.1", "Cannot assign requested address"),
+        ("no-such-host.invalid", ""),
+    ],
+)
+def test_where_nobody_can_listen_nothing_is_loaded(tunegate, tiny_model_dir, host, told):
+    """The default port is usual: a minute of loading would end in a line of uvicorn's, and status 3."""
+    pytest.importorskip("uvicorn")
+    pytest.importorskip("fastapi")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = tunegate("serve", "--model", tiny_model_dir, "--host", host, "--port", port)
+    assert result.returncode == 4
+    assert result.stderr.startswith(f"tunegate: --host {host} --port {port}: can't listen there: {told}")
+    assert result.stderr.count("\n") == 1

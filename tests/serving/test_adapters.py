@@ -231,6 +231,28 @@ def test_where_memory_holds_one_engine_the_next_one_takes_its_place(crowded):
     assert served.engine.names == [*served.models] == ["base", "mine", "more"]
 
 
+@pytest.mark.parametrize(("spare_bytes", "beside"), [(-1, False), (1, True)])
+def test_where_a_cpu_s_memory_holds_one_engine_no_second_one_is_tried(
+    copied, monkeypatch, spare_bytes, beside
+):
+    """Linux promises more than there is, and ends the process that takes it."""
+    base, mine, other = copied
+    models, seen = name_models(str(base), [str(mine)]), []
+    first = open_sides(models, PLAN)
+    shared = {
+        each.data_ptr(): each.nbytes for side in first.sides.values() for each in side.model.parameters()
+    }
+    monkeypatch.setattr(serving, "available_bytes", lambda: sum(shared.values()) + spare_bytes)
+
+    def open_engine(opening, plan):
+        seen.append(not isinstance(served.batcher.engine, serving._AbsentEngine))
+        return open_sides(opening, plan)
+
+    served = ServedModels(first, models, PLAN, open_engine=open_engine)
+    asyncio.run(served.load("more", str(other)))
+    assert (seen, list(served.models)) == ([beside], ["base", "mine", "more"])
+
+
 def test_what_has_no_room_alone_either_leaves_the_models_that_were_served(crowded):
     served, other, too_large = crowded
     too_large.add("more")

@@ -83,6 +83,22 @@ def test_a_continuation_is_the_model_s_own(serve, models, tiny_model_dir):
     assert short.choices[0].text == reply.choices[0].text.partition(stop)[0]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_tokens_say_where_they_begin(serve, models, stream):
+    """As OpenAI's clients look for a continuation: behind the prompt's end."""
+    client, _ = serve()
+    asked = {"model": next(iter(models)), "prompt": PLAIN, "max_tokens": 4, "logprobs": 1, "stream": stream}
+    for echo in (True, False):
+        reply = client.completions.create(**asked, echo=echo)
+        (choice,) = (part.choices[0] for part in reply) if stream else reply.choices
+        listed = choice.logprobs
+        for token, offset in zip(listed.tokens, listed.text_offset, strict=True):
+            assert choice.text[offset:].lstrip().startswith("" if token == "<|end|>" else token)
+        behind = [offset for offset in listed.text_offset if offset >= len(PLAIN) * echo]
+        assert len(behind) == len(listed.tokens) - len(PLAIN.split()) * echo > 1
+        assert listed.text_offset[0] == 0
+
+
 def test_several_answers_are_samples_of_their_own(serve, models, user):
     client, _ = serve()
     asked = {"model": next(iter(models)), "max_tokens": 8, "seed": 3, "n": 3}

@@ -3,10 +3,12 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.engines.base import GenerationRequest
 from harness.engines.served.client import PassingFaultError
+from harness.engines.served.parameters import UnfitParameterError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import (
     as_text,
@@ -62,7 +64,7 @@ def chat_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
         extra["chat_template_kwargs"] = dict(settings.chat_template_kwargs)
     body = {
         **_sampling(model, request),
-        "messages": [_written(turn) for turn in chat_turns(request.messages)],
+        "messages": [written_turn(turn) for turn in chat_turns(request.messages)],
         **({"tools": list(settings.tools)} if settings.tools else {}),
         **({"extra_body": extra} if extra else {}),
     }
@@ -71,9 +73,9 @@ def chat_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
         started = time.perf_counter()
         return await client.chat.completions.create(**sent), time.perf_counter() - started
 
-    def read(reply: Any, _sent: dict[str, Any]) -> Completion:
+    def read(reply: Any, sent: dict[str, Any]) -> Completion:
         answer, elapsed = reply
-        return _chat_answer(answer, elapsed, request, reports)
+        return _chat_answer(answer, elapsed, request, reports, is_stopped="stop" in sent)
 
     return Job(body=body, send=send, read=read)
 
@@ -141,7 +143,7 @@ def _sampling(model: str, request: GenerationRequest) -> dict[str, Any]:
     }
 
 
-def _written(turn: Mapping[str, Any]) -> dict[str, Any]:
+def written_turn(turn: Mapping[str, Any]) -> dict[str, Any]:
     """A turn as the protocol writes it: the arguments of calls are a JSON text."""
     if "tool_calls" not in turn:
         return dict(turn)
@@ -158,7 +160,9 @@ def _written(turn: Mapping[str, Any]) -> dict[str, Any]:
     return {**turn, "tool_calls": calls}
 
 
-def _chat_answer(reply: Any, elapsed: float, request: GenerationRequest, reports: Reports) -> Completion:
+def _chat_answer(
+    reply: Any, elapsed: float, request: GenerationRequest, reports: Reports, *, is_stopped: bool
+) -> Completion:
     reports.take(reply)
     choice = first_choice(reply, "chat completion")
     message = getattr(choice, "message", None)
@@ -178,12 +182,18 @@ def _chat_answer(reply: Any, elapsed: float, request: GenerationRequest, reports
         # A server without a parser of reasoning leaves it in the text.
         parts = split_reasoning(text)
         text, thought = parts.answer, parts.reasoning
-    # TGI leaves the stop text at the end.
-    text = before_stop(text, request.settings.stop)
+    if is_stopped and not (text or calls or request.settings.score_reasoning or is_cut(choice)):
+        # Servers look for stop texts in the reasoning too, where they end nothing; its first line break may
+        # be one.
+        raise UnfitParameterError("stop")
+    # TGI leaves the stop text at the end. Behind one that the server did not get, the limit ends nothing.
+    whole, text = text, before_stop(text, request.settings.stop)
+    is_whole = text != whole or not is_cut(choice)
     if thought and request.settings.score_reasoning:
         text, thought = f"<think>\n{thought}\n</think>\n\n{text}", None
     text = "\n".join([*([text] if text else []), *calls])
-    return _completion(reply, choice, text, thought or None, elapsed)
+    found = _completion(reply, choice, text, thought or None, elapsed)
+    return replace(found, stop_reason="stop" if is_whole else "length")
 
 
 def _completion(reply: Any, choice: Any, text: str, thought: str | None, elapsed: float) -> Completion:

@@ -2,15 +2,15 @@
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from harness.engines.served.address import shown, without_key, without_proxy
-from harness.engines.served.parameters import OptionalParameters
+from harness.engines.served.parameters import OptionalParameters, UnfitParameterError, shortened
 from harness.engines.served.patience import Patience, Silence, retry_after_s
+from harness.engines.served.repeats import retrying
 from harness.errors import EngineError
 
 _LIMITED = 429
@@ -21,7 +21,8 @@ _PASSING_STATUSES = frozenset({408, 409, 425, _LIMITED})
 _NEVER_STATUSES = frozenset({501, 505})
 # If a server asks for a pause that is longer than this and than the time limit, the request fails at once.
 _LONGEST_PAUSE_S = 120.0
-_LONGEST_BACKOFF_S = 20.0
+# How long one that gave no reply is asked whether it is there again.
+_LOOKED_AT_S = 10.0
 # Most attempts for one request.
 ATTEMPTS = 6
 # After so many requests in a row that failed in all attempts, a server that fails at a short one too is down.
@@ -29,6 +30,8 @@ _GONE_AFTER = 24
 _T = TypeVar("_T")
 # Sends one request by the official client, which comes first; gives the reply.
 Send = Callable[[Any, dict[str, Any]], Awaitable[Any]]
+# Reads a reply to the parameters that were sent.
+_Read = Callable[[Any, dict[str, Any]], Any]
 
 
 class ServerError(EngineError):
@@ -168,7 +171,7 @@ class ServerClient:
             body: The request's parameters.
             send: Sends them.
             read: Makes the result from the reply and the parameters that were sent; it may raise
-                PassingFaultError.
+                PassingFaultError, or UnfitParameterError to have one of them left out.
             busy_before: How often the server was too busy for this request, which another one may take; None
                 if there is no other one, and this one is waited for.
 
@@ -177,10 +180,9 @@ class ServerClient:
             RefusedError: The server refused it.
             ServerError: All attempts failed.
         """
-        retrying = self._retrying(is_alone=busy_before is None)
         attempt = 0
         try:
-            async for one in retrying:
+            async for one in self._retrying(is_alone=busy_before is None):
                 with one:
                     attempt = one.retry_state.attempt_number
                     return await self._attempt(body, send, read, attempt + (busy_before or 0))
@@ -200,46 +202,55 @@ class ServerClient:
             raise failed from None
         raise ServerError("no attempt was made")  # pragma: no cover # tenacity always makes one
 
-    async def _note_failed(
-        self, body: Mapping[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], Any]
-    ) -> None:
+    async def _note_failed(self, body: Mapping[str, Any], send: Send, read: _Read) -> None:
         """Count a request at which a server fails that replies; perhaps only at some, such as with tools."""
         self._failed_in_a_row += 1
         if self._failed_in_a_row < _GONE_AFTER:
             return
         # Others that are under way go on meanwhile.
         failed, self._failed_in_a_row = self._failed_in_a_row, 0
+        if await self._fault_at_least(body, send, read) is not None:
+            self._failed_in_a_row += failed
+
+    async def _fault_at_least(self, body: Mapping[str, Any], send: Send, read: _Read) -> Any:
+        """What goes wrong at the least there is to ask; None where the server gives a reply."""
         self.requests += 1
         try:
-            await self._once(_shortened(body), send, read)
-        except PassingFaultError:
-            self._failed_in_a_row += failed
+            await self._once(shortened(body), send, read)
+        except PassingFaultError as fault:
+            return fault
         except ServerError:
-            return  # a reply, too
+            pass  # a reply, too
+        return None
 
-    def try_again(self) -> None:
-        """Let a server that counted as down show with the next requests whether it still is."""
+    def expect_again(self) -> None:
+        """Let a server that counted as down be asked once more; it is down after one more time limit."""
         self._failed_in_a_row = min(self._failed_in_a_row, _GONE_AFTER - 1)
         self._silence.try_again()
 
+    async def try_again(self, body: Mapping[str, Any], send: Send, read: _Read) -> None:
+        """Let a server that counted as down show whether it still is.
+
+        Args:
+            body: The first of the requests to come, all of which would wait for one that gave no reply.
+            send: Sends it.
+            read: Reads the reply.
+        """
+        self._failed_in_a_row = min(self._failed_in_a_row, _GONE_AFTER - 1)
+        if self._silence.is_long:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOKED_AT_S):
+                    fault = await self._fault_at_least(body, send, read)
+                if fault is None or fault.replied:
+                    self._silence.end()
+
     def _retrying(self, *, is_alone: bool) -> Any:
         """How a request is repeated here; where the server is not alone, not while it is busy."""
-        import tenacity
-
         patience = Patience(self)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            return self._wait_s(state.outcome and state.outcome.exception(), state.attempt_number)
-
-        def stop(state: tenacity.RetryCallState) -> bool:
-            times = patience.count(state.outcome and state.outcome.exception())
-            return times >= self._attempts or self._is_down
-
-        def is_repeated(error: BaseException) -> bool:
-            return isinstance(error, PassingFaultError) and (is_alone or not error.passed_on)
-
-        return tenacity.AsyncRetrying(
-            stop=stop, wait=wait, retry=tenacity.retry_if_exception(is_repeated), reraise=True
+        return retrying(
+            lambda fault: patience.count(fault) >= self._attempts or self._is_down,
+            self._wait_s,
+            lambda fault: isinstance(fault, PassingFaultError) and (is_alone or not fault.passed_on),
         )
 
     async def _attempt(
@@ -296,10 +307,7 @@ class ServerClient:
 
     def _wait_s(self, fault: object, attempt: int) -> float:
         """Seconds until the next attempt: those that the server asks for, or more with each attempt."""
-        # With jitter, requests that failed together are not repeated together.
-        backoff_s = self._first_wait_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
-        # A pause of nothing says nothing: all attempts would be spent at once.
-        return float(getattr(fault, "pause_s", None) or min(backoff_s, _LONGEST_BACKOFF_S))
+        return pause_before_s(attempt, getattr(fault, "pause_s", None), self._first_wait_s)
 
     async def _once(self, body: dict[str, Any], send: Send, read: Callable[[Any, dict[str, Any]], _T]) -> _T:
         import openai
@@ -325,6 +333,9 @@ class ServerClient:
                     reply = await send(self._client, sent)
                 self.parameters.note(body, left_out)
                 return read(reply, sent)
+            except UnfitParameterError as unfit:
+                body = {name: value for name, value in body.items() if name != unfit.name}
+                self.requests += 1
             except openai.APIStatusError as error:
                 if (name := self.parameters.refused_by(error, sent)) is None:
                     raise self._fault_of_status(error) from None
@@ -386,14 +397,3 @@ class ServerClient:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
-
-
-def _shortened(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The least there is to ask a model, in the form of a request; one of another kind stays what it is."""
-    if "messages" in body:
-        asked: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
-    elif body.get("prompt"):
-        asked = {"prompt": body["prompt"][:1]}
-    else:
-        return dict(body)
-    return {"model": body.get("model"), **asked, "max_tokens": 1}

@@ -27,6 +27,7 @@ class RequestDealer:
         self._passed_on: list[int] = []
         # The servers that failed at a request.
         self._tried: dict[int, set[ServerClient]] = {}
+        self._refusing: set[ServerClient] = set()  # any request
         # How often a server was too busy for a request, or gave no reply to it.
         self._busy: dict[tuple[int, ServerClient], Patience] = {}
         # How often it gave none.
@@ -80,13 +81,15 @@ class RequestDealer:
         self._put_back(place)
         return True
 
-    def pass_on(self, place: int, client: ServerClient) -> bool:
+    def pass_on(self, place: int, client: ServerClient, *, refuses: bool = False) -> bool:
         """Leave a request to the other servers; False if all have failed at it.
 
         Args:
             place: The request.
             client: The server that failed.
+            refuses: Whether it would refuse any request: then others are asked first.
         """
+        self._refusing |= {client} if refuses else set()
         failed = self._tried.setdefault(place, set())
         failed.add(client)
         if len(failed) == len(self._clients):
@@ -113,6 +116,6 @@ class RequestDealer:
         """Whether a server is asked: one that is there, and no other left it without reply less often."""
         failed = self._tried.get(place, ())
         left = [each for each in self._clients if each not in failed]
-        there = [each for each in left if not each.is_gone] or left
+        there = [each for each in left if not (each.is_gone or each in self._refusing)] or left
         fewest = min((self._unanswered[place, each] for each in there), default=0)
         return client in there and self._unanswered[place, client] == fewest

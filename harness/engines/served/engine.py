@@ -6,12 +6,12 @@ from typing import Any
 
 from harness.engines.base import GenerationRequest, LossRequest
 from harness.engines.served.chat import chat_job, plain_job, refuse_unsupported
-from harness.engines.served.client import ATTEMPTS, UNTRUSTED, RefusedError, ServerError
+from harness.engines.served.client import ATTEMPTS, RefusedError, ServerError
 from harness.engines.served.describe import CHAT, UnreachableError, open_client, read_model
 from harness.engines.served.identity import fingerprint_of
 from harness.engines.served.losses import loss_job
 from harness.engines.served.next_token import NextToken, first_token_of_chat, first_token_of_text
-from harness.engines.served.pool import Job, ServerPool
+from harness.engines.served.pool import ADDRESSED, UNABLE, UNPAID, Job, ServerPool
 from harness.engines.served.reports import Reports, used
 from harness.engines.served.splitting import ServedTokens
 from harness.errors import (
@@ -25,13 +25,11 @@ from harness.types import UNKNOWN_WEIGHTS, Completion, ExecutionPlan, ModelRef, 
 
 # A pool's other servers are asked before one is waited for long.
 _ATTEMPTS_OF_POOL = 3
-# Statuses that no request of this session changes, and what to look at.
-_ADDRESSED = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
-_UNPAID, _UNABLE = frozenset({402, 429}), frozenset({501, 505})
+# What to look at where no request of this session changes a status.
 _ADVICE = {
-    _ADDRESSED: "are the address (up to /v1), the model's name and the key right?",
-    _UNPAID: "has the key's account credit?",
-    _UNABLE: "was the server started for this?",
+    ADDRESSED: "are the address (up to /v1), the model's name and the key right?",
+    UNPAID: "has the key's account credit?",
+    UNABLE: "was the server started for this?",
 }
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import LossRequest
-from harness.engines.served.chat import send_text
+from harness.engines.served.chat import send_text, written_turn
 from harness.engines.served.client import RefusedError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import tokens_used
@@ -63,7 +63,7 @@ def asking_conversation(model: str, request: LossRequest) -> dict[str, Any]:
     """
     body: dict[str, Any] = {
         "model": model,
-        "messages": chat_turns(request.messages),
+        "messages": [written_turn(turn) for turn in chat_turns(request.messages)],
         "add_generation_prompt": True,
     }
     if request.settings.chat_template_kwargs:

@@ -14,6 +14,19 @@ _SIZED = re.compile(
 )
 
 
+class UnfitParameterError(Exception):
+    """A reply shows that its request is to be asked without a parameter.
+
+    Attributes:
+        name: The parameter's.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Store the name."""
+        super().__init__(name)
+        self.name = name
+
+
 class OptionalParameters:
     """Which of them one server takes.
 
@@ -79,6 +92,17 @@ class OptionalParameters:
     def _in(self, sent: Mapping[str, Any]) -> dict[str, str | None]:
         found = {name: other for name, other in self._optional.items() if name in sent}
         return {name: other for name, other in found.items() if other is None or "messages" in sent}
+
+
+def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The least there is to ask a model, in the form of a request; one of another kind stays what it is."""
+    if "messages" in body:
+        asked: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
+    elif body.get("prompt"):
+        asked = {"prompt": body["prompt"][:1]}
+    else:
+        return dict(body)
+    return {"model": body.get("model"), **asked, "max_tokens": 1}
 
 
 def _refuses_name(complaint: str) -> bool:

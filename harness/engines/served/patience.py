@@ -1,11 +1,13 @@
 """How long a request, and a whole server, is waited for."""
 
+import random
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 # Fewer requests say more of themselves than of the server: they are too long for it, or break it.
 _FEWEST_REQUESTS = 4
+_LONGEST_BACKOFF_S = 20.0
 
 
 class AnsweringClient(Protocol):
@@ -95,6 +97,19 @@ class Silence:
                 self.is_long = self.is_long or length_s >= limit_s
                 self.is_over = self.is_over or length_s >= self._limits * limit_s
         return len(self._unanswered)
+
+
+def pause_before_s(attempt: int, asked_s: float | None, first_wait_s: float) -> float:
+    """Seconds before another attempt.
+
+    Args:
+        attempt: How many there were.
+        asked_s: What the server asks for; None or 0 says nothing: all attempts would be spent at once.
+        first_wait_s: Mean wait before the second attempt; it doubles with each.
+    """
+    # With jitter, requests that failed together are not repeated together.
+    backoff_s = first_wait_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+    return asked_s or min(backoff_s, _LONGEST_BACKOFF_S)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -8,10 +8,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from harness.engines.served.client import BusyError, RefusedError, Send, ServerClient, ServerError
+from harness.engines.served.client import (
+    UNTRUSTED,
+    BusyError,
+    RefusedError,
+    Send,
+    ServerClient,
+    ServerError,
+)
 from harness.engines.served.dealt import RequestDealer
 from harness.errors import InputError
 
+# Statuses that say something of the server, and not of the request: its address, model's name and key; the
+# key's account; what it was started for.
+ADDRESSED = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
+UNPAID, UNABLE = frozenset({402, 429}), frozenset({501, 505})
+_OF_SERVER = ADDRESSED | UNPAID | UNABLE
 # Longest wait for a result before the main thread looks whether it was interrupted.
 _TICK_S = 0.2
 
@@ -23,7 +35,8 @@ class Job:
     Attributes:
         body: Its parameters.
         send: Sends them by the official client.
-        read: Makes the result from the reply and the sent parameters; it may raise PassingFaultError.
+        read: Makes the result from the reply and the sent parameters; it may raise PassingFaultError, or
+            UnfitParameterError to have the request sent without one of them.
     """
 
     body: dict[str, Any]
@@ -32,7 +45,11 @@ class Job:
 
 
 class ServerPool:
-    """Servers that all serve the same model."""
+    """Servers that all serve the same model.
+
+    Attributes:
+        refusals: Why servers refused what others were asked then, by address.
+    """
 
     def __init__(self, clients: Sequence[ServerClient], concurrency: int) -> None:
         """Nothing is sent yet.
@@ -42,6 +59,7 @@ class ServerPool:
             concurrency: Most requests to each of them that are under way at a time.
         """
         self.clients = tuple(clients)
+        self.refusals: dict[str, str] = {}
         self._concurrency = concurrency
 
     def ask(self, job: Job) -> Any:
@@ -69,8 +87,11 @@ class ServerPool:
 
     async def _ask_all(self, jobs: Sequence[Job], put: Callable[[int, Any], None]) -> None:
         dealt = RequestDealer(len(jobs), self.clients)
-        for client in self.clients:
-            client.try_again()
+        if jobs:
+            first = jobs[0]
+            await asyncio.gather(
+                *(client.try_again(first.body, first.send, first.read) for client in self.clients)
+            )
 
         async def work(client: ServerClient) -> None:
             while (place := await dealt.next_for(client)) is not None:
@@ -84,9 +105,13 @@ class ServerPool:
                         put(place, error)
                         dealt.settle()
                 except ServerError as error:
-                    if isinstance(error, RefusedError) or not dealt.pass_on(place, client):
+                    refuses = isinstance(error, RefusedError)
+                    is_final = isinstance(error, RefusedError) and error.status not in _OF_SERVER
+                    if is_final or not dealt.pass_on(place, client, refuses=refuses):
                         put(place, error)
                         dealt.settle()
+                    elif refuses:
+                        self.refusals.setdefault(client.url, str(error))
                 except InputError:
                     raise  # the session can't go on
                 except Exception as error:  # a fault of one request is never one of the others

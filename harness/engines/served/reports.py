@@ -102,7 +102,8 @@ def used(
         reports: What they said, of each model.
         unmeasured: Why texts were not measured; empty if they were.
     """
-    clients, all_reports = {client for pool in pools for client in pool.clients}, list(reports)
+    all_pools, all_reports = set(pools), list(reports)
+    clients = {client for pool in all_pools for client in pool.clients}
     asked = sum(each.prompt_tokens for each in all_reports)
     written = sum(each.completion_tokens for each in all_reports)
     prices, uncounted = use.prices, not asked and any(client.answered for client in clients)
@@ -119,6 +120,11 @@ def used(
         notes=(
             *use.notes,
             *(note for each in all_reports for note in each.notes),
+            *(
+                f"{url} refused requests, and other servers were asked: {reason}"
+                for pool in all_pools
+                for url, reason in sorted(pool.refusals.items())
+            ),
             *(
                 f"{url} takes no seed: what is drawn (a temperature above 0) is something else in each run"
                 for url in sorted(client.url for client in clients if client.parameters.lacks_seed)

@@ -8,13 +8,14 @@ from harness.engines.adapter import read_json
 from harness.engines.base import GenerationRequest
 from harness.engines.served.chat import send_timed_text
 from harness.engines.served.client import RefusedError
+from harness.engines.served.parameters import UnfitParameterError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import first_choice, is_cut
 from harness.engines.served.reports import Reports
-from harness.prompts.reasoning import AnswerWatch, read_answer
+from harness.prompts.reasoning import AnswerWatch, begins_answer, read_answer
 from harness.prompts.rendering import prompt_ids
 from harness.prompts.tokenizers import load_tokenizer
-from harness.types import Completion
+from harness.types import Completion, GenerationSettings
 
 # So vLLM does not take over the sampling defaults of the model's generation config.
 _NEUTRAL = {"repetition_penalty": 1.0, "top_k": -1, "min_p": 0.0}
@@ -69,8 +70,7 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         "seed": settings.seed,
-        # A stop text inside a reasoning ends nothing: the answer is cut when it is read.
-        **({"stop": list(settings.stop)} if settings.stop and settings.max_reasoning_tokens is None else {}),
+        **({"stop": list(settings.stop)} if _may_stop(settings, prompt.shown) else {}),
         "extra_body": {
             "return_token_ids": True,
             "stop_token_ids": reader.stop_ids,
@@ -78,7 +78,7 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
         },
     }
 
-    def read(reply: Any, _sent: dict[str, Any]) -> Completion:
+    def read(reply: Any, sent: dict[str, Any]) -> Completion:
         answer, elapsed = reply
         reports.take(answer)
         choice = first_choice(answer, "completion")
@@ -90,6 +90,9 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
         for token in tokens:
             if reason := watch.take(int(token)):
                 break
+        if not reason and "stop" in sent and not is_cut(choice):
+            # Nothing ends it here: the server found a stop text in the reasoning.
+            raise UnfitParameterError("stop")
         said = read_answer(reader.tokenizer, watch.tokens, prompt.shown, settings)
         ended = reason or ("length" if is_cut(choice) else "stop")
         return Completion(
@@ -104,3 +107,12 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
         )
 
     return Job(body=body, send=send_timed_text, read=read)
+
+
+def _may_stop(settings: GenerationSettings, prompt: str) -> bool:
+    """Whether the server gets the stop texts, which it looks for in a reasoning too, where they end nothing.
+
+    Those that it doesn't get cut the answer when it is read.
+    """
+    is_reasoning = not settings.score_reasoning and begins_answer("", prompt) is False
+    return bool(settings.stop) and settings.max_reasoning_tokens is None and not is_reasoning

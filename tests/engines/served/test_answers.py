@@ -103,6 +103,51 @@ def test_the_stop_text_is_cut_off(judge_server):
     assert (found[0].text, found[0].reasoning) == ("4", "1\n2")
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", ""])
+@pytest.mark.parametrize(
+    ("stop", "text", "more", "reason"),
+    [
+        ("\n\n", "42", "\n\nmore", "stop"),
+        ("\n", "42", "", "length"),
+        ("bar", "42", "", "length"),
+        ("<think>", "42", "", "length"),
+        ("42", "", "", "stop"),
+    ],
+)
+def test_a_stop_text_ends_no_reasoning(judge_server, field, stop, text, more, reason):
+    """A server looks for it in all that it writes, and takes the reasoning out behind that."""
+
+    def reply(body):
+        written = f"<think>\nfoo\n\nbar</think>\n\n42{more}"
+        judge_server.finish_reason = "length"
+        if stop in written and "stop" in body:
+            written, judge_server.finish_reason = written.partition(stop)[0], "stop"
+        if field:
+            thought, _, said = written.removeprefix("<think>").partition("</think>")
+            judge_server.message = {"content": said or None, field: thought or None}
+        return written
+
+    judge_server.answer, found = reply, {}
+    opened(judge_server).generate(asked("x", stop=(stop,)), found.update)
+    assert (found[0].text, found[0].reasoning) == (text, "foo\n\nbar")
+    # The limit is behind the stop text.
+    assert found[0].stop_reason == reason
+    assert [body.get("stop") for body in judge_server.bodies] == [[stop], None]
+
+
+def test_an_answer_of_a_reasoning_model_is_asked_for_once(judge_server):
+    judge_server.message = {"content": "42", "reasoning_content": "foo"}
+    assert answers(opened(judge_server), asked("x", stop=("\n",))) == ["42"]
+    judge_server.message = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}
+    assert "<tool_call>" in answers(opened(judge_server), asked("x", stop=("\n",)))[0]
+    judge_server.message = {"content": "<think>\nfoo"}
+    assert answers(opened(judge_server), asked("x", stop=("\n",), score_reasoning=True)) == ["<think>"]
+    assert len(judge_server.bodies) == 3
+    judge_server.finish_reason = "length"
+    assert answers(opened(judge_server), asked("x", stop=("\n",))) == [""]
+    assert len(judge_server.bodies) == 4
+
+
 def test_without_counts_of_tokens_there_is_no_cost(judge_server):
     judge_server.answer, judge_server.fields = lambda body: "good", {"usage": None}
     engine = opened(judge_server, prices=(1.0, 2.0))

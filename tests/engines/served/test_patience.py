@@ -167,6 +167,40 @@ def test_a_pool_whose_servers_hang_for_one_time_limit_goes_on():
     assert found == {number: number for number in range(40)}
 
 
+@pytest.mark.parametrize("fault", ["hung", "not there"])
+def test_a_server_that_was_down_is_asked_again_in_the_next_round(fault):
+    """It was started anew after the first look; while it is not there, a round costs one short question."""
+    is_up, bodies = [False], []
+
+    async def sent_to(_client, sent):
+        bodies.append(sent)
+        if not is_up[0]:
+            if fault == "hung":
+                await asyncio.sleep(60)
+            raise PassingFaultError("connection failed", replied=False)
+        return sent.get("messages") and "good"
+
+    body = {"model": "m", "messages": [{"role": "user", "content": "long " * 20}]}
+    jobs = [Job(body=dict(body), send=sent_to, read=lambda found, _: found) for _ in range(8)]
+    client = ServerClient("http://one/v1", None, timeout_s=0.2, attempts=6, first_wait_s=0.01)
+    pool = ServerPool([client], 8)
+
+    def ask():
+        found, before = {}, len(bodies)
+        pool.ask_all(jobs, found.__setitem__)
+        return [found[at] for at in range(8)], bodies[before:]
+
+    found, _ = ask()
+    assert all(isinstance(error, ServerError) and error.is_unreachable for error in found)
+    found, asked = ask()
+    assert all(isinstance(error, ServerError) and error.is_unreachable for error in found)
+    assert [each["max_tokens"] for each in asked] == [1]
+    is_up[0] = True
+    found, asked = ask()
+    assert found == ["good"] * 8
+    assert len(asked) == 1 + 8
+
+
 def test_a_second_wait_to_the_time_limit_counts_twice():
     class Server:
         answered = 0

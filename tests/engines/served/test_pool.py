@@ -76,6 +76,40 @@ def test_each_server_is_asked_before_a_request_fails_and_a_refusal_is_final():
     assert len([host for host, number in seen if number == 0]) == 1
 
 
+@pytest.mark.parametrize("status", [401, 402, 404, 501])
+def test_what_a_server_refuses_for_its_own_reasons_another_one_answers(status):
+    """It refuses at once, and would take nearly all requests from one that answers them."""
+    refused = []
+
+    async def reply(host, number):
+        if host == "bad":
+            refused.append(number)
+            raise RefusedError("no such model", status)
+        await asyncio.sleep(0.002)
+        return number
+
+    pool = ServerPool(clients("bad", "good"), 4)
+    assert asked(pool, jobs(60, reply)) == {number: number for number in range(60)}
+    assert len(refused) <= 8
+    assert pool.refusals == {"http://bad/v1": "no such model"}
+    # In another round it may have what it lacked.
+    before = len(refused)
+    assert asked(pool, jobs(4, reply)) == {number: number for number in range(4)}
+    assert len(refused) > before
+
+
+def test_what_all_servers_refuse_is_final():
+    seen = []
+
+    async def reply(host, number):
+        seen.append(host)
+        raise RefusedError(f"not by {host}", 404)
+
+    found = asked(ServerPool(clients("one", "two"), 2), jobs(6, reply))
+    assert [type(error) for error in found.values()] == [RefusedError] * 6
+    assert sorted(seen) == ["one"] * 6 + ["two"] * 6
+
+
 def test_requests_that_break_a_server_leave_it_to_the_others():
     """As where memory runs out on the longest prompts: they are replied to, and repeated without effect."""
 

@@ -13,7 +13,7 @@ from harness.engines.served.client import RefusedError, ServerError
 from harness.engines.served.losses import NoLossError
 from harness.engines.served.splitting import ServedTokens
 from harness.errors import TextsUnmeasuredError
-from harness.types import Message, ServerUse
+from harness.types import Message, ServerUse, ToolCall
 
 
 @pytest.fixture
@@ -103,6 +103,26 @@ def test_options_of_a_chat_are_scored_as_here(start_app, merging_base):
     assert len(expected) == len(texts)
     # The space before it is a part of every option.
     assert [expected[place].tokens for place in (1, 4)] == [3, 1]
+    same_losses(found, expected)
+
+
+def test_a_text_behind_calls_of_tools_is_scored_as_here(start_app, merging_base, shipped):
+    """The protocol writes a call's arguments as a JSON text, in /tokenize too."""
+    (merging_base / "chat_template.jinja").write_text(shipped("qwen3"))
+    messages = (
+        Message(role="user", content="both"),
+        Message(
+            role="assistant", content="", tool_calls=(ToolCall(name="weather", arguments={"at": "Oslo"}),)
+        ),
+        Message(role="tool", content="rain", name="weather"),
+    )
+    texts = [
+        LossRequest(key=text, side=CANDIDATE, text=text, messages=messages, options=options)
+        for options in ((), ("rain", "sun"))
+        for text in ("rain", "sun")
+    ]
+    found, expected = losses_there_and_here(merging_base, start_app(merging_base), texts, "openai")
+    assert len(expected) == len(texts)
     same_losses(found, expected)
 
 
