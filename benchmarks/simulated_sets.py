@@ -19,7 +19,7 @@ Moves = NDArray[np.float64]
 def paired(drops: Moves, clusters: Sequence[int] | None = None, *, name: str = PASS_RATE) -> PairedMetric:
     """A metric with the given drops; a graded one where they are not whole, with a baseline of 0.7."""
     whole = bool((drops == np.round(drops)).all()) and name == PASS_RATE
-    baseline = np.where(drops > 0, 1.0, 0.0) if whole else np.full(drops.size, 0.7)
+    baseline = np.where(drops < 0, 0.0, 1.0) if whole else np.full(drops.size, 0.7)
     return PairedMetric(
         set_name="s",
         metric=name,

@@ -14,6 +14,7 @@ from tunegate.streams import prints_aside
 
 if TYPE_CHECKING:
     from harness.history.server import HistoryPlace
+    from harness.history.store import NoiseRecords
     from harness.types import GateRecord
 
 _MOST_NAMED = 8
@@ -54,20 +55,24 @@ def compare(
     from harness.comparison.gate import run_gate
     from harness.comparison.pairing import pair_runs
     from harness.run.opponents import as_one_question
+    from harness.run.stored_comparison import noise_between
     from harness.types import GateRecord, GateVerdict
 
-    choices = choices_by_name(metric or ())
+    choices, place = choices_by_name(metric or ()), _history_or_none(history)
     with prints_aside(as_json):  # a plug-in may read the logs
         pair = open_pair(
             (baseline, candidate),
-            history=_history_or_none(history),
+            history=place,
             choices=choices,
             formats=(format_, format_),
         )
     before = aligned(pair.candidate, as_one_question(pair.candidate, pair.baseline, pair.opponents), pair_by)
     pairing = pair_runs(pair.candidate, before)
     require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
-    comparison, verdict = run_gate(pair.candidate, before, margin=margin)
+    # Under another id or prompt a case is not the one that was rerun.
+    noise = _noise_in(place) if pair_by == "id+content" and not before.model.is_logged else {}
+    stability = noise_between(noise, pair.candidate, before)
+    comparison, verdict = run_gate(pair.candidate, before, margin=margin, stability=stability)
     record = GateRecord(run=pair.candidate, baseline=before, comparison=comparison, verdict=verdict)
     _show(record, pairing.unpaired, pair.notes, as_json=as_json)
     if save:
@@ -107,6 +112,22 @@ def _history_or_none(given: str | None) -> "HistoryPlace | None":
         return history_place(given)
     except HistoryError:
         return None
+
+
+def _noise_in(place: "HistoryPlace | None") -> "NoiseRecords":
+    """The noise records of the history, if there is one; two files are compared without it."""
+    from harness.errors import HistoryError
+    from harness.history.store import open_history
+    from harness.registry import active
+
+    if place is None:
+        return {}
+    try:
+        with open_history(place, to_read=True) as history:
+            return history.load_noise()
+    except HistoryError as error:
+        active().note(f"{error}; compared without its noise records")
+        return {}
 
 
 def _unpaired_lines(unpaired: Mapping[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from harness.labelling.stored_labels import read_labels
 from harness.presentation.console import table_console
 from harness.types import Interval
 from harness.types.storage import to_json
+from tunegate.figures import figures_of, rates_of
 from tunegate.printable import say
 
 
@@ -68,7 +69,7 @@ def _table(found: Corrections) -> Table:
 
 def _differences(found: Corrections) -> Table:
     table = Table(
-        *("set", "metric", "n", "judge [90 %]", "labelled", "corrected [90 %]"),
+        *("set", "metric", "n", "judge [90 %]", "labelled", "corrected [90 %]", ""),
         title="candidate minus baseline, paired by case",
         title_justify="left",
         box=None,
@@ -77,13 +78,19 @@ def _differences(found: Corrections) -> Table:
         table.add_row(
             *(row.set_name, row.metric, str(row.n), _mean(row.judge, row.metric, sign="+")),
             *(f"{row.labelled[0]} and {row.labelled[1]}", _mean(row.corrected, row.metric, sign="+")),
+            row.note,
         )
     return table
 
 
 def _mean(value: Interval | None, metric: str, sign: str = "") -> str:
-    """A rate as a percentage, a grade unchanged."""
+    """A rate as a percentage, a grade unchanged; only nothing is 0, and only all of it 100%."""
     if value is None:
         return "–"
-    form = f"{sign}.0%" if CHECK_TYPES[metric].kind == "binary" else f"{sign}.2f"
-    return f"{value.estimate:{form}} [{value.low:{form}}, {value.high:{form}}]"
+    ends, binary = (value.estimate, value.low, value.high), CHECK_TYPES[metric].kind == "binary"
+    if binary and not sign:
+        return rates_of(*ends)
+    scale, decimals, unit = (100, 0, "%") if binary else (1, 2, "")
+    told = figures_of([end * scale for end in ends], decimals, sign=sign)
+    estimate, low, high = (f"{each}{unit}" for each in told)
+    return f"{estimate} [{low}, {high}]"

@@ -215,28 +215,22 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare one stored run with another; exit status 1 if it regressed."""
-    from harness.baselines.paired_runs import require_pairs
-    from harness.comparison.gate import run_gate
-    from harness.comparison.pairing import pair_runs
     from harness.presentation.terminal import render_gate
-    from harness.run.opponents import as_one_question, opponent_of
-    from harness.types import GateRecord, GateVerdict
+    from harness.run.stored_comparison import compare_stored
+    from harness.types import GateVerdict
     from harness.types.storage import to_json
 
     with _history(history) as stored:
         now, before = (stored.load_record(each, with_baseline=False) for each in (candidate, baseline))
-    opponents = opponent_of(before), opponent_of(now)
-    runs = now.run, as_one_question(now.run, before.run, opponents)
-    pairing = pair_runs(*runs)
-    require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
-    comparison, verdict = run_gate(*runs, margin=margin)
-    record = GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict)
+        noise = stored.load_noise()
+    record = compare_stored(now, before, noise, margin)
+    assert record.verdict is not None
     if as_json:
-        say(to_json({"comparison": comparison, "verdict": verdict}))
+        say(to_json({"comparison": record.comparison, "verdict": record.verdict}))
     else:
         console = open_console()
         console.print(render_gate(record, console.width))
-    if verdict.outcome is GateVerdict.REGRESS:
+    if record.verdict.outcome is GateVerdict.REGRESS:
         raise typer.Exit(_FAILED)
 
 

@@ -13,8 +13,10 @@ from harness.comparison.missing_cases import (
     no_verdict_findings,
     why_refused,
 )
+from harness.comparison.missing_scores import unscored_findings
 from harness.comparison.pairing import PASS_RATE, Pairing
-from harness.comparison.regressed_cases import regressed_limits
+from harness.comparison.regressed_cases import cases_in_all, regressed_limits
+from harness.comparison.slices import source_findings
 from harness.comparison.times import (
     own_settings_findings,
     plans_findings,
@@ -30,7 +32,6 @@ from harness.registry.metric import compared_scale
 from harness.types import (
     Comparison,
     ConfirmationFinding,
-    DriverFinding,
     FailedTestsFinding,
     Finding,
     Forgetting,
@@ -51,10 +52,9 @@ from harness.types import (
     RegressedCasesFinding,
     RetentionFinding,
     Run,
-    SharedTrait,
+    SetLooks,
     Standing,
     StoppedFinding,
-    TraitsFinding,
     TripwireFinding,
     UnpairedFinding,
     Verdict,
@@ -94,7 +94,7 @@ def findings_of(
     lacking = any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in results)
     deciding = [
         *metric_findings(comparison, clusters, (candidate, baseline)),
-        *regressed_case_findings(comparison, regressed_limits(sets)),
+        *regressed_case_findings(comparison, regressed_limits(sets), candidate.looks),
         *must_pass_findings(candidate),
         *confirmation_findings(comparison),
         *retention_findings(comparison, sets),
@@ -103,13 +103,10 @@ def findings_of(
         *(changed_findings(candidate, baseline, pairing, further) if pairing.unpaired or further else ()),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
         *(no_verdict_findings({"candidate": candidate, "baseline": baseline}, sets) if lacking else ()),
+        *(unscored_findings(sets, pairing) if any(each.unscored for each in candidate.results) else ()),
     ]
     found = [finding for word in _WORST_FIRST for finding in deciding if finding.verdict is word]
-    found += [
-        Finding(set_name=driver.set_name, metric=PASS_RATE, data=DriverFinding(driver=driver))
-        for driver in comparison.drivers
-    ]
-    found += _traits_findings(comparison.traits)
+    found += source_findings(comparison.drivers, comparison.traits)
     found += _other_text_findings(comparison.forgetting)
     found += _stopped_findings(candidate, deciding)
     found += [*plans_findings(candidate, baseline), *times_findings(candidate, baseline, comparison.metrics)]
@@ -166,6 +163,7 @@ def _metric_finding(
         missing=row.missing,
         high_at_best=row.high_at_best,
         missing_unlimited=row.missing_unlimited,
+        unseen_labels=row.unseen_labels,
         unsteady=unsteady,
         steadied_by=steadied_by(row.set_name, *runs, comparison.noise or {})
         if unsteady and runs
@@ -173,28 +171,32 @@ def _metric_finding(
     )
 
 
-def regressed_case_findings(comparison: Comparison, limits: Mapping[str, float]) -> list[Finding]:
+def regressed_case_findings(
+    comparison: Comparison, limits: Mapping[str, float], looks: Sequence[SetLooks] = ()
+) -> list[Finding]:
     """For each set the regressed cases, and whether it tolerates that many.
+
+    At a look only more of them than the whole set tolerates are a regression: the others may be all there
+    are. A pass needs that the cases so far have no larger share than is tolerated.
 
     Args:
         comparison: The comparison.
         limits: Largest tolerated share of regressed cases by golden set.
+        looks: How far the sets were answered, if look by look.
     """
-    sizes = {row.set_name: row.n for row in comparison.metrics if row.metric == PASS_RATE}
+    sizes, wholes = (cases_in_all(comparison.metrics, each) for each in ((), looks))
     by_set: dict[str, list[RegressedCase]] = {}
     for case in comparison.regressed_cases:
         by_set.setdefault(set_of(case.key), []).append(case)
-    return [
-        Finding(
-            verdict=GateVerdict.REGRESS
-            if not is_within(len(cases) / sizes[name], limits.get(name, 0.0))
-            else GateVerdict.PASS,
-            set_name=name,
-            metric=PASS_RATE,
-            data=RegressedCasesFinding(cases=tuple(cases), n=sizes[name], tolerated=limits.get(name, 0.0)),
-        )
-        for name, cases in by_set.items()
-    ]
+    found = []
+    for name, cases in by_set.items():
+        n, whole, limit = sizes[name], wholes[name], limits.get(name, 0.0)
+        verdict = GateVerdict.PASS if is_within(len(cases) / n, limit) else GateVerdict.INCONCLUSIVE
+        verdict = verdict if is_within(len(cases) / whole, limit) else GateVerdict.REGRESS
+        in_all = None if whole == n else whole
+        data = RegressedCasesFinding(cases=tuple(cases), n=n, tolerated=limit, in_all=in_all)
+        found.append(Finding(verdict=verdict, set_name=name, metric=PASS_RATE, data=data))
+    return found
 
 
 def must_pass_findings(candidate: Run) -> list[Finding]:
@@ -325,16 +327,6 @@ def not_compared_findings(
             if results
         ]
     return found
-
-
-def _traits_findings(traits: Sequence[SharedTrait]) -> list[Finding]:
-    by_set: dict[str, list[SharedTrait]] = {}
-    for each in traits:
-        by_set.setdefault(each.set_name, []).append(each)
-    return [
-        Finding(set_name=name, metric=PASS_RATE, data=TraitsFinding(traits=tuple(shared)))
-        for name, shared in by_set.items()
-    ]
 
 
 def _tripwire_findings(forgetting: Forgetting | None) -> list[Finding]:

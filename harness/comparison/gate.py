@@ -39,6 +39,7 @@ from harness.comparison.pairing import (
     paired_metrics,
 )
 from harness.comparison.regressed_cases import (
+    Regression,
     ResampledAnswers,
     confirm,
     regressed_limits,
@@ -57,6 +58,7 @@ from harness.types import (
     GateVerdict,
     GoldenCase,
     MetricComparison,
+    Outcome,
     RegressedCase,
     Run,
     SetCounts,
@@ -183,7 +185,7 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
         populations={each.name: each.gate.population for each in sets},
         fractions={each.set_name: each.fractions for each in candidate.looks if each.fractions},
         stability=stability or {},
-        of_sets=_of_whole_sets(candidate, pairing, stability, asked),
+        of_sets=_of_whole_sets((candidate, baseline), pairing, stability, asked),
         extremes=_extremes(metrics, margins, pairing, stability or {}),
         expected=expected,
     )
@@ -213,10 +215,20 @@ def _paired(
 
 
 def _of_whole_sets(
-    candidate: Run, pairing: Pairing, stability: Mapping[str, Stability] | None, asked: Sequence[GoldenCase]
+    runs: tuple[Run, Run],
+    pairing: Pairing,
+    stability: Mapping[str, Stability] | None,
+    asked: Sequence[GoldenCase],
 ) -> SetRows:
-    """Makes the rows of metrics of whole sets, whose labels are those of all cases that are asked."""
+    """Makes the rows of metrics of whole sets, whose labels are those of all cases that are asked.
+
+    New cases are none of them: nothing that the baseline answered can be lost there.
+    """
+    candidate, baseline = runs
     cases = [*(result.case for result in candidate.results), *asked]
+    if pairing.batched[1] and not baseline.lacks_cases:
+        answered = {each.key for each in baseline.results if each.outcome is not Outcome.SKIPPED}
+        cases = [case for case in cases if case.key in answered]
     return partial(
         set_metric_rows, pairing, golden_sets=candidate.golden_sets, stability=stability, asked=cases
     )
@@ -256,8 +268,12 @@ def _require_something_to_forget(candidate: Run, metrics: Sequence[PairedMetric]
 
 def cases_to_confirm(judgement: Judgement) -> frozenset[str]:
     """Keys of the cases that make a regression, to resample on both sides. Empty without a regression."""
-    found = regressions_of(judgement.rows, judgement.regressed, judgement.limits)
-    return frozenset(key for each in found for key in each.cases)
+    return frozenset(key for each in _regressions(judgement) for key in each.cases)
+
+
+def _regressions(judgement: Judgement) -> list[Regression]:
+    looks = judgement.candidate.looks
+    return regressions_of(judgement.rows, judgement.regressed, judgement.limits, looks)
 
 
 def with_resampled(judgement: Judgement, answers: ResampledAnswers | None, problem: str = "") -> Judgement:
@@ -268,10 +284,10 @@ def with_resampled(judgement: Judgement, answers: ResampledAnswers | None, probl
         answers: The new answers to :func:`cases_to_confirm`; None if they could not be generated.
         problem: Why not; the regressions then stand.
     """
+    first = _regressions(judgement)
     if answers is None:
-        found = unconfirmed(judgement.rows, judgement.regressed, judgement.limits, problem)
-        return replace(judgement, confirmations=tuple(found))
-    rows, regressed, found = confirm(judgement.rows, judgement.regressed, judgement.limits, answers)
+        return replace(judgement, confirmations=tuple(unconfirmed(first, problem)))
+    rows, regressed, found = confirm(judgement.rows, judgement.regressed, first, answers)
     return replace(judgement, rows=tuple(rows), regressed=tuple(regressed), confirmations=tuple(found))
 
 

@@ -12,6 +12,7 @@ from harness.comparison.metric_drop import (
     cases_to_settle,
     compare_metric,
     end_of_pass,
+    lowest_value,
     smallest_detectable,
     smallest_detectable_of_clusters,
     unit_of_scale,
@@ -328,18 +329,23 @@ def _judged_set(
         margin=margin,
         p_adjusted=p_adjusted,
         verdict=_decide(row, margin, rejected=p_adjusted <= alpha),
-        minimum_detectable_drop=able if able < 1 else None,
+        minimum_detectable_drop=able if able < 1 and is_within(able, row.baseline.mean.estimate) else None,
     )
 
 
 def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn: float) -> float | None:
     """The smallest drop that such a row calls a regression in most runs, for the question that it answers."""
     margin = row.margin or 0.0
+    able: float | None
     if row.population == "cases":
         whole = row.kind == "binary" and not metric.repeated
         able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=whole)
-        return able if able <= metric.most - metric.least else None
-    return smallest_detectable(metric, level, margin, row.drop.confidence, least_churn=churn)
+    else:
+        able = smallest_detectable(metric, level, margin, row.drop.confidence, least_churn=churn)
+    # What the baseline does not have can't be lost.
+    worst = lowest_value(metric.metric, metric.least) if metric.higher_is_better else metric.most
+    most = abs(math.fsum(metric.baseline) / len(metric.baseline) - worst)
+    return able if able is not None and is_within(able, most, unit=1.0) else None
 
 
 def _other_question(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.comparison.pairing import PASS_RATE, PairedMetric
+from harness.statistics.agreement import flip_rate
 from harness.statistics.looks import WHOLE, level_at, part_at
 from harness.statistics.paired_binary import (
     Trials,
@@ -30,6 +31,7 @@ from harness.types import (
     MetricComparison,
     RegressedCase,
     ServerUse,
+    SetLooks,
     Stability,
     set_of,
 )
@@ -68,8 +70,22 @@ class Regression:
     cases: tuple[str, ...]
 
 
+def cases_in_all(rows: Iterable[MetricComparison], looks: Iterable[SetLooks] = ()) -> dict[str, int]:
+    """Of how many cases of each set a share may regress: those compared, and those that looks may yet reach.
+
+    Args:
+        rows: The judged metrics.
+        looks: How far the sets were answered, if look by look.
+    """
+    more = {each.set_name: each.cases - each.answered for each in looks}
+    return {row.set_name: row.n + more.get(row.set_name, 0) for row in rows if row.metric == PASS_RATE}
+
+
 def regressions_of(
-    rows: Sequence[MetricComparison], regressed: Sequence[RegressedCase], limits: Mapping[str, float]
+    rows: Sequence[MetricComparison],
+    regressed: Sequence[RegressedCase],
+    limits: Mapping[str, float],
+    looks: Sequence[SetLooks] = (),
 ) -> list[Regression]:
     """The regressions that have to be confirmed.
 
@@ -77,8 +93,9 @@ def regressions_of(
         rows: The judged metrics.
         regressed: The regressed cases.
         limits: Largest tolerated share of those by golden set.
+        looks: As in :func:`cases_in_all`.
     """
-    sizes = {row.set_name: row.n for row in rows if row.metric == PASS_RATE}
+    sizes = cases_in_all(rows, looks)
     found = [
         Regression(kind="flipped", set_name=row.set_name, cases=(*row.lost, *row.gained))
         for row in rows
@@ -94,32 +111,25 @@ def regressions_of(
     ]
 
 
-def unconfirmed(
-    rows: Sequence[MetricComparison],
-    regressed: Sequence[RegressedCase],
-    limits: Mapping[str, float],
-    problem: str,
-) -> list[Confirmation]:
+def unconfirmed(found: Sequence[Regression], problem: str) -> list[Confirmation]:
     """Each regression, unchanged because no new answer could be generated.
 
     Args:
-        rows: As in :func:`regressions_of`.
-        regressed: As in :func:`regressions_of`.
-        limits: As in :func:`regressions_of`.
+        found: The regressions.
         problem: Why not.
     """
     return [
         Confirmation(
             set_name=each.set_name, finding=each.kind, cases=each.cases, stands=True, problem=problem
         )
-        for each in regressions_of(rows, regressed, limits)
+        for each in found
     ]
 
 
 def confirm(
     rows: Sequence[MetricComparison],
     regressed: Sequence[RegressedCase],
-    limits: Mapping[str, float],
+    found: Sequence[Regression],
     answers: ResampledAnswers,
 ) -> tuple[list[MetricComparison], list[RegressedCase], list[Confirmation]]:
     """Test the new answers to the flipped cases of each fallen pass rate, and to too many regressed cases.
@@ -127,14 +137,13 @@ def confirm(
     Args:
         rows: The judged metrics.
         regressed: The regressed cases.
-        limits: Largest tolerated share of those by golden set.
+        found: The regressions.
         answers: The new answers.
 
     Returns:
         The rows and regressed cases, without the regressions that the new answers don't confirm; and the
         results.
     """
-    found = regressions_of(rows, regressed, limits)
     tested = [[answers.trials[key] for key in each.cases if key in answers.trials] for each in found]
     adjusted = holm([stratified_p(trials) for trials in tested])
     confirmations = [
@@ -223,19 +232,6 @@ class CaseTest:
         return max(self.used(level) * (1 + 1e-9), level * 1e-9)
 
 
-def flip_rate(noted: Iterable[Stability]) -> float | None:
-    """Probability that two reruns of a case disagree, over all cases; None if no case ran twice.
-
-    The unbiased estimate of 2 p (1 - p) from k answers with s passed is 2 s (k - s) / (k (k - 1)).
-    """
-    chances = [
-        2 * case.passed * (case.answers - case.passed) / (case.answers * (case.answers - 1))
-        for case in noted
-        if case.answers > 1
-    ]
-    return sum(chances) / len(chances) if chances else None
-
-
 def regressed_limits(golden_sets: Iterable[GoldenSet]) -> dict[str, float]:
     """The share of cases that may regress, by set."""
     return {
@@ -289,7 +285,7 @@ def measured_churn(metric: PairedMetric, stability: Mapping[str, Stability]) -> 
         metric: A metric's values.
         stability: The noise record of the baseline's model, by case key.
     """
-    if metric.metric != PASS_RATE:
+    if metric.metric != PASS_RATE or not stability:
         return 0.0
     rate = flip_rate(stability[key] for key in metric.keys if key in stability)
     # If two reruns disagree, a loss is as probable as a gain.

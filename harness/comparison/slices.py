@@ -12,11 +12,18 @@ from itertools import islice
 from typing import TypeAlias
 
 from harness.comparison.metric_drop import compare_metric, flipped
-from harness.comparison.pairing import Pair, PairedMetric
+from harness.comparison.pairing import PASS_RATE, Pair, PairedMetric
 from harness.comparison.traits import is_word, refuses, traits_of
 from harness.statistics.gathering import Extent, gathering_p
 from harness.statistics.paired_binary import holm, mcnemar_p
-from harness.types import DriverSlice, MetricComparison, SharedTrait
+from harness.types import (
+    DriverFinding,
+    DriverSlice,
+    Finding,
+    MetricComparison,
+    SharedTrait,
+    TraitsFinding,
+)
 
 LEVEL = 0.05
 # Of cases, by their places: numbers without objects, since most traits are in most cases of a set.
@@ -318,3 +325,23 @@ def _distinct(incidence: Mapping[str, _Places]) -> dict[str, _Places]:
     for trait, places in incidence.items():
         first.setdefault(places.tobytes(), trait)
     return {trait: incidence[trait] for trait in first.values()}
+
+
+def source_findings(drivers: Iterable[DriverSlice], traits: Iterable[SharedTrait]) -> list[Finding]:
+    """Where drops of pass rates come from, by set; none of it decides.
+
+    Args:
+        drivers: The tags that fell most.
+        traits: What lost cases have in common.
+    """
+    found = [
+        Finding(set_name=driver.set_name, metric=PASS_RATE, data=DriverFinding(driver=driver))
+        for driver in drivers
+    ]
+    by_set: dict[str, list[SharedTrait]] = {}
+    for each in traits:
+        by_set.setdefault(each.set_name, []).append(each)
+    return found + [
+        Finding(set_name=name, metric=PASS_RATE, data=TraitsFinding(traits=tuple(shared)))
+        for name, shared in by_set.items()
+    ]

@@ -365,6 +365,7 @@ def _row(
         high_unseen=found.high_unseen,
         p_value=above_zero(found.p_value),
         population="cases" if counted else "sample",
+        unseen_labels=tuple(sorted({*also} - seen)),
         lost=tuple([case.key for case in cases if case.fell > 0]),
         gained=tuple([case.key for case in cases if case.fell < 0]),
     )

@@ -12,6 +12,7 @@ from harness.labelling.label import Label
 from harness.labelling.votes import AnswerKey, Votes, answer_key, votes_of
 from harness.metrics.judged import task_of
 from harness.registry.builtin_metrics import BUILTIN_METRICS
+from harness.registry.metric import facts_difference
 from harness.statistics.clusters import group, mean_interval, rate_interval, ratio_interval
 from harness.statistics.prediction_powered import (
     PartlyLabelledItems,
@@ -62,17 +63,19 @@ class Difference:
 
     Attributes:
         n: Number of those cases.
-        judge: The judge's mean difference.
+        judge: The judge's mean difference; None where both sides' scores are not of one judge and version.
         labelled: Number of labelled answers of the candidate and of the baseline.
         corrected: The difference of both corrected means.
+        note: Why there is no difference of the judge, or empty.
     """
 
     set_name: str
     metric: str
     n: int
-    judge: Interval
+    judge: Interval | None
     labelled: tuple[int, int]
     corrected: Interval
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,10 @@ def correct_scores(record: GateRecord, labels: Sequence[Label], metrics: Sequenc
                 else:
                     without += left_out
             if len(found) > 1 and (one := _difference(set_name, metric, **found)) is not None:
-                differences.append(one)
+                facts = (run.metrics.get(metric) for run in sides.values())
+                why = facts_difference(*facts)
+                # What follows in it would make a gate comparable; people's labels make this so already.
+                differences.append(replace(one, judge=None, note=why.partition(": ")[0]) if why else one)
     if not rows:
         asked = " or ".join(metrics or CORRECTABLE)
         why = "".join(f", {count} {reason}" for reason, count in without.items())

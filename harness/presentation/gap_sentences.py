@@ -5,6 +5,7 @@ from harness.comparison.times import ASKED_OTHERWISE
 from harness.types import (
     ChangedCasesFinding,
     Finding,
+    MetricFinding,
     NotComparedFinding,
     NoVerdictFinding,
     Outcome,
@@ -12,6 +13,7 @@ from harness.types import (
 )
 from tunegate.figures import share_of
 
+_MOST_LABELS = 3
 # What tells how answers vary, as a metric's finding names it.
 STEADIED_BY = {
     "noise": "record how its answers vary (tunegate noise), or repeat each case at a temperature above 0",
@@ -40,10 +42,9 @@ def no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
         data: Its data.
     """
     what = "errored" if data.outcome is Outcome.ERRORED else "were left unscored"
-    return (
-        f"{finding.set_name}: {data.cases} of {data.n} cases {what} in the {data.side}, "
-        f"{share_of(data.tolerated)} are tolerated"
-    )
+    where = "on both sides" if data.side == "both" else f"in the {data.side}"
+    name = f"{finding.set_name} {finding.metric}" if finding.metric else finding.set_name
+    return f"{name}: {data.cases} of {data.n} cases {what} {where}, {share_of(data.tolerated)} are tolerated"
 
 
 def changed_cases(finding: Finding, data: ChangedCasesFinding) -> str:
@@ -94,3 +95,12 @@ def unpaired(_: Finding, data: UnpairedFinding) -> str:
     total = sum(data.causes.values())
     listed = ", ".join(f"{count} {cause}" for cause, count in data.causes.items())
     return f"{total} {'case is' if total == 1 else 'cases are'} not compared: {listed}"
+
+
+def without_labels(data: MetricFinding) -> str:
+    """After a number of cases, which labels none of them has; empty if there is none."""
+    if not data.unseen_labels:
+        return ""
+    more = len(data.unseen_labels) - _MOST_LABELS
+    named = ", ".join(data.unseen_labels[:_MOST_LABELS]) + (f" and {more} more" if more > 0 else "")
+    return f" without the label{'s' if data.unseen_labels[1:] else ''} {named}"

@@ -11,6 +11,7 @@ from harness.presentation.gap_sentences import (
     no_verdict,
     not_compared,
     unpaired,
+    without_labels,
 )
 from harness.statistics.looks import LEAST_UNITS
 from harness.types import (
@@ -129,8 +130,8 @@ def _not_excluded(data: MetricFinding) -> str:
         return f"a drop of more than {data.margin:g} is not excluded{kept}"
     cases = f"{data.n} cases" if data.clusters == data.n else f"{data.clusters} clusters"
     return (
-        f"no drop of more than {data.margin:g} is to be seen, but {cases} can miss rare losses, of up to "
-        f"{both_of(unseen, data.margin, 3)[0]} in all"
+        f"no drop of more than {data.margin:g} is to be seen, but {cases}{without_labels(data)} can miss "
+        f"rare losses, of up to {both_of(unseen, data.margin, 3)[0]} in all"
     )
 
 
@@ -170,7 +171,8 @@ def _regressed_cases(finding: Finding, data: RegressedCasesFinding) -> str:
     named = ", ".join(_regressed_case(case) for case in data.cases[:_MOST_REGRESSED])
     more = len(data.cases) - _MOST_REGRESSED
     rest = f" and {more} more" if more > 0 else ""
-    tolerated = f"; {share_of(data.tolerated)} are tolerated" if data.tolerated else ""
+    of_all = "" if data.in_all is None else f" of all {data.in_all}"
+    tolerated = f"; {share_of(data.tolerated)}{of_all} are tolerated" if data.tolerated else ""
     return (
         f"{finding.set_name}: {len(data.cases)} of {data.n} cases regressed, each beyond chance: "
         f"{named}{rest}{tolerated}"

@@ -198,6 +198,7 @@ def _known(comparison: Comparison, candidate: Run, baseline: Run) -> set[str]:
 
 def _verdict(record: GateRecord, comparison: Comparison, candidate: Run, baseline: Run) -> GateVerdict:
     """The verdict of the replayed scores, at the margins of the file and with its noise record."""
+    level = comparison.regress_level
     margins = {(row.set_name, row.metric): row.margin for row in comparison.metrics if row.margin is not None}
     sets = tuple(
         replace(
@@ -211,7 +212,7 @@ def _verdict(record: GateRecord, comparison: Comparison, candidate: Run, baselin
     _, verdict = run_gate(
         replace(candidate, golden_sets=sets),
         baseline,
-        regress_alpha=ALPHA / comparison.models,
+        regress_alpha=ALPHA / comparison.models if level is None else level,
         stability=comparison.unstable if comparison.noise is None else comparison.noise,
         known=_known(comparison, candidate, baseline),
     )

@@ -1,14 +1,17 @@
-"""Agreement of raters beyond chance: Cohen's kappa, pooled over questions, and Krippendorff's alpha."""
+"""Agreement of raters beyond chance: Cohen's kappa, pooled over questions, and Krippendorff's alpha.
+
+And how often two reruns of one case disagree.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal, TypeAlias
 
 from harness.statistics.clusters import CONFIDENCE, wilson
 from harness.statistics.jackknife import jackknife_error
-from harness.types import Interval
+from harness.types import Interval, Stability
 
 Level: TypeAlias = Literal["nominal", "ordinal", "interval"]
 
@@ -182,3 +185,16 @@ def _interval(
         confidence=confidence,
         method=f"jackknife over {units}, Wilson's form",
     )
+
+
+def flip_rate(noted: Iterable[Stability]) -> float | None:
+    """Probability that two reruns of a case disagree, over all cases; None if no case ran twice.
+
+    The unbiased estimate of 2 p (1 - p) from k answers with s passed is 2 s (k - s) / (k (k - 1)).
+    """
+    chances = [
+        2 * case.passed * (case.answers - case.passed) / (case.answers * (case.answers - 1))
+        for case in noted
+        if case.answers > 1
+    ]
+    return sum(chances) / len(chances) if chances else None

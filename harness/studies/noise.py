@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.comparison.pairing import answers_of, stability_of
-from harness.comparison.regressed_cases import flip_rate
 from harness.engines.base import CANDIDATE
 from harness.run.cache import Cache
 from harness.run.generation import OpenEngine, Progress, answer_cases
 from harness.run.scoring import Judging
 from harness.run.session import score_sides
+from harness.statistics.agreement import flip_rate
 from harness.types import (
     NOTHING_ALLOWED,
     CaseResult,

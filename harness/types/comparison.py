@@ -53,6 +53,7 @@ class MetricComparison:
         high_at_best: The drop's upper end if none of them was lost: a regression needs it, too, to be beyond
             the margin. None where nothing is missing, and in records of earlier versions.
         missing_unlimited: Whether the scale has no end, so that nothing limits what such a case lost.
+        unseen_labels: Of a whole set's metric, the labels that no compared case has, and that may be lost.
         verdict: None when not gated.
     """
 
@@ -78,6 +79,7 @@ class MetricComparison:
     missing: int = 0
     high_at_best: float | None = None
     missing_unlimited: bool = False
+    unseen_labels: tuple[str, ...] = ()
     verdict: GateVerdict | None = None
 
 
@@ -259,6 +261,8 @@ class Comparison:
         inexact: Why equal models may give other greedy answers in the two runs; empty if they reproduce, and
             in records of earlier versions.
         models: How many models were gated together: so many times each p-value of a regression counts.
+        regress_level: One-sided level of all tests of a regression at a look of a training; None for what a
+            gate of so many models has, and in records of earlier versions.
     """
 
     candidate_run: str
@@ -276,3 +280,4 @@ class Comparison:
     confirmations: tuple[Confirmation, ...] = ()
     inexact: str = ""
     models: int = 1
+    regress_level: float | None = None

@@ -54,6 +54,7 @@ class MetricFinding:
         missing: Number of cases with a value on one side only.
         high_at_best: The drop's upper end if none of them was lost; None where nothing is missing.
         missing_unlimited: Whether nothing limits what such a case lost.
+        unseen_labels: Of a macro-F1, labels that no compared case has, and that may be lost.
         unsteady: Why equal answers to exactly these cases leave a drop possible; empty where it is known.
         steadied_by: What would tell: a noise record or repeated answers, only the latter, or more of them.
     """
@@ -79,6 +80,7 @@ class MetricFinding:
     missing: int = 0
     high_at_best: float | None = None
     missing_unlimited: bool = False
+    unseen_labels: tuple[str, ...] = ()
     unsteady: str = ""
     steadied_by: Literal["noise", "repeat", "more"] = "noise"
 
@@ -102,13 +104,15 @@ class RegressedCasesFinding:
     Attributes:
         cases: The most significant first.
         n: Compared cases of the set.
-        tolerated: Largest tolerated share of them.
+        tolerated: Largest tolerated share.
+        in_all: Cases that this is a share of, with those that looks have yet to reach; None for ``n``.
     """
 
     kind: Literal["regressed-cases"] = "regressed-cases"
     cases: tuple[RegressedCase, ...]
     n: int
     tolerated: float
+    in_all: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,15 +178,15 @@ class NothingToLoseFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoVerdictFinding:
-    """Too many cases of a set errored, or are unscored, on one side.
+    """Too many cases of a set errored, or are unscored, on one side; or lack a gated score on both.
 
     Attributes:
-        n: Cases that were answered.
+        n: Cases that were answered; those with that check, where a score is missing.
         tolerated: Largest tolerated share of them.
     """
 
     kind: Literal["no-verdict"] = "no-verdict"
-    side: Literal["candidate", "baseline"]
+    side: Literal["candidate", "baseline", "both"]
     outcome: Outcome
     cases: int
     n: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.presentation.gap_sentences import without_labels
 from harness.presentation.sentences import sentence_of
 from harness.types import (
     ChangedCasesFinding,
@@ -129,6 +130,7 @@ def _not_excluded(finding: Finding) -> str:
     seen = figures.count(data.n) + " cases"
     if data.clusters != data.n:
         seen = f"{figures.count(data.clusters)} clusters of cases"
+    seen = one_line(seen + without_labels(data))
     return (
         f"no drop beyond the allowed {margin} is seen, but {seen} can miss rare losses of up to {unseen} "
         f"in all"

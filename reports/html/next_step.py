@@ -10,6 +10,7 @@ from harness.comparison.times import ASKED_OTHERWISE
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.presentation.gap_sentences import is_rescored, main_cause
 from harness.types import (
+    CaseResult,
     ChangedCasesFinding,
     ConfirmationFinding,
     FailedTestsFinding,
@@ -23,6 +24,7 @@ from harness.types import (
     Outcome,
     Run,
     TripwireFinding,
+    UnscoredMetric,
 )
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html import figures
@@ -270,7 +272,7 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
     if isinstance(data, ChangedCasesFinding):
         return _other_cases(first.set_name or "", data)
     if isinstance(data, NoVerdictFinding) and data.outcome is Outcome.UNSCORED:
-        return _unscored_step(record, first.set_name, again)
+        return _unscored_step(record, first, again)
     keys = [
         result.key
         for result in record.run.results
@@ -299,17 +301,23 @@ def _other_cases(set_name: str, data: ChangedCasesFinding) -> NextStep:
     return NextStep(title=title, text=text, command="")
 
 
-def _unscored_step(record: GateRecord, set_name: str | None, again: str) -> NextStep:
-    """Where cases have no verdict: why their checks were left without a score, or that none decides."""
-    if _uses_a_judge(record, set_name):
+def _unscored_step(record: GateRecord, first: Finding, again: str) -> NextStep:
+    """Where cases have no verdict, or no score: why their checks were left without, or that none decides."""
+    set_name, metric = first.set_name, first.metric
+    if _uses_a_judge(record, set_name) if metric is None else _is_judged(metric):
         text = "Checks of an unreliable judge are left unscored."
         return NextStep(title="Calibrate the judge.", text=text, command=_CALIBRATE)
     for result in record.run.results:
-        if result.case.set_name == set_name and (left := deciding_unscored(result)):
+        left = deciding_unscored(result) if metric is None else _left_out(result, metric)
+        if result.case.set_name == set_name and left:
             text = one_line(f"{left[0].metric} {left[0].reason}")
             return NextStep(title="Score these texts, or take the checks out.", text=text, command=again)
     text = "A check decides if it is true or false, or has a threshold."
     return NextStep(title="Give the unscored cases a check that decides.", text=text, command=again)
+
+
+def _left_out(result: CaseResult, metric: str) -> list[UnscoredMetric]:
+    return [each for each in result.unscored if each.metric == metric]
 
 
 def _uses_a_judge(record: GateRecord, set_name: str | None) -> bool:

@@ -57,18 +57,12 @@ class LivePages:
             baseline: A run's id.
             candidate: A run's id.
         """
-        from harness.baselines.paired_runs import require_pairs
-        from harness.comparison.gate import run_gate
-        from harness.comparison.pairing import pair_runs
-        from harness.run.opponents import as_one_question, opponent_of
+        from harness.run.stored_comparison import compare_stored
 
         with open_history(history_place(self._source.history), to_read=True) as stored:
             then, now = (stored.load_record(each, with_baseline=False) for each in (baseline, candidate))
-        before = as_one_question(now.run, then.run, (opponent_of(then), opponent_of(now)))
-        pairing = pair_runs(now.run, before)
-        require_pairs(pairing.unpaired, pairing.pairs)
-        comparison, verdict = run_gate(now.run, before)
-        return self._report(GateRecord(run=now.run, baseline=before, comparison=comparison, verdict=verdict))
+            noise = stored.load_noise()
+        return self._report(compare_stored(now, then, noise))
 
     def _report(self, record: GateRecord) -> str:
         earlier = earlier_runs_of(record, history_place(self._source.history), self._source.project)

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
+from harness.cli.judge_correct import _mean
 from harness.cli.main import app
 from harness.history.store import open_history
-from harness.types import Check, GateRecord
+from harness.types import Check, GateRecord, Interval
 
 RUNNER = CliRunner()
 CASES = 24
@@ -62,6 +63,25 @@ def test_means_and_their_difference_are_told(stored):
     assert any(row.fullmatch(line) for line in lines), result.output
     assert "candidate minus baseline, paired by case" in lines
     assert re.fullmatch(r"s llm-rubric 24 \+0% \[.*\] 24 and 24 -50% \[-\d+%, -\d+%\]", lines[-1]), lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "ends", "sign", "told"),
+    [
+        ("llm-rubric", (0.9975, 0.99, 0.9996), "", "99.8% [99%, 99.96%]"),
+        ("llm-rubric", (1.0, 0.99, 1.0), "", "100% [99%, 100%]"),
+        ("llm-rubric", (-0.002, -0.015, 0.011), "+", "-0.2% [-2%, +1%]"),
+        ("llm-rubric", (0.0, -0.01, 0.01), "+", "+0% [-1%, +1%]"),
+        ("llm-reference", (3.456, 3.1, 3.8), "", "3.46 [3.10, 3.80]"),
+        ("llm-reference", (0.004, -0.1, 0.11), "+", "+0.004 [-0.10, +0.11]"),
+    ],
+)
+def test_only_all_is_told_as_100_percent_and_only_nothing_as_0(metric, ends, sign, told):
+    """A judge that passed 399 of 400 answers had a mean of 100 %."""
+    interval = Interval(
+        **dict(zip(("estimate", "low", "high"), ends, strict=True)), confidence=0.9, method=""
+    )
+    assert _mean(interval, metric, sign) == told
 
 
 def test_a_person_who_stops_early_has_labelled_enough_to_be_told_how_rough_it_is(stored):

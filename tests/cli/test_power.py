@@ -59,6 +59,30 @@ def test_a_set_that_never_passes_is_told_what_helps(tmp_path):
     assert "add independent cases, widen the margin" in shown
 
 
+@pytest.mark.parametrize(
+    ("setting", "options", "asked", "told"),
+    [
+        ("", (), 5, False),
+        ("looks = 5", (), 5, True),
+        ("looks = 3", (), 3, True),
+        ("looks = 5", ("--looks", "1"), None, False),
+        ("", ("--looks", "5"), 5, True),
+    ],
+)
+def test_the_looks_of_the_project_count(tmp_path, monkeypatch, setting, options, asked, told):
+    """At the last of five looks 70 equal answers leave a drop of 0.06 open, at once one of 0.04; the margin is 0.05."""
+    path = write_set(tmp_path, "mine", 70, gate="gate: {margin: 0.05}")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\n{setting}\n")
+    monkeypatch.chdir(tmp_path)
+    (found,) = json.loads(power("--golden", path, "--json", *options))
+    assert asked == (found["looks"] and found["looks"]["looks"])
+    output = " ".join(power("--golden", path, *options).split())
+    assert ("it can pass its gate at the last look only by gains" in output) is told
+    assert ("looks a set passes less often and detects less than the table says" in output) is told
+    if told:
+        assert found["looks"]["pass_chance"] < found["pass_chance"] - 0.1
+
+
 def test_more_sets_share_the_level(tmp_path):
     first, second = write_set(tmp_path, "a", 50), write_set(tmp_path, "b", 50)
     (alone,) = json.loads(power("--golden", first, "--json"))

@@ -144,3 +144,29 @@ def test_where_all_is_zero_the_margin_tells_the_unit(unit):
     for n, verdict in ((40, GateVerdict.INCONCLUSIVE), (80, GateVerdict.PASS)):
         assert judged([0.0] * n, [0.0] * n, unit, higher_is_better=False).verdict is verdict
     assert judged([0.0] * 80, [0.0] * 80, unit, margin=0.0).verdict is GateVerdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("population", ["sample", "cases"])
+@pytest.mark.parametrize(("passed", "possible"), [(3, False), (5, False), (20, True), (80, True)])
+def test_no_drop_is_said_to_be_detected_that_the_baseline_can_not_fall_by(
+    make_result, make_run, population, passed, possible
+):
+    """80 cases show a drop of 0.08, with a margin of 0.05; of 5 that the baseline passes 0.0625 can be lost."""
+    gate = GateSettings(margin=0.05 if population == "sample" else 0.07, population=population)
+    run = make_run([make_result(f"s/{n:02}", n < passed) for n in range(80)], gates={"s": gate})
+    able = row_of(run_gate(run, run)[0], name="s").minimum_detectable_drop
+    if possible:
+        assert able == pytest.approx(0.08, abs=0.03)
+        assert able <= passed / 80
+    else:
+        assert able is None
+
+
+def test_nor_a_drop_of_scores_beyond_their_worst_value(make_result, make_run):
+    """Of 20 scores at 0.1 no more than 0.1 can be lost; at 0.9 a drop of a third is found."""
+    for value, possible in ((0.1, False), (0.9, True)):
+        gates = {"s": GateSettings(metric_margins={"rouge-l": 0.05})}
+        run = make_run(scored(make_result, [value] * 20), gates=gates)
+        able = row_of(run_gate(run, run)[0], "rouge-l", "s").minimum_detectable_drop
+        assert (able is not None) is possible
+        assert able is None or able <= value

@@ -13,7 +13,6 @@ from harness.comparison.regressed_cases import (
     ResampledAnswers,
     case_tests,
     confirm,
-    flip_rate,
     measured_churn,
     regressed_cases,
     regressions_of,
@@ -223,14 +222,6 @@ def test_what_reruns_show_of_the_noise_is_in_the_detectable_drop():
     assert noisy > plain + 0.02
 
 
-def test_two_reruns_disagree_as_often_as_was_noted():
-    """Of k answers with s passed 2 s (k - s) / (k (k - 1)): 1 of 2 always disagree, 1 of 5 in 8 of 20."""
-    noted = [Stability(passed=1, answers=2), Stability(passed=1, answers=5), Stability(passed=3, answers=3)]
-    assert flip_rate(noted) == pytest.approx((1 + 8 / 20 + 0) / 3)
-    assert flip_rate(noted[:1]) == 1.0
-    assert flip_rate([Stability(passed=1, answers=1)]) is None
-
-
 def test_only_a_pass_rate_that_regressed_is_confirmed_by_its_flips(run_of):
     rows = run_gate(run_of([0] * 30 + [1] * 50, answers=1), run_of([1] * 80, answers=1))[0].metrics
     (row,) = rows
@@ -249,7 +240,8 @@ def test_a_regression_against_reruns_stands_where_no_case_flipped(run_of):
     against_reruns = replace(row, set_name="other", lost=(), gained=())
     trials = {key: Trials(baseline_passed=5, baseline=5, candidate_passed=0, candidate=5) for key in row.lost}
     answers = ResampledAnswers(trials=trials, times=5, judge_requests=0, duration_s=1.0)
-    rows, _, (flipped, stays) = confirm([row, against_reruns], [], {}, answers)
+    found = [row, against_reruns]
+    rows, _, (flipped, stays) = confirm(found, [], regressions_of(found, [], {}), answers)
     assert [each.verdict for each in rows] == [row.verdict, row.verdict]
     assert (flipped.problem, flipped.stands) == ("", True)
     assert (stays.problem, stays.stands) == (

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from harness.types import Outcome
+import pytest
+
+from harness.types import GateSettings, GateVerdict, Outcome
 from tests.comparison.test_whole_sets_set_metrics import row_of, run_of
 
 
@@ -18,3 +20,27 @@ def test_a_missing_label_may_be_a_rare_one():
     row, _, _ = row_of(whole, replace(whole, results=(*lacking, *whole.results[5:])))
     assert row.drop.low <= -(1 - (2 * 85 / 175 + 20 / 25) / 2)
     assert row.high_at_best < row.drop.high
+
+
+@pytest.mark.parametrize(
+    ("population", "collected", "verdict"),
+    [
+        ("sample", 100, GateVerdict.PASS),
+        ("cases", 100, GateVerdict.PASS),
+        ("sample", 105, GateVerdict.INCONCLUSIVE),
+    ],
+)
+def test_a_label_that_only_new_cases_have_is_none_that_may_be_lost(population, collected, verdict):
+    """Five cases of a third label, which a baseline of all cases so far has not; one that lacks cases may have lost it."""
+    gate = GateSettings(metric_margins={"macro-f1": 0.1}, population=population)
+    expected = ["red"] * 50 + ["green"] * 50 + ["blue"] * 5
+    grown = run_of(expected, expected, gate=gate)
+    before = replace(grown, results=grown.results[:100], collected=collected)
+    row, _, told = row_of(grown, before)
+    assert row.n == 100
+    assert row.drop.estimate == 0
+    assert row.verdict is verdict
+    assert (row.high_unseen < 0.1) is (verdict is GateVerdict.PASS)
+    if verdict is GateVerdict.PASS:
+        assert told.outcome is verdict
+        assert row.high_unseen == row_of(before, before)[0].high_unseen

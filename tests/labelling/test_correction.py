@@ -9,7 +9,7 @@ from harness.labelling.correction import correct_scores
 from harness.labelling.items import items_of
 from harness.labelling.label import Label, LabelValue
 from harness.labelling.run_answers import answers_of_record
-from harness.types import Check, GateRecord, Repeat
+from harness.types import JUDGE, Check, GateRecord, Repeat
 
 RUBRIC = Check(type="llm-rubric", value="Is kind.")
 GRADE = Check(type="llm-reference")
@@ -218,6 +218,26 @@ def test_candidate_and_baseline_are_corrected_and_their_difference_is_paired(jud
     # Six of twenty differ by one: an error of sqrt(0.3 x 0.7 / 19), skewed by -1.68 / 4.2^(3/2) = -0.195, so that
     # t of 19, 1.729, is 2.014 on the lower side.
     assert difference.corrected.low == pytest.approx(-0.3 - 2.014 * (0.21 / 19) ** 0.5, abs=0.001)
+
+
+def test_values_of_two_judges_are_not_subtracted(judged_run):
+    """An equal model, of which the baseline's judge passed all 20 and the new one 16; people pass 10 of either."""
+    candidate, baseline = judged_run([1] * 16 + [0] * 4), judged_run([1] * 20, run_id="then", answer="older")
+
+    def by(run, judge):
+        facts = {name: replace(each, scored_by={JUDGE: judge}) for name, each in run.metrics.items()}
+        return replace(run, metrics=facts)
+
+    for of_baseline, estimate, note in (
+        ("judge-7b", -0.2, ""),
+        ("judge-70b", None, "judge-70b judged it in the baseline, judge-7b in the candidate"),
+    ):
+        record = GateRecord(run=by(candidate, "judge-7b"), baseline=by(baseline, of_baseline))
+        labels = labels_of(record, lambda text: LabelValue(passed=number_of(text) < 10))
+        (difference,) = correct_scores(record, labels).differences
+        assert (difference.judge and difference.judge.estimate) == pytest.approx(estimate)
+        assert difference.note == note
+        assert difference.corrected.estimate == pytest.approx(0, abs=1e-9)
 
 
 def test_without_labels_on_both_sides_there_is_no_difference(judged_run):

@@ -3,11 +3,19 @@
 import pytest
 
 from harness.comparison.times import ASKED_OTHERWISE
-from harness.presentation.gap_sentences import changed_cases, no_verdict, not_compared, unpaired
+from harness.presentation.gap_sentences import (
+    changed_cases,
+    no_verdict,
+    not_compared,
+    unpaired,
+    without_labels,
+)
 from harness.types import (
     ChangedCasesFinding,
     Finding,
     GateVerdict,
+    Interval,
+    MetricFinding,
     NotComparedFinding,
     NoVerdictFinding,
     Outcome,
@@ -69,6 +77,12 @@ def test_missing_verdicts_say_on_which_side(outcome, what):
     assert told(no_verdict, data, verdict=OPEN, set_name="orders") == text
 
 
+def test_a_score_that_is_missing_on_both_sides_is_named():
+    data = NoVerdictFinding(side="both", outcome=Outcome.UNSCORED, cases=60, n=100, tolerated=0.05)
+    text = "orders perplexity: 60 of 100 cases were left unscored on both sides, 5% are tolerated"
+    assert told(no_verdict, data, verdict=OPEN, set_name="orders", metric="perplexity") == text
+
+
 def test_a_metric_without_a_row_says_why():
     place = {"verdict": OPEN, "set_name": "orders", "metric": "f1"}
     assert told(not_compared, NotComparedFinding(), **place) == "orders f1: no case has it on both sides"
@@ -81,3 +95,19 @@ def test_cases_without_a_pair_are_counted_by_cause():
     data = UnpairedFinding(causes={"errored": 2, "skipped": 1})
     assert told(unpaired, data) == "3 cases are not compared: 2 errored, 1 skipped"
     assert told(unpaired, UnpairedFinding(causes={"errored": 1})) == "1 case is not compared: 1 errored"
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ((), ""),
+        (("refund",), " without the label refund"),
+        (("a", "b"), " without the labels a, b"),
+        (("a", "b", "c", "d", "e"), " without the labels a, b, c and 2 more"),
+    ],
+)
+def test_labels_that_no_compared_case_has_are_named(labels, text):
+    interval = Interval(estimate=0, low=0, high=0, confidence=0.9, method="")
+    figures = {"baseline": 1, "candidate": 1, "drop": interval, "n": 100, "clusters": 100, "p_value": 1.0}
+    rest = {"scale": "graded", "lost": 0, "gained": 0, "margin": 0.1, "unseen_labels": labels}
+    assert without_labels(MetricFinding(**figures, **rest)) == text

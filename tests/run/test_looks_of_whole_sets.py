@@ -1,4 +1,4 @@
-"""What a look knows of the whole set: its changed cases, its labels, and its cases that decide."""
+"""What a look knows of the whole set: its changed and regressed cases, its labels, and its cases that decide."""
 
 from dataclasses import replace
 
@@ -6,6 +6,8 @@ import pytest
 
 from harness.baselines.target import model_target, run_target
 from harness.comparison.gate import conclude, judge_runs
+from harness.comparison.regressed_cases import regressions_of
+from harness.presentation.sentences import sentence_of, sentences_of
 from harness.run.cache import Cache
 from harness.run.conclusion import answered_run, conclude_session
 from harness.run.looks import cases_by_look, run_looks
@@ -22,6 +24,8 @@ from harness.types import (
     Message,
     NotComparedFinding,
     Outcome,
+    RegressedCasesFinding,
+    SetLooks,
 )
 from tests.comparison.test_whole_sets_set_metrics import LABELS, run_of
 
@@ -84,6 +88,48 @@ def test_changed_cases_of_an_early_look_are_a_share_of_the_whole_set(looked, tmp
     assert verify(record, tmp_path, NOTHING_ALLOWED).recomputed is GateVerdict.PASS
 
 
+def six_answers(run_of, lost, n, reached):
+    """The gate of ``reached`` of ``n`` cases of six answers, of which 1 % may regress and some were lost for good."""
+    looks = SetLooks(set_name="s", look=1, planned=5, fractions=(reached / n,), cases=n, answered=reached)
+    gates = {"s": GateSettings(max_regressed=0.01)}
+    now = run_of([0] * lost + [6] * (reached - lost), answers=6, gates=gates)
+    then = run_of([6] * n, answers=6)
+    judged = judge_runs(replace(now, looks=(looks,)), then, known={each.key for each in then.results})
+    verdict = conclude(judged)[1]
+    (found,) = [each for each in verdict.findings if isinstance(each.data, RegressedCasesFinding)]
+    return judged, found
+
+
+@pytest.mark.parametrize(
+    ("lost", "reached", "verdict", "tolerated"),
+    [
+        (1, 100, GateVerdict.PASS, "; 1% of all 500 are tolerated"),
+        (2, 100, GateVerdict.INCONCLUSIVE, "; 1% of all 500 are tolerated"),
+        (5, 100, GateVerdict.INCONCLUSIVE, "; 1% of all 500 are tolerated"),
+        (6, 100, GateVerdict.REGRESS, "; 1% of all 500 are tolerated"),
+        (5, 500, GateVerdict.PASS, "; 1% are tolerated"),
+        (6, 500, GateVerdict.REGRESS, "; 1% are tolerated"),
+    ],
+)
+def test_as_many_cases_may_regress_at_a_look_as_in_the_whole_set(run_of, lost, reached, verdict, tolerated):
+    """1 % of 500 cases are five. Two of the first 100 may be all, and don't let the set pass yet."""
+    judged, found = six_answers(run_of, lost, 500, reached)
+    assert len(judged.regressed) == lost
+    assert found.verdict is verdict
+    assert sentence_of(found).endswith(tolerated)
+    # Nor is a number that is tolerated resampled.
+    parts = judged.rows, judged.regressed, judged.limits, judged.candidate.looks
+    assert ("regressed" in {each.kind for each in regressions_of(*parts)}) == (verdict is GateVerdict.REGRESS)
+
+
+@pytest.mark.parametrize("reached", [100, 200, 500])
+def test_in_whatever_order_four_tolerated_cases_come_no_look_regresses(run_of, reached):
+    """In 1 - 0.8⁴ - 4 (0.2) 0.8³ = 18 % of orders two of four are in the first fifth, of which they are 2 %."""
+    verdicts = {six_answers(run_of, lost, 500, reached)[1].verdict for lost in (2, 3, 4)}
+    assert GateVerdict.REGRESS not in verdicts
+    assert reached < 500 or verdicts == {GateVerdict.PASS}
+
+
 def part_of(run, keys):
     return replace(run, results=tuple(each for each in run.results if each.key in keys))
 
@@ -95,12 +141,19 @@ def test_a_label_that_no_look_has_reached_may_be_lost():
     whole = run_of(expected, expected, gate=gate)
     cases = [result.case for result in whole.results]
     first = part_of(whole, {case.key for case in cases[:200]})
-    comparison, _ = conclude(judge_runs(first, first, asked=cases))
+    comparison, verdict = conclude(judge_runs(first, first, asked=cases))
     (row,) = [row for row in comparison.metrics if row.metric == "macro-f1"]
     assert row.high_unseen == pytest.approx(1 / 3)
+    assert row.unseen_labels == ("blue",)
+    said = "but 200 cases without the label blue can miss rare losses, of up to 0.333 in all"
+    assert any(said in sentence for sentence in sentences_of(verdict))
     assert row.verdict is GateVerdict.INCONCLUSIVE
     assert LABELS[2] == "blue"
     (row,) = [row for row in conclude(judge_runs(first, first))[0].metrics if row.metric == "macro-f1"]
+    assert row.verdict is GateVerdict.PASS
+    # A stored run of all cases but these shows that they are new: nothing of them is compared, ever.
+    judged = judge_runs(first, replace(first, collected=200), asked=cases)
+    (row,) = [row for row in conclude(judged)[0].metrics if row.metric == "macro-f1"]
     assert row.verdict is GateVerdict.PASS
 
 

@@ -86,6 +86,24 @@ def test_what_was_scored_honestly_verifies(record, tmp_path):
     assert dict(found.unverified) == {"s.yaml: not in this project": 1}
 
 
+@pytest.mark.parametrize(
+    ("level", "verdict"), [(None, "regress"), (0.0148, "inconclusive"), (0.02, "regress")]
+)
+def test_a_look_of_a_training_is_verified_at_its_own_level(make_run, tmp_path, level, verdict):
+    """Five of 20 cases lost are p = 1/64: a regression at 5 %, and none at the first fifth of a training."""
+    asked = cases()
+    baseline, candidate = (
+        scored(make_run, asked, wrong, name) for wrong, name in ((0, "before"), (5, "now"))
+    )
+    comparison, found = run_gate(candidate, baseline, regress_alpha=level)
+    assert found.outcome == verdict
+    comparison = replace(comparison, regress_level=level)
+    record = GateRecord(run=candidate, baseline=baseline, comparison=comparison, verdict=found)
+    (tmp_path / "look.json").write_text(render_json(record))
+    replayed = verify(read_record_file(tmp_path / "look.json")[0], tmp_path, Permissions())
+    assert (replayed.faults, replayed.recomputed) == ((), verdict)
+
+
 def changed_score(record):
     first, *rest = record.run.results
     scores = tuple(replace(score, value=1.0) for score in first.scores)

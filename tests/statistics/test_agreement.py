@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.statistics.agreement import Ratings, kappa, krippendorff_alpha
+from harness.statistics.agreement import Ratings, flip_rate, kappa, krippendorff_alpha
+from harness.types import Stability
 
 # Krippendorff (2011), section C: four observers, twelve units.
 OBSERVERS = [
@@ -213,3 +214,11 @@ def test_ratings_that_differ_by_rounding_are_equal(unit):
         krippendorff_alpha([alike, alike[::-1], alike], "interval")
     with pytest.raises(ValueError, match="all ratings are equal"):
         kappa([ratings(alike, alike[::-1], scale=unit)])
+
+
+def test_two_reruns_disagree_as_often_as_was_noted():
+    """Of k answers with s passed 2 s (k - s) / (k (k - 1)): 1 of 2 always disagree, 1 of 5 in 8 of 20."""
+    noted = [Stability(passed=1, answers=2), Stability(passed=1, answers=5), Stability(passed=3, answers=3)]
+    assert flip_rate(noted) == pytest.approx((1 + 8 / 20 + 0) / 3)
+    assert flip_rate(noted[:1]) == 1.0
+    assert flip_rate([Stability(passed=1, answers=1)]) is None

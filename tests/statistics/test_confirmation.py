@@ -52,8 +52,8 @@ def simulated(random, before, now):
 
     rows, regressed = judge([metric], {("s", PASS_RATE): 0.05})
     first = rows[0].verdict is GateVerdict.REGRESS
-    asked = [key for each in regressions_of(rows, regressed, {}) for key in each.cases]
-    rows, _, _ = confirm(rows, regressed, {}, resampled(asked))
+    found = regressions_of(rows, regressed, {})
+    rows, _, _ = confirm(rows, regressed, found, resampled([key for each in found for key in each.cases]))
     return first, rows[0].verdict is GateVerdict.REGRESS
 
 
@@ -92,7 +92,7 @@ def test_a_worked_example(passed_now, p_value, stands):
     )
     (row,), _ = judge([metric], {("s", PASS_RATE): 0.05}, alpha=0.5)
     assert row.verdict is GateVerdict.REGRESS
-    (row,), _, (confirmation,) = confirm([row], [], {}, alone)
+    (row,), _, (confirmation,) = confirm([row], [], regressions_of([row], [], {}), alone)
     assert confirmation.p_value == pytest.approx(p_value)
     assert confirmation.stands is stands
     assert row.verdict is (GateVerdict.REGRESS if stands else GateVerdict.INCONCLUSIVE)

@@ -8,7 +8,7 @@ many checkpoints there are. A pass is a claim about its own checkpoint only, and
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.comparison.gate import conclude, judge_runs
@@ -97,6 +97,7 @@ def judge_look(
         stability=stability,
     )
     comparison, verdict = conclude(judgement)
+    comparison = replace(comparison, regress_level=level)
     return GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
 
 

@@ -38,6 +38,7 @@ from trainers.run.processes import require_one_process
 from trainers.run.training_run import TrainingRun
 from trainers.shared.policy import train_policy
 from trainers.shared.policy_config import PolicyConfig, sampling_of
+from trainers.unread_keys import changed_keys
 
 
 class PpoConfig(PolicyConfig):
@@ -70,6 +71,10 @@ class PpoConfig(PolicyConfig):
     @model_validator(mode="after")
     def _compares_probabilities(self) -> Self:
         refuse(adapter_problem(self.peft))
+        if self.passes == 1 and "clip_range" in changed_keys(self):
+            refuse(
+                "clip_range: with passes: 1 each step has new answers, and nothing is clipped; leave it out"
+            )
         return self
 
 

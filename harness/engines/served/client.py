@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from harness.engines.served.address import shown, without_key, without_proxy
 from harness.engines.served.parameters import OptionalParameters, UnfitParameterError, shortened
-from harness.engines.served.patience import Patience, Silence, retry_after_s
+from harness.engines.served.patience import Patience, Silence, pause_before_s, retry_after_s
 from harness.engines.served.repeats import retrying
 from harness.errors import EngineError
 

@@ -11,7 +11,8 @@ import pytest
 from harness.baselines.accept import accept_run
 from harness.errors import BaselineError
 from harness.history.store import open_history
-from harness.types import GateRecord
+from harness.run.session import metric_facts
+from harness.types import GateRecord, Stability
 from reports.site.gathering import SiteData, SiteSource
 from reports.site.live_pages import LivePages
 from reports.site.pages import PAGES
@@ -121,6 +122,16 @@ def test_a_comparison_is_the_gates_of_the_two_runs_and_is_not_stored(pages: Live
     assert pages.comparison(SECOND, FIRST) != compared
     with open_history(history) as stored:
         assert [line.id for line in stored.list_runs()] == [SECOND, FIRST]
+
+
+def test_a_comparison_uses_the_noise_record_of_the_baseline(pages: LivePages, history: Path) -> None:
+    with open_history(history) as stored:
+        run = stored.load_record(FIRST).run
+        cases = [each.case for each in run.results]
+        before = pages.comparison(FIRST, SECOND)
+        noted = {case.key: Stability(passed=9, answers=20) for case in cases}
+        stored.save_noise(run.model, run.plan.dtype, cases, noted, metric_facts)
+    assert pages.comparison(FIRST, SECOND) != before
 
 
 def test_runs_without_a_common_case_are_refused(pages: LivePages, history: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.settings import load_settings
 from harness.statistics.paired_binary import mcnemar_p
 from harness.types import Finding, GateVerdict, MustPassFinding, NoteFinding, Verdict
 from trainers.callback.looks import (
@@ -15,6 +16,7 @@ from trainers.callback.looks import (
     facts_of,
     first_unanswered,
     is_sure,
+    judge_look,
     level_at,
     looks_in,
     numbers_of,
@@ -65,6 +67,18 @@ def test_a_second_look_at_a_step_has_no_level():
 def test_the_best_look(looks, best):
     found = best_look(looks)
     assert (found and found.step) == best
+
+
+def test_the_record_of_a_look_has_its_level(make_run, make_result, tmp_path):
+    """Five of 20 cases lost are p = 1/64, which counts 0.05 / 0.0148 times at the first fifth of a training."""
+    before, now = (
+        make_run([make_result(f"s/{n}", n >= lost) for n in range(20)], run_id=f"lost-{lost}")
+        for lost in (0, 5)
+    )
+    record = judge_look(now, before, load_settings({}, tmp_path, {}), 0.0148, {})
+    assert record.comparison.regress_level == 0.0148
+    assert record.comparison.metrics[0].p_adjusted == pytest.approx(0.05 / 0.0148 / 64)
+    assert record.verdict.outcome is GateVerdict.INCONCLUSIVE
 
 
 def test_cases_that_must_pass_alone_stop_nothing():

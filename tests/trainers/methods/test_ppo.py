@@ -245,6 +245,7 @@ def test_forward_passes_of_one_step_share_their_answers(online, accumulation):
         ({"num_generations": 3}, "not a multiple of num_generations 3"),
         ({"trl": {"num_ppo_epochs": 2}}, "trl.num_ppo_epochs: not a key of TRL's TrainingArguments"),
         ({"clip_range": 1.0}, "clip_range: found 1.0"),
+        ({"passes": 1, "clip_range": 0.05}, "clip_range: with passes: 1 each step has new answers"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_4(online, capsys, settings, message):

@@ -1,0 +1,51 @@
+"""Two stored runs compared as a gate compares a new one: with the noise record of the baseline's model."""
+
+from harness.baselines.paired_runs import require_pairs
+from harness.comparison.gate import run_gate
+from harness.comparison.pairing import pair_runs
+from harness.golden.schema import CHECK_TYPES, base_type
+from harness.history.store import NoiseRecords, noted_stability
+from harness.run.opponents import as_one_question, opponent_of
+from harness.run.session import metric_facts
+from harness.types import GateRecord, GoldenCase, Run, Stability
+
+
+def compare_stored(
+    candidate: GateRecord, baseline: GateRecord, noise: NoiseRecords, margin: float | None = None
+) -> GateRecord:
+    """Compare two stored runs; what was decided about them before is of no account.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+        noise: The history's noise records.
+        margin: Largest tolerated drop of the pass rate; None for each set's own.
+
+    Raises:
+        BaselineError: No case can be compared.
+    """
+    before = as_one_question(candidate.run, baseline.run, (opponent_of(baseline), opponent_of(candidate)))
+    pairing = pair_runs(candidate.run, before)
+    require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
+    stability = noise_between(noise, candidate.run, before)
+    comparison, verdict = run_gate(candidate.run, before, margin=margin, stability=stability)
+    return GateRecord(run=candidate.run, baseline=before, comparison=comparison, verdict=verdict)
+
+
+def noise_between(noise: NoiseRecords, candidate: Run, baseline: Run) -> dict[str, Stability]:
+    """The noise record of the baseline's model by case key; none of a model that another tool's log names.
+
+    Args:
+        noise: The history's noise records.
+        candidate: The run to judge, whose cases count.
+        baseline: The run to compare with.
+    """
+    if not noise or baseline.model.is_logged:
+        return {}
+    cases = [result.case for result in candidate.results if _is_known(result.case)]
+    return noted_stability(noise, baseline.model, baseline.plan, cases, metric_facts)
+
+
+def _is_known(case: GoldenCase) -> bool:
+    """Whether this installation has all metrics of a case: of others it knows no version."""
+    return all(base_type(check.type) in CHECK_TYPES for check in (*case.checks, *case.single_checks))
