@@ -7,12 +7,13 @@ from harness.comparison.pairing import PASS_RATE
 from harness.presentation.sentences import (
     empty_metrics,
     instead_of_verdict,
+    is_reason,
     rows_without_value,
     sentence_of,
     verdict_line,
 )
 from harness.presentation.terminal import confidences, detectable, interval, outcome_counts, pairs
-from harness.types import CaseResult, GateRecord, GateVerdict, MetricComparison, MetricFinding
+from harness.types import CaseResult, GateRecord, GateVerdict, MetricComparison
 from harness.types.run import conversation
 from tunegate.figures import both_of
 from tunegate.printable import printable, printable_line
@@ -94,10 +95,10 @@ def _verdict(row: MetricComparison) -> str:
 
 
 def _reasons(record: GateRecord) -> Iterator[str]:
-    """What the table doesn't show clearly: everything except metrics that pass."""
+    """What the table doesn't show clearly."""
     assert record.verdict is not None
     for finding in record.verdict.findings:
-        if not (isinstance(finding.data, MetricFinding) and finding.verdict is GateVerdict.PASS):
+        if is_reason(finding):
             yield f"- {_plain(sentence_of(finding))}"
 
 

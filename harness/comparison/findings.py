@@ -1,14 +1,11 @@
 """The findings of a comparison, typed and in order of weight, and the verdict that follows from them."""
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from harness.comparison.metric_drop import lowest_value
-from harness.comparison.metric_verdicts import standing
+from harness.comparison.decisions import is_untestable, most_to_lose, standing
 from harness.comparison.missing_cases import (
     asked_cases,
-    can_pass_or_fail,
     changed_findings,
     no_verdict_findings,
     why_refused,
@@ -26,8 +23,8 @@ from harness.comparison.times import (
     why_unsteady,
 )
 from harness.comparison.whole_sets import LOSS_LIMIT
+from harness.golden.counted_outcomes import can_pass_or_fail
 from harness.golden.schema import decides
-from harness.registry.content_metrics import SET_METRICS
 from harness.registry.metric import compared_scale
 from harness.types import (
     Comparison,
@@ -53,7 +50,6 @@ from harness.types import (
     RetentionFinding,
     Run,
     SetLooks,
-    Standing,
     StoppedFinding,
     TripwireFinding,
     UnpairedFinding,
@@ -93,12 +89,13 @@ def findings_of(
     sets, results = candidate.golden_sets, (*candidate.results, *baseline.results)
     lacking = any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in results)
     deciding = [
-        *metric_findings(comparison, clusters, (candidate, baseline)),
+        *_with_untestable(
+            metric_findings(comparison, clusters, (candidate, baseline)), comparison, candidate
+        ),
         *regressed_case_findings(comparison, regressed_limits(sets), candidate.looks),
         *must_pass_findings(candidate),
         *confirmation_findings(comparison),
         *retention_findings(comparison, sets),
-        *nothing_to_lose_findings(comparison.metrics, sets, candidate.metrics),
         *_tripwire_findings(comparison.forgetting),
         *(changed_findings(candidate, baseline, pairing, further) if pairing.unpaired or further else ()),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
@@ -168,6 +165,8 @@ def _metric_finding(
         steadied_by=steadied_by(row.set_name, *runs, comparison.noise or {})
         if unsteady and runs
         else "noise",
+        nothing_to_lose=is_untestable(row),
+        too_few=row.too_few,
     )
 
 
@@ -252,7 +251,8 @@ def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet])
     """
     forgetting = comparison.forgetting
     probes = {golden_set.name for golden_set in golden_sets if golden_set.probes_forgetting}
-    verdicts = {row.verdict for row in comparison.metrics if row.set_name in probes}
+    rows = (row for row in comparison.metrics if row.set_name in probes and not is_untestable(row))
+    verdicts = {row.verdict for row in rows}
     verdict = next((word for word in _WORST_FIRST[:2] if word in verdicts), None)
     if forgetting is None or forgetting.overall is None or verdict is None:
         return []
@@ -261,31 +261,36 @@ def retention_findings(comparison: Comparison, golden_sets: Iterable[GoldenSet])
     return [Finding(verdict=verdict, data=RetentionFinding(overall=forgetting.overall, worst=lost))]
 
 
-def nothing_to_lose_findings(
-    rows: Sequence[MetricComparison], golden_sets: Iterable[GoldenSet], facts: Mapping[str, MetricFacts]
-) -> list[Finding]:
-    """Metrics that did not regress, and of which the baseline is too near the worst value for such a drop.
+def _with_untestable(
+    findings: Sequence[Finding], comparison: Comparison, candidate: Run
+) -> Iterator[Finding]:
+    """The findings of metrics, each behind the reason why nothing of it could be lost, if that is so."""
+    empty = nothing_to_lose_findings(comparison.metrics, candidate.metrics)
+    reasons = {(each.set_name, each.metric): each for each in empty}
+    for finding in findings:
+        if (reason := reasons.get((finding.set_name, finding.metric))) is not None:
+            yield reason
+        yield finding
 
-    One that gained is not included, but probes are: what they gain says nothing of what was kept.
+
+def nothing_to_lose_findings(
+    rows: Sequence[MetricComparison], facts: Mapping[str, MetricFacts]
+) -> list[Finding]:
+    """Metrics of which the baseline is too near the worst value for a drop that is not allowed.
 
     Args:
         rows: The judged metrics.
-        golden_sets: The candidate's sets; they say which contain probes.
         facts: How to read each metric's values.
     """
-    probes = {golden_set.name for golden_set in golden_sets if golden_set.probes_forgetting}
     return [
         Finding(
             verdict=GateVerdict.INCONCLUSIVE,
             set_name=row.set_name,
             metric=row.metric,
-            data=NothingToLoseFinding(passed=_passed(row, facts), n=row.n, margin=row.margin),
+            data=NothingToLoseFinding(passed=_passed(row, facts), n=row.n, margin=row.margin or 0.0),
         )
         for row in rows
-        if row.verdict in {GateVerdict.PASS, GateVerdict.INCONCLUSIVE}
-        and row.margin is not None
-        and is_within(_most_to_lose(row, facts), row.margin)
-        and (row.set_name in probes or standing(row) is not Standing.BETTER)
+        if is_untestable(row)
     ]
 
 
@@ -377,16 +382,10 @@ def _pairing_findings(candidate: Run, pairing: Pairing) -> list[Finding]:
 
 
 def _passed(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
-    """The same of all cases together: a number of them, or a sum in any unit."""
-    passed = _most_to_lose(row, facts) * row.n
-    return round(passed, 2) if row.kind == "binary" else passed
-
-
-def _most_to_lose(row: MetricComparison, facts: Mapping[str, MetricFacts]) -> float:
-    """How far a metric's mean can fall from the baseline's; without limit on a scale without an end."""
+    """How far a metric can fall, of all cases together: a number of them, or a sum in any unit."""
     mean, of_metric = row.baseline.mean.estimate, facts.get(row.metric)
-    if of_metric is None:
-        # Passes, and the metrics of whole sets, are shares.
-        return mean if row.metric in {PASS_RATE, *SET_METRICS} else math.inf
-    least, most = compared_scale(of_metric)
-    return abs(mean - (lowest_value(row.metric, least) if of_metric.higher_is_better else most))
+    # Passes, and the metrics of whole sets, are shares.
+    scale = (0.0, 1.0) if of_metric is None else compared_scale(of_metric)
+    higher = of_metric is None or of_metric.higher_is_better
+    passed = most_to_lose(row.metric, mean, scale, higher_is_better=higher) * row.n
+    return round(passed, 2) if row.kind == "binary" else passed

@@ -27,6 +27,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from harness.comparison.decisions import is_open
 from harness.comparison.findings import findings_of, outcome_of
 from harness.comparison.metric_verdicts import SetRows, gated_margins, judge
 from harness.comparison.missing_cases import Extremes, extremes_of
@@ -50,6 +51,7 @@ from harness.comparison.slices import driver_slice, shared_traits
 from harness.comparison.times import why_inexact
 from harness.comparison.whole_sets import measure_forgetting, set_metric_rows
 from harness.errors import BaselineError
+from harness.golden.counted_outcomes import counted_as
 from harness.registry.content_metrics import SET_METRICS
 from harness.types import (
     Comparison,
@@ -188,20 +190,13 @@ def judge_runs(  # noqa: PLR0913 # two runs and all that a judgement depends on
         of_sets=_of_whole_sets((candidate, baseline), pairing, stability, asked),
         extremes=_extremes(metrics, margins, pairing, stability or {}),
         expected=expected,
+        probes={each.name for each in sets if each.probes_forgetting},
     )
     return Judgement(
-        candidate=candidate,
-        baseline=baseline,
-        alpha=alpha,
-        stability=stability or {},
-        divergences=divergences,
-        pairing=pairing,
-        metrics=tuple(metrics),
-        rows=tuple(rows),
-        regressed=tuple(regressed),
-        limits=limits,
-        asked=tuple(asked),
-    )
+        candidate=candidate, baseline=baseline, alpha=alpha, stability=stability or {},
+        divergences=divergences, pairing=pairing, metrics=tuple(metrics), rows=tuple(rows),
+        regressed=tuple(regressed), limits=limits, asked=tuple(asked),
+    )  # fmt: skip
 
 
 def _paired(
@@ -229,9 +224,7 @@ def _of_whole_sets(
     if pairing.batched[1] and not baseline.lacks_cases:
         answered = {each.key for each in baseline.results if each.outcome is not Outcome.SKIPPED}
         cases = [case for case in cases if case.key in answered]
-    return partial(
-        set_metric_rows, pairing, golden_sets=candidate.golden_sets, stability=stability, asked=cases
-    )
+    return partial(set_metric_rows, pairing, stability=stability, asked=cases)
 
 
 def _extremes(
@@ -299,7 +292,7 @@ def conclude(judgement: Judgement) -> tuple[Comparison, Verdict]:
         (metric, [pair for pair in pairing.pairs if pair[0].case.set_name == metric.set_name])
         # Rows of whole sets come last, and have no values by case.
         for metric, row in zip(judgement.metrics, judgement.rows, strict=False)
-        if metric.metric == PASS_RATE and row.verdict in {GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE}
+        if metric.metric == PASS_RATE and (row.verdict is GateVerdict.REGRESS or is_open(row))
     ]
     drivers = (driver_slice(metric, of_set, confidence) for metric, of_set in to_explain)
     compared = {now.key for now, _ in pairing.pairs} if judgement.stability else set()
@@ -363,7 +356,16 @@ def _set_counts(candidate: Run, baseline: Run, pairing: Pairing) -> list[SetCoun
 
 
 def _outcomes(run: Run, set_name: str) -> dict[str, int]:
-    return dict(Counter(str(result.outcome) for result in run.results if result.case.set_name == set_name))
+    gated = next((each.gate.metric_margins for each in run.golden_sets if each.name == set_name), {})
+    of_set = (result for result in run.results if result.case.set_name == set_name)
+    return dict(
+        Counter(
+            counted_as(result, gated, run.metrics)
+            if result.outcome is Outcome.UNSCORED
+            else str(result.outcome)
+            for result in of_set
+        )
+    )
 
 
 def forgetting_between(

@@ -3,55 +3,45 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from harness.comparison.decisions import (
+    Looks,
+    Questions,
+    SharedTests,
+    decide,
+    has_nothing_to_lose,
+    least_p_value,
+    most_to_lose,
+    other_question,
+    too_few,
+    with_decision,
+)
 from harness.comparison.metric_drop import (
     Population,
     cases_to_settle,
-    compare_metric,
-    end_of_pass,
-    lowest_value,
     smallest_detectable,
     smallest_detectable_of_clusters,
     unit_of_scale,
 )
-from harness.comparison.missing_cases import Extremes, with_missing
+from harness.comparison.missing_cases import Extremes
 from harness.comparison.pairing import PASS_RATE, PairedMetric
-from harness.comparison.regressed_cases import (
-    CaseTest,
-    level_of,
-    measured_churn,
-    regressed_cases,
-    shared_case_tests,
-    shared_level,
-)
+from harness.comparison.regressed_cases import measured_churn, regressed_cases, shared_case_tests
 from harness.registry.content_metrics import SET_METRICS
 from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_set_drop, half_width
 from harness.statistics.looks import WHOLE
-from harness.statistics.paired_binary import weighted_holm
-from harness.types import (
-    GateVerdict,
-    GoldenSet,
-    Interval,
-    MetricComparison,
-    RegressedCase,
-    Stability,
-    Standing,
-)
+from harness.types import GateVerdict, GoldenSet, Interval, MetricComparison, RegressedCase, Stability
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 
-# A gain of less than so much of the margin is none: losses of equal texts differ with the rows beside them.
-_ROUNDING_OF_BATCHES = 1e-4
 # The margin is at least a thousandth of a unit; a billionth of this part of the values' size is no rounding.
 _IN_MARGINS, _RESOLVED, _MOST_UNITS = 1000, 2.0**-13, 1e140
 # A row's figures on the metric's own scale, but for those with an interval.
 _ENDS = ("high_unseen", "high_at_best", "margin", "minimum_detectable_drop")
 # A golden set's name and a metric's.
 _Name = tuple[str, str]
-# Rows of metrics of whole sets, given the confidence of each set's intervals.
-SetRows: TypeAlias = Callable[[Mapping[str, float]], list[MetricComparison]]
+# Rows of metrics of whole sets, given the confidence of each set's intervals, and its question.
+SetRows: TypeAlias = Callable[[Mapping[str, float], Mapping[str, Population]], list[MetricComparison]]
 
 
 def _name(of: PairedMetric | MetricComparison) -> _Name:
@@ -105,9 +95,10 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     populations: Mapping[str, Population] | None = None,
     stability: Mapping[str, Stability] | None = None,
     fractions: Mapping[str, Sequence[float]] | None = None,
-    of_sets: SetRows = lambda confidence: [],
+    of_sets: SetRows = lambda *_: [],
     extremes: Mapping[_Name, Extremes] | None = None,
     expected: Collection[_Name] = (),
+    probes: Collection[str] = (),
 ) -> tuple[list[MetricComparison], list[RegressedCase]]:
     """Compare each metric, judge those with a margin, and find the regressed cases, at one joint level.
 
@@ -123,6 +114,7 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
         of_sets: The rows of metrics of whole sets, given the confidence of each set's intervals.
         extremes: What cases with a value on one side only could have been: a verdict has to hold for all.
         expected: All tests that later looks may make: each has its part of the level from the first look on.
+        probes: The sets of forgetting probes: what they gain says nothing of what was kept.
 
     Returns:
         A comparison for each metric, then those of whole sets; and the regressed cases.
@@ -132,29 +124,34 @@ def judge(  # noqa: PLR0913 # all that one decision depends on
     metrics, margins, extremes = _in_units(units, metrics, margins, extremes or {})
     looks = {name: tuple(shares) for name, shares in (fractions or {}).items()}
     gated = [place for place, each in enumerate(metrics) if _name(each) in margins]
-    chosen = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
-    confidence = {each.set_name: 1 - 2 * level_of(looks.get(each.set_name, WHOLE), alpha) for each in metrics}
-    set_rows = of_sets(confidence)
+    limits = {metrics[place].set_name: 0.0 for place in gated} if limits is None else limits
+    asked = Questions(alpha=alpha, limits=limits, populations=populations or {}, extremes=extremes)
+    set_rows = of_sets(asked.confidences(metrics, looks), asked.populations)
     set_gated = [place for place, row in enumerate(set_rows) if _name(row) in margins]
     own = [metrics[place] for place in gated]
     waiting = len(set(expected) - {*map(_name, metrics), *map(_name, set_rows)})
-    tests = shared_case_tests(own, chosen, stability or {}, regress_alpha, others=len(set_gated) + waiting)
+    cases = shared_case_tests(own, limits, stability or {}, regress_alpha, others=len(set_gated) + waiting)
     sets = [*(each.set_name for each in own), *(set_rows[place].set_name for place in set_gated)]
-    weights, levels = shared_level(sets, tests, looks, regress_alpha, waiting)
-    compared = partial(_compared, confidence=confidence, limits=chosen, populations=populations or {})
-    rows = _compared_rows(metrics, dict(zip(gated, levels, strict=False)), extremes, compared)
+    tests = SharedTests(sets=sets, cases=cases, alpha=regress_alpha, models=times, waiting=waiting)
+    finest = dict(zip(gated, tests.levels(looks), strict=False))
+    rows = [asked.row(each, looks, finest.get(place)) for place, each in enumerate(metrics)]
     tested = [*(rows[place] for place in gated), *(set_rows[place] for place in set_gated)]
-    adjusted = [min(p * times, 1.0) for p in _corrected(tested, tests, weights, levels)]
-    for place, metric, level, p in zip(gated, own, levels, adjusted, strict=False):
-        row = replace(rows[place], margin=margins[_name(metric)], p_adjusted=p)
-        churn, whole = measured_churn(metric, stability or {}), looks.get(row.set_name, WHOLE)[-1] >= 1
-        other = _other_question(metric, row, level, extremes, compared) if whole else None
-        rows[place] = _judged(metric, row, level, churn, rejected=p <= alpha, other=other)
-    for place, p, level in zip(set_gated, adjusted[len(gated) :], levels[len(gated) :], strict=False):
-        set_rows[place] = _judged_set(set_rows[place], margins, p, alpha, level, metrics)
-    found = zip(tests, adjusted[len(sets) :], strict=True)
+    judged = _Decision(
+        own=own, metrics=metrics, rows=tested, margins=margins, tests=tests, looks=looks, asked=asked,
+        of_sets=of_sets, probes=probes, stability=stability or {},
+    ).judged()  # fmt: skip
+    rows, set_rows = _put(rows, gated, judged), _put(set_rows, set_gated, judged[len(gated) :])
+    found = zip(cases, tests.of_rows(tested, looks)[len(sets) :], strict=True)
     rows = [_in_own_units(row, units[_name(row)]) for row in rows]
     return [*rows, *set_rows], [case for test, p in found for case in regressed_cases(test, p, alpha, times)]
+
+
+def _put(
+    rows: Sequence[MetricComparison], places: Sequence[int], judged: Sequence[MetricComparison]
+) -> list[MetricComparison]:
+    """Rows with the judged ones in their places."""
+    found = dict(zip(places, judged, strict=False))
+    return [found.get(place, row) for place, row in enumerate(rows)]
 
 
 def _unit(metric: PairedMetric, margin: float | None) -> float:
@@ -221,71 +218,107 @@ def _in_own_units(row: MetricComparison, unit: float) -> MetricComparison:
     )
 
 
-def _compared_rows(
-    metrics: Sequence[PairedMetric],
-    gated: Mapping[int, float],
-    extremes: Mapping[_Name, Extremes],
-    compared: Callable[..., MetricComparison],
-) -> list[MetricComparison]:
-    """Each metric's row without a verdict, with what is missing, given the level of each gated one."""
-    rows = []
-    for place, metric in enumerate(metrics):
-        compare = partial(compared, finest=gated.get(place, 1.0))
-        row, extreme = compare(metric, detectable=place not in gated), extremes.get(_name(metric))
-        rows.append(row if extreme is None else with_missing(row, extreme, compare))
-    return rows
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision:
+    """All gated metrics, and the tests that share the level.
+
+    Attributes:
+        own: The gated metrics that have values by case.
+        metrics: All metrics.
+        rows: The rows of the gated ones, then those of whole sets.
+    """
+
+    own: Sequence[PairedMetric]
+    metrics: Sequence[PairedMetric]
+    rows: Sequence[MetricComparison]
+    margins: Mapping[_Name, float]
+    tests: SharedTests
+    looks: Looks
+    asked: Questions
+    of_sets: SetRows
+    probes: Collection[str]
+    stability: Mapping[str, Stability]
+
+    def judged(self) -> list[MetricComparison]:
+        """Each row with its verdict and the figures beside it."""
+        levels, adjusted = self.tests.levels(self.looks), self.tests.of_rows(self.rows, self.looks)
+        few = too_few(self._units(), self._least_p_values(), self.tests, self.looks)
+        found = []
+        for place, compared in enumerate(self.rows):
+            margin, gains_count = self.margins[_name(compared)], compared.set_name not in self.probes
+            row = replace(compared, nothing_to_lose=self._has_nothing_to_lose(place, margin))
+            row = with_decision(row, margin, adjusted[place], self.asked.alpha, gains_count=gains_count)
+            # At an early look there are more cases to come.
+            if self.looks.get(row.set_name, WHOLE)[-1] >= 1:
+                why = None if row.nothing_to_lose else few[place]
+                row = replace(row, other_question=self._other_question(place, row), too_few=why)
+            if place < len(self.own):
+                churn = measured_churn(self.own[place], self.stability)
+                found.append(_with_figures(self.own[place], row, levels[place], churn))
+            else:
+                found.append(_with_figures_of_set(row, self._sizes(row), levels[place]))
+        return found
+
+    def _has_nothing_to_lose(self, place: int, margin: float) -> bool:
+        if place < len(self.own):
+            return has_nothing_to_lose(self.own[place], margin)
+        # Metrics of whole sets are shares.
+        row = self.rows[place]
+        mean = row.baseline.mean.estimate
+        return is_within(most_to_lose(row.metric, mean, (0.0, 1.0), higher_is_better=True), margin)
+
+    def _other_question(self, place: int, row: MetricComparison) -> GateVerdict | None:
+        """The verdict for a pass rate's other question; None if it can't be answered."""
+        if row.metric != PASS_RATE:
+            return None
+        found = other_question(place, self.rows, self._ask, self.tests, self.looks, self.asked.alpha)
+        if found is None:
+            return None
+        other, margin = replace(found[0], nothing_to_lose=row.nothing_to_lose), self.margins[_name(row)]
+        return decide(other, margin, rejected=found[1], gains_count=row.set_name not in self.probes)
+
+    def _ask(self, place: int, population: Population, looks: Looks, level: float) -> MetricComparison:
+        """The row of a test if its set were asked a question."""
+        if place < len(self.own):
+            return self.asked.row(self.own[place], looks, level, population)
+        name = _name(self.rows[place])
+        populations = {**self.asked.populations, name[0]: population}
+        rows = self.of_sets(self.asked.confidences(self.metrics, looks), populations)
+        return next(row for row in rows if _name(row) == name)
+
+    def _units(self) -> list[int]:
+        """The number of independent cases or clusters of each metric."""
+        of_sets = (len(self._sizes(row)) for row in self.rows[len(self.own) :])
+        return [*(len(set(metric.clusters)) for metric in self.own), *of_sets]
+
+    def _least_p_values(self) -> list[float]:
+        """Of each test if all its cases got worse; nothing is known of one about exactly its cases."""
+        found = [
+            least_p_value(each, any_case_counts=self.asked.any_case_counts(each.set_name))
+            for each in self.own
+        ]
+        found += [0.5 ** len(self._sizes(row)) for row in self.rows[len(self.own) :]]
+        rows = zip(found, self.rows, strict=True)
+        return [least if row.population == "sample" else 0.0 for least, row in rows]
+
+    def _sizes(self, row: MetricComparison) -> list[int]:
+        """The number of cases of each cluster of a whole set's metric."""
+        name = row.set_name, SET_METRICS[row.metric]
+        clusters = next((each.clusters for each in self.metrics if _name(each) == name), range(row.n))
+        return list(Counter(clusters).values())
 
 
-def _compared(
-    metric: PairedMetric,
-    confidence: Mapping[str, float],
-    limits: Mapping[str, float],
-    populations: Mapping[str, Population],
-    *,
-    finest: float,
-    detectable: bool,
+def _with_figures(
+    metric: PairedMetric, row: MetricComparison, level: float, churn: float
 ) -> MetricComparison:
-    """A metric's row without a verdict; the detectable drop of a gated one depends on its margin, too."""
-    return compare_metric(
-        metric,
-        confidence[metric.set_name],
-        any_case_counts=limits.get(metric.set_name, 0.0) == 0,
-        population=populations.get(metric.set_name, "sample"),
-        detectable=detectable,
-        finest=finest,
-    )
-
-
-def _corrected(
-    rows: Sequence[MetricComparison],
-    tests: Sequence[CaseTest],
-    weights: Sequence[float],
-    levels: Sequence[float],
-) -> list[float]:
-    """The p-values by Holm's correction. At a look each counts as much more as its level is smaller there."""
-    p_values = [*(row.p_value for row in rows), *(test.p_value for test in tests)]
-    scaled = [p * (weight / level) for p, weight, level in zip(p_values, weights, levels, strict=False)]
-    # What no look has reached is not rejected yet.
-    waiting = [1.0] * (len(weights) - len(scaled))
-    return weighted_holm([*scaled, *waiting], weights)[: len(scaled)]
-
-
-def _judged(
-    metric: PairedMetric,
-    row: MetricComparison,
-    level: float,
-    churn: float,
-    *,
-    rejected: bool,
-    other: GateVerdict | None,
-) -> MetricComparison:
-    """A gated metric's row with its verdict, the other question's, and the drop it could have detected."""
+    """A judged row with the drop that it could have detected, and what would settle it."""
     margin = row.margin or 0.0
-    verdict = _decide(row, margin, rejected=rejected)
     more = None
-    if verdict is GateVerdict.INCONCLUSIVE and row.population == "sample" and not row.missing:
+    if row.verdict is GateVerdict.INCONCLUSIVE and row.population == "sample" and not row.missing:
         more = cases_to_settle(metric, level, margin, row.drop.confidence)
-    able, of_clusters = _detectable(metric, row, level, churn), None
+    able, of_clusters = None, None
+    if row.too_few is None:
+        able = _detectable(metric, row, level, churn)
     if able is not None and row.population == "sample":
         of_clusters = smallest_detectable_of_clusters(metric, level, margin, row.drop.confidence)
         # Where much was lost, its spread counts as noise of a drop that takes cases one by one.
@@ -295,42 +328,21 @@ def _judged(
         cases_to_settle=more,
         minimum_detectable_drop=able,
         minimum_detectable_cluster_drop=of_clusters,
-        verdict=verdict,
-        other_question=other,
     )
 
 
-def _sizes_of_set(row: MetricComparison, metrics: Sequence[PairedMetric]) -> list[int]:
-    """The number of cases of each cluster of a whole set's metric."""
-    check = SET_METRICS[row.metric]
-    clusters = [each.clusters for each in metrics if _name(each) == (row.set_name, check)]
-    return list(Counter(clusters[0]).values()) if clusters else [1] * row.n
-
-
-def _judged_set(
-    row: MetricComparison,
-    margins: Mapping[_Name, float],
-    p_adjusted: float,
-    alpha: float,
-    level: float,
-    metrics: Sequence[PairedMetric],
-) -> MetricComparison:
-    """The row of a whole set's metric with its verdict and the drop it could have detected."""
-    margin = margins[_name(row)]
+def _with_figures_of_set(row: MetricComparison, sizes: Sequence[int], level: float) -> MetricComparison:
+    """The judged row of a whole set's metric with the drop that it could have detected."""
+    margin = row.margin or 0.0
     if row.population == "cases":
         able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=False)
     else:
-        others, sizes = row.drop_of_others, _sizes_of_set(row, metrics)
+        others = row.drop_of_others
         halves = half_width(row.drop), None if others is None else half_width(others)
         seen = row.drop.estimate, 0.0 if others is None else others.estimate
         able = detectable_set_drop(halves, sizes, row.drop.confidence, level, margin, seen=seen)
-    return replace(
-        row,
-        margin=margin,
-        p_adjusted=p_adjusted,
-        verdict=_decide(row, margin, rejected=p_adjusted <= alpha),
-        minimum_detectable_drop=able if able < 1 and is_within(able, row.baseline.mean.estimate) else None,
-    )
+    able = able if able < 1 and row.too_few is None else math.inf
+    return replace(row, minimum_detectable_drop=able if is_within(able, row.baseline.mean.estimate) else None)
 
 
 def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn: float) -> float | None:
@@ -343,57 +355,7 @@ def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn
     else:
         able = smallest_detectable(metric, level, margin, row.drop.confidence, least_churn=churn)
     # What the baseline does not have can't be lost.
-    worst = lowest_value(metric.metric, metric.least) if metric.higher_is_better else metric.most
-    most = abs(math.fsum(metric.baseline) / len(metric.baseline) - worst)
+    mean = math.fsum(metric.baseline) / len(metric.baseline)
+    scale = metric.least, metric.most
+    most = most_to_lose(metric.metric, mean, scale, higher_is_better=metric.higher_is_better)
     return able if able is not None and is_within(able, most, unit=1.0) else None
-
-
-def _other_question(
-    metric: PairedMetric,
-    row: MetricComparison,
-    level: float,
-    extremes: Mapping[_Name, Extremes],
-    compared: Callable[..., MetricComparison],
-) -> GateVerdict | None:
-    """The verdict for a pass rate's other question, with what is missing; None if it can't be answered.
-
-    It is left open while its set's cases are not all answered.
-    """
-    if metric.metric != PASS_RATE:
-        return None
-    asked: Population = "sample" if row.population == "cases" else "cases"
-    ask = partial(compared, populations={row.set_name: asked}, finest=level)
-    other = ask(metric, detectable=False)
-    if other.population != asked:
-        return None
-    if (extreme := extremes.get(_name(row))) is not None:
-        other = with_missing(other, extreme, ask)
-    return _decide(other, row.margin or 0.0, rejected=other.p_value <= level)
-
-
-def _decide(row: MetricComparison, margin: float, *, rejected: bool) -> GateVerdict:
-    """A pass needs the bound that allows for unseen losses; a regression is shown by the data alone.
-
-    Both hold whatever is missing: the pass at its worst, the regression at its best. The row is in units of
-    its scale, which tell rounding where no drop is tolerated, or one far below them.
-    """
-    if is_within(end_of_pass(row), margin, unit=1.0) and not row.missing_unlimited:
-        return GateVerdict.PASS
-    high = row.drop.high if row.high_at_best is None else min(row.drop.high, row.high_at_best)
-    beyond = rejected and not is_within(high, margin, unit=1.0)
-    return GateVerdict.REGRESS if beyond else GateVerdict.INCONCLUSIVE
-
-
-def standing(row: MetricComparison) -> Standing | None:
-    """What is also shown about a metric that passed; None if it did not pass.
-
-    *Better*: the end that a pass needs within the margin is below zero, so also with unseen losses and with
-    what is missing. *Equal*: the interval is within the margin on both sides, which is two one-sided tests
-    (Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power approach. J.
-    Pharmacokinetics and Biopharmaceutics 15). Each bound alone is wrong in 5 %.
-    """
-    if row.verdict is not GateVerdict.PASS or row.margin is None:
-        return None
-    if end_of_pass(row) < -_ROUNDING_OF_BATCHES * row.margin:
-        return Standing.BETTER
-    return Standing.EQUAL if row.drop.low >= -row.margin else Standing.NO_WORSE

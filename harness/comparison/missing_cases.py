@@ -25,18 +25,17 @@ from harness.comparison.pairing import (
     pair_runs,
     stability_of,
 )
-from harness.golden.schema import CHECK_TYPES, base_type, decides
+from harness.golden.counted_outcomes import counted_as
+from harness.golden.schema import decides
 from harness.statistics.paired_binary import Trials
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
-    Check,
     Finding,
     GateVerdict,
     GoldenCase,
     GoldenSet,
     MetricComparison,
-    MetricFacts,
     NoVerdictFinding,
     Outcome,
     Run,
@@ -224,26 +223,6 @@ def asked_cases(run: Run, golden_set: GoldenSet) -> list[CaseResult]:
     return [result for result in of_set if result.outcome is not Outcome.SKIPPED]
 
 
-def can_pass_or_fail(result: CaseResult, facts: Mapping[str, MetricFacts]) -> bool:
-    """Whether any check decides a case, also where it gave no verdict.
-
-    Args:
-        result: The case's result.
-        facts: How to read the run's metrics.
-    """
-    if _has_verdict(result) or any(score.passed is not None for score in result.scores):
-        return True
-    scored = {score.metric for score in result.scores}
-    return any(_may_decide(check, facts) for check in result.case.checks if check.type not in scored)
-
-
-def _may_decide(check: Check, facts: Mapping[str, MetricFacts]) -> bool:
-    """As the check says; the facts, which are one for all sets of a run, only of one unknown here."""
-    if base_type(check.type) in CHECK_TYPES:
-        return decides(check)
-    return check.threshold is not None or (check.type in facts and facts[check.type].kind == "binary")
-
-
 def why_refused(metric: str, refused: Mapping[str, str], results: Sequence[CaseResult]) -> str:
     """Why a set's metric can't be compared; of its pass rate the reason of what decides its cases, if any.
 
@@ -269,15 +248,8 @@ def beyond_limits(run: Run, golden_set: GoldenSet) -> list[MissingVerdicts]:
         golden_set: The set, with its limits.
     """
     results, limits = asked_cases(run, golden_set), golden_set.gate
-    errored = sum(result.outcome is Outcome.ERRORED for result in results)
-    unscored = sum(
-        result.outcome is Outcome.UNSCORED
-        and (
-            can_pass_or_fail(result, run.metrics)
-            or not any(score.metric in limits.metric_margins for score in result.scores)
-        )
-        for result in results
-    )
+    counts = Counter(counted_as(result, limits.metric_margins, run.metrics) for result in results)
+    errored, unscored = counts[Outcome.ERRORED], counts[Outcome.UNSCORED]
     return [
         MissingVerdicts(outcome=outcome, cases=cases, n=len(results), tolerated=tolerated)
         for outcome, cases, tolerated in (

@@ -28,7 +28,6 @@ from harness.types import (
     CaseResult,
     Forgetting,
     GoldenCase,
-    GoldenSet,
     Interval,
     MetricComparison,
     MetricSummary,
@@ -211,7 +210,7 @@ class _Case:
 def set_metric_rows(
     pairing: Pairing,
     confidence: Mapping[str, float],
-    golden_sets: Iterable[GoldenSet] = (),
+    populations: Mapping[str, str] | None = None,
     stability: Mapping[str, Stability] | None = None,
     asked: Iterable[GoldenCase] = (),
 ) -> list[MetricComparison]:
@@ -220,8 +219,8 @@ def set_metric_rows(
     Args:
         pairing: The paired cases.
         confidence: Two-sided, of the intervals of each set.
-        golden_sets: They say which asks about exactly its cases. This is answered where answers reproduce:
-            nothing is known of how the labels of others vary.
+        populations: The question of each set. One about exactly its cases is answered where answers
+            reproduce: nothing is known of how the labels of others vary.
         stability: The noise record of the baseline's model, by case key: it may show that they don't.
         asked: All cases of the sets, also those without a result so far: a label that only they have may be
             lost for all that is known.
@@ -236,7 +235,7 @@ def set_metric_rows(
             lacking.setdefault(pair[0].case.set_name, []).append(case)
     if not by_set:
         return []
-    asking = {each.name: list[Pair]() for each in golden_sets if each.gate.population == "cases"}
+    asking = {name: list[Pair]() for name, asked in (populations or {}).items() if asked == "cases"}
     for pair in pairing.pairs if asking.keys() & by_set.keys() else ():
         if (name := pair[0].case.set_name) in asking:
             asking[name].append(pair)

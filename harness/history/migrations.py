@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from harness.history import schemas
@@ -203,7 +204,12 @@ def plain_text(text: str) -> str:
 
 
 def write_answers(
-    database: Database, run_no: int, results: Iterable[Mapping[str, Any]], *, packed: bool = True
+    database: Database,
+    run_no: int,
+    results: Iterable[Mapping[str, Any]],
+    *,
+    packed: bool = True,
+    counted: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Store a run's results; nobody else may be writing.
 
@@ -212,6 +218,7 @@ def write_answers(
         run_no: The run's number.
         results: The results as JSON, in order.
         packed: False for the tables of the sixth schema.
+        counted: What cases count as, by their keys, where it may not be their outcome.
 
     Raises:
         KeyError: One is not a result.
@@ -231,9 +238,13 @@ def write_answers(
         )
         taken = [(run_no, at, answers[each.key]) for at, each in enumerate(chunk, start=place)]
         _insert(database, "run_answers", taken)
-        outcomes.update((each.case_row[0], str(each.row[0])) for each in chunk)
+        outcomes.update((each.case_row[0], _counted(each, counted)) for each in chunk)
         place += len(chunk)
     _insert(database, "run_outcomes", [(run_no, *name, cases) for name, cases in outcomes.items()])
+
+
+def _counted(content: _Content, counted: Mapping[str, str]) -> str:
+    return counted.get("/".join(content.case_row[:2]), str(content.row[0]))
 
 
 def read_answers(database: Database, run_id: str) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from harness.history.migrations import plain_text, read_answers, write_answers
 from harness.history.schemas import Database
 from harness.history.server import HistoryPlace
 from harness.types import CaseResult, Check, ExecutionPlan, GoldenCase, MetricFacts, ModelRef, Run, Stability
+from harness.types.run import Outcome
 from harness.types.storage import (
     DamagedFactsError,
     LaterFactsError,
@@ -231,7 +232,14 @@ class History:
         if len(keys) < len(run.results):
             raise HistoryError(f"run {run.id} has the case {keys.most_common(1)[0][0]} twice")
         self._insert("runs", [row])
-        write_answers(self.database, int(newest) + 1, (facts_of(result) for result in run.results))
+        counted: dict[str, str] = {}
+        if any(result.outcome is Outcome.UNSCORED for result in run.results):
+            # Only what has no verdict may count as something else.
+            from harness.golden.counted_outcomes import counted_outcomes
+
+            counted = dict(zip(keys, counted_outcomes(run), strict=True))
+        results = (facts_of(result) for result in run.results)
+        write_answers(self.database, int(newest) + 1, results, counted=counted)
 
     def _insert(self, table: str, found: Iterable[_Row]) -> None:
         kept = list(found)
@@ -379,15 +387,7 @@ def _comparison_rows(run_id: str, comparison: "Comparison") -> Iterator[_Row]:
 
 
 def _retention_rows(run_id: str, comparison: "Comparison") -> Iterator[_Row]:
-    """Rows of ``retentions``: one for each skill of the baseline.
-
-    Args:
-        run_id: The candidate's run.
-        comparison: The comparison.
-
-    Returns:
-        One row per skill, in the order of the table's columns.
-    """
+    """Rows of ``retentions``: one for each skill of the baseline."""
     for place, row in enumerate(comparison.forgetting.by_skill if comparison.forgetting else ()):
         yield (
             *(plain_text(run_id), place, plain_text(row.skill), row.passed_by_baseline, row.retained),

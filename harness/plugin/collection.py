@@ -17,6 +17,7 @@ import pytest
 from _pytest.skipping import evaluate_skip_marks
 
 from harness.errors import GoldenError
+from harness.golden.counted_outcomes import GRADED, counted_as
 from harness.golden.load import bundled_probes, load_golden_set
 from harness.plugin.progress import write_line
 from harness.plugin.selection import SELECTION
@@ -167,10 +168,15 @@ def print_missed(terminal: pytest.TerminalReporter) -> None:
             write_line(terminal, f"{word.upper()} {report.nodeid} - {getattr(report, _REASON)}")
 
 
-def case_properties(result: CaseResult) -> list[tuple[str, object]]:
-    """A case's outcome and scores as properties of its test case."""
+def case_properties(result: CaseResult, word: str) -> list[tuple[str, object]]:
+    """A case's outcome and scores as properties of its test case.
+
+    Args:
+        result: Its result.
+        word: What it counts as.
+    """
     scores = {score.metric: f"{score.value:.6g}" for score in result.scores}
-    return [_property("outcome", str(result.outcome)), *starmap(_property, scores.items())]
+    return [_property("outcome", word), *starmap(_property, scores.items())]
 
 
 @lru_cache(maxsize=1024)
@@ -322,9 +328,11 @@ class GoldenItem(pytest.Item):
         result = results.result_of(self.candidate, self.case.key)
         if result is None:
             pytest.skip("not answered")
-        self.user_properties += case_properties(result)
+        word = self._counted(result)
+        self.user_properties += case_properties(result, word)
         if result.outcome is Outcome.UNSCORED:
-            pytest.skip("unscored: no check of this case gives a verdict")
+            why = "its set gates a score" if word == GRADED else "no check of this case gives a verdict"
+            pytest.skip(f"{word}: {why}")
         if result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
             raise CaseFailedError(result)
 
@@ -355,7 +363,13 @@ class GoldenItem(pytest.Item):
         elif report.failed and result.outcome is Outcome.ERRORED:
             mark(report, BROKEN)
         elif report.skipped and result.outcome is Outcome.UNSCORED:
-            mark(report, "unscored")
+            mark(report, self._counted(result))
+
+    def _counted(self, result: CaseResult) -> str:
+        """What the case counts as."""
+        if result.outcome is not Outcome.UNSCORED:
+            return str(result.outcome)
+        return counted_as(result, self.golden_set.gate.metric_margins, {})
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The prompt, the answer and its failed checks, instead of a traceback."""

@@ -315,7 +315,7 @@ def pytest_runtest_makereport(
 def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport,
 ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
-    """Count cases that only the comparison judges as *missed*, without a verdict as *unscored* or errors."""
+    """Count cases as *missed* that only the comparison judges, as *unscored*, *graded*, or as errors."""
     return status_of(report)
 
 

@@ -234,7 +234,7 @@ def print_ranking(
     records: Mapping[str, GateRecord],
     written: Mapping[str, Sequence[str]],
 ) -> None:
-    """Print the ranked models, the reasons of regressions, and the paths of the reports.
+    """Print the ranked models, why some did not pass, and the paths of the reports.
 
     Args:
         terminal: The terminal.

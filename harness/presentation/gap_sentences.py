@@ -1,4 +1,7 @@
-"""Sentences about what a comparison lacks: cases without a verdict, changed ones, metrics without a pair."""
+"""Sentences about what a comparison lacks: verdicts, cases that did not change, pairs, evidence.
+
+And about what was computed or scored in another way on one side.
+"""
 
 from harness.comparison.decided_anew import DECIDED_BY
 from harness.comparison.times import ASKED_OTHERWISE
@@ -9,11 +12,16 @@ from harness.types import (
     NotComparedFinding,
     NoVerdictFinding,
     Outcome,
+    OwnSettingsFinding,
+    PlansFinding,
+    ScorersFinding,
+    TooFew,
     UnpairedFinding,
 )
 from tunegate.figures import share_of
 
 _MOST_LABELS = 3
+MAYBE = ": a difference may come from that"
 # What tells how answers vary, as a metric's finding names it.
 STEADIED_BY = {
     "noise": "record how its answers vary (tunegate noise), or repeat each case at a temperature above 0",
@@ -32,6 +40,34 @@ def not_compared(finding: Finding, data: NotComparedFinding) -> str:
     if finding.verdict is None:
         return f"{finding.metric} is not compared: {data.reason}"
     return f"{finding.set_name} {finding.metric}: {data.reason or 'no case has it on both sides'}"
+
+
+def units_of(data: MetricFinding) -> str:
+    """What counts as one in a metric: its cases, or clusters of them."""
+    return "cases" if data.clusters == data.n else "clusters"
+
+
+def too_few(data: MetricFinding, few: TooFew) -> str:
+    """Why a metric can't regress by itself, however much is lost, and what would change that.
+
+    Args:
+        data: The metric's data.
+        few: Its units, and what shares the level with it.
+    """
+    unit = units_of(data)
+    together = f"{few.units} {unit} can all" if few.units > 1 else f"1 {unit[:-1]} can"
+    sharing = [
+        f"{count} {name}"
+        for count, name in ((few.models, "models"), (few.tests, "tests"), (few.looks, "looks"))
+        if count > 1
+    ]
+    counted = f", which counts {few.counts:.3g} times for {' and '.join(sharing)}" if sharing else ""
+    fewer = ", or gate fewer models at once" if few.models > 1 else ""
+    return (
+        f"it can {'never regress' if few.never else 'regress only beside another metric'}: "
+        f"{together} get worse by chance with a probability of {few.chance:.4g}{counted}: "
+        f"make it {few.enough} {unit} or more{fewer}"
+    )
 
 
 def no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
@@ -104,3 +140,48 @@ def without_labels(data: MetricFinding) -> str:
     more = len(data.unseen_labels) - _MOST_LABELS
     named = ", ".join(data.unseen_labels[:_MOST_LABELS]) + (f" and {more} more" if more > 0 else "")
     return f" without the label{'s' if data.unseen_labels[1:] else ''} {named}"
+
+
+def plans(_: Finding, data: PlansFinding) -> str:
+    """How both sides were computed.
+
+    Args:
+        _: The finding, which names no set.
+        data: Its data.
+    """
+    here, there = (
+        f"{plan.engine} {plan.dtype} {plan.device} {plan.weights}, {plan.batch_tokens} tokens a batch"
+        for plan in (data.candidate, data.baseline)
+    )
+    return f"the sides were computed differently ({here}; baseline {there}): some flips may come from that"
+
+
+def scorers(finding: Finding, data: ScorersFinding) -> str:
+    """Who scored a metric on both sides.
+
+    Args:
+        finding: The finding.
+        data: Its data.
+    """
+    now, then = (
+        ", ".join(f"{name} {what}" for name, what in side.items()) or "what its record does not say"
+        for side in (data.candidate, data.baseline)
+    )
+    return f"{finding.metric} was scored by {now}, in the baseline by {then}{MAYBE}"
+
+
+def own_settings(_: Finding, data: OwnSettingsFinding) -> str:
+    """Which settings of its own a model answered without.
+
+    Args:
+        _: The finding, which names no set.
+        data: Its data.
+    """
+    settings = ", ".join(data.candidate or data.baseline)
+    owner = "the model's" if data.candidate else "the baseline's"
+    if data.baseline and data.candidate and data.baseline != data.candidate:
+        settings += f" (the baseline's: {', '.join(data.baseline)})"
+    return (
+        f"answers are greedy, without what {owner} generation config adds: {settings}; "
+        f"generation: {{use_model_settings: true}} in a golden set uses it"
+    )

@@ -5,11 +5,18 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from harness.comparison.pairing import PASS_RATE
+from harness.golden.counted_outcomes import GRADED, counted_outcomes
 from harness.presentation.gap_sentences import (
+    MAYBE,
     STEADIED_BY,
     changed_cases,
     no_verdict,
     not_compared,
+    own_settings,
+    plans,
+    scorers,
+    too_few,
+    units_of,
     unpaired,
     without_labels,
 )
@@ -56,7 +63,6 @@ from tunegate.figures import both_of, figure_of, figures_of, p_of, rates_of, ris
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
 _MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
-_MAYBE = ": a difference may come from that"
 
 
 def sentences_of(verdict: Verdict) -> tuple[str, ...]:
@@ -97,9 +103,15 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     if finding.verdict is GateVerdict.PASS:
         hidden = "" if not data.missing else f", also if {_one_sided(data)} lost"
         return f"{name} passes: {change}, {bounds}: {_standing(data)}{hidden}"
-    able, few = data.minimum_detectable_drop, "cases" if data.clusters == data.n else "clusters"
+    if data.nothing_to_lose:
+        return (
+            f"{name} is not testable: {change}, {bounds}: the margin of {data.margin:g} allows to lose it all"
+        )
+    able, few = data.minimum_detectable_drop, units_of(data)
     reach = f"so few {few} can detect none"
-    if able is not None:
+    if data.too_few is not None:
+        reach = too_few(data, data.too_few)
+    elif able is not None:
         reach = f"a true drop of {figure_of(able, 2)} or more would be detected{_by_clusters(data, few)}"
     settle, unsure = data.cases_to_settle, data.clusters < min(LEAST_UNITS, data.n)
     sure = "in about half of all runs or more" if unsure else "in 80 % of runs or more"
@@ -245,14 +257,23 @@ def rows_without_value(record: GateRecord) -> dict[tuple[str, str], str]:
     for run in (record.baseline, record.run):
         if record.comparison is None or run is None:
             return {}
+        words = counted_outcomes(run) if any(map(_is_unscored, run.results)) else ()
+        graded = {result.key for result, word in zip(run.results, words, strict=False) if word == GRADED}
         for row in record.comparison.metrics:
-            taken = [result for result in run.results if result.case.set_name == row.set_name]
+            # A case that only grades is no case of the pass rate.
+            left_out = graded if row.metric == PASS_RATE else set()
+            of_set = (result for result in run.results if result.case.set_name == row.set_name)
+            taken = [result for result in of_set if result.key not in left_out]
             causes = [each for result in taken if (each := _state(result, row.metric)) is not None]
             without = Counter(cause for cause in causes if cause)
             if 2 * without.total() > len(causes):
                 cause = f"{without.total()}/{len(causes)} {without.most_common(1)[0][0]}"
                 found[row.set_name, row.metric] = cause
     return found
+
+
+def _is_unscored(result: CaseResult) -> bool:
+    return result.outcome is Outcome.UNSCORED
 
 
 def _state(result: CaseResult, metric: str) -> str | None:
@@ -266,6 +287,14 @@ def _state(result: CaseResult, metric: str) -> str | None:
     if any(error.metric == metric for error in result.errors):
         return str(Outcome.ERRORED)
     return str(Outcome.UNSCORED) if any(each.metric == metric for each in result.unscored) else None
+
+
+def is_reason(finding: Finding) -> bool:
+    """Whether a finding says more than its metric's row: neither a pass, nor one that has another reason."""
+    data = finding.data
+    return not isinstance(data, MetricFinding) or (
+        finding.verdict is not GateVerdict.PASS and not data.nothing_to_lose
+    )
 
 
 def instead_of_verdict(
@@ -335,33 +364,6 @@ def _ends(value: Interval) -> tuple[float, float, float]:
     return value.estimate, value.low, value.high
 
 
-def _plans(_: Finding, data: PlansFinding) -> str:
-    here, there = (
-        f"{plan.engine} {plan.dtype} {plan.device} {plan.weights}, {plan.batch_tokens} tokens a batch"
-        for plan in (data.candidate, data.baseline)
-    )
-    return f"the sides were computed differently ({here}; baseline {there}): some flips may come from that"
-
-
-def _scorers(finding: Finding, data: ScorersFinding) -> str:
-    now, then = (
-        ", ".join(f"{name} {what}" for name, what in side.items()) or "what its record does not say"
-        for side in (data.candidate, data.baseline)
-    )
-    return f"{finding.metric} was scored by {now}, in the baseline by {then}{_MAYBE}"
-
-
-def _own_settings(_: Finding, data: OwnSettingsFinding) -> str:
-    settings = ", ".join(data.candidate or data.baseline)
-    owner = "the model's" if data.candidate else "the baseline's"
-    if data.baseline and data.candidate and data.baseline != data.candidate:
-        settings += f" (the baseline's: {', '.join(data.baseline)})"
-    return (
-        f"answers are greedy, without what {owner} generation config adds: {settings}; "
-        f"generation: {{use_model_settings: true}} in a golden set uses it"
-    )
-
-
 def _stopped(finding: Finding, data: StoppedFinding) -> str:
     part = f"{data.answered} of {data.cases} cases"
     if data.passed:
@@ -388,10 +390,10 @@ _WRITERS: dict[type, Callable[[Finding, Any], str]] = {
     TraitsFinding: _traits,
     TripwireFinding: _tripwire,
     OtherTextFinding: _other_text,
-    PlansFinding: _plans,
-    TimesFinding: lambda _, data: f"times were measured {'; '.join(data.conditions)}{_MAYBE}",
-    ScorersFinding: _scorers,
-    OwnSettingsFinding: _own_settings,
+    PlansFinding: plans,
+    TimesFinding: lambda _, data: f"times were measured {'; '.join(data.conditions)}{MAYBE}",
+    ScorersFinding: scorers,
+    OwnSettingsFinding: own_settings,
     PartialRunFinding: lambda _, of: f"partial run: {of.selected} of {of.collected} cases were selected",
     StoppedFinding: _stopped,
     UnpairedFinding: unpaired,

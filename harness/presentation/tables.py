@@ -1,4 +1,4 @@
-"""A ranking for the terminal: the table, and the reasons of regressions."""
+"""A ranking for the terminal: the table, and the reasons of verdicts that are no pass."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,17 +7,17 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.presentation.console import STYLES, open_console
-from harness.presentation.sentences import sentence_of
-from harness.presentation.terminal import confidences, interval, outcome_counts, share
+from harness.presentation.sentences import is_reason, sentence_of
+from harness.presentation.terminal import confidences, interval, lacks_verdicts, outcome_counts, share
 from harness.studies.ranking import RankedModel
-from harness.types import Outcome, Run
+from harness.types import GateVerdict, MetricFinding
 
 # No table of figures is as wide.
 _WIDEST = 10_000
 
 
 def render_ranking(found: Sequence[RankedModel], width: int) -> RenderableType:
-    """The table, best first, then why models regressed, and which runs are partial or lack verdicts.
+    """The table, best first, then why models did not pass, and which runs are partial or lack verdicts.
 
     Args:
         found: The ranked models.
@@ -25,7 +25,7 @@ def render_ranking(found: Sequence[RankedModel], width: int) -> RenderableType:
     """
     notes = [Text(f"• {note}") for note in _notes(found)]
     failed = "; cases without a verdict count as failed for it, and in the order"
-    lacks = any(_lacks_verdicts(ranked.record.run) for ranked in found)
+    lacks = any(lacks_verdicts(ranked.record.run) for ranked in found)
     best = "* no other model is at least as good in gain and kept, and better in one of them"
     common = "; in both, and in the order, only cases count that all models were asked"
     alike = not any(ranked.uncommon for ranked in found)
@@ -78,15 +78,27 @@ def _table(found: Sequence[RankedModel], *, with_runs: bool) -> Table:
 
 def _notes(found: Sequence[RankedModel]) -> Iterator[str]:
     for ranked in found:
-        if ranked.regressed and ranked.record.verdict is not None:
-            yield f"{ranked.name}: {sentence_of(ranked.record.verdict.findings[0])}"
+        for reason in _reasons(ranked):
+            yield f"{ranked.name}: {reason}"
     baseline = found[0].record.baseline
-    if baseline is not None and _lacks_verdicts(baseline):
+    if baseline is not None and lacks_verdicts(baseline):
         yield f"baseline: {outcome_counts(baseline)}"
     for ranked in found:
         run = ranked.record.run
-        if run.partial or _lacks_verdicts(run):
+        if run.partial or lacks_verdicts(run):
             yield f"{ranked.name}: {outcome_counts(run)}{_cost(ranked)}"
+
+
+def _reasons(ranked: RankedModel) -> Iterator[str]:
+    """Why it did not pass: the first finding, and each metric with too few cases to regress by itself."""
+    verdict = ranked.record.verdict
+    if verdict is None or verdict.outcome is GateVerdict.PASS:
+        return
+    deciding = (each for each in verdict.findings if each.verdict is verdict.outcome and is_reason(each))
+    for place, finding in enumerate(deciding):
+        data = finding.data
+        if place == 0 or (isinstance(data, MetricFinding) and data.too_few is not None):
+            yield sentence_of(finding)
 
 
 def _cost(ranked: RankedModel) -> str:
@@ -97,7 +109,3 @@ def _cost(ranked: RankedModel) -> str:
     if ranked.lacking_passed:
         lost = f"the {ranked.lacking_passed:.3g} that the baseline passed as lost"
     return f"; {ranked.lacking} that another model answered count as failed, and {lost}"
-
-
-def _lacks_verdicts(run: Run) -> bool:
-    return any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in run.results)

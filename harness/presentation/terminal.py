@@ -1,17 +1,20 @@
 """The gate for the terminal: readable in ten seconds, on 80 columns."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.comparison.metric_verdicts import standing
+from harness.comparison.decisions import standing
+from harness.golden.counted_outcomes import GRADED, counted_outcomes
 from harness.presentation.console import STYLES
 from harness.presentation.sentences import (
     empty_metrics,
     instead_of_verdict,
+    is_reason,
     rows_without_value,
     sentence_of,
 )
@@ -24,7 +27,7 @@ from harness.types import (
     GateVerdict,
     Interval,
     MetricComparison,
-    MetricFinding,
+    NoVerdictFinding,
     Outcome,
     RetentionFinding,
     Run,
@@ -238,24 +241,44 @@ def detectable_range(alone: float | None, whole: float | None) -> str:
 
 def outcome_counts(run: Run) -> str:
     """The outcomes of the cases, each count with its denominator."""
-    counts = {outcome: sum(result.outcome is outcome for result in run.results) for outcome in Outcome}
-    named = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    counts = Counter(counted_outcomes(run))
+    named = ", ".join(f"{counts[word]} {word}" for word in (*Outcome, GRADED) if counts[word])
     selected = f"{len(run.results)} of {run.collected} cases" if run.lacks_cases else f"{run.collected} cases"
     return f"{selected}: {named or 'none'}"
 
 
 def _reasons(record: GateRecord) -> Iterator[Text]:
-    """Reasons that the table doesn't show clearly; reasons of passing metrics are left out."""
+    """Reasons that the table doesn't show clearly."""
     if record.verdict is None:
         return
     for finding in record.verdict.findings:
-        passed = isinstance(finding.data, MetricFinding) and finding.verdict is GateVerdict.PASS
         # Retained skills have a line of their own.
-        if not passed and not isinstance(finding.data, RetentionFinding):
+        if is_reason(finding) and not isinstance(finding.data, RetentionFinding):
             yield Text(f"• {sentence_of(finding)}")
     for run, side in ((record.run, "candidate"), (record.baseline, "baseline")):
-        if run is not None and any(r.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for r in run.results):
+        if run is not None and lacks_verdicts(run, _told(record, side)):
             yield Text(f"• {side}: {outcome_counts(run)}")
+
+
+def lacks_verdicts(run: Run, told: Mapping[str, int] | None = None) -> bool:
+    """Whether cases errored or are unscored.
+
+    Args:
+        run: The run.
+        told: How many of them are told already, by outcome.
+    """
+    lacking = {result.outcome for result in run.results} & {Outcome.ERRORED, Outcome.UNSCORED}
+    counts = Counter(counted_outcomes(run) if lacking else ())
+    return any(counts[word] > (told or {}).get(word, 0) for word in lacking)
+
+
+def _told(record: GateRecord, side: str) -> dict[str, int]:
+    """How many cases of a side have no verdict by the findings, by outcome."""
+    told = Counter[str]()
+    for finding in record.verdict.findings if record.verdict is not None else ():
+        if isinstance(finding.data, NoVerdictFinding) and finding.data.side == side:
+            told[finding.data.outcome] += finding.data.cases
+    return told
 
 
 def _forgetting_line(forgetting: Forgetting, title: str, before_it: str) -> Text:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.golden.counted_outcomes import counted_outcomes
 from harness.registry import active
 from harness.registry.listeners import LISTENERS, Work
 from harness.run.export_failures import Export
@@ -236,10 +237,8 @@ class Telemetry:
 
     def _finish(self, records: Mapping[str, GateRecord], facts: Mapping[str, Any]) -> None:
         for name, record in records.items():
-            for result in record.run.results:
-                self._cases.add(
-                    1, {"tunegate.outcome": str(result.outcome), "tunegate.set": result.case.set_name}
-                )
+            for result, word in zip(record.run.results, counted_outcomes(record.run), strict=True):
+                self._cases.add(1, {"tunegate.outcome": word, "tunegate.set": result.case.set_name})
                 self._evaluate(result, self._command.sides.get(name, name))
         if self._root is not None:
             if records:

@@ -225,8 +225,8 @@ def _asked_keys(golden_sets: Sequence[GoldenSet]) -> list[str]:
     for case in cases:
         if judged := judged_checks(case):
             raise SettingsError(
-                f"{case.key}: {judged[0].type}: a judge decides it, and none is asked here: give --golden sets "
-                "without such checks"
+                f"{case.key}: {judged[0].type}: a judge decides it, and none is asked here: "
+                "give --golden sets without such checks"
             )
     return [case.key for case in cases]
 

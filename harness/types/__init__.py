@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         Retention,
         SetCounts,
         SharedTrait,
+        TooFew,
     )
     from harness.types.findings import (
         ChangedCasesFinding,
@@ -77,15 +78,11 @@ if TYPE_CHECKING:
         NothingToLoseFinding,
         NoVerdictFinding,
         OtherTextFinding,
-        OwnSettingsFinding,
         PartialRunFinding,
-        PlansFinding,
         RegressedCasesFinding,
         RetentionFinding,
-        ScorersFinding,
         Standing,
         StoppedFinding,
-        TimesFinding,
         TraitsFinding,
         TripwireFinding,
         UnpairedFinding,
@@ -93,6 +90,7 @@ if TYPE_CHECKING:
     )
     from harness.types.judge import JudgeReply, JudgeRequest, JudgeUsage, JudgeVerdict
     from harness.types.record import GateRecord
+    from harness.types.side_findings import OwnSettingsFinding, PlansFinding, ScorersFinding, TimesFinding
 
 __all__ = [
     "EXACT_DTYPES",
@@ -167,6 +165,7 @@ __all__ = [
     "StoppedFinding",
     "TextLoss",
     "TimesFinding",
+    "TooFew",
     "ToolCall",
     "TraitsFinding",
     "TripwireFinding",

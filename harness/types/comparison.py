@@ -19,6 +19,31 @@ class MetricSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TooFew:
+    """Why a test of "no drop" can't be the first to reject it, or never, however much is lost.
+
+    Attributes:
+        units: The independent cases or clusters.
+        chance: The probability that all of them get worse by chance: the least p-value that there is.
+        counts: How many times that counts, for the models, tests and looks that share the level.
+        models: How many models share it; 1 where the others don't matter.
+        tests: The same of gated metrics.
+        looks: The same of looks.
+        enough: So many cases or clusters are enough.
+        never: Whether it can never reject; otherwise it can beside another metric that does.
+    """
+
+    units: int
+    chance: float
+    counts: float
+    models: int
+    tests: int
+    looks: int
+    enough: int
+    never: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricComparison:
     """One metric of one golden set, candidate against baseline, paired by case.
 
@@ -54,6 +79,9 @@ class MetricComparison:
             the margin. None where nothing is missing, and in records of earlier versions.
         missing_unlimited: Whether the scale has no end, so that nothing limits what such a case lost.
         unseen_labels: Of a whole set's metric, the labels that no compared case has, and that may be lost.
+        nothing_to_lose: Whether the margin allows to lose all that the baseline has. Then it passes by a gain
+            alone, but for probes; otherwise nothing is shown. False in records of earlier versions.
+        too_few: Why it can't regress by itself; None where it can, and in records of earlier versions.
         verdict: None when not gated.
     """
 
@@ -80,6 +108,8 @@ class MetricComparison:
     high_at_best: float | None = None
     missing_unlimited: bool = False
     unseen_labels: tuple[str, ...] = ()
+    nothing_to_lose: bool = False
+    too_few: TooFew | None = None
     verdict: GateVerdict | None = None
 
 
@@ -187,7 +217,8 @@ class SetCounts:
 
     Attributes:
         paired: Cases that are compared.
-        candidate: Number of the candidate's cases by outcome.
+        candidate: Number of the candidate's cases by outcome; of those that only grade, with a gated score,
+            under ``graded`` (under ``unscored`` in records of earlier versions).
         baseline: The same of the baseline's.
         unpaired: Number of cases that are not compared, by cause.
     """

@@ -12,9 +12,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from harness.types.comparison import Confirmation, DriverSlice, RegressedCase, Retention, SharedTrait
+from harness.types.comparison import Confirmation, DriverSlice, RegressedCase, Retention, SharedTrait, TooFew
 from harness.types.interval import Interval
-from harness.types.run import ExecutionPlan, GateVerdict, Outcome
+from harness.types.run import GateVerdict, Outcome
+from harness.types.side_findings import OwnSettingsFinding, PlansFinding, ScorersFinding, TimesFinding
 
 _ROUGHLY = 0.25
 
@@ -57,6 +58,8 @@ class MetricFinding:
         unseen_labels: Of a macro-F1, labels that no compared case has, and that may be lost.
         unsteady: Why equal answers to exactly these cases leave a drop possible; empty where it is known.
         steadied_by: What would tell: a noise record or repeated answers, only the latter, or more of them.
+        nothing_to_lose: Whether it is inconclusive since the margin allows to lose all that there is.
+        too_few: Why it can't regress by itself; None where it can.
     """
 
     kind: Literal["metric"] = "metric"
@@ -83,6 +86,8 @@ class MetricFinding:
     unseen_labels: tuple[str, ...] = ()
     unsteady: str = ""
     steadied_by: Literal["noise", "repeat", "more"] = "noise"
+    nothing_to_lose: bool = False
+    too_few: TooFew | None = None
 
     @property
     def detects_roughly(self) -> bool:
@@ -243,50 +248,6 @@ class OtherTextFinding:
     kind: Literal["other-text"] = "other-text"
     texts: Mapping[str, Interval]
     limit: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlansFinding:
-    """The two sides have different plans, which can flip cases without a change of the model."""
-
-    kind: Literal["plans"] = "plans"
-    candidate: ExecutionPlan
-    baseline: ExecutionPlan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimesFinding:
-    """Times are compared that were measured under different conditions.
-
-    Attributes:
-        conditions: What differs: the machine, the device, the batches.
-    """
-
-    kind: Literal["times"] = "times"
-    conditions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScorersFinding:
-    """A metric is compared that another judge, encoder or library, by their names, may have scored."""
-
-    kind: Literal["scorers"] = "scorers"
-    candidate: Mapping[str, str]
-    baseline: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnSettingsFinding:
-    """Cases that a model answered without settings of its own that change greedy answers.
-
-    Attributes:
-        candidate: The judged model's settings, such as ``repetition_penalty: 1.1``.
-        baseline: Those of the model that it was compared with.
-    """
-
-    kind: Literal["own-settings"] = "own-settings"
-    candidate: tuple[str, ...]
-    baseline: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

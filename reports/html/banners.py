@@ -1,9 +1,11 @@
 """Warnings that make the figures less reliable: what broke, what was left out, what differs."""
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
+from operator import not_
 
-from harness.comparison.missing_cases import can_pass_or_fail
 from harness.comparison.whole_sets import LOSS_LIMIT
+from harness.golden.counted_outcomes import can_pass_or_fail, counted_outcomes
 from harness.types import (
     CaseResult,
     Finding,
@@ -17,6 +19,7 @@ from harness.types import (
     UnpairedFinding,
 )
 from reports.html import figures
+from reports.html.case_checks import gated_types
 from reports.html.first_screen import Banner
 from reports.html.lead import lead_of
 from reports.html.names import description_of
@@ -217,22 +220,25 @@ def _what_they_count_for(
 
 def _unscored(run: Run) -> Banner | None:
     """Cases that neither passed nor failed; one that only grades lacks nothing if its grade is gated."""
-    gated = _gated(run)
-    unscored = [result for result in run.results if result.outcome is Outcome.UNSCORED]
+    words = zip(run.results, counted_outcomes(run), strict=True)
+    unscored = [result for result, word in words if word == Outcome.UNSCORED]
     left_open = [result for result in unscored if can_pass_or_fail(result, run.metrics)]
-    idle = [
-        result
-        for result in unscored
-        if not can_pass_or_fail(result, run.metrics) and not _is_graded(result, gated)
-    ]
-    if not (found := [*left_open, *idle]):
+    others = [result for result in unscored if not can_pass_or_fail(result, run.metrics)]
+    gated = _gated(run)
+    lacking = [bool(gated_types(result, gated.get(result.case.set_name, ()))) for result in others]
+    scoreless, idle = list(compress(others, lacking)), list(compress(others, map(not_, lacking)))
+    if not (found := [*left_open, *scoreless, *idle]):
         return None
     text = "A check that decides was left without a verdict."
-    if idle and left_open:
+    if scoreless and not left_open and not idle:
+        text = "A score that their set gates is missing."
+    elif idle and left_open:
         known = f"Of {figures.count(len(left_open))} a check that decides was left without a verdict."
         text = f"{known} None of the others' checks decides: give one a threshold."
     elif idle:
         text = "None of their checks decides: give one a threshold."
+    if scoreless and (left_open or idle):
+        text += f" {figures.count(len(scoreless))} lack a score that their set gates."
     title = f"{some_cases(len(found))} not scored"
     items = [f"{each.key}{_why_open(each)}" for each in found]
     return Banner(tone="inconclusive", title=title, text=text, items=_some(items))

@@ -1,7 +1,7 @@
 """The checks of a case on both sides: what each requires, its values, and why it failed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from harness.golden.schema import CHECK_TYPES, base_type, decides
 from harness.metrics.definition import quote
@@ -142,6 +142,16 @@ def _about(check: Check) -> str:
         return ""
     text = CHECK_TYPES[kind].summary
     return f"Not: {text}" if check.type.startswith("not-") else text
+
+
+def gated_types(result: CaseResult, gated: Collection[str]) -> set[str]:
+    """The checks of a case whose scores are gated.
+
+    Args:
+        result: The case's result.
+        gated: The metrics that its set gates besides the pass rate.
+    """
+    return {check.type for check in result.case.checks} & set(gated)
 
 
 def deciding_unscored(result: CaseResult) -> list[UnscoredMetric]:

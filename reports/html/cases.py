@@ -1,10 +1,11 @@
 """Cases with both answers, word by word, and why they passed or failed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.comparison.pairing import stability_of
+from harness.golden.counted_outcomes import GRADED, counted_as
 from harness.types import CaseResult, GateRecord, Message, Outcome
 from harness.types.run import conversation
 from reports.html import figures
@@ -85,6 +86,18 @@ class _Context:
     paths: Mapping[str, str]
     again: str
 
+    def word(self, result: CaseResult) -> str:
+        """What a case counts as."""
+        sets = self.record.run.golden_sets
+        gated = next((each.gate.metric_margins for each in sets if each.name == result.case.set_name), {})
+        return counted_as(result, gated, self.record.run.metrics)
+
+    def counted(self, answer: Answer | None, result: CaseResult | None) -> Answer | None:
+        """An answer with what its case counts as."""
+        if answer is None or result is None:
+            return answer
+        return replace(answer, outcome=self.word(result))
+
 
 def _results_before(record: GateRecord) -> dict[str, CaseResult]:
     return {result.key: result for result in record.baseline.results} if record.baseline else {}
@@ -130,15 +143,16 @@ def _case_view(number: int, result: CaseResult, before: CaseResult | None, conte
     if before is not None and before.case.content_sha256 != case.content_sha256:
         before = None
     baseline, candidate, note = _answers(result, before, limit, context.most_pairs)
+    baseline, candidate = context.counted(baseline, before), context.counted(candidate, result)
     done = result.completion
     said = conversation(case, () if done is None else done.earlier)
     return CaseView(
         number=number,
         set_name=one_line(case.set_name),
         case_id=one_line(case.id),
-        outcome=result.outcome,
+        outcome=context.word(result),
         change=context.changes.get(result.key, "not compared"),
-        brief=_brief(result),
+        brief="" if context.word(result) == GRADED else _brief(result),
         description=description_of(result.case),
         notes=tuple(notes),
         cluster=one_line(case.cluster or ""),

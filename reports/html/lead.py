@@ -35,7 +35,7 @@ def lead_of(record: GateRecord) -> str:
     if record.baseline is None or record.verdict is None:
         return "The scores were not compared with a baseline, so there is no verdict."
     deciding = deciding_findings(record.verdict)
-    metrics = [each for each in deciding if isinstance(each.data, MetricFinding)]
+    metrics = [each for each in deciding if is_of_metric(each)]
     where = listed([quoted_title(each, record.run.metrics) for each in metrics])
     if record.verdict.outcome is GateVerdict.PASS:
         better = [quoted_title(each, record.run.metrics) for each in metrics if _is_better(each)]
@@ -141,6 +141,11 @@ def _unsteady(finding: Finding) -> str:
     """Why equal answers leave a drop of exactly these cases possible."""
     data = finding.data
     return f" ({data.unsteady})" if isinstance(data, MetricFinding) and data.unsteady else ""
+
+
+def is_of_metric(finding: Finding) -> bool:
+    """Whether it is about a metric of which something could be lost."""
+    return isinstance(finding.data, MetricFinding) and not finding.data.nothing_to_lose
 
 
 def is_refuted(finding: Finding) -> bool:

@@ -8,7 +8,7 @@ from harness.comparison.findings import must_pass_findings
 from harness.comparison.missing_cases import no_verdict_findings
 from harness.comparison.times import ASKED_OTHERWISE
 from harness.golden.schema import CHECK_TYPES, base_type
-from harness.presentation.gap_sentences import is_rescored, main_cause
+from harness.presentation.gap_sentences import is_rescored, main_cause, too_few
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
@@ -29,7 +29,7 @@ from harness.types import (
 from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html import figures
 from reports.html.accepted import Shared, accepted_name, falls
-from reports.html.case_checks import deciding_unscored
+from reports.html.case_checks import deciding_unscored, gated_types
 from reports.html.commands import (
     accept_command,
     against_command,
@@ -38,7 +38,7 @@ from reports.html.commands import (
     rerun_command,
 )
 from reports.html.first_screen import NextStep
-from reports.html.lead import LACKING, deciding_findings, is_refuted, listed
+from reports.html.lead import LACKING, deciding_findings, is_of_metric, is_refuted, listed
 from reports.html.metrics import margin_text
 from reports.html.names import quoted, quoted_title
 from reports.html.text import one_line
@@ -101,11 +101,11 @@ def _inconclusive(
         return _without_a_metric(record, deciding[0], project)
     if (refuted := next(filter(is_refuted, deciding), None)) is not None:
         return _without_a_metric(record, refuted, project)
-    metric = next((each for each in deciding if isinstance(each.data, MetricFinding)), None)
+    metric = next(filter(is_of_metric, deciding), None)
     if metric is not None and record.run.lacks_cases and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
     if metric is not None and isinstance(metric.data, MetricFinding):
-        others = sum(isinstance(each.data, MetricFinding) for each in deciding) - 1
+        others = sum(map(is_of_metric, deciding)) - 1
         if metric.data.unsteady:
             return _steadier(record, metric, metric.data, earlier)
         return _more_cases(record, metric, metric.data, project, others)
@@ -224,6 +224,9 @@ def _more_cases(
         f"{_of_clusters(data, rate=rate)}."
     )
     wider = "Or allow a larger drop (the margin), if you can tolerate it."
+    if data.too_few is not None:
+        why = too_few(data, data.too_few)
+        reach = f"{why[0].upper()}{why[1:]}."
     if others:
         rows = "one more row" if others == 1 else f"{figures.count(others)} more rows"
         wider += f" The same goes for {rows} of the table."
@@ -307,8 +310,11 @@ def _unscored_step(record: GateRecord, first: Finding, again: str) -> NextStep:
     if _uses_a_judge(record, set_name) if metric is None else _is_judged(metric):
         text = "Checks of an unreliable judge are left unscored."
         return NextStep(title="Calibrate the judge.", text=text, command=_CALIBRATE)
+    sets = {each.name: each.gate.metric_margins for each in record.run.golden_sets}
     for result in record.run.results:
-        left = deciding_unscored(result) if metric is None else _left_out(result, metric)
+        gated = gated_types(result, sets.get(result.case.set_name, ()))
+        left = [each for each in result.unscored if each.metric in gated]
+        left = (deciding_unscored(result) or left) if metric is None else _left_out(result, metric)
         if result.case.set_name == set_name and left:
             text = one_line(f"{left[0].metric} {left[0].reason}")
             return NextStep(title="Score these texts, or take the checks out.", text=text, command=again)

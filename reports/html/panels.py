@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harness.golden.counted_outcomes import GRADED, counted_outcomes
 from harness.presentation.terminal import canary_lines
 from harness.types import (
     Environment,
@@ -92,12 +93,14 @@ def set_rows(record: GateRecord, project: Path | None = None) -> list[SetRow]:
         record: The gate's record.
         project: The project's root, to which paths are relative.
     """
-    rows = []
+    rows, words = [], counted_outcomes(record.run)
     for golden_set in record.run.golden_sets:
         outcomes = Counter(
-            result.outcome for result in record.run.results if result.case.set_name == golden_set.name
+            word
+            for result, word in zip(record.run.results, words, strict=True)
+            if result.case.set_name == golden_set.name
         )
-        told = [f"{figures.count(outcomes[outcome])} {outcome}" for outcome in Outcome if outcomes[outcome]]
+        told = [f"{figures.count(outcomes[word])} {word}" for word in (*Outcome, GRADED) if outcomes[word]]
         rows.append(
             SetRow(
                 name=golden_set.name,

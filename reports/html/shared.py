@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from harness.comparison.decisions import is_untestable
 from harness.types import (
     CaseResult,
     DriverFinding,
@@ -51,9 +52,10 @@ def shared_view(record: GateRecord) -> SharedView | None:
 
 
 def _all_passed(record: GateRecord, lost: Sequence[CaseResult]) -> bool:
-    """Whether all sets with lost cases passed."""
+    """Whether all sets with lost cases passed, or have nothing to lose: what they share is not looked for."""
     rows = record.comparison.metrics if record.comparison is not None else ()
-    passed = {row.set_name for row in rows if row.metric == PASS_RATE and row.verdict is GateVerdict.PASS}
+    found = (row for row in rows if row.verdict is GateVerdict.PASS or is_untestable(row))
+    passed = {row.set_name for row in found if row.metric == PASS_RATE}
     return {result.case.set_name for result in lost} <= passed
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from harness.presentation.gap_sentences import too_few
 from harness.presentation.sentences import NOT_SCORED, NOT_TESTABLE, empty_metrics, rows_without_value
 from harness.types import (
     Finding,
@@ -141,6 +142,8 @@ def _passed_by_baseline(record: GateRecord, finding: Finding) -> str:
 def _detects(finding: Finding, data: MetricFinding, *, rate: bool) -> str:
     """The smallest drop that would be found; where that is too large to decide, so much is said."""
     able, allowed = data.minimum_detectable_drop, margin_text(data.margin, rate=rate)
+    if data.too_few is not None and finding.verdict is not GateVerdict.REGRESS:
+        return too_few(data, data.too_few)
     if able is None:
         return "" if finding.verdict is GateVerdict.REGRESS else "too few cases to show any drop"
     about = "about " if data.detects_roughly else ""

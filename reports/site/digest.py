@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from harness.comparison.pairing import mean_score
 from harness.comparison.times import asks_pairwise
+from harness.golden.counted_outcomes import GRADED, counted_outcomes
 from harness.history.listing import RunLine
 from harness.presentation.sentences import sentence_of
 from harness.run.opponents import opponent_of
@@ -27,12 +28,13 @@ from reports.html.text import one_line
 from reports.site.scorers import deciding
 
 _LONGEST_PROMPT, _LONGEST_ANSWER, _LONGEST_WHY, _LONGEST_LABEL = 1_500, 1_500, 160, 80
-SIGNS = {
+SIGNS: Mapping[str, str] = {
     Outcome.PASSED: "p",
     Outcome.FAILED: "f",
     Outcome.ERRORED: "e",
     Outcome.UNSCORED: "u",
     Outcome.SKIPPED: "s",
+    GRADED: "g",
 }
 
 
@@ -165,8 +167,8 @@ def digest_of(
             if row.margin is not None
         ),
         cases={
-            result.key: _case(result, run, texts, graded.get(result.case.set_name, ()))
-            for result in run.results
+            result.key: _case(result, word, run, texts, graded.get(result.case.set_name, ()))
+            for result, word in zip(run.results, counted_outcomes(run), strict=True)
         },
         retention=forgetting.overall,
         by_skill=forgetting.by_skill,
@@ -203,7 +205,9 @@ def _forgetting(record: GateRecord, baseline: ModelRef | None) -> tuple[Forgetti
     return comparison.forgetting, is_base
 
 
-def _case(result: CaseResult, run: Run, texts: dict[str, str], graded: Sequence[str]) -> CaseDigest:
+def _case(
+    result: CaseResult, word: str, run: Run, texts: dict[str, str], graded: Sequence[str]
+) -> CaseDigest:
     # Other values of the chat template make another prompt.
     asked = result.case.asked_with(run.plan.chat_template_kwargs)
 
@@ -213,7 +217,7 @@ def _case(result: CaseResult, run: Run, texts: dict[str, str], graded: Sequence[
 
     done = result.completion
     return CaseDigest(
-        sign=SIGNS[result.outcome],
+        sign=SIGNS[word],
         content=texts.setdefault(found := asked.content_sha256[:12], found),
         prompt=kept(result.case.messages[-1].shown if result.case.messages else "", _LONGEST_PROMPT),
         answer=None if done is None else kept(done.text, _LONGEST_ANSWER),

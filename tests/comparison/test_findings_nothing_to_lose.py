@@ -6,83 +6,96 @@ import pytest
 
 from harness.comparison.findings import nothing_to_lose_findings
 from harness.comparison.gate import run_gate
+from harness.comparison.metric_verdicts import judge
+from harness.comparison.pairing import PairedMetric
 from harness.presentation.sentences import sentence_of, sentences_of
+from harness.registry.metric import compared_scale
 from harness.types import (
     Finding,
     GateSettings,
     GoldenSet,
-    Interval,
-    MetricComparison,
     MetricFacts,
-    MetricSummary,
     NothingToLoseFinding,
     Outcome,
 )
 from tests.comparison.conftest import OPEN, PASS, scored
 
+RATE = MetricFacts(kind="binary")
 
-def row(before, now, *, metric="pass-rate", margin=0.05):
-    """A metric of 50 cases that passed."""
-    means = [
-        Interval(estimate=mean, low=mean, high=mean, confidence=0.9, method="by hand")
-        for mean in (now, before)
-    ]
-    drop = before - now
-    return MetricComparison(
+
+def judged(before, now, *, metric="pass-rate", margin=0.05, facts=RATE, probes=()):
+    """The row of 50 cases that all score alike on each side."""
+    least, most = compared_scale(facts)
+    paired = PairedMetric(
         set_name="orders",
         metric=metric,
-        kind="binary" if metric == "pass-rate" else "graded",
-        n=50,
-        candidate=MetricSummary(metric=metric, n=50, mean=means[0]),
-        baseline=MetricSummary(metric=metric, n=50, mean=means[1]),
-        drop=Interval(estimate=drop, low=drop - 0.04, high=drop + 0.04, confidence=0.9, method="by hand"),
-        p_value=0.3,
-        margin=margin,
-        verdict=PASS,
+        kind=facts.kind,
+        keys=tuple(f"orders/{place}" for place in range(50)),
+        candidate=(now,) * 50,
+        baseline=(before,) * 50,
+        clusters=tuple(range(50)),
+        higher_is_better=facts.higher_is_better,
+        least=least,
+        most=most,
     )
+    ((row,), _) = judge([paired], {("orders", metric): margin}, probes=probes)
+    return row
+
+
+def found_of(before, now, **settings):
+    """The finding about a row; None where something could be lost."""
+    row = judged(before, now, **settings)
+    facts = {} if row.metric == "pass-rate" else {row.metric: settings["facts"]}
+    return next(iter(nothing_to_lose_findings([row], facts)), None)
 
 
 def test_nothing_to_lose_names_what_the_baseline_passes():
     """At the margin exactly nothing more can be lost; 2.5 of 50 cases are 0.05."""
-    (found,) = nothing_to_lose_findings([row(0.05, 0.05), row(0.06, 0.06)], (), {})
-    assert found == Finding(
+    assert found_of(0.05, 0.05) == Finding(
         verdict=OPEN,
         set_name="orders",
         metric="pass-rate",
         data=NothingToLoseFinding(passed=2.5, n=50, margin=0.05),
     )
-    (third,) = nothing_to_lose_findings([row(1 / 150, 1 / 150)], (), {})
-    assert third.data.passed == 0.33
+    assert found_of(0.06, 0.06) is None
+    assert found_of(1 / 150, 1 / 150).data.passed == 0.33
+
+
+def test_the_row_itself_is_inconclusive():
+    """It was a pass in the JSON file, the export and the reasons of the gate, of a run that was inconclusive."""
+    row = judged(0.05, 0.05)
+    assert (row.verdict, row.nothing_to_lose, row.drop.high < 0.05) == (OPEN, True, True)
+    row = judged(0.06, 0.06)
+    assert (row.verdict, row.nothing_to_lose) == (PASS, False)
 
 
 def test_rounding_does_not_lift_the_baseline_above_the_margin():
     assert 0.1 + 0.2 > 0.3
-    assert len(nothing_to_lose_findings([row(0.1 + 0.2, 0.3, margin=0.3)], (), {})) == 1
+    assert found_of(0.1 + 0.2, 0.3, margin=0.3) is not None
 
 
 @pytest.mark.parametrize(("mean", "counts"), [(0.9e-10, True), (1.1e-10, False)])
 def test_a_margin_below_a_billionth_is_compared_in_its_own_size(mean, counts):
-    of_score = row(mean, mean, metric="similar", margin=1e-10)
-    facts = {"similar": MetricFacts(kind="graded", most=1e-9)}
-    found = nothing_to_lose_findings([of_score], (), facts)
-    assert bool(found) is counts
-    assert [f"within {mean:.3g} of the worst" in sentence_of(each) for each in found] == [True] * counts
+    facts = MetricFacts(kind="graded", most=1e-9)
+    found = found_of(mean, mean, metric="similar", margin=1e-10, facts=facts)
+    assert (found is not None) is counts
+    assert found is None or f"within {mean:.3g} of the worst" in sentence_of(found)
 
 
 @pytest.mark.parametrize("unit", [1e-10, 1.0, 1e8])
 def test_where_no_drop_is_tolerated_only_the_worst_value_leaves_nothing_to_lose(unit):
-    facts = {"mine": MetricFacts(kind="graded", most=None)}
+    facts = MetricFacts(kind="graded", most=None)
     for mean, counts in ((0.0, True), (0.2 * unit, False)):
-        of_score = row(mean, mean, metric="mine", margin=0.0)
-        assert bool(nothing_to_lose_findings([of_score], (), facts)) is counts
+        found = found_of(mean, mean, metric="mine", margin=0.0, facts=facts)
+        assert (found is not None) is counts
 
 
 def test_what_was_gained_is_a_pass_but_not_of_forgetting_probes():
-    """The baseline passes 1 of 50 probes and the candidate 25 others: of what was kept they say nothing."""
-    better = row(0.02, 0.5)
-    assert nothing_to_lose_findings([better], (), {}) == []
-    probes = GoldenSet(name="orders", path="orders.yaml", probes_forgetting=True)
-    assert len(nothing_to_lose_findings([better], [probes], {})) == 1
+    """The baseline passes 1 of 50 probes and the candidate 25: of what was kept they say nothing."""
+    assert judged(0.02, 0.5).verdict is PASS
+    assert found_of(0.02, 0.5) is None
+    assert judged(0.02, 0.5, probes={"orders"}).verdict is OPEN
+    assert found_of(0.02, 0.5, probes={"orders"}) is not None
 
 
 @pytest.mark.parametrize(
@@ -100,13 +113,13 @@ def test_what_was_gained_is_a_pass_but_not_of_forgetting_probes():
     ],
 )
 def test_a_graded_metric_near_its_worst_value(facts, mean, counts):
-    found = nothing_to_lose_findings([row(mean, mean, metric="score")], (), {"score": facts})
-    assert bool(found) is counts
+    found = found_of(mean, mean, metric="score", facts=facts)
+    assert (found is not None) is counts
 
 
 def test_a_cosine_near_0_is_near_its_worst_value():
-    facts = {"similar": MetricFacts(kind="graded", least=-1.0)}
-    assert nothing_to_lose_findings([row(0.04, 0.04, metric="similar")], (), facts)
+    facts = MetricFacts(kind="graded", least=-1.0)
+    assert found_of(0.04, 0.04, metric="similar", facts=facts) is not None
 
 
 def test_scores_that_are_all_zero_are_no_pass(make_result, make_run):

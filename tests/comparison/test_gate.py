@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.comparison import metric_verdicts
+from harness.comparison.decisions import decide
 from harness.comparison.findings import with_further
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import gated_margins, judge, judge_metrics
@@ -99,7 +99,7 @@ def test_a_bound_at_the_margin_is_no_regression_whatever_may_be_unseen(run_with)
     bound = row.drop.high
     unseen = replace(row, high_unseen=bound + 0.1)
     for margin, expected in ((bound, OPEN), (math.nextafter(bound, 0), OPEN), (bound - 2e-9, REGRESS)):
-        assert metric_verdicts._decide(unseen, margin, rejected=True) is expected
+        assert decide(unseen, margin, rejected=True) is expected
 
 
 def test_a_p_value_at_the_level_rejects(run_with):

@@ -231,7 +231,7 @@ def test_a_drop_that_it_could_detect_is_told_and_is_about_right():
         return [draws.choice(LABELS) if draws.random() < wrong else label for label in expected]
 
     row = row_between(expected, answers(0.2), answers(0.1))
-    (judged,), _ = judge([], {("s", "macro-f1"): 0.0}, of_sets=lambda _: [row])
+    (judged,), _ = judge([], {("s", "macro-f1"): 0.0}, of_sets=lambda *_: [row])
     able = judged.minimum_detectable_drop
     assert 0.05 < able < 0.2
     for _ in range(200):

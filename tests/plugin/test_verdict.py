@@ -88,6 +88,19 @@ def test_a_case_without_a_verdict_is_unscored(project, write_golden):
     result.stdout.fnmatch_lines(["*1 unscored*"])
 
 
+def test_a_case_whose_score_is_gated_is_graded(project, write_golden):
+    """It was counted as unscored in the last line and in the gate's, which its set does not count so."""
+    write_golden(
+        project.pytester,
+        "graded",
+        "name: graded\ngate: {metrics: {f1: {margin: 0.5}}}\ncases:\n"
+        "  - {id: free, prompt: Talk, references: [yes indeed], checks: [{type: f1}]}\n",
+    )
+    result = project.run("golden_sets/graded.yaml", "-rs")
+    result.stdout.fnmatch_lines(["*1 graded*"])
+    assert "unscored" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("flag", ["--gate-margin=0.5", "--gate-margin=0.9"])
 def test_a_wide_margin_turns_inconclusive_into_pass(project, flag):
     project.wrong["candidate"] = {"peru"}

@@ -7,6 +7,7 @@ from harness.presentation.gap_sentences import (
     changed_cases,
     no_verdict,
     not_compared,
+    too_few,
     unpaired,
     without_labels,
 )
@@ -19,6 +20,7 @@ from harness.types import (
     NotComparedFinding,
     NoVerdictFinding,
     Outcome,
+    TooFew,
     UnpairedFinding,
 )
 
@@ -111,3 +113,42 @@ def test_labels_that_no_compared_case_has_are_named(labels, text):
     figures = {"baseline": 1, "candidate": 1, "drop": interval, "n": 100, "clusters": 100, "p_value": 1.0}
     rest = {"scale": "graded", "lost": 0, "gained": 0, "margin": 0.1, "unseen_labels": labels}
     assert without_labels(MetricFinding(**figures, **rest)) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "changes", "told"),
+    [
+        (
+            25,
+            {},
+            "it can never regress: 5 clusters can all get worse by chance with a probability of 0.03125, which counts "
+            "2 times for 2 models: make it 6 clusters or more, or gate fewer models at once",
+        ),
+        (
+            25,
+            {"counts": 4.0, "tests": 2},
+            "it can never regress: 5 clusters can all get worse by chance with a probability of 0.03125, which counts "
+            "4 times for 2 models and 2 tests: make it 6 clusters or more, or gate fewer models at once",
+        ),
+        (
+            25,
+            {"models": 1, "tests": 2, "never": False},
+            "it can regress only beside another metric: 5 clusters can all get worse by chance with a probability of "
+            "0.03125, which counts 2 times for 2 tests: make it 6 clusters or more",
+        ),
+        (
+            1,
+            {"units": 1, "chance": 0.25, "counts": 1.0, "models": 1, "enough": 4},
+            "it can never regress: 1 case can get worse by chance with a probability of 0.25: make it 4 cases or more",
+        ),
+    ],
+)
+def test_too_few_cases_say_what_shares_their_level(n, changes, told):
+    known = {"units": 5, "chance": 1 / 32, "counts": 2.0, "models": 2, "tests": 1, "looks": 1, "enough": 6}
+    few = TooFew(**{**known, "never": True, **changes})
+    drop = Interval(estimate=1.0, low=0.1, high=1.0, confidence=0.9, method="by hand")
+    data = MetricFinding(
+        scale="binary", baseline=1.0, candidate=0.0, drop=drop, n=n, clusters=few.units, p_value=0.06, lost=n, gained=0,
+        margin=0.05, too_few=few,
+    )  # fmt: skip
+    assert too_few(data, few) == told

@@ -7,9 +7,10 @@ from typing import get_args
 
 import pytest
 
+from harness.comparison.decisions import standing
 from harness.comparison.findings import metric_findings, retention_findings
 from harness.comparison.metric_drop import compare_metric
-from harness.comparison.metric_verdicts import judge_metrics, standing
+from harness.comparison.metric_verdicts import judge_metrics
 from harness.comparison.pairing import PairedMetric
 from harness.presentation.sentences import _WRITERS, sentence_of
 from harness.types import (

@@ -149,11 +149,31 @@ def test_a_set_with_nothing_to_lose_is_not_shown_as_passed():
     assert "not testable" in text
     assert "pass, equal" not in text
     assert "INCONCLUSIVE" in text
+    (reason,) = [line for line in text.splitlines() if line.startswith("•")]
+    assert reason.startswith("• general: the baseline passes 2 of 60 cases")
 
 
 def test_without_a_baseline_there_is_no_verdict():
     text = shown(GateRecord(run=make_run("base", 50)))
     assert "60 cases: 50 passed, 10 failed; no baseline, so no verdict" in text
+
+
+def test_what_a_reason_says_is_not_counted_again():
+    """Two of 60 errored, where none is tolerated: one line says so."""
+    record = gated(60)
+    broken = MetricError(metric="contains", error="service down")
+    results = [
+        replace(result, outcome=Outcome.ERRORED, errors=(broken,)) if number < 2 else result
+        for number, result in enumerate(record.run.results)
+    ]
+    run = replace(record.run, results=tuple(results))
+    comparison, verdict = run_gate(run, record.baseline)
+    text = shown(GateRecord(run=run, baseline=record.baseline, comparison=comparison, verdict=verdict), 120)
+    assert "• general: 2 of 60 cases errored in the candidate, 0% are tolerated" in text
+    assert "2 errored" not in text
+    quiet = replace(verdict, findings=())
+    text = shown(GateRecord(run=run, baseline=record.baseline, comparison=comparison, verdict=quiet), 120)
+    assert "• candidate: 60 cases: 58 passed, 2 errored" in text
 
 
 def test_a_partial_run_names_its_denominator():

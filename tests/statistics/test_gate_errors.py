@@ -8,7 +8,8 @@ import pytest
 from scipy.stats import multinomial
 
 from benchmarks.simulated_sets import PASS, REGRESS, clustered, flips
-from harness.comparison.metric_verdicts import judge, judge_metrics, standing
+from harness.comparison.decisions import standing
+from harness.comparison.metric_verdicts import judge, judge_metrics
 from harness.comparison.pairing import PairedMetric
 from harness.statistics.paired_binary import Trials
 from harness.statistics.power import power_of_counts
@@ -17,8 +18,8 @@ from tests.statistics.chance import at_most, regresses
 
 
 def paired(drops, *, name="pass-rate", kind="binary", clusters=None):
-    """A metric whose baseline scores 1 where the candidate loses, and 0 where it gains."""
-    baseline = np.where(drops > 0, drops, 0.0) if kind == "binary" else np.full(drops.size, 0.7)
+    """A metric whose baseline scores 1 but where the candidate gains."""
+    baseline = 1 + np.minimum(drops, 0.0) if kind == "binary" else np.full(drops.size, 0.7)
     return PairedMetric(
         set_name="s",
         metric=name,

@@ -129,7 +129,7 @@ def detected_by(row, clusters):
         baseline=(1.0,) * len(clusters),
         clusters=tuple(clusters.tolist()),
     )
-    rows, _ = judge([metric], {("s", "macro-f1"): 0.05}, of_sets=lambda confidence: [row])
+    rows, _ = judge([metric], {("s", "macro-f1"): 0.05}, of_sets=lambda *_: [row])
     return rows[-1].minimum_detectable_drop or 1.0
 
 

@@ -258,7 +258,10 @@ def test_only_prompts_whose_tokens_meet_are_compared(make_run, make_result):
         ("multitask", "a multi-task model has no other plans to compare"),
         ("skipped", "no case to answer: each one is skipped; give --golden a set with others"),
         ("library", "--plans nf4: bitsandbytes is not installed: pip install 'tunegate[train]'"),
-        ("judged", "llm-rubric: a judge decides it, and none is asked here: give --golden sets without such checks"),
+        (
+            "judged",
+            "llm-rubric: a judge decides it, and none is asked here: give --golden sets without such checks",
+        ),
     ],
 )
 def test_what_no_plan_can_do_is_one_line_before_any_answer(
@@ -268,7 +271,9 @@ def test_what_no_plan_can_do_is_one_line_before_any_answer(
     if change == "skipped":
         golden.write_text(golden.read_text().replace("prompt:", "skip: later, prompt:"))
     if change == "judged":
-        golden.write_text(golden.read_text().replace("checks: [", "checks: [{type: llm-rubric, value: It is polite.}, "))
+        golden.write_text(
+            golden.read_text().replace("checks: [", "checks: [{type: llm-rubric, value: It is polite.}, ")
+        )
     if change == "library":
         monkeypatch.setattr("harness.engines.precision.find_spec", lambda name: None)
     monkeypatch.setattr("harness.studies.parity.open_sides", lambda *_: pytest.fail("a model was loaded"))

@@ -21,6 +21,7 @@ from harness.run.session import metric_facts
 from harness.settings import Settings
 from harness.studies.ranking import rank_models, rank_records
 from harness.types import GateRecord, Outcome, Stability
+from harness.types.golden import ALPHA
 
 CASES = "\n".join(
     f"  - {{id: c{n}, prompt: what is w{n}, checks: [{{type: regex, value: 'w'}}]}}" for n in range(12)
@@ -214,7 +215,8 @@ def ranked_outcomes(make_run, make_result):
         before, records = run("baseline", baseline, probes), {}
         for name, outcomes in candidates.items():
             candidate = run(name, outcomes, probes)
-            comparison, verdict = run_gate(candidate, before, margin=0.2)
+            level = ALPHA / len(candidates)
+            comparison, verdict = run_gate(candidate, before, margin=0.2, regress_alpha=level)
             records[name] = GateRecord(run=candidate, baseline=before, comparison=comparison, verdict=verdict)
         return rank_records(records)
 
@@ -245,6 +247,22 @@ def test_what_a_model_did_not_answer_puts_it_before_no_other(ranked_outcomes):
         "10 passed, 90 errored; 90 that another model answered count as failed, "
         "and the 90 that the baseline passed as lost"
     ) in text
+
+
+def test_each_model_that_did_not_pass_says_why(ranked_outcomes):
+    """Four lost of four are 1/32 by mid-p, which regresses alone, and of two models counts twice."""
+    found = ranked_outcomes({"s": [True] * 4}, one={"s": [False] * 4}, two={"s": [False] * 4})
+    told = Console(width=400, file=(written := StringIO()))
+    told.print(render_ranking(found, 400))
+    for name in ("one", "two"):
+        assert f"• {name}: s pass-rate is inconclusive: 1.000 → 0.000, drop +1.000 [" in written.getvalue()
+    told = (
+        "it can never regress: 4 cases can all get worse by chance with a probability of 0.03125, which counts 2 times "
+        "for 2 models: make it 5 cases or more, or gate fewer models at once"
+    )
+    assert written.getvalue().count(told) == 2
+    (alone,) = ranked_outcomes({"s": [True] * 4}, one={"s": [False] * 4})
+    assert alone.regressed
 
 
 def test_the_star_is_of_what_its_sentence_says(ranked_outcomes):

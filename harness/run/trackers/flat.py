@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from harness.golden.counted_outcomes import counted_outcomes
 from harness.types import CaseResult, GateRecord
 
 # What MLflow allows in a metric's name; the others allow more.
@@ -48,8 +49,8 @@ def numbers(record: GateRecord) -> dict[str, float]:
         found[f"{start}/drop_high"] = row.drop.high
         found[f"{start}/p_value"] = row.p_value if row.p_adjusted is None else row.p_adjusted
         found[f"{start}/n"] = float(row.n)
-    for result in record.run.results:
-        name = f"cases/{result.outcome}"
+    for word in counted_outcomes(record.run):
+        name = f"cases/{word}"
         found[name] = found.get(name, 0.0) + 1.0
     return found
 

@@ -22,6 +22,7 @@ from reports.earlier_runs import NO_EARLIER_RUNS
 from reports.html import render_report
 from reports.html.build import build_view
 from reports.html.page_size import fitting_cases
+from reports.html.panels import set_rows
 
 
 def one_case(result: CaseResult, before: CaseResult | None, record: GateRecord) -> Any:
@@ -90,6 +91,25 @@ def test_a_case_without_a_verdict_says_why(invented: Callable[..., GateRecord]) 
     group = Check(type="all-of", checks=(check,))
     result = replace(result, case=replace(result.case, checks=(Check(type="f1"), group)))
     assert one_case(result, None, invented()).brief == told
+
+
+def test_a_case_whose_grade_is_gated_is_graded(invented: Callable[..., GateRecord]) -> None:
+    """On both sides, in the choices of the list and in the sets; it was unscored, with advice to set a threshold."""
+    result = replace(
+        result_of("a", Score(metric="f1", value=0.5), checks=(Check(type="f1"),)), outcome=Outcome.UNSCORED
+    )
+    record = invented()
+    sets = tuple(
+        replace(each, gate=replace(each.gate, metric_margins={"f1": 0.05})) for each in record.run.golden_sets
+    )
+    gated = replace(record, run=replace(record.run, golden_sets=sets))
+    assert one_case(result, result, record).outcome == "unscored"
+    seen = one_case(result, result, gated)
+    assert (seen.outcome, seen.brief) == ("graded", "")
+    assert {answer.outcome for answer in (seen.baseline, seen.candidate) if answer is not None} == {"graded"}
+    run = replace(gated.run, results=(result,))
+    rows = set_rows(replace(gated, run=run, baseline=None, comparison=None, verdict=None))
+    assert {row.name: row.outcomes for row in rows}["orders"] == "1 graded"
 
 
 def test_calls_of_tools_are_shown_in_their_turns(invented: Callable[..., GateRecord]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.comparison.gate import run_gate
 from harness.types import (
     Confirmation,
     ConfirmationFinding,
@@ -15,8 +16,11 @@ from harness.types import (
     TripwireFinding,
     Verdict,
 )
+from reports.earlier_runs import NO_EARLIER_RUNS
+from reports.html.build import build_view
 from reports.html.lead import lead_of
 from reports.html.next_step import next_step
+from reports.html.sides import side_rows
 from tests.reports.html.small_gate import interval, small_record
 
 OPEN = GateVerdict.INCONCLUSIVE
@@ -69,3 +73,54 @@ def test_a_rise_of_the_loss_does_not_deny_lost_cases(invented: Callable[..., Gat
     assert lead_of(judged(small_record(invented, OPEN), finding)).startswith(
         "No set shows a drop beyond what is allowed, but the loss on general text rose: tripwire: "
     )
+
+
+@pytest.fixture
+def gated(invented, make_run, make_result):
+    """The report's record of one set of cases in clusters: what each side passes of it."""
+
+    def build(now: int, before: int, n: int = 80, clusters: int | None = None, models: int = 1) -> GateRecord:
+        runs = [
+            make_run([
+                make_result(f"s/{place:02}", place < passed, cluster=clusters and f"k{place % clusters}")
+                for place in range(n)
+            ])
+            for passed in (now, before)
+        ]  # fmt: skip
+        comparison, verdict = run_gate(*runs, regress_alpha=0.05 / models)
+        return replace(
+            invented(),
+            run=runs[0],
+            baseline=replace(runs[1], id="old"),
+            comparison=comparison,
+            verdict=verdict,
+        )
+
+    return build
+
+
+@pytest.mark.parametrize("n", [40, 80])
+def test_a_set_of_which_nothing_can_be_lost_says_so_alone(gated: Callable[..., GateRecord], n: int) -> None:
+    """Its row said pass and its other question too, beside the reason why it is none."""
+    record = gated(0, 0, n)
+    assert lead_of(record) == (
+        f"The baseline passes none of the {n} cases of “s”, so no drop is possible and nothing can be concluded."
+    )
+    assert next_step(record).title == "Add cases to “s” that the baseline passes."
+    (row,) = side_rows(record, NO_EARLIER_RUNS)
+    assert (row.tone, row.word, row.other) == ("inconclusive", "not testable", "")
+    view = build_view(record)
+    (gated_row,) = view.metrics.gated
+    assert (gated_row.verdict, gated_row.other) == ("not testable", "on exactly these cases: inconclusive")
+    assert not any("passes: " in reason for reason in view.verdict.reasons)
+
+
+def test_so_few_clusters_are_told_with_what_shares_their_level(gated: Callable[..., GateRecord]) -> None:
+    record = gated(0, 25, 25, clusters=5, models=2)
+    told = (
+        "it can never regress: 5 clusters can all get worse by chance with a probability of 0.03125, which counts 2 "
+        "times for 2 models: make it 6 clusters or more, or gate fewer models at once"
+    )
+    (row,) = side_rows(record, NO_EARLIER_RUNS)
+    assert row.detects == told
+    assert next_step(record).text.startswith(f"I{told[1:]}. ")

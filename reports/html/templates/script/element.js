@@ -10,7 +10,7 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
-const SIGNS = { passed: "✓", failed: "✗", errored: "!", unscored: "?", skipped: "–" };
+const SIGNS = { passed: "✓", failed: "✗", errored: "!", unscored: "?", graded: "•", skipped: "–" };
 
 const drawOutcome = (word) =>
   make("span", { class: `outcome ${word}` }, make("span", { "aria-hidden": "true" }, SIGNS[word] ?? ""), ` ${word}`);

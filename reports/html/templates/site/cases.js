@@ -1,6 +1,6 @@
 // One case through time: its outcome in each run, and its answers where the outcome changed.
 
-const OUTCOMES = { p: "passed", f: "failed", e: "errored", u: "unscored", s: "skipped" };
+const OUTCOMES = { p: "passed", f: "failed", e: "errored", u: "unscored", g: "graded", s: "skipped" };
 const PER_PAGE = 30;
 
 /** Stretches of equal outcome: sign, first run, number of runs. */

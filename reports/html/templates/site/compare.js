@@ -1,6 +1,6 @@
 // Any two runs: each one's figures, and the cases whose outcome differs.
 
-const OUTCOMES = { p: "passed", f: "failed", e: "errored", u: "unscored", s: "skipped", ".": "not in this run" };
+const OUTCOMES = { p: "passed", f: "failed", e: "errored", u: "unscored", g: "graded", s: "skipped", ".": "not in this run" };
 const MOST_FLIPS = 200;
 
 const runLabel = (run) => `${momentText(run.at)}  ${run.verdict ?? "no verdict"}  ${run.model}  ${run.id}`;
