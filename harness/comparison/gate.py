@@ -380,11 +380,9 @@ def forgetting_between(
         divergences: KL(before ‖ candidate) on the bundled passages.
     """
     probed = {golden_set.name for golden_set in candidate.golden_sets if golden_set.probes_forgetting}
-    probes = [
-        pair
-        for pair in pair_runs(candidate, before).pairs
-        if is_decided(pair) and pair[0].case.set_name in probed
-    ]
+    # Most large runs have no probes, and pairing takes as long as some tests.
+    pairs = pair_runs(candidate, before).pairs if probed else ()
+    probes = [pair for pair in pairs if is_decided(pair) and pair[0].case.set_name in probed]
     return measure_forgetting(
         probes, candidate.text_losses, before.text_losses, confidence=1 - 2 * alpha, divergences=divergences
     )

@@ -287,8 +287,8 @@ def cases_to_settle(paired: PairedMetric, level: float, margin: float, confidenc
 
 def is_counted(paired: PairedMetric) -> bool:
     """Whether cases are independent and each is lost, gained or neither, so that counts are sufficient."""
-    whole = all(drop in {-1.0, 0.0, 1.0} for drop in paired.drops)
-    return paired.kind == "binary" and whole and not paired.clustered
+    alone = paired.kind == "binary" and not paired.clustered
+    return alone and all(drop in {-1.0, 0.0, 1.0} for drop in paired.drops)
 
 
 def flips(paired: PairedMetric) -> tuple[int, int]:

@@ -117,8 +117,9 @@ class Pairing:
             stability: The noise record of the baseline's model, which may show that they vary after all.
             metric: The metric of the scores; None for whether cases pass.
         """
-        varying = any(_varies(before, stability) for _, before in pairs)
-        return self.exact and not varying and not answers_vary([now.case for now, _ in pairs], metric)
+        if not self.exact or (stability and any(_varies(before, stability) for _, before in pairs)):
+            return False
+        return not answers_vary([now.case for now, _ in pairs], metric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,15 @@ def way_of(plan: ExecutionPlan) -> dict[str, object]:
     return way
 
 
+def repeats_answers(plan: ExecutionPlan) -> bool:
+    """Whether greedy answers that are computed so come out the same again; what a server does is its affair.
+
+    Args:
+        plan: How answers are computed, by whichever engine.
+    """
+    return plan.server is None and plan.dtype in EXACT_DTYPES
+
+
 def computed_alike(candidate: Run, baseline: Run) -> bool:
     """Whether greedy answers of both runs reproduce, and a difference is one of the models.
 
@@ -169,7 +178,7 @@ def computed_alike(candidate: Run, baseline: Run) -> bool:
         candidate: The judged run.
         baseline: The run that it is compared with.
     """
-    return candidate.plan.dtype in EXACT_DTYPES and way_of(candidate.plan) == way_of(baseline.plan)
+    return repeats_answers(candidate.plan) and way_of(candidate.plan) == way_of(baseline.plan)
 
 
 def why_inexact(candidate: Run, baseline: Run) -> str:

@@ -44,15 +44,16 @@ def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> Iterat
     completions = [result.completion for result in results if result.completion is not None]
     long_prompt = median(len(prompt) for prompt in prompts)
     long_answer = median([len(completion.text.strip()) for completion in completions] or [0])
+    of_prompt, of_answer = _NamedWords("prompt"), _NamedWords("answer")
     for result, prompt in zip(results, prompts, strict=True):
         traits = [] if result.completion is None else _of_answer(result.completion, prompt, long_answer)
         if refusals and result.completion is not None and refuses(result.completion):
             traits.insert(0, "answer refuses")
         longer = "longer" if len(prompt) > long_prompt else "no longer"
         traits.append(f"prompt {longer} than the median")
-        traits += [f"prompt says {word!r}" for word in _words(prompt)]
+        traits += [of_prompt[word] for word in _words(prompt)]
         if result.completion is not None:
-            traits += [f"answer says {word!r}" for word in _words(result.completion.text)]
+            traits += [of_answer[word] for word in _words(result.completion.text)]
         yield traits
 
 
@@ -88,9 +89,9 @@ def is_word(trait: str) -> bool:
 
 def _alphabet(text: str) -> str:
     """The alphabet of most letters at a text's beginning, such as LATIN; empty for a text without letters."""
-    letters = [letter for letter in text[: 2 * _LETTERS] if letter.isalpha()][:_LETTERS]
     if text.isascii():
-        return "LATIN" if letters else ""
+        return "LATIN" if any(map(str.isalpha, text[: 2 * _LETTERS])) else ""
+    letters = [letter for letter in text[: 2 * _LETTERS] if letter.isalpha()][:_LETTERS]
     names = Counter(unicodedata.name(letter, "").partition(" ")[0] for letter in letters)
     # Japanese is written in three of them.
     japanese = names.pop("HIRAGANA", 0) + names.pop("KATAKANA", 0)
@@ -113,6 +114,19 @@ def _is_json(text: str) -> bool:
     return True
 
 
+class _NamedWords(dict[str, str]):
+    """The traits of words, each written once however many cases have it."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self._where = where
+
+    def __missing__(self, word: str) -> str:
+        self[word] = named = f"{self._where} says {word!r}"
+        return named
+
+
 def _words(text: str) -> list[str]:
-    words = dict.fromkeys(word.lower() for word in _WORD.findall(text))
-    return [word for word in words if len(word) <= _LONGEST_WORD]
+    # Where small letters are as many as the capitals, all are made small at once.
+    found = _WORD.findall(text.lower()) if text.isascii() else [word.lower() for word in _WORD.findall(text)]
+    return [word for word in dict.fromkeys(found) if len(word) <= _LONGEST_WORD]

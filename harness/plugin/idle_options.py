@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from harness.comparison.times import repeats_answers
 from harness.errors import SettingsError
 from harness.golden.idle_keys import GateContext, idle_keys
 from harness.history.store import noted_stability
@@ -15,7 +16,7 @@ from harness.run.inputs import Inputs
 from harness.run.session import metric_facts
 from harness.run.without_effect import Use, lines_without_effect
 from harness.settings import SETTINGS
-from harness.types import EXACT_DTYPES, GoldenSet
+from harness.types import GoldenSet
 from tunegate.printable import printable_line
 
 
@@ -70,7 +71,7 @@ class IdleOptions:
         plan = inputs.plan
         for each in self._sets():
             recorded = noted_stability(inputs.noise, baseline, plan, each.cases, metric_facts)
-            for rule in idle_keys(each, GateContext(recorded=recorded, exact=plan.dtype in EXACT_DTYPES)):
+            for rule in idle_keys(each, GateContext(recorded=recorded, exact=repeats_answers(plan))):
                 yield f"tunegate: without effect: {rule.key} of {each.name} ({rule.why}: {rule.remedy})"
 
 

@@ -8,19 +8,21 @@ settings.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.comparison.times import repeats_answers
 from harness.errors import SettingsError
 from harness.golden.gated_cases import judged_cases
-from harness.golden.schema import base_type, may_vary
+from harness.golden.schema import answers_vary, base_type
 from harness.golden.transforms import python_steps
+from harness.history.store import noted_stability
 from harness.judge.kinds import judge_kinds
 from harness.registry.builtin_metrics import PYTHON
 from harness.registry.content_metrics import CODE
 from harness.run.inputs import Inputs
 from harness.run.judging import judged_checks
-from harness.run.session import gates_time
+from harness.run.session import gates_time, metric_facts
 from harness.settings import SETTINGS, environment_variable, given_settings, misspelt_variables
 from harness.settings.values import ray_address
-from harness.types import EXACT_DTYPES, Check, GoldenSet
+from harness.types import Check, GoldenSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +59,16 @@ class Use:
 
 
 def _reproduces(use: Use) -> bool:
-    """Whether a resampled answer and its scores are the first ones again."""
-    return (
-        use.inputs.plan.engine in {"transformers", "multitask"}
-        and use.inputs.plan.dtype in EXACT_DTYPES
-        and all(case.generation.temperature == 0 for each in use.golden_sets for case in each.cases)
-        and not may_vary(use.checks())
-    )
+    """Whether a case that is resampled passes or fails as before: as where exactly the cases are asked about.
+
+    A noise record of the baseline may show that one doesn't, after all.
+    """
+    cases = [case for each in use.golden_sets for case in each.cases if case.skip is None]
+    if not repeats_answers(use.inputs.plan) or answers_vary(cases):
+        return False
+    model, noise = use.inputs.target.model, use.inputs.noise
+    noted = {} if model is None else noted_stability(noise, model, use.inputs.plan, cases, metric_facts)
+    return not any(0 < each.passed < each.answers for each in noted.values())
 
 
 def _answers_at_once(use: Use) -> bool:

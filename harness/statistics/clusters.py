@@ -114,6 +114,9 @@ def group(values: Sequence[float], clusters: Sequence[str | int]) -> Units:
         values: One number a case, at least one.
         clusters: Each case's cluster; a name of its own for a case without one.
     """
+    if len(set(clusters)) == len(values) == len(clusters):
+        # Most sets have single cases, and many of them.
+        return Units(sums=tuple(float(each) for each in values), sizes=(1.0,) * len(values))
     members: dict[str | int, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
         members.setdefault(cluster, []).append(value)

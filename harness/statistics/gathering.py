@@ -8,15 +8,17 @@ much is gained as lost and nothing changed: the drops themselves are tested. A p
 import math
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from statistics import median
 from typing import TYPE_CHECKING
 
 from harness.statistics.paired_binary import Trials, above_zero, case_p, mcnemar_p
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 # Above so many cases the exact fractions take longer than all else.
 _EXACT_UP_TO = 1000
@@ -87,26 +89,46 @@ def _fallen(
     parts: "Sequence[NDArray[np.intp]]",
     others: Sequence[Extent],
 ) -> list[float]:
-    import numpy as np
-
-    off = drops - drops.mean()
-    sums = np.bincount(rows, weights=off).astype(float)
+    moved = _moved(drops, rows)
     found, least = [], []
     for part in parts:
-        p_value, flipped = _drop_p(drops, off, sums, rows, part)
+        p_value, flipped = _drop_p(moved, part)
         found.append(p_value)
         least.append(0.5**flipped)
     left_out = [0.5**other.flipped for other in others if other.cases < len(drops)]
     return _corrected(found, least, left_out)
 
 
-def _drop_p(
-    drops: "NDArray[np.float64]",
-    off: "NDArray[np.float64]",
-    sums: "NDArray[np.float64]",
-    rows: "NDArray[np.intp]",
-    part: "NDArray[np.intp]",
-) -> tuple[float, int]:
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """How all cases moved.
+
+    Attributes:
+        drops: Each case's drop.
+        rows: Each case's cluster, as a number.
+        off: The drops less their mean.
+        sums: Their sums by cluster.
+        squares: Those squared.
+        usual: The mean of the squares of ``off``.
+    """
+
+    drops: "NDArray[np.float64]"
+    rows: "NDArray[np.intp]"
+    off: "NDArray[np.float64]"
+    sums: "NDArray[np.float64]"
+    squares: "NDArray[np.float64]"
+    usual: float
+
+
+def _moved(drops: "NDArray[np.float64]", rows: "NDArray[np.intp]") -> _Moved:
+    import numpy as np
+
+    off = drops - drops.mean()
+    sums = np.bincount(rows, weights=off).astype(float)
+    return _Moved(drops, rows, off, sums, sums**2, float((off**2).mean()))
+
+
+def _drop_p(moved: _Moved, part: "NDArray[np.intp]") -> tuple[float, int]:
     """The p-value of "the drop in a part is no larger than elsewhere", and how many of its clusters flipped.
 
     The difference of both mean drops is a sum over clusters, and the sum of their squares its variance, with
@@ -117,10 +139,7 @@ def _drop_p(
     test of the part's own clusters, which holds exactly where nothing changed.
 
     Args:
-        drops: Each case's drop.
-        off: The same less their mean.
-        sums: Their sums by cluster.
-        rows: Each case's cluster, as a number.
+        moved: All cases.
         part: The part's cases.
 
     Returns:
@@ -128,22 +147,27 @@ def _drop_p(
     """
     import numpy as np
 
-    inside, outside = len(part), len(drops) - len(part)
-    votes = np.bincount(rows[part], weights=drops[part])
+    inside, outside = len(part), len(moved.drops) - len(part)
+    clusters, places = np.unique(moved.rows[part], return_inverse=True)
+    votes = np.bincount(places, weights=moved.drops[part])
     lost, gained = int((votes > _BY_CHANCE).sum()), int((votes < -_BY_CHANCE).sum())
     if not outside:
         return 1.0, 0
     if lost <= gained:
         return 1.0, lost + gained
-    own = np.bincount(rows[part], weights=off[part], minlength=len(sums))
-    rest = sums - own
-    difference = off[part].sum() / inside - rest.sum() / outside
-    shares = own / inside - rest / outside
-    usual = float((off**2).mean())
-    lacking = max(usual / inside - float(((own / inside) ** 2).sum()), 0.0)
-    lacking += max(usual / outside - float(((rest / outside) ** 2).sum()), 0.0)
-    error = math.sqrt(float((shares**2).sum() + (shares**2).max()) + lacking)
-    score = math.erfc(float(difference) / error / math.sqrt(2)) / 2 if error > 0 else 1.0
+    own = np.bincount(places, weights=moved.off[part]).astype(float)
+    rest = moved.sums[clusters] - own
+    # Clusters without a case of the part are outside as a whole, and are most of all.
+    elsewhere = np.delete(moved.squares, clusters) / outside**2
+    total = float(own.sum())
+    difference = total / inside - (float(moved.sums.sum()) - total) / outside
+    own, rest = own / inside, rest / outside
+    shares = (own - rest) ** 2
+    lacking = max(moved.usual / inside - float((own**2).sum()), 0.0)
+    lacking += max(moved.usual / outside - float((rest**2).sum() + elsewhere.sum()), 0.0)
+    furthest = max(float(shares.max()), float(elsewhere.max(initial=0.0)))
+    error = math.sqrt(float(shares.sum() + elsewhere.sum()) + furthest + lacking)
+    score = math.erfc(difference / error / math.sqrt(2)) / 2 if error > 0 else 1.0
     return max(score, mcnemar_p(lost, gained, mid=False)), lost + gained
 
 
@@ -174,20 +198,22 @@ def _chosen(
 
     sizes = np.bincount(rows)
     order, starts = np.argsort(rows, kind="stable"), np.cumsum(sizes) - sizes
-    number = max(_NUMBERS // (len(sizes) * max(len(parts), 1)), 5)
-    random = np.random.default_rng(0)
-    places = random.random((min(number, _CHOICES), len(sizes))) * sizes
+    choices = min(max(_NUMBERS // (len(sizes) * max(len(parts), 1)), 5), _CHOICES)
+    places = np.random.default_rng(0).random((choices, len(sizes))) * sizes
     chosen = order[starts + places.astype(np.intp)]  # (choices, clusters)
     marked = lost[chosen]
-    total = marked.sum(axis=1)
+    total = marked.sum(axis=1).tolist()
+    tails = lru_cache(maxsize=1024)(partial(_tails, n=len(sizes)))
     p_values, least = [], []
     for part in parts:
         belongs = np.zeros(len(lost), dtype=bool)
         belongs[part] = True
         of_part = belongs[chosen]
-        size, seen = of_part.sum(axis=1), (of_part & marked).sum(axis=1)
-        p_values.append(2 * float(np.median(_tails(seen, size, total, len(sizes)))))
-        least.append(2 * float(np.median(_tails(np.minimum(size, total), size, total, len(sizes)))))
+        size, seen = of_part.sum(axis=1).tolist(), (of_part & marked).sum(axis=1).tolist()
+        of_choices = [tails(each, lost_in) for each, lost_in in zip(size, total, strict=True)]
+        of_seen = [float(each[number]) for each, number in zip(of_choices, seen, strict=True)]
+        p_values.append(2 * median(of_seen))
+        least.append(2 * median(float(each[-1]) for each in of_choices))
     # Of a part that was left out it is unknown how often it is chosen: as is the most telling.
     most = [1 / math.comb(len(sizes), min(other.clusters, len(sizes) // 2)) for other in others]
     return _corrected(p_values, least, most)
@@ -204,58 +230,62 @@ def _independent(
     """
     total, n = sum(marked), len(marked)
     sizes = Counter([*map(len, parts), *(other.cases for other in others)])
-    alone = [_fisher(sum(marked[i] for i in part), len(part), total, n) for part in parts]
+    tails = {size: _tails(size, total, n) for size in sizes}
+    alone = [
+        _fisher(sum(marked[i] for i in part), len(part), total, n)
+        if n <= _EXACT_UP_TO
+        else float(tails[len(part)][sum(marked[i] for i in part)])
+        for part in parts
+    ]
     found, last = {}, 0.0
     for p in sorted(set(alone)):
         # The sums only grow: what comes after an unclear one needs no more than a bound.
-        last = min(max(last, p, _chances(p, sizes, total, n) if last < _UNCLEAR else p * sizes.total()), 1.0)
+        last = min(max(last, p, _chances(p, sizes, tails) if last < _UNCLEAR else p * sizes.total()), 1.0)
         found[p] = last
     return [found[p] for p in alone]
 
 
-def _chances(p_value: float, sizes: Counter[int], marked: int, n: int) -> float:
+def _chances(p_value: float, sizes: Counter[int], tails: "Mapping[int, NDArray[np.float64]]") -> float:
     """The sum over all parts of the probability of at most this p-value.
 
     Args:
         p_value: The p-value.
         sizes: How many parts there are of each size.
+        tails: The possible p-values of each size, which are their own probabilities.
+    """
+    import numpy as np
+
+    chances = []
+    for size, number in sizes.items():
+        within = int(np.searchsorted(-tails[size], -p_value * _NEARLY))
+        chances.append(number * float(tails[size][within]) if within < len(tails[size]) else 0.0)
+    return math.fsum(chances)
+
+
+def _fisher(inside: int, size: int, marked: int, n: int) -> float:
+    """Probability that at least this many marked cases are in a part of this size."""
+    rest = n - size
+    return case_p(Trials(rest - (marked - inside), rest, size - inside, size))
+
+
+def _tails(size: int, marked: int, n: int) -> "NDArray[np.float64]":
+    """The same in floating point of 0 marked cases, of 1, and so on to the most that are possible.
+
+    By the quotients of the hypergeometric probabilities that follow each other: scipy's own takes longer for
+    one of thousands of cases than this takes for all of them.
+
+    Args:
+        size: Cases of the part.
         marked: Marked cases.
         n: All cases.
     """
     import numpy as np
 
-    of_size, number = (np.array(each, dtype=np.int64) for each in (list(sizes), list(sizes.values())))
-    # The smallest number of marked cases whose tail is not above it, by bisection.
-    most = np.minimum(of_size, marked)
-    low, high = np.zeros_like(most), most + 1
-    while (low < high).any():
-        middle = (low + high) // 2
-        within = _tails(middle, of_size, marked, n) <= p_value * _NEARLY
-        low, high = np.where(within | (low >= high), low, middle + 1), np.where(within, middle, high)
-    return math.fsum(np.where(low <= most, _tails(low, of_size, marked, n), 0.0) * number)
-
-
-def _fisher(inside: int, size: int, marked: int, n: int) -> float:
-    """Probability that at least this many marked cases are in a part of this size."""
-    if n > _EXACT_UP_TO:
-        return float(_tails(inside, size, marked, n))
-    rest = n - size
-    return case_p(Trials(rest - (marked - inside), rest, size - inside, size))
-
-
-def _tails(inside: "ArrayLike", size: "ArrayLike", marked: "ArrayLike", n: int) -> "NDArray[np.float64]":
-    """The same in floating point: scipy's ``hypergeom.sf``, whose module takes a second to import."""
-    import numpy as np
-
-    inside, size, marked = np.asarray(inside), np.asarray(size), np.asarray(marked)
-    try:
-        from scipy.special._ufuncs import _hypergeom_sf  # not public
-    except ImportError:
-        from scipy.stats import hypergeom
-
-        tails = hypergeom.sf(inside - 1, n, marked, size)
-    else:
-        tails = _hypergeom_sf(inside - 1.0, marked, size, n)
+    least, most = max(0, size + marked - n), min(size, marked)
+    fewer = np.arange(least, most, dtype=float)
+    rises = np.log((size - fewer) * (marked - fewer)) - np.log((fewer + 1) * (n - size - marked + fewer + 1))
+    logarithms = np.concatenate([np.zeros(1), np.cumsum(rises)])
+    chances = np.exp(logarithms - logarithms.max())
+    tails = np.cumsum(chances[::-1])[::-1] / chances.sum()
     # No fewer than that are possible.
-    certain = inside <= np.maximum(0, size + marked - n)
-    return np.where(certain, 1.0, np.clip(np.nan_to_num(tails, nan=0.0), 0.0, 1.0))
+    return np.concatenate([np.ones(least + 1), tails[1:]])

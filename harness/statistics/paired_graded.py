@@ -34,7 +34,7 @@ ALIKE_BELOW = 8
 _ROUNDING = 1e-9
 # Of n normal moves the skewness varies by about 6/n.
 _SKEWNESS_VARIANCE = 6
-_CELLS = 2_000_000  # random numbers drawn at a time: limits the memory, not the quality of the result
+_CELLS = 65_536  # numbers drawn at a time: a processor's own memory holds them, and the result is the same
 
 
 def moved_units(units: Units, reference: float = 0.0) -> float:
@@ -361,14 +361,14 @@ def _studentised(
     random = np.random.default_rng(0)
     sums, sizes = np.array(units.sums), np.array(units.sizes)
     mean, spread = _mean_and_error(sums[None, :], sizes[None, :])
-    # Units of one size have it in every resample.
+    # Units of one size have it in every resample, and once is enough.
     alike = len(set(units.sizes)) == 1
 
     def quotients(count: int) -> "Iterator[NDArray[np.float64]]":
         rows = max(1, _CELLS // units.count)
         for start in range(0, count, rows):
             drawn = random.integers(0, units.count, size=(min(rows, count - start), units.count))
-            means, errors = _mean_and_error(sums[drawn], sizes[None, :] if alike else sizes[drawn])
+            means, errors = _mean_and_error(sums.take(drawn), sizes[None, :1] if alike else sizes.take(drawn))
             # A resample of one repeated unit has no spread; it must not count as infinitely certain.
             yield (means - mean) / np.maximum(errors, 1e-3 * spread)
 
@@ -389,10 +389,11 @@ def _studentised(
 def _mean_and_error(
     sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]"
 ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """Mean and standard error of each row."""
+    """Mean and standard error of each row; one size in a row stands for all of its units."""
     import numpy as np
 
-    total = sizes.sum(axis=1)  # (resamples, units) -> (resamples,)
+    total = sizes.sum(axis=1) * (sums.shape[1] // sizes.shape[1])  # (resamples, units) -> (resamples,)
     mean = sums.sum(axis=1) / total
-    residuals = sums - mean[:, None] * sizes
-    return mean, np.sqrt((residuals * residuals).sum(axis=1)) / total
+    squares = sums - mean[:, None] * sizes
+    squares *= squares
+    return mean, np.sqrt(squares.sum(axis=1)) / total

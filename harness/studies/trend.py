@@ -18,6 +18,7 @@ from harness.statistics.drift import (
     TREND_FROM,
     change_point,
     holm_of_possible,
+    is_nearer_a_line,
     least_p,
     rises_less_falls,
     trend_p,
@@ -77,15 +78,22 @@ class Trend:
 
     @property
     def change(self) -> int | None:
-        """Index of the first run after a significant change of level; None without one."""
-        return self.changed_at if self.p_change is not None and self.p_change <= _LEVEL else None
+        """Index of the first run after a significant change of level; None without one.
+
+        Nor with one where the trend is significant too, and a straight line is nearer to the values: either
+        test finds both kinds of moves, and what is told is the one that describes them better.
+        """
+        if self.changed_at is None or self.p_change is None or self.p_change > _LEVEL:
+            return None
+        drifts = self.p_trend is not None and self.p_trend <= _LEVEL
+        return None if drifts and is_nearer_a_line(_means(self)) else self.changed_at
 
     @property
     def levels(self) -> tuple[float, float] | None:
         """Means over the runs before a significant change of level and since; None without one."""
         if self.change is None:
             return None
-        means = [point.summary.mean.estimate for point in self.points]
+        means = _means(self)
         return _mean(means[: self.change]), _mean(means[self.change :])
 
     @property
@@ -134,8 +142,7 @@ class Trend:
         """In which direction it moves; None without a significant trend, or where its level changed."""
         if self.change is not None or self.p_trend is None or self.p_trend > _LEVEL:
             return None
-        means = [point.summary.mean.estimate for point in self.points]
-        return "up" if rises_less_falls(means) > 0 else "down"
+        return "up" if rises_less_falls(_means(self)) > 0 else "down"
 
     @property
     def _moved_note(self) -> str:

@@ -144,6 +144,54 @@ def test_what_acts_is_not_mentioned(sets, chosen, arguments):
     result.stdout.no_fnmatch_line("*without effect*")
 
 
+FIXED = """
+import hashlib
+
+from harness.registry import EngineKind
+from harness.types import Completion, ModelRef
+
+
+def describe(reference):
+    sha256 = hashlib.sha256(reference.encode()).hexdigest()
+    return ModelRef(label=reference, base_model=reference, base_sha256=sha256)
+
+
+class Fixed:
+    def __init__(self, sides, plan):
+        self.sides = sides
+
+    def generate(self, requests, on_batch):
+        for place, request in enumerate(requests):
+            text = self.sides[request.side].base_model.partition("#")[0]
+            answer = Completion(text=text, stop_reason="stop", prompt_tokens=1, completion_tokens=1, latency_s=0.1)
+            on_batch({place: answer})
+
+
+def pytest_tunegate_register(registry):
+    registry.add(EngineKind(name="fixed", summary="s", describe=describe, open=Fixed))
+"""
+
+
+def test_answers_of_a_plug_in_reproduce_by_the_same_rule(sets, write_golden):
+    """One rule for what passes exactly its own cases at once, and for what new answers can't confirm."""
+    sets.pytester.makeconftest(FIXED)
+
+    def gate(chosen, *arguments, model="yes"):
+        models = [f"--model=fixed:{model}", "--gate-baseline=fixed:yes", "--gate-confirm=2"]
+        of_set = f"golden_sets/{chosen}.yaml"
+        return sets.pytester.runpytest_inprocess("-p", "no:xdist", of_set, *models, *arguments)
+
+    said = "tunegate: without effect: --gate-confirm (greedy answers in float32 come out the same again)"
+    found = gate("own", model="yes#2")
+    found.stdout.fnmatch_lines([said])
+    found.stdout.fnmatch_lines(["*PASS*"])
+    lost = gate("plain", model="no")
+    lost.stdout.fnmatch_lines([said])
+    assert lost.ret == pytest.ExitCode.TESTS_FAILED
+    for chosen, arguments in (("own", ["--gate-dtype=bfloat16"]), ("drawn", [])):
+        gate(chosen, *arguments, model="yes#2").stdout.no_fnmatch_line("*without effect: --gate-confirm*")
+
+
 def test_a_judge_that_is_asked_acts(sets, judge_server, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     judge_server.answer = lambda body: {"reason": "read it", "pass": True}
@@ -286,6 +334,20 @@ def test_a_noise_record_makes_regressed_cases_testable(sets, write_golden):
         model = describe_model(gated.model.base_model)
         history.save_noise(model, gated.plan.dtype, cases, stability, metric_facts)
     run(sets, "keys").stdout.no_fnmatch_line("*without effect*")
+
+
+def test_a_noise_record_may_show_that_answers_do_not_reproduce(sets):
+    confirming = "tunegate: without effect: --gate-confirm*"
+    for passed, acts in ((5, False), (3, True)):
+        run(sets, "plain")
+        with open_history(sets.pytester.path / ".tunegate" / "history.sqlite") as history:
+            gated = history.load_run("latest")
+            cases = [each.case for each in gated.results]
+            stability = {each.key: Stability(passed=passed, answers=5) for each in cases}
+            model = describe_model(gated.model.base_model)
+            history.save_noise(model, gated.plan.dtype, cases, stability, metric_facts)
+        shown = run(sets, "plain", "--gate-confirm=2").stdout
+        shown.no_fnmatch_line(confirming) if acts else shown.fnmatch_lines([confirming])
 
 
 @pytest.mark.parametrize(

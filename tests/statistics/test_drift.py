@@ -13,6 +13,7 @@ from harness.statistics.drift import (
     TREND_FROM,
     change_point,
     holm_of_possible,
+    is_nearer_a_line,
     least_p,
     rises_less_falls,
     trend_p,
@@ -100,6 +101,27 @@ def test_rounding_is_no_trend_and_no_step():
     assert rises_less_falls(values) == 0
     small = [1e-9 * value for value in (1, 2, 3, 4, 5)]
     assert trend_p(small) == pytest.approx(2 / 120)
+
+
+@pytest.mark.parametrize(
+    ("values", "nearer"),
+    [([3, 2, 1, 0], True), ([1, 1, 0, 0], False), ([5, 4, 1, 0], True), ([6, 5, 1, 0], False)],
+)
+def test_a_line_and_two_levels_in_worked_examples(values, nearer):
+    """Of 5 4 1 0 a line leaves 17 - 81/5 = 0.8 of the squares, two levels 1; of 6 5 1 0 they leave 26 - 121/5 = 1.8 and 1."""
+    assert is_nearer_a_line(values) is nearer
+    assert is_nearer_a_line(values[::-1]) is nearer
+
+
+@pytest.mark.parametrize("half", [2, 3, 7])
+def test_neither_a_line_nor_a_change_in_the_middle_is_favoured(half):
+    """Both leave (n^2 / 4 - 1) / (n^2 - 1) of the other's squares: what is made of equal squares of both is on the edge."""
+    times = [place - half + 0.5 for place in range(2 * half)]
+    size = math.sqrt(math.fsum(time * time for time in times))
+    level = 1 / math.sqrt(2 * half)
+    for part, nearer in ((0.501, True), (0.499, False)):
+        mixed = [part * time / size + (1 - part) * math.copysign(level, time) for time in times]
+        assert is_nearer_a_line(mixed) is nearer
 
 
 def test_a_long_series_with_ties_follows_the_normal_law():

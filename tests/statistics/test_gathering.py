@@ -1,22 +1,27 @@
 """Losses that gather in a part: beyond what is as frequent elsewhere, and beyond what varies most anyway."""
 
 import math
-import sys
 from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
 from harness.statistics import gathering
-from harness.statistics.gathering import Extent, _chosen, _corrected, _drop_p, _independent, gathering_p
+from harness.statistics.gathering import (
+    Extent,
+    _chosen,
+    _corrected,
+    _drop_p,
+    _independent,
+    _moved,
+    gathering_p,
+)
 
 
 def drop_p(drops, clusters, part):
     """The test of one part's drop, without a correction."""
-    drops, rows = np.array(drops, dtype=float), np.array(clusters)
-    off = drops - drops.mean()
-    return _drop_p(drops, off, np.bincount(rows, weights=off), rows, np.array(part))
+    return _drop_p(_moved(np.array(drops, dtype=float), np.array(clusters)), np.array(part))
 
 
 def chosen_p(lost, clusters, parts, others=()):
@@ -44,6 +49,29 @@ def test_a_worked_example_of_a_drop():
     assert score == pytest.approx(0.0700, abs=1e-4)
     # The sign test of 8 and 2 is just below: 56 of 1024.
     assert score > 56 / 1024
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_drop_is_that_of_its_definition_over_all_clusters(size):
+    """Sums over every cluster, with a part or without; parts of few clusters, of most and of all but one case."""
+    random = np.random.default_rng(5)
+    drops = random.choice([-1.0, 0.0, 0.0, 1.0, 1.0], 60)
+    rows = np.arange(60) // size
+    off = drops - drops.mean()
+    for part in (range(9), range(40), [*range(58)], [*range(0, 60, 7)], random.permutation(60)[:30]):
+        belongs = np.isin(np.arange(60), part)
+        inside, outside = belongs.sum(), (~belongs).sum()
+        own, rest = (np.bincount(rows, weights=off * side) for side in (belongs, ~belongs))
+        shares, usual = own / inside - rest / outside, (off**2).mean()
+        lacking = max(usual / inside - ((own / inside) ** 2).sum(), 0.0)
+        lacking += max(usual / outside - ((rest / outside) ** 2).sum(), 0.0)
+        error = math.sqrt((shares**2).sum() + (shares**2).max() + lacking)
+        score = math.erfc((drops[belongs].mean() - drops[~belongs].mean()) / error / math.sqrt(2)) / 2
+        votes = np.bincount(rows[belongs], weights=drops[belongs])
+        lost, flipped = (votes > 0).sum(), (votes != 0).sum()
+        signs = binom.sf(lost - 1, flipped, 0.5)
+        expected = max(score, signs) if 2 * lost > flipped else 1.0
+        assert drop_p(drops, rows, part) == (pytest.approx(expected, rel=1e-9), flipped)
 
 
 def test_a_part_that_gained_as_much_lost_nothing():
@@ -168,14 +196,14 @@ def test_many_cases_take_the_same_probabilities_in_no_time(monkeypatch):
     assert none > 0.4
 
 
-@pytest.mark.parametrize("inside", [0, 1, 40, 100])
-def test_the_tail_of_many_cases_is_scipys_own(monkeypatch, inside):
-    """To the last bit, and also where this version of scipy has no such function of its own."""
-    expected = float(hypergeom.sf(inside - 1, 2000, 300, 100))
-    assert gathering._tails(inside, 100, 300, 2000) == expected
-    monkeypatch.setitem(sys.modules, "scipy.special._ufuncs", None)
-    assert gathering._tails(inside, 100, 300, 2000) == expected
+@pytest.mark.parametrize(
+    ("size", "marked", "n"), [(100, 300, 2000), (1500, 700, 2000), (3, 5, 12), (0, 4, 9), (9, 9, 9)]
+)
+def test_tails_are_scipys_own(size, marked, n):
+    """Of each number of marked cases that a part can have, down to the rarest."""
+    expected = hypergeom.sf(np.arange(min(size, marked) + 1) - 1, n, marked, size)
+    assert gathering._tails(size, marked, n) == pytest.approx(expected, rel=1e-10, abs=1e-300)
 
 
 def test_a_part_that_must_have_so_many_lost_cases_stands_out_nowhere():
-    assert gathering._tails(99, 100, 1999, 2000) == 1.0
+    assert gathering._tails(100, 1999, 2000)[99] == 1.0

@@ -11,8 +11,9 @@ import pytest
 from benchmarks.simulated_sets import PASS, REGRESS, clustered, first, flips, judged_by_looks, paired
 from harness.comparison.metric_verdicts import judge
 from harness.statistics.detectable_drops import Flips
-from harness.statistics.looks import LEAST_UNITS, WHOLE, level_at, look_chances, look_sizes, part_at
+from harness.statistics.looks import LEAST_UNITS, RUNS, WHOLE, level_at, look_chances, look_sizes, part_at
 from harness.statistics.paired_binary import excludes_drop
+from harness.statistics.paired_graded import mean_drop
 from harness.statistics.spending import even_looks
 from tests.statistics.chance import at_most
 
@@ -79,15 +80,17 @@ def draw_several(random, drop):
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.simulation
 @pytest.mark.parametrize("draw", [draw_independent, draw_clustered, draw_several])
-def test_five_looks_are_no_more_often_wrong_than_one(draw):
-    random, runs = np.random.default_rng(14), 60 if draw is draw_several else 120
+def test_five_looks_are_no_more_often_wrong_than_one(monkeypatch, draw):
+    """Of the harmful ones 20 to 29 % of the cases are answered (docs/gate-evidence.md)."""
+    monkeypatch.setitem(mean_drop.__kwdefaults__, "resamples", 999)
+    random, runs = np.random.default_rng(14), 200 if draw is draw_several else 500
     unchanged = [judged_by_looks(draw(random, 0.0), 0.05, LOOKS)[0] for _ in range(runs)]
     assert unchanged.count(REGRESS) / runs <= at_most(0.05, runs)
     at_margin = [judged_by_looks(draw(random, 0.05), 0.05, LOOKS)[0] for _ in range(runs)]
     assert at_margin.count(PASS) / runs <= at_most(0.05, runs)
-    harmful = [judged_by_looks(draw(random, 0.2), 0.05, LOOKS) for _ in range(20)]
+    harmful = [judged_by_looks(draw(random, 0.2), 0.05, LOOKS) for _ in range(40)]
     assert {verdict for verdict, _ in harmful} == {REGRESS}
-    assert np.mean([share for _, share in harmful]) < 0.5
+    assert np.mean([share for _, share in harmful]) <= 0.35
 
 
 @pytest.mark.usefixtures("verdicts_alone")
@@ -105,14 +108,16 @@ def test_undivided_levels_would_be_noticed():
 
 @pytest.mark.simulation
 def test_planned_chances_are_those_of_the_gate(verdicts_alone):
-    random, runs = np.random.default_rng(15), 150
+    random, runs = np.random.default_rng(15), 600
     found = [judged_by_looks(draw_independent(random, 0.0), 0.05, LOOKS) for _ in range(runs)]
     expected = look_chances(
         (1.0,) * 300, Flips(lose=0.03, gain=0.03, alike=0.0), 0.05, 0.05, margin=0.05, looks=LOOKS
     )
-    passed = [verdict for verdict, _ in found].count(PASS) / runs
-    assert passed == pytest.approx(expected.passes, abs=3 * (0.25 / runs) ** 0.5)
-    assert np.mean([share for _, share in found]) == pytest.approx(expected.share, abs=0.08)
+    # Either is simulated, and both have an error.
+    apart = 3 * (1 / runs + 1 / RUNS) ** 0.5
+    passed, shares = [verdict for verdict, _ in found].count(PASS) / runs, [share for _, share in found]
+    assert passed == pytest.approx(expected.passes, abs=apart * (passed * (1 - passed)) ** 0.5)
+    assert np.mean(shares) == pytest.approx(expected.share, abs=apart * np.std(shares))
 
 
 def test_planned_shares_of_a_fixed_example():

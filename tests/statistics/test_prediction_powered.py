@@ -12,6 +12,7 @@ from harness.statistics.prediction_powered import (
     prediction_powered_difference,
     prediction_powered_mean,
 )
+from tests.statistics.chance import at_most
 
 
 def cubic(reach, skewness):
@@ -135,7 +136,7 @@ def test_grades_count_that_the_weight_is_learned_from_the_same_labels(draw, trut
         grades, judged = draw(random, 220)
         found = prediction_powered_mean(partly(grades[:20], judged[:20], judged[20:]), least=1, most=5)
         missed += [found.low > truth, found.high < truth]
-    assert missed.max() / runs <= 0.06 + 3 * (0.06 * 0.94 / runs) ** 0.5
+    assert missed.max() / runs <= at_most(0.06, runs)
 
 
 def test_a_judge_that_was_never_caught_may_still_err():
@@ -316,11 +317,24 @@ def test_sides_without_names_have_no_difference():
 @pytest.mark.simulation
 @pytest.mark.parametrize(
     ("n", "more", "accuracy", "rate"),
-    [(30, 70, 0.6, 0.9), (30, 70, 0.9, 0.95), (100, 300, 0.8, 0.95), (30, 300, 0.9, 0.1), (50, 50, 0.7, 0.9)],
+    [
+        (30, 70, 0.6, 0.9),
+        (30, 70, 0.8, 0.9),
+        (30, 70, 0.9, 0.9),
+        (30, 70, 0.9, 0.95),
+        (50, 150, 0.8, 0.95),
+        (100, 300, 0.8, 0.95),
+        (30, 300, 0.9, 0.1),
+        (15, 85, 0.8, 0.8),
+        (50, 50, 0.7, 0.9),
+    ],
 )
 def test_rates_near_either_end_are_covered(n, more, accuracy, rate):
-    """Yes or no, with a judge that errs either way: 90 % on both sides together, neither side far above 5 %."""
-    random, runs = np.random.default_rng(n + more), 500
+    """Yes or no, with a judge that errs either way: 90 % on both sides together, 6.1 % on the worse side at most.
+
+    That is the worst of docs/decisions/0011; three standard deviations of 1500 runs are 1.9 points.
+    """
+    random, runs = np.random.default_rng(n + more), 1500
     missed = np.zeros(2)
     for _ in range(runs):
         truth = random.random(n + more) < rate
@@ -330,8 +344,8 @@ def test_rates_near_either_end_are_covered(n, more, accuracy, rate):
         )
         found = prediction_powered_mean(items, least=0.0, most=1.0)
         missed += [rate < found.low - 1e-12, rate > found.high + 1e-12]
-    assert missed.sum() / runs <= 0.10 + 3 * (0.1 * 0.9 / runs) ** 0.5
-    assert missed.max() / runs <= 0.07 + 3 * (0.07 * 0.93 / runs) ** 0.5
+    assert missed.sum() / runs <= at_most(0.10, runs)
+    assert missed.max() / runs <= at_most(0.061, runs)
 
 
 def test_a_worked_example_of_a_rate():

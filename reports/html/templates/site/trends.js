@@ -141,6 +141,6 @@ drawPage((place, data) => {
     show();
   });
   addEventListener("hashchange", show);
-  place.append(make("p", { class: "quiet" }, "Complete runs only. A change of level is marked where Pettitt's test finds one, a drift where Kendall's does: at 5 % over all metrics together (Holm)."), form, list);
+  place.append(make("p", { class: "quiet" }, "Complete runs only. A change of level is marked where Pettitt's test finds one, a drift where Kendall's does: at 5 % over all metrics together (Holm). Where both do, the one that describes the runs better is told."), form, list);
   show();
 });
