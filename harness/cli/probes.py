@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from harness.authoring.append import name_of
 from harness.authoring.levels.chosen import chosen_text, level_sets
 from harness.cli.kept import kept_in, open_cache
 from harness.cli.options import (
@@ -42,7 +43,15 @@ from harness.studies.calibration import (
 )
 from harness.studies.metric_power import margins_by_set, shared_level
 from harness.studies.set_power import SetPower, pass_chance_of, power_of_set
-from harness.types import ExecutionPlan, GoldenCase, GoldenSet, ModelRef, Permissions, Stability
+from harness.types import (
+    ExecutionPlan,
+    GoldenCase,
+    GoldenSet,
+    JsonValue,
+    ModelRef,
+    Permissions,
+    Stability,
+)
 from harness.types.golden import PROBE_MARGIN
 from harness.types.storage import to_json, why_no_file, write_whole
 from tunegate.printable import say
@@ -131,7 +140,7 @@ def calibrate(
         if not as_json:
             _print_cells(choice.cells, left_out)
         raise SettingsError("; ".join([refused, *_unended_note(measured.unended)]))
-    text, golden_set = _written(path, found.label, choice, max_reasoning_tokens)
+    text, golden_set = _written(path, found.label, choice, max_reasoning_tokens, plan.chat_template_kwargs)
     write_whole(path, text)
     result = CalibratedProbes(
         path=str(path),
@@ -162,7 +171,8 @@ def _measure(
             left_out[next(iter(problems.values()))] = len(problems)
             cases = [case for case in cases if case.key not in problems]
         if not cases:
-            raise PromptError(f"{model.label} can't be asked any probe: {next(iter(problems.values()))}")
+            reason = max(left_out, key=lambda each: left_out[each])
+            raise PromptError(f"{model.label} can't be asked any probe: {reason}")
         measured = measure_stability(model, plan, cases, cache, on_progress, allowed=allowed)
     if broken := len(cases) - len(measured.stability):
         left_out["they have no verdict, since an answer or a check broke"] = broken
@@ -181,7 +191,13 @@ def _default_output() -> Path:
 def _other_sets(path: Path) -> list[GoldenSet]:
     """The project's golden sets besides the one to write: read first, so that a fault is told at once."""
     files = (each for each in golden_files() if each.is_file() and each.resolve() != path.resolve())
-    return [load_golden_set(each) for each in files]
+    others = [load_golden_set(each) for each in files]
+    name = name_of(path)
+    if (same := next((each.path for each in others if each.name == name), None)) is not None:
+        raise SettingsError(
+            f"--output {path}: the name of its set, {name}, is taken by {same}: write to another file"
+        )
+    return others
 
 
 def _check_options(path: Path, overwrite: bool, dtype: str, floor: float, ceiling: float) -> None:
@@ -263,9 +279,14 @@ def _choose(
 
 
 def _written(
-    path: Path, label: str, choice: Choice, max_reasoning_tokens: int | None
+    path: Path,
+    label: str,
+    choice: Choice,
+    max_reasoning_tokens: int | None,
+    chat_template_kwargs: Mapping[str, JsonValue],
 ) -> tuple[str, GoldenSet]:
-    """The chosen probes as a file's text, and as the golden set in it."""
+    """The chosen probes as a file's text, and as the golden set in it: asked otherwise it fits no base."""
+    asked = {"max_reasoning_tokens": max_reasoning_tokens, "chat_template_kwargs": chat_template_kwargs}
     return chosen_text(
         path,
         {case.id for case in choice.cases},
@@ -274,7 +295,7 @@ def _written(
             "The questions come with tunegate and are under its licence (Apache-2.0).",
         ],
         description=f"What {label} could do before training",
-        max_reasoning_tokens=max_reasoning_tokens,
+        generation={name: value for name, value in asked.items() if value},
     )
 
 

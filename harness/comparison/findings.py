@@ -98,9 +98,9 @@ def findings_of(
         *retention_findings(comparison, sets),
         *_tripwire_findings(comparison.forgetting),
         *(changed_findings(candidate, baseline, pairing, further) if pairing.unpaired or further else ()),
-        *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
         *(no_verdict_findings({"candidate": candidate, "baseline": baseline}, sets) if lacking else ()),
         *(unscored_findings(sets, pairing) if any(each.unscored for each in candidate.results) else ()),
+        *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
     ]
     found = [finding for word in _WORST_FIRST for finding in deciding if finding.verdict is word]
     found += source_findings(comparison.drivers, comparison.traits)

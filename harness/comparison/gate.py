@@ -71,6 +71,8 @@ from harness.types import (
 )
 from harness.types.golden import ALPHA
 
+_MAY_BE_PASSED = {Outcome.PASSED, Outcome.ERRORED, Outcome.UNSCORED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
@@ -205,7 +207,7 @@ def _paired(
     _require_a_common_case(candidate, baseline)
     pairing = pair_runs(candidate, baseline, known)
     metrics = paired_metrics(pairing, stability)
-    _require_something_to_forget(candidate, metrics)
+    _require_something_to_forget(candidate, baseline, metrics)
     return pairing, metrics
 
 
@@ -249,8 +251,10 @@ def _require_a_common_case(candidate: Run, baseline: Run) -> None:
         )
 
 
-def _require_something_to_forget(candidate: Run, metrics: Sequence[PairedMetric]) -> None:
+def _require_something_to_forget(candidate: Run, baseline: Run, metrics: Sequence[PairedMetric]) -> None:
     probed = {golden_set.name for golden_set in candidate.golden_sets if golden_set.probes_forgetting}
+    # Where one was passed, or has no verdict, the set alone is inconclusive, and the others have their own.
+    probed -= {each.case.set_name for each in baseline.results if each.outcome in _MAY_BE_PASSED}
     for metric in metrics:
         if metric.metric == PASS_RATE and metric.set_name in probed and not any(metric.baseline):
             raise BaselineError(

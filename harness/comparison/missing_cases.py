@@ -274,6 +274,8 @@ def no_verdict_findings(
         runs: By their sides.
         golden_sets: The candidate's sets.
     """
+    from harness.comparison.unanswered import unanswered_probes  # most runs lack no verdict
+
     return [
         Finding(
             verdict=GateVerdict.INCONCLUSIVE,
@@ -284,6 +286,7 @@ def no_verdict_findings(
                 cases=lacking.cases,
                 n=lacking.n,
                 tolerated=lacking.tolerated,
+                unanswered=unanswered_probes(run, golden_set.name, lacking.outcome),
             ),
         )
         for side, run in runs.items()

@@ -49,6 +49,7 @@ def _folded(answers: Sequence[CaseResult]) -> CaseResult:
         scores=shown.scores,
         errors=shown.errors,
         outcome=shown.outcome,
+        unscored=shown.unscored,
         repeats=tuple(
             Repeat(
                 completion=answer.completion,

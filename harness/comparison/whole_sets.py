@@ -40,6 +40,8 @@ from harness.types import (
 # by 0.02 and harmful ones by 0.4 to 1.2. A tripwire: it never makes a regression, but a run that exceeds it
 # can't pass.
 LOSS_LIMIT = 0.10
+# Of fewer the spread is that of no text: of one any rise would be above 0.
+_FEWEST_PASSAGES = 3
 ALL_SKILLS, _NO_SKILL = "all", "untagged"
 ProbePair = tuple[CaseResult, CaseResult]
 
@@ -75,6 +77,7 @@ def measure_forgetting(
             if (retention := retained(skill, of_skill, confidence)) is not None
         ),
         loss_change=change,
+        passages=_prose_passages(candidate_losses, baseline_losses),
         # Written so that a loss that is no number trips it too.
         tripped=change is not None and not (change.estimate <= LOSS_LIMIT or change.low <= 0),
         loss_by_kind=by_kind,
@@ -92,6 +95,13 @@ def _changes_by_kind(
         by_kind.setdefault(loss.kind, []).append(loss)
     changes = {kind: loss_change(losses, baseline, confidence) for kind, losses in by_kind.items()}
     return {kind: change for kind, change in changes.items() if change is not None}
+
+
+def _prose_passages(candidate: Sequence[TextLoss], baseline: Sequence[TextLoss]) -> tuple[int, int] | None:
+    """How many passages of prose are compared, of how many that both sides have; None without any."""
+    before = {loss.passage: loss for loss in baseline if loss.kind == PROSE}
+    both = [loss for loss in candidate if loss.passage in before]
+    return (len(_split_alike(both, baseline)), len(both)) if both else None
 
 
 def mean_divergence(divergences: Sequence[TextLoss], confidence: float = CONFIDENCE) -> Interval | None:
@@ -163,7 +173,7 @@ def _passed_share(result: CaseResult) -> float:
 def loss_change(
     candidate: Sequence[TextLoss], baseline: Sequence[TextLoss], confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """Candidate minus baseline cross-entropy in nats per token; None if no passage is on both sides.
+    """Candidate minus baseline cross-entropy in nats per token; None with fewer than three common passages.
 
     Each token counts once. The passages are the sample, so the interval is Student's t over them.
 
@@ -173,19 +183,25 @@ def loss_change(
             tokenizer and can't be compared.
         confidence: Two-sided.
     """
-    before = {loss.passage: loss for loss in baseline}
-    shared = [
-        (loss, before[loss.passage])
-        for loss in candidate
-        if loss.passage in before and loss.tokens == before[loss.passage].tokens
-    ]
-    if not shared:
+    shared = _split_alike(candidate, baseline)
+    if len(shared) < _FEWEST_PASSAGES:
         return None
     changes = [now.nats_per_token - then.nats_per_token for now, then in shared]
     sizes = [float(now.tokens) for now, _ in shared]
     sums = [change * size for change, size in zip(changes, sizes, strict=True)]
     largest = max(abs(change) for change in changes)
     return ratio_interval(Units(sums=tuple(sums), sizes=tuple(sizes)), confidence, span=largest)
+
+
+def _split_alike(
+    candidate: Sequence[TextLoss], baseline: Sequence[TextLoss]
+) -> list[tuple[TextLoss, TextLoss]]:
+    before = {loss.passage: loss for loss in baseline}
+    return [
+        (loss, before[loss.passage])
+        for loss in candidate
+        if loss.passage in before and loss.tokens == before[loss.passage].tokens
+    ]
 
 
 _Labels = list[tuple[str, str]]

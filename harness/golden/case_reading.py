@@ -100,6 +100,7 @@ class CaseReading:
             file="" if self.document is self.base else str(self.document.path),
             timeout_s=case.timeout,
             description=case.description,
+            probes_forgetting=self.raw.probes_forgetting,
         )
 
     @property
@@ -349,8 +350,7 @@ def _said(role: Role, content: str) -> MessageYaml:
 def as_settings(settings: GenerationYaml) -> GenerationSettings:
     """The settings as the engines read them."""
     stop = (settings.stop,) if isinstance(settings.stop, str) else tuple(settings.stop)
-    given = settings.model_dump(exclude={"stop_when_decided"})
-    return GenerationSettings(**{**given, "stop": stop})
+    return GenerationSettings(**{**settings.model_dump(exclude={"stop_when_decided"}), "stop": stop})
 
 
 def _filled_options(

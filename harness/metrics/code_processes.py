@@ -36,18 +36,19 @@ _CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def limit(seconds: float, memory: int, file_size: int) -> None:
-    """Set the operating system's limits; Windows has none of them.
+def limit(seconds: float, memory: int, file_size: int) -> list[str]:
+    """Set the operating system's limits.
 
     Args:
         seconds: Of time, and of the processor.
         memory: Of memory, in bytes.
         file_size: Of each file, in bytes.
+
+    Returns:
+        What this system does not limit: ``memory``, or nothing.
     """
-    try:
-        import resource
-    except ImportError:
-        return
+    import resource  # only on Unix, as all of this
+
     signal.setitimer(signal.ITIMER_REAL, seconds)
     wanted = {
         "RLIMIT_CPU": int(seconds) + 1,
@@ -62,6 +63,9 @@ def limit(seconds: float, memory: int, file_size: int) -> None:
             # macOS refuses some of them.
             with contextlib.suppress(ValueError, OSError):
                 resource.setrlimit(kind, (value, value))
+    # Where macOS takes the limit of memory, it does not keep to it.
+    kept = -1 if sys.platform == "darwin" else resource.getrlimit(resource.RLIMIT_AS)[0]
+    return [] if 0 <= kept <= memory else ["memory"]
 
 
 def end_with_parent() -> None:

@@ -49,10 +49,10 @@ def _described(error: BaseException, file: str) -> str:
     return f"{file}:{line}: {what}" if line else f"{file}: {what}"
 
 
-def _run_answer(job: dict[str, Any], link: Link, directory: str) -> None:
+def _run_answer(job: dict[str, Any], link: Link, directory: str, unlimited: list[str]) -> None:
     """The process of the answer: its code, then what the tests ask for."""
     end_with_parent()
-    missing = confine(directory)
+    missing = [*confine(directory), *unlimited]
     watch(directory)
     # By its name it is found for pickling and type hints; a main guard is for programs, not for tests.
     module = types.ModuleType("answer")
@@ -68,7 +68,7 @@ def _run_answer(job: dict[str, Any], link: Link, directory: str) -> None:
         known.side.serve()
 
 
-def _run_tests(tests: str, link: Link) -> tuple[bool, str]:
+def _run_tests(tests: str, link: Link, *, as_root: bool) -> tuple[bool, str]:
     """Whether the answer passes its tests, and why not."""
     try:
         failed, missing = link.receive()
@@ -80,8 +80,8 @@ def _run_tests(tests: str, link: Link) -> tuple[bool, str]:
         return False, str(failed)
     if not missing:
         return True, "all tests pass"
-    as_root = "; the code ran as root" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
-    return True, f"all tests pass (this system's kernel can't confine {' and '.join(missing)}{as_root})"
+    root = "; the code ran as root" if as_root else ""
+    return True, f"all tests pass (this system's kernel can't confine {' and '.join(missing)}{root})"
 
 
 def _tested(tests: str, link: Link) -> str | None:
@@ -187,8 +187,10 @@ def main() -> None:
     for descriptor in (1, 2):
         os.dup2(null, descriptor)
     directory = os.path.realpath(".")
+    # In a network of its own the process is nobody by its number, and still root to files.
+    as_root = os.geteuid() == 0
     cut_network()
-    limit(job["seconds"], job["memory"], job["file_size"])
+    unlimited = limit(job["seconds"], job["memory"], job["file_size"])
     ours, theirs = socket.socketpair()
     # Before the tests are read, so that the answer's process never holds them.
     child = os.fork()
@@ -197,7 +199,7 @@ def main() -> None:
         os.close(result)
         ours.close()
         try:
-            _run_answer(job, Link(theirs), directory)
+            _run_answer(job, Link(theirs), directory, unlimited)
         finally:
             os._exit(0)
     theirs.close()
@@ -205,7 +207,7 @@ def main() -> None:
     tests = _read()
     os.dup2(null, 0)
     watch(directory)
-    passed, reason = _run_tests(tests, Link(ours))
+    passed, reason = _run_tests(tests, Link(ours), as_root=as_root)
     line = json.dumps({"passed": passed, "reason": reason})
     os.write(result, line.encode("utf-8", "replace"))
     # Ending this process ends the other one; the parent ends the whole group.

@@ -331,8 +331,9 @@ class GoldenItem(pytest.Item):
         word = self._counted(result)
         self.user_properties += case_properties(result, word)
         if result.outcome is Outcome.UNSCORED:
-            why = "its set gates a score" if word == GRADED else "no check of this case gives a verdict"
-            pytest.skip(f"{word}: {why}")
+            told = (f"{each.metric} {each.reason}" for each in result.unscored)
+            why = next(told, "no check of this case gives a verdict")
+            pytest.skip(printable_line(f"{word}: {'its set gates a score' if word == GRADED else why}"))
         if result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
             raise CaseFailedError(result)
 

@@ -29,6 +29,13 @@ STEADIED_BY = {
     "more": "repeat each case more often",
 }
 
+# What lets a model that reasons first come to its answer.
+ROOM_FOR_REASONING = (
+    "give the probes room for it (max_reasoning_tokens, behind a server max_new_tokens, in a set of your own "
+    "such as tunegate probes calibrate writes), or turn it off (chat_template_kwargs: {enable_thinking: "
+    "false})"
+)
+
 
 def not_compared(finding: Finding, data: NotComparedFinding) -> str:
     """Why a metric has no row.
@@ -80,7 +87,14 @@ def no_verdict(finding: Finding, data: NoVerdictFinding) -> str:
     what = "errored" if data.outcome is Outcome.ERRORED else "were left unscored"
     where = "on both sides" if data.side == "both" else f"in the {data.side}"
     name = f"{finding.set_name} {finding.metric}" if finding.metric else finding.set_name
-    return f"{name}: {data.cases} of {data.n} cases {what} {where}, {share_of(data.tolerated)} are tolerated"
+    lacking = (
+        f"{name}: {data.cases} of {data.n} cases {what} {where}, {share_of(data.tolerated)} are tolerated"
+    )
+    if not data.unanswered:
+        return lacking
+    which = "they" if data.unanswered == data.cases else f"{data.unanswered} of them"
+    open_ones = f"{which} got a reasoning and no answer, which says nothing of a skill"
+    return f"{lacking}: {open_ones}: {ROOM_FOR_REASONING}"
 
 
 def changed_cases(finding: Finding, data: ChangedCasesFinding) -> str:

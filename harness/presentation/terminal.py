@@ -293,9 +293,16 @@ def _forgetting_line(forgetting: Forgetting, title: str, before_it: str) -> Text
     for skill in forgetting.by_skill:
         if skill.retained < skill.passed_by_baseline:
             line.append(f"  {skill.skill} {skill.retained}/{skill.passed_by_baseline}", style="default")
+    compared = forgetting.passages or (0, 0)
+    is_whole = compared[0] == compared[1]
+    if forgetting.loss_change is None and not is_whole:
+        alike = "{} of {} passages have as many tokens on both sides".format(*compared)
+        line.append(f"\n            general text is not compared: {alike}", style="default")
     if forgetting.loss_change is not None:
         style = "yellow" if forgetting.tripped else "default"
-        line.append(f"\n            general text {interval(forgetting.loss_change)} nats/token", style=style)
+        of = "" if is_whole else " ({} of {} passages)".format(*compared)
+        change = interval(forgetting.loss_change)
+        line.append(f"\n            general text{of} {change} nats/token", style=style)
         if forgetting.divergence is not None:
             apart = forgetting.divergence
             told = figures_of((apart.estimate, apart.low, apart.high), 2)

@@ -1,11 +1,15 @@
-"""For what a judge is unreliable, by its calibration: everything, some questions, or cases of some tags."""
+"""Checks that are left without a score on purpose: of an unreliable judge, and of an answer that never came.
+
+A judge is unreliable, by its calibration, for everything, for some questions, or for cases of some tags.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.golden.schema import CHECK_TYPES, base_type
-from harness.types import CaseResult, Check, GoldenCase, Interval, UnscoredMetric
+from harness.metrics.definition import Result
+from harness.types import CaseResult, Check, Completion, GoldenCase, Interval, UnscoredMetric
 
 if TYPE_CHECKING:
     from harness.judge.calibration import Calibration
@@ -54,14 +58,54 @@ def with_unscored(results: Sequence[CaseResult], why: Callable[[GoldenCase, Chec
     return [
         replace(
             result,
-            unscored=tuple(
-                UnscoredMetric(metric=check.type, reason=reason)
-                for check in result.case.single_checks
-                if (reason := why(result.case, check))
+            unscored=(
+                *result.unscored,
+                *(
+                    UnscoredMetric(metric=check.type, reason=reason)
+                    for check in result.case.single_checks
+                    if (reason := why(result.case, check))
+                ),
             ),
         )
         for result in results
     ]
+
+
+def left_open(
+    case: GoldenCase, completion: Completion | None, results: Sequence[Result]
+) -> tuple[Sequence[Result], tuple[UnscoredMetric, ...]]:
+    """The results of an answer without those that show nothing, and why these are left out.
+
+    A probe asks for a skill that the model had. A reasoning that was cut, or that no answer came after, shows
+    neither that it is there nor that it is lost, whatever the checks say of an empty text.
+
+    Args:
+        case: The answer's case.
+        completion: The answer; None where there is none.
+        results: Of the case's checks.
+    """
+    answers = () if completion is None else (*completion.earlier, completion)
+    missing = next((answer for answer in answers if answer.unanswered), None)
+    if missing is None or not case.probes_forgetting:
+        return results, ()
+    reason = f"has no answer to read: {why_no_answer(missing)}"
+    unread = [check.type for check in case.single_checks if _reads_answer(check.type)]
+    kept = [result for result in results if not _reads_answer(result.metric)]
+    return kept, tuple(UnscoredMetric(metric=name, reason=reason) for name in unread)
+
+
+def _reads_answer(metric: str) -> bool:
+    kind = CHECK_TYPES[base_type(metric)]
+    return kind.reads_answer or kind.group
+
+
+def why_no_answer(completion: Completion) -> str:
+    """Why there is a reasoning and no answer.
+
+    Args:
+        completion: The answer, which is empty.
+    """
+    return "the token limit cut the reasoning" if completion.stop_reason == "length" else "reasoning only"
 
 
 def distrust_of(calibration: "Calibration | None") -> Distrust:

@@ -35,7 +35,7 @@ from harness.prompts.reasoning import split_reasoning
 from harness.registry.builtin_metrics import BUILTIN_METRICS
 from harness.registry.listeners import LISTENERS, tell_scored
 from harness.registry.metric import reaches
-from harness.run.distrust import NOTHING, Distrust, with_unscored
+from harness.run.distrust import NOTHING, Distrust, left_open, why_no_answer, with_unscored
 from harness.types import (
     NOTHING_ALLOWED,
     CaseResult,
@@ -335,7 +335,8 @@ def decided_score(check: Check, score: Score) -> Score:
 def _case_result(
     case: GoldenCase, completion: Completion | None, results: Sequence[Result], failure: str | None
 ) -> CaseResult:
-    if completion is not None and completion.unanswered:
+    results, unscored = left_open(case, completion, results)
+    if completion is not None and completion.unanswered and not unscored:
         results = [_of_no_answer(result, completion) for result in results]
     scores = tuple(result for result in results if isinstance(result, Score))
     errors = tuple(result for result in results if isinstance(result, MetricError))
@@ -349,6 +350,7 @@ def _case_result(
         scores=scores,
         errors=errors,
         outcome=Outcome.SKIPPED if case.skip is not None else outcome_of(case, scores, errors),
+        unscored=unscored,
     )
 
 
@@ -364,8 +366,7 @@ def _of_no_answer(result: Result, completion: Completion) -> Result:
     """A result for a model that reasoned but gave no answer: it failed, whatever an empty text passes."""
     if CHECK_TYPES[base_type(result.metric)].needs_losses:
         return result
-    cut = "the token limit cut the reasoning" if completion.stop_reason == "length" else "reasoning only"
-    return _failed(result, f"no answer: {cut}")
+    return _failed(result, f"no answer: {why_no_answer(completion)}")
 
 
 def _failed(result: Result, explanation: str) -> Result:

@@ -255,4 +255,5 @@ def _worded(case: GoldenCase, number: int) -> GoldenCase:
     at = next(place for place, message in enumerate(case.messages) if message.role == "user")
     messages = list(case.messages)
     messages[at] = replace(messages[at], content=WORDINGS[number] + messages[at].content)
-    return replace(case, id=f"{case.id}~{number}", messages=tuple(messages))
+    # A probe that the model does not come to answer can't be chosen: here it is no open case.
+    return replace(case, id=f"{case.id}~{number}", messages=tuple(messages), probes_forgetting=False)

@@ -254,6 +254,8 @@ class Forgetting:
         by_skill: The same for each skill (a probe set's tag).
         loss_change: Candidate minus baseline cross-entropy on general English prose, in nats per token;
             None when it was not measured. A tripwire: it never makes a regression alone.
+        passages: How many passages of that prose are compared, of how many: the others have more tokens on
+            one side, by another tokenizer. None when it was not measured, and in records of earlier versions.
         tripped: The loss change is larger than its limit.
         loss_by_kind: The same change on code, dialogue and other languages, by kind. For information.
         divergence: KL(baseline ‖ candidate) on the same text, in nats per token: how much the next word's
@@ -265,6 +267,7 @@ class Forgetting:
     overall: Retention | None
     by_skill: tuple[Retention, ...] = ()
     loss_change: Interval | None = None
+    passages: tuple[int, int] | None = None
     tripped: bool = False
     loss_by_kind: Mapping[str, Interval] = field(default_factory=dict)
     divergence: Interval | None = None

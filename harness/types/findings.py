@@ -188,6 +188,7 @@ class NoVerdictFinding:
     Attributes:
         n: Cases that were answered; those with that check, where a score is missing.
         tolerated: Largest tolerated share of them.
+        unanswered: How many of the cases are probes that got a reasoning and no answer.
     """
 
     kind: Literal["no-verdict"] = "no-verdict"
@@ -196,6 +197,7 @@ class NoVerdictFinding:
     cases: int
     n: int
     tolerated: float
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

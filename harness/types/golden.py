@@ -215,6 +215,7 @@ class GoldenCase(_HashedRecord):
         file: The included file with the case; empty for the set's own.
         timeout_s: Most seconds for one answer; the case is errored if it took longer.
         description: What the case tests, for reports; it changes no result.
+        probes_forgetting: Whether its set does: a reasoning without an answer then leaves the case open.
     """
 
     id: str
@@ -236,6 +237,7 @@ class GoldenCase(_HashedRecord):
     turns: tuple[Turn, ...] = ()
     timeout_s: float | None = None
     description: str = ""
+    probes_forgetting: bool = False
 
     @property
     def key(self) -> str:

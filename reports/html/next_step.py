@@ -8,7 +8,7 @@ from harness.comparison.findings import must_pass_findings
 from harness.comparison.missing_cases import no_verdict_findings
 from harness.comparison.times import ASKED_OTHERWISE
 from harness.golden.schema import CHECK_TYPES, base_type
-from harness.presentation.gap_sentences import is_rescored, main_cause, too_few
+from harness.presentation.gap_sentences import ROOM_FOR_REASONING, is_rescored, main_cause, too_few
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
@@ -275,7 +275,7 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
     if isinstance(data, ChangedCasesFinding):
         return _other_cases(first.set_name or "", data)
     if isinstance(data, NoVerdictFinding) and data.outcome is Outcome.UNSCORED:
-        return _unscored_step(record, first, again)
+        return _unscored_step(record, first, again, data.unanswered)
     keys = [
         result.key
         for result in record.run.results
@@ -304,8 +304,11 @@ def _other_cases(set_name: str, data: ChangedCasesFinding) -> NextStep:
     return NextStep(title=title, text=text, command="")
 
 
-def _unscored_step(record: GateRecord, first: Finding, again: str) -> NextStep:
+def _unscored_step(record: GateRecord, first: Finding, again: str, unanswered: int) -> NextStep:
     """Where cases have no verdict, or no score: why their checks were left without, or that none decides."""
+    if unanswered:
+        text = f"A reasoning that ends without an answer shows no lost skill: {ROOM_FOR_REASONING}."
+        return NextStep(title="Let the model come to its answers.", text=text, command="")
     set_name, metric = first.set_name, first.metric
     if _uses_a_judge(record, set_name) if metric is None else _is_judged(metric):
         text = "Checks of an unreliable judge are left unscored."

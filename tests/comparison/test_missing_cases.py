@@ -238,7 +238,7 @@ def graded_set(make_result, make_run, outcomes, *, rubric, **limits):
     ("unscored", "reason"),
     [
         (100, "s: 100 of 400 cases were left unscored in the candidate, 5% are tolerated"),
-        (400, "s pass-rate: no case has it on both sides"),
+        (400, "s: 400 of 400 cases were left unscored in the candidate, 5% are tolerated"),
     ],
 )
 def test_a_gated_score_is_no_verdict_of_the_checks_that_decide(make_result, make_run, unscored, reason):

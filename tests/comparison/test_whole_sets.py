@@ -104,9 +104,10 @@ def test_nothing_measured_is_no_forgetting():
 
 
 def test_each_token_counts_once():
-    """300 tokens at +0.1 and 100 at +0.5 are +0.2 a token."""
+    """300 tokens at +0.1 and twice 50 at +0.5 are +0.2 a token."""
     change = loss_change(
-        [loss("a", 3.1, 300), loss("b", 2.5, 100)], [loss("a", 3.0, 300), loss("b", 2.0, 100)]
+        [loss("a", 3.1, 300), loss("b", 2.5, 50), loss("c", 2.5, 50)],
+        [loss("a", 3.0, 300), loss("b", 2.0, 50), loss("c", 2.0, 50)],
     )
     assert change.estimate == pytest.approx(0.2)
     assert change.low < 0.2 < change.high
@@ -115,14 +116,30 @@ def test_each_token_counts_once():
 
 def test_a_passage_that_was_cut_differently_is_left_out():
     """Another tokenizer makes other tokens: nats per token don't compare."""
-    change = loss_change([loss("a", 3.5, 90), loss("b", 2.0)], [loss("a", 3.0, 100), loss("b", 2.0)])
-    assert change.estimate == 0
-    assert loss_change([loss("a", 3.5, 90)], [loss("a", 3.0, 100)]) is None
-    assert loss_change([loss("a", 3.5)], [loss("b", 3.5)]) is None
+    others = [loss("b", 2.0), loss("c", 2.0), loss("d", 2.0)]
+    now, before = [loss("a", 3.5, 90), *others], [loss("a", 3.0, 100), *others]
+    assert loss_change(now, before).estimate == 0
+    found = measure_forgetting(
+        [], [*now, loss("code/a", 1.0)], [*before, loss("code/a", 1.0), loss("e", 1.0)]
+    )
+    assert found.passages == (3, 4)
+    assert measure_forgetting([], now, now).passages == (4, 4)
+
+
+@pytest.mark.parametrize("shared", [0, 1, 2])
+def test_fewer_than_three_passages_measure_nothing(make_result, shared):
+    """Of one there is no spread, and any rise of it was surely above 0: no run could pass."""
+    now = [loss(str(n), 3.15 + n / 100, 100 if n < shared else 90) for n in range(15)]
+    before = [loss(str(n), 3.0) for n in range(15)]
+    assert loss_change(now, before) is None
+    probe = make_result("g/a")
+    found = measure_forgetting([(probe, probe)], now, before)
+    assert (found.loss_change, found.tripped, found.passages) == (None, False, (shared, 15))
 
 
 def test_equal_losses_are_no_change():
-    change = loss_change([loss("a", 3.0), loss("b", 2.0)], [loss("a", 3.0), loss("b", 2.0)])
+    losses = [loss("a", 3.0), loss("b", 2.0), loss("c", 1.0)]
+    change = loss_change(losses, losses)
     assert (change.low, change.estimate, change.high) == (0, 0, 0)
 
 
@@ -194,7 +211,7 @@ def test_the_rate_has_the_confidence_that_is_asked_for(pairs):
 
 def test_other_kinds_of_text_are_for_information():
     """Code got much harder, prose did not: the tripwire is about prose."""
-    before = [loss(name, 2.0) for name in ("a", "b", "code/a", "code/b", "german/a", "german/b")]
+    before = [loss(f"{kind}{name}", 2.0) for kind in ("", "code/", "german/") for name in "abc"]
     now = [loss(each.passage, 2.0 + 0.5 * (each.kind == "code")) for each in before]
     forgetting = measure_forgetting([], now, before)
     assert forgetting.loss_change.estimate == 0.0

@@ -31,6 +31,8 @@ def test_the_bundled_probes_belong_to_it(write):
     assert [each.name for each in content.own] == ["a"]
     assert content.bundled
     assert all(each.probes_forgetting for each in content.bundled)
+    assert all(case.probes_forgetting for each in content.bundled for case in each.cases)
+    assert not any(case.probes_forgetting for each in content.own for case in each.cases)
     assert gate_content(None, forgetting=False).bundled == ()
 
 

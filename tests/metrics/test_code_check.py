@@ -7,7 +7,9 @@ import pytest
 
 from harness.errors import SettingsError
 from harness.golden.value_rules import TogetherError, check_together
+from harness.metrics import code_check
 from harness.metrics.code_check import run_code
+from harness.metrics.code_processes import limit
 from harness.metrics.definition import ScoringRequest
 from harness.run.inputs import require_permitted
 from harness.run.scoring import Judging, score_cases
@@ -140,6 +142,55 @@ def test_what_python_doesn_t_report_is_refused_by_the_kernel(tmp_path):
     code = "\n".join(one.format(file=tmp_path / "made", folder=tmp_path) for one in ESCAPES)
     assert run_code(f"{code}\n{ADD}", TESTS) == (True, "all tests pass")
     assert [one.name for one in tmp_path.iterdir()] == ["secret"]
+
+
+PATCHED = """
+import os, runpy, sys
+sys.path.insert(0, sys.argv[2])
+import harness.metrics.code_confinement as confinement
+sys.path.remove(sys.argv[2])
+os.geteuid = lambda: {before}
+confinement.cut_network = lambda: setattr(os, "geteuid", lambda: {after})
+confinement.confine = lambda directory: ["files"]
+runpy.run_path({runner!r}, run_name="__main__")
+"""
+
+
+@unix
+@pytest.mark.parametrize(("uid", "told"), [(0, "; the code ran as root"), (1000, "")])
+def test_that_the_code_ran_as_root_is_told_whatever_number_it_has_then(tmp_path, monkeypatch, uid, told):
+    """Without a network root is user 65534, and the files of root can still be written."""
+    runner = tmp_path / "runner.py"
+    runner.write_text(PATCHED.format(before=uid, after=65534, runner=str(code_check._RUNNER)))
+    monkeypatch.setattr(code_check, "_RUNNER", runner)
+    passed, reason = run_code(ADD, TESTS)
+    assert passed
+    assert reason.startswith("all tests pass (this system's kernel can't confine files")
+    assert reason.endswith(f"{told})")
+
+
+@unix
+@pytest.mark.parametrize(
+    ("platform", "kept", "missing"),
+    [
+        ("linux", 2**20, []),
+        ("linux", 2**19, []),
+        ("linux", -1, ["memory"]),
+        ("linux", 2**21, ["memory"]),
+        ("darwin", 2**20, ["memory"]),
+    ],
+)
+def test_a_limit_of_memory_that_the_system_refuses_is_told(monkeypatch, platform, kept, missing):
+    """As macOS does; a smaller one that was there before is one."""
+
+    def refuse(kind, limits):
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr("resource.setrlimit", refuse)
+    monkeypatch.setattr("resource.getrlimit", lambda kind: (kept, kept))
+    monkeypatch.setattr("signal.setitimer", lambda which, seconds: None)
+    monkeypatch.setattr("harness.metrics.code_processes.sys.platform", platform)
+    assert limit(1.0, 2**20, 2**10) == missing
 
 
 def kernel_lacks() -> list[str]:

@@ -85,6 +85,19 @@ def test_a_score_that_is_missing_on_both_sides_is_named():
     assert told(no_verdict, data, verdict=OPEN, set_name="orders", metric="perplexity") == text
 
 
+@pytest.mark.parametrize(("cases", "which"), [(2, "they"), (5, "2 of them")])
+def test_what_lets_a_reasoning_model_answer_is_named(cases, which):
+    data = NoVerdictFinding(
+        side="candidate", outcome=Outcome.UNSCORED, cases=cases, n=40, tolerated=0, unanswered=2
+    )
+    assert told(no_verdict, data, verdict=OPEN, set_name="general") == (
+        f"general: {cases} of 40 cases were left unscored in the candidate, 0% are tolerated: {which} got a "
+        "reasoning and no answer, which says nothing of a skill: give the probes room for it "
+        "(max_reasoning_tokens, behind a server max_new_tokens, in a set of your own such as tunegate probes "
+        "calibrate writes), or turn it off (chat_template_kwargs: {enable_thinking: false})"
+    )
+
+
 def test_a_metric_without_a_row_says_why():
     place = {"verdict": OPEN, "set_name": "orders", "metric": "f1"}
     assert told(not_compared, NotComparedFinding(), **place) == "orders f1: no case has it on both sides"

@@ -132,6 +132,24 @@ def test_a_language_that_is_lost_stands_beside_a_pass():
     assert "other text german +3.00 (for information)" in text
 
 
+@pytest.mark.parametrize(
+    ("alike", "told"),
+    [
+        (12, "general text +0.00 ["),
+        (5, "general text (5 of 12 passages) +0.00 ["),
+        (2, "general text is not compared: 2 of 12 passages have as many tokens on both sides"),
+    ],
+)
+def test_passages_that_another_tokenizer_splits_otherwise_are_counted(alike, told):
+    runs = [make_run(label, 60) for label in ("mine", "base")]
+    losses = [replace(loss, tokens=50 if n < alike else 60) for n, loss in enumerate(runs[0].text_losses)]
+    runs[0] = replace(runs[0], text_losses=tuple(losses))
+    comparison, verdict = run_gate(*runs)
+    text = shown(GateRecord(run=runs[0], baseline=runs[1], comparison=comparison, verdict=verdict), 120)
+    assert told in text
+    assert text.count("general text") == 1
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_no_line_is_longer_than_the_terminal(width):
     assert max(map(len, shown(gated(20), width).splitlines())) <= width

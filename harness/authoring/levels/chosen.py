@@ -1,6 +1,6 @@
 """A golden set of chosen probes, as text."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def chosen_text(
     *,
     notes: Sequence[str],
     description: str,
-    max_reasoning_tokens: int | None,
+    generation: Mapping[str, Any],
 ) -> tuple[str, GoldenSet]:
     """A golden set with some of the levels' probes.
 
@@ -34,7 +34,7 @@ def chosen_text(
         ids: Of the chosen probes.
         notes: Lines of the comment at its top.
         description: What the set measures.
-        max_reasoning_tokens: Room for the reasoning before each answer, or None.
+        generation: How they were asked, if not as by default: a gate has to ask them so.
 
     Returns:
         The file's text, and the set that it is.
@@ -43,8 +43,8 @@ def chosen_text(
         GoldenError: The set isn't valid.
     """
     head: dict[str, Any] = {"name": name_of(path), "description": description, "probes_forgetting": True}
-    if max_reasoning_tokens is not None:
-        head["generation"] = {"max_reasoning_tokens": max_reasoning_tokens}
+    if generation:
+        head["generation"] = dict(generation)
     lines = [
         *(f"# {note}" for note in notes),
         *(f"{key}: {flow_text(value)}" for key, value in head.items()),

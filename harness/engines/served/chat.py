@@ -16,6 +16,7 @@ from harness.engines.served.replies import (
     is_cut,
     is_empty,
     message_text,
+    reasoned_unseen,
     tokens_used,
     written_tools,
 )
@@ -192,7 +193,9 @@ def _chat_answer(
     if thought and request.settings.score_reasoning:
         text, thought = f"<think>\n{thought}\n</think>\n\n{text}", None
     text = "\n".join([*([text] if text else []), *calls])
-    found = _completion(reply, choice, text, thought or None, elapsed)
+    # A limit that a hidden reasoning used up leaves an empty text, which is no answer.
+    hidden = "" if not text and reasoned_unseen(reply) else None
+    found = _completion(reply, choice, text, thought or hidden, elapsed)
     return replace(found, stop_reason="stop" if is_whole else "length")
 
 

@@ -98,6 +98,12 @@ def tokens_used(reply: Any) -> tuple[int, int]:
     return number(getattr(usage, "prompt_tokens", 0)), number(getattr(usage, "completion_tokens", 0))
 
 
+def reasoned_unseen(reply: Any) -> bool:
+    """Whether the model reasoned without showing it, as hosted models do: only its tokens are counted."""
+    details = getattr(getattr(reply, "usage", None), "completion_tokens_details", None)
+    return number(getattr(details, "reasoning_tokens", 0)) > 0
+
+
 def as_text(content: Any) -> str | None:
     """The text of a field; None where it has none.
 

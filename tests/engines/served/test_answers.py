@@ -85,6 +85,29 @@ def test_what_is_left_around_an_answer_is_no_part_of_it(judge_server, name, text
     assert (found[0].text, found[0].reasoning) == ("<think>\nTwo and two.\n</think>\n\n4", None)
 
 
+@pytest.mark.parametrize(
+    ("content", "details", "reasoning", "unanswered"),
+    [
+        ("", {"reasoning_tokens": 24}, "", True),
+        (None, {"reasoning_tokens": 24}, "", True),
+        ("4", {"reasoning_tokens": 24}, None, False),
+        ("", {"reasoning_tokens": 0}, None, False),
+        ("", {}, None, False),
+        ("", None, None, False),
+    ],
+)
+def test_a_hidden_reasoning_that_used_up_the_limit_gave_no_answer(
+    judge_server, content, details, reasoning, unanswered
+):
+    """OpenAI and DeepSeek count its tokens, and show nothing of it."""
+    judge_server.message, judge_server.finish_reason = {"content": content}, "length"
+    usage = {"prompt_tokens": 9, "completion_tokens": 24, "total_tokens": 33}
+    judge_server.fields = {"usage": {**usage, "completion_tokens_details": details}}
+    found = {}
+    opened(judge_server).generate(asked("x"), found.update)
+    assert (found[0].reasoning, found[0].unanswered) == (reasoning, unanswered)
+
+
 def test_white_space_without_a_reasoning_stays(judge_server):
     judge_server.message = {"content": "\n\n4", "reasoning_content": None}
     assert answers(opened(judge_server), asked("x")) == ["\n\n4"]

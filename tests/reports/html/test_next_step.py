@@ -224,6 +224,15 @@ def test_why_a_gated_score_is_missing_is_told_also_of_cases_with_a_verdict(
     assert (step.title, step.text) == told
 
 
+def test_probes_that_were_not_answered_call_for_room(invented: Invented) -> None:
+    data = NoVerdictFinding(
+        side="baseline", outcome=Outcome.UNSCORED, cases=3, n=40, tolerated=0.05, unanswered=3
+    )
+    step = next_step(judged(invented(unscored=3), GateVerdict.INCONCLUSIVE, data))
+    assert step.title == "Let the model come to its answers."
+    assert all(remedy in step.text for remedy in ("max_reasoning_tokens", "enable_thinking: false"))
+
+
 def test_checks_that_an_unreliable_judge_left_unscored_call_for_one_too(invented: Invented) -> None:
     data = NoVerdictFinding(side="candidate", outcome=Outcome.UNSCORED, cases=3, n=40, tolerated=0.05)
     record = judged(invented(unscored=3), GateVerdict.INCONCLUSIVE, data)
