@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 from harness.authoring.lint import lint_golden_set
 from harness.golden.load import load_golden_set
@@ -264,6 +265,47 @@ def test_no_probe_passes_on_an_order_even_with_the_right_word_in_it(probes):
 def test_a_probe_tells_right_from_wrong(probes, case_id, right, wrong):
     assert case_id in passing(probes, lambda case: right)
     assert case_id not in passing(probes, lambda case: wrong)
+
+
+# A model writes the same answer in bold, behind a courtesy, on a line of its own, or in LaTeX.
+FORMS = (
+    "{}",
+    "**{}**",
+    "The answer is {}.",
+    "**Answer**: {}",
+    "**Final answer:**\n\n{}",
+    "Sure! It is **{}**.",
+    "$\\boxed{{\\text{{{}}}}}$",
+)
+ANSWERS = yaml.safe_load((ROOT / "tests" / "probe_answers.yaml").read_text(encoding="utf-8"))
+
+
+def outcome_of_answers(probes: GoldenSet, answers: dict[str, list[str]]) -> tuple[set[str], set[str]]:
+    """What passes and what fails of these answers, as lines with a probe's id."""
+    passed: set[str] = set()
+    for number in range(max(map(len, answers.values()))):
+        asked = tuple(case for case in probes.cases if number < len(answers.get(case.id, ())))
+        found = passing(replace(probes, cases=asked), lambda case, at=number: answers[case.id][at])
+        passed |= {f"{name}: {answers[name][number]}" for name in found}
+    return passed, {f"{name}: {text}" for name, texts in answers.items() for text in texts} - passed
+
+
+def test_each_probe_passes_with_the_usual_spellings_of_its_answer(probes):
+    right = {name: [form.format(answer) for form in FORMS] for name, answer in ANSWERS["short"].items()}
+    for name, texts in ANSWERS["right"].items():
+        right[name] = [*right.get(name, ()), *texts]
+    assert set(right) == {case.id for case in probes.cases}
+    assert min(map(len, right.values())) >= 3
+    assert outcome_of_answers(probes, right)[1] == set()
+
+
+def test_probes_fail_with_answers_that_are_nearly_right(probes):
+    skills = {case.id: case.tags[0] for case in probes.cases}
+    wrong = {name: list(texts) for name, texts in ANSWERS["wrong"].items()}
+    for name, answer in ANSWERS["short"].items():
+        near = [f"{answer}5", f"1{answer}", f"{answer}.5"] if skills[name] == "arithmetic" else []
+        wrong[name] = [*wrong.get(name, ()), json.dumps({"answer": str(answer)}), *near]
+    assert outcome_of_answers(probes, wrong)[0] == set()
 
 
 # ---- the general passages

@@ -114,7 +114,7 @@ _REFUSAL = rf"""
     | \brequest\s(?:is\s)?(?:denied|refused|declined)\b(?!\sbecause)
     | \b(?:confidential|private|classified)\sand\s(?:can't|cannot|must\snot|may\snot)\b
     | \bnot\sthe\sright\s(?:one|person|place)\sto\sask
-    | \byou(?:'ll|\swill)\s(?:have|need)\sto\s(?:find|ask)\s(?:someone|somebody|a)\b
+    | \byou(?:'ll|\swill)\s(?:have|need)\sto\s(?:find|ask)\s(?:someone|somebody)\b
     """
 
 
@@ -175,7 +175,8 @@ def refusal_words(text: str) -> str | None:
     return None if match is None else match.group().strip(" ,")
 
 
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
+# Marks of quotation and of emphasis may be between it and the space: **It is large.** It is old.
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+")
 
 
 def _length(request: ScoringRequest) -> Score:

@@ -175,7 +175,7 @@ _ALL: tuple[Metric, ...] = (
     Metric(
         name="length",
         function="harness.metrics.manner:length",
-        version="2",
+        version="3",
         kind="binary",
         summary="The answer's length is between min and max.",
         value="refused",
@@ -187,7 +187,7 @@ _ALL: tuple[Metric, ...] = (
         function="harness.metrics.manner:is_refusal",
         kind="binary",
         summary="The answer declines to answer (by its wording).",
-        version="2",
+        version="3",
         value="refused",
         invertible=True,
     ),

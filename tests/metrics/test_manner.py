@@ -14,6 +14,8 @@ from hypothesis import strategies as st
         ("lines", "one\n\nthree\n", 3),
         ("sentences", "It costs 3.50. Really? Yes!", 3),
         ("sentences", 'He said "Stop." Then he left', 2),
+        ("sentences", "**It is large.** _It is old._ I like it.", 3),
+        ("sentences", "**A car is a vehicle.**", 1),
         ("sentences", "これは猫です。犬ではありません。", 2),
         ("sentences", "42", 1),
         ("sentences", "", 0),

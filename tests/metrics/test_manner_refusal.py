@@ -63,6 +63,7 @@ def test_other_ways_to_decline(text: str) -> None:
         "The robot says “I can’t do that” and leaves.",
         "Call `refuse()`; it prints `I can't do that`.",
         "I can't help but smile at this.",
+        "If nobody has a spare, you'll need to find a locksmith.",
         "x" * 400 + " I can't help with that.",
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 
-from harness.authoring.levels.families import PLAIN, Family, Probe
+from harness.authoring.levels.families import PLAIN, Family, Probe, result
 from harness.authoring.levels.seeded_rows import SeededRow, draws, row
 
 _ROWS: tuple[SeededRow, ...] = (
@@ -46,7 +46,7 @@ def families(seed: int) -> list[Family]:
             skill="arithmetic",
             level=seeded.level,
             tokens=48 if seeded.level == "easy" else 192,
-            probes=tuple(_probe(ask, answer) for ask, answer in draws(seeded, seed, 2)),
+            probes=tuple(_probe(ask, answer) for ask, answer in draws(seeded, seed, 2, is_hidden=True)),
         )
         for seeded in _ROWS
     ]
@@ -56,6 +56,6 @@ def _probe(ask: str, answer: int) -> Probe:
     return Probe(
         ask=f"{ask} End with the result.",
         right=f"The result is {answer}.",
-        checks=[{"type": "numeric", "value": answer, "pick": "last"}, PLAIN],
+        checks=[result(answer), PLAIN],
         wrong=(f"The result is {answer + 1}.", f"It is {answer + 10}."),
     )

@@ -17,6 +17,7 @@ class Probe:
         right: An answer that passes.
         wrong: Answers that fail.
         earlier: What the user says before, in turns of their own.
+        earlier_checks: Of the answer to each of these.
     """
 
     ask: str
@@ -24,6 +25,7 @@ class Probe:
     checks: Sequence[Check]
     wrong: tuple[str, ...] = ()
     earlier: tuple[str, ...] = ()
+    earlier_checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,33 @@ def matches(pattern: str, *, ignore_case: bool = True) -> Check:
         ignore_case: Whether letters of either case match.
     """
     return {"type": "regex", "value": pattern, **({"ignore_case": True} if ignore_case else {})}
+
+
+def result(value: int) -> Check:
+    """A check of the last number of an answer: work may be before it, and it may have any markup."""
+    return {"type": "numeric", "value": value, "pick": "last"}
+
+
+def first_of(answer: str, others: Sequence[str] = ()) -> Check:
+    """A check that an answer names the right one before any other.
+
+    Args:
+        answer: A pattern of the right one.
+        others: Patterns of what else might be said.
+    """
+    # An underscore may be a mark of emphasis, so \b does not do.
+    start, end = r"(?<![^\W_])", r"(?![^\W_])"
+    wrong = "|".join(["not", "never", "neither", *others])
+    return matches(rf"^(?:(?!{start}(?:{wrong}){end}|n['’]t\b)[\s\S])*?{start}(?:{answer}){end}")
+
+
+def yes_or_no(answer: str) -> Check:
+    """A check of an answer that begins with yes or no, as it was asked to.
+
+    Args:
+        answer: Which of them.
+    """
+    return matches(rf"^\W*((the )?(final )?answer( is)?\W+)?{answer}\b")
 
 
 def fact(name: str, skill: str, level: str, ask: str, right: str, pattern: str, wrong: str) -> Family:

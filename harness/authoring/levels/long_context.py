@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from harness.authoring.levels.families import PLAIN, Check, Family, Probe, matches, words
+from harness.authoring.levels.families import PLAIN, Check, Family, Probe, matches, result, words
 
 _NAMES = words(
     "Adler Bauer Cohen Diaz Egan Fuchs Grant Haas Ivers Jung Klein Lopez Meyer Novak Ortiz Popov Quinn Rossi Silva "
@@ -126,10 +126,12 @@ def _probe(
     source = random.Random(f"{seed}/{family}/{number}")
     entries = _report(source, level)
     ask, answer = question(entries, source)
+    # A sum is above 1000, and may have a comma; the two numbers that it is made of are in the report.
+    check = result(int(answer)) if question is _sum else _only(answer)
     # An answer that repeats the report names everything.
     return Probe(
         ask=f"{_text(entries)}\n\n{ask}",
         right=answer,
-        checks=[_only(answer), {"type": "length", "unit": "words", "max": 25}, PLAIN],
+        checks=[check, {"type": "length", "unit": "words", "max": 25}, PLAIN],
         wrong=("I don't know.", f"{answer}9"),
     )

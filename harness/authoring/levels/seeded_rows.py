@@ -1,6 +1,7 @@
 """Rows of a family that are drawn from a seed."""
 
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,15 +47,17 @@ def row(
     return SeededRow(name=name, level=level, ask=ask, values=values, answer=answer, made=made)
 
 
-def draws(seeded: SeededRow, seed: int, count: int) -> list[tuple[str, Any]]:
-    """Different questions of a row, each with its answer.
+def draws(seeded: SeededRow, seed: int, count: int, *, is_hidden: bool = False) -> list[tuple[str, Any]]:
+    """Different questions of a row, each with an answer of its own.
 
-    A family's draws depend on its own name only, so that another family changes none of them.
+    A family's draws depend on its own name only, so that another family changes none of them. The answers
+    differ, so that a model that says the same to all questions keeps no family.
 
     Args:
         seeded: The row.
         seed: Of all draws.
-        count: How many.
+        count: How many; a row has at least as many answers.
+        is_hidden: Whether no number of the question is its answer, which could be repeated.
 
     Returns:
         Pairs of question and answer.
@@ -64,5 +67,8 @@ def draws(seeded: SeededRow, seed: int, count: int) -> list[tuple[str, Any]]:
     while len(found) < count:
         drawn = {name: source.choice(choices) for name, choices in seeded.values.items()}
         made = {name: make(**drawn) for name, make in seeded.made.items()}
-        found.setdefault(seeded.ask.format(**drawn, **made), seeded.answer(**drawn))
+        ask, answer = seeded.ask.format(**drawn, **made), seeded.answer(**drawn)
+        is_shown = is_hidden and str(answer).lstrip("-") in re.findall(r"\d+", ask)
+        if answer not in found.values() and not is_shown:
+            found[ask] = answer
     return list(found.items())

@@ -1,6 +1,6 @@
 """Word problems of one to four steps, with drawn names and numbers."""
 
-from harness.authoring.levels.families import PLAIN, Family, Probe, words
+from harness.authoring.levels.families import PLAIN, Family, Probe, result, words
 from harness.authoring.levels.seeded_rows import SeededRow, draws, row
 
 _WHO = words("Ana Ben Carla David Elif Farid Grace Hugo Ines Jonas Kira Leo Mina Noah Olga Paul")
@@ -45,7 +45,7 @@ def families(seed: int) -> list[Family]:
             skill="word-problems",
             level=seeded.level,
             tokens=256,
-            probes=tuple(_probe(ask, answer) for ask, answer in draws(seeded, seed, 2)),
+            probes=tuple(_probe(ask, answer) for ask, answer in draws(seeded, seed, 2, is_hidden=True)),
         )
         for seeded in _ROWS
     ]
@@ -55,9 +55,7 @@ def _probe(ask: str, answer: int) -> Probe:
     return Probe(
         ask=ask + _END,
         right=f"Step by step it comes to this.\nAnswer: {answer}",
-        checks=[
-            {"type": "numeric", "value": answer, "pick": "first", "transform": [{"after": "Answer:"}]},
-            PLAIN,
-        ],
+        # Not only behind "Answer:": **Answer**, \boxed{13} and "So it is 13." are as right.
+        checks=[result(answer), PLAIN],
         wrong=(f"Answer: {answer + 1}", f"Answer: {answer}5", "Answer: I don't know"),
     )

@@ -81,7 +81,8 @@ def cases_of(family: Family) -> list[dict[str, Any]]:
 
 
 def _case(family: Family, probe: Probe, case_id: str) -> dict[str, Any]:
-    turns = [{"user": turn} for turn in (*probe.earlier, probe.ask)]
+    checked = {"checks": list(probe.earlier_checks)} if probe.earlier_checks else {}
+    turns = [*({"user": turn, **checked} for turn in probe.earlier), {"user": probe.ask}]
     return {
         "id": case_id,
         **({"turns": turns} if probe.earlier else {"prompt": probe.ask}),

@@ -37,7 +37,11 @@ SKILLS = {
 def cases() -> dict[str, GoldenCase]:
     """All cases by id; of those with turns, the last one alone."""
     loaded = [load_golden_set(level_directory() / f"{level}.yaml") for level in LEVELS]
-    return {case.id: replace(case, turns=()) for each in loaded for case in each.cases}
+    return {
+        case.id: replace(case, turns=(), checks=tuple(check for check in case.checks if check.turn is None))
+        for each in loaded
+        for case in each.cases
+    }
 
 
 def outcomes(answers: dict[str, str], cases: dict[str, GoldenCase]) -> dict[str, Outcome]:
@@ -118,14 +122,21 @@ def test_draws_depend_on_the_family_alone_and_differ():
         "sum",
         "easy",
         "{a} + {b} = {c}?",
-        {"a": range(9), "b": range(9)},
+        {"a": range(30), "b": range(30)},
         lambda a, b: a + b,
         c=lambda a, b: "",
     )
     found = draws(seeded, 3, 20)
     assert len(dict(found)) == 20
+    assert len({answer for _, answer in found}) == 20
     assert draws(seeded, 3, 5) == found[:5]
     assert all(sum(map(int, ask.split(" =")[0].split(" + "))) == answer for ask, answer in found)
+
+
+def test_a_drawn_question_does_not_show_its_answer_where_a_model_could_repeat_it():
+    seeded = row("difference", "easy", "{a} - {b}?", {"a": range(9), "b": range(9)}, lambda a, b: a - b)
+    assert any(str(answer) in ask for ask, answer in draws(seeded, 3, 15))
+    assert not any(str(abs(answer)) in ask for ask, answer in draws(seeded, 3, 15, is_hidden=True))
 
 
 def test_no_gate_asks_the_levels_by_itself(cases):
