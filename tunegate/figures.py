@@ -145,3 +145,10 @@ def p_digits(value: float, form: str) -> str:
     if 0 < abs(value - _LEVEL) < _AS_THE_LEVEL:
         return f"{'<=' if value <= _LEVEL else '>'}{_LEVEL:g}"
     return both_of(value, _LEVEL, 3)[0]
+
+
+def wide_enough(bound: float) -> str:
+    """A round margin that a bound is within, in any unit: with two decimals, or two digits."""
+    step = 0.01 if 0.01 <= bound < 1 else 10.0 ** (math.floor(math.log10(bound)) - 1)
+    wide = math.ceil(bound / step * (1 - 1e-9)) * step
+    return f"{wide:.2g}" if step < 1 else f"{wide:.0f}"

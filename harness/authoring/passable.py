@@ -1,4 +1,4 @@
-"""Checks before the first run which verdicts a golden set can give at all.
+"""Checks before the first run whether a golden set can pass at all, and how its answers are computed.
 
 A gate with several looks tests each at a smaller level; its last look, at all cases, is the likeliest to
 decide.
@@ -17,13 +17,13 @@ from harness.settings import Settings
 from harness.settings.values import runs_vllm
 from harness.statistics.clusters import Units, group, unseen_share
 from harness.statistics.paired_binary import bound_without_flips
-from harness.statistics.varying_answers import equal_varying_drop
+from harness.statistics.varying_answers import equal_varying_drop, remedies_of_equal
 from harness.types import EXACT_DTYPES, Check, GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
-from tunegate.figures import figure_of
+from harness.types.stability import USUAL_RERUNS
+from tunegate.figures import figure_of, wide_enough
+from tunegate.project import user_path
 
-_ROUNDING = 1e-9
-_NEVER, _BESIDE = "can never regress", "can regress only beside another metric"
 # How answers are computed: by a server, in a precision, or as the machine decides.
 SERVER = "server"
 _AS_COMPUTED = {
@@ -43,6 +43,22 @@ def computed_in(settings: Settings) -> str:
     if settings.dtype != "auto":
         return settings.dtype
     return "float32" if settings.device == "cpu" else ""
+
+
+def asks_probes(settings: Settings) -> bool:
+    """Whether a gate measures forgetting: a multi-task model's heads answer their tasks and nothing else.
+
+    Args:
+        settings: The gate's.
+    """
+    return settings.forgetting and not any(map(_is_multitask, settings.model))
+
+
+def _is_multitask(name: str) -> bool:
+    # Only here, as below.
+    from harness.engines.adapter import is_multitask
+
+    return is_multitask(user_path(name))
 
 
 def _is_served(name: str) -> bool:
@@ -117,79 +133,6 @@ def _quantile(level: float) -> float:
     return NormalDist().inv_cdf(1 - level)
 
 
-def why_it_never_regresses(
-    golden_set: GoldenSet, level: float = ALPHA, tests: int = 1
-) -> tuple[str, str] | None:
-    """Why a pass rate can never regress, however much is lost, and how to change that; None if it can.
-
-    Args:
-        golden_set: The whole set.
-        level: One-sided, of the test.
-        tests: How many metrics share it.
-
-    Returns:
-        The reason and the remedy.
-    """
-    cases = judged_cases(golden_set)
-    if golden_set.gate.population == "cases" or not cases:
-        return None
-    return _why_never("its pass rate", cases, level, tests, exact=True)
-
-
-def why_metrics_never_regress(golden_set: GoldenSet, level: float = ALPHA) -> list[tuple[str, str]]:
-    """The same of each gated metric that can't regress by itself, the pass rate included.
-
-    Args:
-        golden_set: The whole set.
-        level: One-sided, of all their tests together: the first one to reject has an equal share of it.
-
-    Returns:
-        Each one's reason and remedy.
-    """
-    gated = {metric: cases_of_metric(golden_set, metric) for metric in golden_set.gate.metric_margins}
-    gated = {metric: cases for metric, cases in gated.items() if cases}
-    tests = len(gated) + bool(judged_cases(golden_set))
-    found = [why_it_never_regresses(golden_set, level, max(tests, 1))]
-    for metric, cases in gated.items():
-        kind = CHECK_TYPES.get(base_type(metric))
-        if golden_set.gate.population == "cases" and not answers_vary(cases, metric):
-            continue
-        binary = kind is not None and kind.facts.kind == "binary"
-        found.append(_why_never(metric, cases, level, tests, exact=binary))
-    told = [each for each in found if each is not None]
-    # Where none can reject first, none has another one beside it.
-    return [(why.replace(_BESIDE, _NEVER), how) for why, how in told] if len(told) == tests else told
-
-
-def _why_never(
-    what: str, cases: Sequence[GoldenCase], level: float, tests: int, *, exact: bool
-) -> tuple[str, str] | None:
-    """Why the least p-value that so few cases can have is above the level.
-
-    Args:
-        what: What is tested.
-        cases: Its cases.
-        level: One-sided, of all tests together.
-        tests: Their number.
-        exact: Whether single cases are counted, as passes and fails are.
-    """
-    count = _units(cases).count
-    by_units = count < len(cases) or not exact
-    # Answers of both sides, exchanged by chance: of single cases, half the chance of what was seen counts.
-    orders = [2 if by_units else math.comb(2 * case.repeat, case.repeat) for case in cases]
-    chance = 0.5**count if by_units else 0.5 * math.exp(-math.fsum(map(math.log, orders)))
-    if is_within(chance, level / tests):
-        return None
-    least = math.ceil(math.log((1 if by_units else 0.5) / level * tests, min(orders)) - _ROUNDING)
-    unit = "cluster" if count < len(cases) else "case"
-    counted = f", which counts {tests} times for {tests} tests" if chance <= level else ""
-    return (
-        f"{what} {_BESIDE if counted else _NEVER}: {count} {unit}{'' if count == 1 else 's'} can all get "
-        f"worse by chance with a probability of {chance:g}{counted}",
-        f"make it {least} {unit}s or more, or ask about these very cases (gate: {{population: cases}})",
-    )
-
-
 def why_it_never_passes(
     golden_set: GoldenSet, level: float = ALPHA, computed: str = "float32"
 ) -> tuple[str, str] | None:
@@ -219,9 +162,9 @@ def why_it_never_passes(
         return None
     vary = " whose answers vary" if golden_set.gate.population == "cases" else ""
     remedy = (
-        _what_steadies(cases, computed)
+        _what_steadies(cases, computed, margin, bound)
         if vary
-        else f"add independent cases, widen the margin to {_wide_enough(bound)}, or ask about these "
+        else f"add independent cases, widen the margin to {wide_enough(bound)}, or ask about these "
         f"very cases (gate: {{population: cases}})"
     )
     looks = "" if level == ALPHA else " at the last look"
@@ -232,13 +175,16 @@ def why_it_never_passes(
     )
 
 
-def _what_steadies(cases: Sequence[GoldenCase], computed: str) -> str:
-    """What helps where answers to exactly these cases vary, of all that can be done and isn't yet."""
+def _what_steadies(cases: Sequence[GoldenCase], computed: str, margin: float, bound: float) -> str:
+    """What lets exactly these cases pass where answers vary, of all that can be done and isn't yet."""
     drawn = [case.generation.temperature > 0 for case in cases]
     deciding = [single for case in cases for check in checks_of(case) for single in check.single_checks]
     others = [check for check in deciding if not _is_judged(check)]
-    repeated = " more often" if any(case.repeat > 1 for case in cases) else ""
-    ways = [f"repeat each case{repeated if all(drawn) else ' at a temperature above 0'}"]
+    ways = remedies_of_equal(cases, margin, _can_be_rerun)
+    told = []
+    if ways.answers:
+        warm = "" if all(drawn) else " at a temperature above 0"
+        told.append(f"repeat each case {ways.answers} times or more{warm}")
     steps = {
         "temperature: 0": any(drawn),
         "dtype float32": computed not in EXACT_DTYPES,
@@ -247,39 +193,49 @@ def _what_steadies(cases: Sequence[GoldenCase], computed: str) -> str:
     # A server computes as it does, and a clock or a project's own function gives what it gives.
     if any(steps.values()) and computed != SERVER and not may_vary(others):
         named = ", ".join(step for step, helps in steps.items() if helps)
-        ways.append(f"make answers and scores reproduce ({named})")
-    # Reruns are not judged.
-    if 2 * sum(not any(map(_is_judged, case.single_checks)) for case in cases) > len(cases):
-        ways.append("record how much they vary (tunegate noise: such records are not read here)")
-    return ", or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
+        told.append(f"make answers and scores reproduce ({named})")
+    if ways.reruns is not None and ways.cases is None:
+        told.append(f"record how much they vary ({_noise(ways.reruns)}: such records are not read here)")
+    else:
+        # No number of reruns is enough for so few cases.
+        if ways.cases is not None:
+            record = "" if ways.reruns is None else f" with a noise record ({_noise(ways.reruns)})"
+            told.append(f"ask {ways.cases} such cases or more{record}")
+        if bound < 1 or not told:
+            told.append(f"widen the margin to {wide_enough(bound)}")
+    return ", or ".join(filter(None, [", ".join(told[:-1]), told[-1]]))
+
+
+def _noise(reruns: int) -> str:
+    return "tunegate noise" if reruns <= USUAL_RERUNS else f"tunegate noise -r {reruns}"
+
+
+def _can_be_rerun(case: GoldenCase) -> bool:
+    """Whether ``tunegate noise`` scores a case: reruns are not judged."""
+    return not any(map(_is_judged, case.single_checks))
 
 
 def _is_judged(check: Check) -> bool:
     return (kind := CHECK_TYPES.get(base_type(check.type))) is not None and kind.judged
 
 
-def notes_of_never(
-    golden_set: GoldenSet, level: float = ALPHA, computed: str = "float32"
-) -> tuple[list[str], list[str]]:
-    """The verdicts that a set can never have, each with the reason and what helps.
+def notes_of_no_pass(golden_set: GoldenSet, level: float = ALPHA, computed: str = "float32") -> list[str]:
+    """Why gated metrics of a set can't pass on equal answers, and what helps, a note for each.
 
     Args:
         golden_set: The whole set.
         level: One-sided, as for the functions that find them.
         computed: As :func:`computed_in` says it; where nobody says it, notes say for which way they hold.
-
-    Returns:
-        A note for each metric that can't pass, and one for each that can't regress.
     """
     never = _never_passes(golden_set, level, "float32")
     varying: dict[str, str] = {}
     if computed not in EXACT_DTYPES:
         varying = _never_passes(golden_set, level, computed or "bfloat16")
     # What holds in any case is told once, with what helps as answers are computed.
-    passes = [f"{reason}: {remedy}" for reason, remedy in {**never, **varying}.items() if reason in never]
+    notes = [f"{reason}: {remedy}" for reason, remedy in {**never, **varying}.items() if reason in never]
     how = _AS_COMPUTED.get(computed, f"computed in {computed}")
-    passes += [f"{how}, {reason}: {remedy}" for reason, remedy in varying.items() if reason not in never]
-    return passes, [": ".join(each) for each in why_metrics_never_regress(golden_set, level)]
+    told = ((reason, remedy) for reason, remedy in varying.items() if reason not in never)
+    return [*notes, *(f"{how}, {reason}: {remedy}" for reason, remedy in told)]
 
 
 def _never_passes(golden_set: GoldenSet, level: float, computed: str) -> dict[str, str]:
@@ -326,17 +282,10 @@ def why_metrics_never_pass(golden_set: GoldenSet, level: float = ALPHA) -> list[
             (
                 f"{never}: with {_counted(cases)} even equal answers leave a drop of {figure_of(bound, 3)} "
                 f"possible, and its margin is {margin:g}",
-                f"add independent cases, or widen the margin to {_wide_enough(bound)}",
+                f"add independent cases, or widen the margin to {wide_enough(bound)}",
             )
         )
     return found
-
-
-def _wide_enough(bound: float) -> str:
-    """A round margin that a bound is within, in any unit: with two decimals, or two digits."""
-    step = 0.01 if 0.01 <= bound < 1 else 10.0 ** (math.floor(math.log10(bound)) - 1)
-    wide = math.ceil(bound / step * (1 - 1e-9)) * step
-    return f"{wide:.2g}" if step < 1 else f"{wide:.0f}"
 
 
 def _moves_by_its_mean(metric: str) -> bool:

@@ -2,13 +2,14 @@
 
 import json
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.options import JsonOption, check_output
+from harness.cli.options import GatedProbesOption, JsonOption, check_output
 from harness.errors import GoldenError, as_one
 from harness.settings import Settings, load_settings
 from harness.types import GoldenSet
@@ -87,6 +88,7 @@ def lint(
         int | None,
         typer.Option(min=1, max=20, help="Looks of --gate-looks; by default the project's setting."),
     ] = None,
+    forgetting: GatedProbesOption = None,
     as_json: JsonOption = False,
     sarif: Annotated[
         Path | None, typer.Option(help="Also write the findings as SARIF here, for a code host.")
@@ -101,9 +103,8 @@ def lint(
 
     check_output(sarif, "--sarif", "schemastore.org/sarif")
     files = golden_files(paths or None)
-    settings = load_settings({}, command_project(Path.cwd()), os.environ)
-    settings = settings if looks is None else settings.model_copy(update={"looks": looks})
-    findings, notes = [], []
+    settings = _asked(looks=looks, forgetting=forgetting)
+    findings, sets = [], dict[Path, GoldenSet]()
     faulty: list[GoldenError] = []
     # Several paths may be of several projects; those of one folder are gated together.
     taken = dict[str, str]() if len(paths or ()) < 2 else None
@@ -113,7 +114,7 @@ def lint(
             if taken is not None and (fault := name_fault(golden_set, taken)) is not None:
                 faulty.append(fault)
             findings += lint_golden_set(golden_set)
-            notes += [f"{file}: note: {note}" for note in _notes_of(golden_set, settings)]
+            sets[file] = golden_set
         except GoldenError as error:
             faulty += error.faults
     if as_json and not faulty:
@@ -127,7 +128,7 @@ def lint(
     if faulty:
         raise as_one(faulty)
     # Not a fault of a case: it says how little such a small set can show.
-    for note in notes:
+    for note in _notes(sets, settings, together=taken is not None):
         say(note, err=True)
     if not as_json:
         errors = sum(finding.level == "error" for finding in findings)
@@ -137,9 +138,59 @@ def lint(
         raise typer.Exit(_FINDINGS)
 
 
-def _notes_of(golden_set: GoldenSet, settings: Settings) -> list[str]:
-    """How little such a small set can show, and what of it does nothing: no fault of a case."""
-    from harness.authoring.passable import as_computed, computed_in, last_level, notes_of_never
+def _asked(**options: object) -> Settings:
+    """The project's settings, where no option says otherwise."""
+    settings = load_settings({}, command_project(Path.cwd()), os.environ)
+    return settings.model_copy(update={name: each for name, each in options.items() if each is not None})
+
+
+def _notes(sets: Mapping[Path, GoldenSet], settings: Settings, *, together: bool) -> Iterator[str]:
+    """How little sets can show, and what of them does nothing, each with its file.
+
+    Args:
+        sets: The sets by file. Those of the project are gated with all others of it.
+        settings: The gate's.
+        together: Whether those that are elsewhere are gated together; otherwise each by itself.
+    """
+    from harness.golden.load import golden_files
+
+    known = {Path(os.path.normpath(file.absolute())): each for file, each in sets.items()}
+    project = {Path(os.path.normpath(file.absolute())) for file in golden_files()}
+    inside = {file: each for file, each in known.items() if file in project}
+    outside = {file: each for file, each in known.items() if file not in project}
+    unable = _never_regress(inside, settings, sorted(project)) if inside else {}
+    for session in [outside] if together else [{file: each} for file, each in outside.items()]:
+        unable |= _never_regress(session, settings)
+    for file, (place, each) in zip(sets, known.items(), strict=True):
+        yield from (f"{file}: note: {note}" for note in _notes_of(each, settings, unable[place]))
+
+
+def _never_regress(
+    sets: Mapping[Path, GoldenSet], settings: Settings, others: Sequence[Path] = ()
+) -> dict[Path, list[str]]:
+    """Notes of what sets that are gated together, with further ones, can't show; by file."""
+    from harness.authoring.passable import asks_probes, last_level
+    from harness.authoring.regressable import notes_of_no_regress, shows_little
+    from harness.golden.load import GateContent, gate_content
+
+    levels = {each.name: last_level(each, settings.looks) for each in sets.values()}
+    content = GateContent(own=tuple(sets.values()))
+    # Nothing further is read where it doesn't matter; what can't be read is left out: a gate says more of it.
+    if shows_little(content, levels):
+        content = gate_content(others, forgetting=asks_probes(settings), known=sets)
+    notes = notes_of_no_regress(content, levels)
+    return {file: notes.get(each.name, []) for file, each in sets.items()}
+
+
+def _notes_of(golden_set: GoldenSet, settings: Settings, never_regresses: Sequence[str] = ()) -> list[str]:
+    """How little such a small set can show, and what of it does nothing: no fault of a case.
+
+    Args:
+        golden_set: The set.
+        settings: The gate's.
+        never_regresses: Notes of what it can't show beside the others.
+    """
+    from harness.authoring.passable import as_computed, computed_in, last_level, notes_of_no_pass
     from harness.authoring.templated import why_not_independent
     from harness.golden.idle_keys import GateContext, idle_keys
     from harness.types import EXACT_DTYPES
@@ -149,13 +200,12 @@ def _notes_of(golden_set: GoldenSet, settings: Settings) -> list[str]:
     idle = [f"{rule.key} has no effect: {rule.why}: {rule.remedy}" for rule in idle_keys(golden_set, known)]
     golden_set = _with_margin_of_project(golden_set, settings)
     level = last_level(golden_set, settings.looks)
-    never_passes, never_regresses = notes_of_never(golden_set, level, computed)
-    notes = [*never_passes, *never_regresses, *idle]
+    notes = [*notes_of_no_pass(golden_set, level, computed), *never_regresses, *idle]
     if (alike := why_not_independent(golden_set)) is not None:
         notes.append(alike)
     # Where nobody says how answers are computed, a note of another way says nothing of this one.
     own = as_computed(golden_set, computed)
-    seldom = None if notes_of_never(own, level)[0] else _why_it_seldom_passes(own)
+    seldom = None if notes_of_no_pass(own, level) else _why_it_seldom_passes(own)
     if seldom is not None:
         notes.append(seldom)
     return notes

@@ -36,6 +36,7 @@ from harness.run.session import metric_facts
 from harness.settings import DTYPES
 from harness.studies.noise import Noise, measure_noise, plan_reruns, unstable_interval
 from harness.types import UNKNOWN_WEIGHTS, ExecutionPlan, GoldenCase, ModelRef, Permissions
+from harness.types.stability import USUAL_RERUNS
 from tunegate.printable import say
 
 _MOST_LISTED = 20
@@ -47,7 +48,7 @@ def noise(
     model: Annotated[str, typer.Option(help="The model to resample, usually the baseline.")],
     reruns: Annotated[
         int, typer.Option("-r", "--reruns", min=_LEAST_RERUNS, help="Reruns of each dtype.")
-    ] = 5,
+    ] = USUAL_RERUNS,
     dtype: Annotated[
         list[str] | None, typer.Option("--dtype", help="Precision; may be repeated (default: auto).")
     ] = None,

@@ -17,6 +17,14 @@ ForgettingOption = Annotated[
         help="Ask the bundled forgetting probes too, unless a golden set says that it probes forgetting.",
     ),
 ]
+# Where nothing is asked, and it only matters what a gate of the project would ask.
+GatedProbesOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--forgetting/--no-forgetting",
+        help="Whether the gate asks forgetting probes too; by default the project's setting.",
+    ),
+]
 # Where a gate's --gate-directory is; the history's file may be named as well.
 HistoryOption = Annotated[
     str | None,

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,16 +10,24 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness.authoring.passable import SERVER, as_computed, computed_in, last_level, notes_of_never
+from harness.authoring.passable import (
+    SERVER,
+    as_computed,
+    asks_probes,
+    computed_in,
+    last_level,
+    notes_of_no_pass,
+)
+from harness.authoring.regressable import notes_of_no_regress
 from harness.authoring.templated import why_not_independent
-from harness.cli.options import JsonOption
+from harness.cli.options import GatedProbesOption, JsonOption
 from harness.comparison.pairing import PASS_RATE
-from harness.errors import GoldenError
-from harness.golden.load import golden_files, load_golden_set, project_golden
+from harness.errors import GoldenError, SettingsError
+from harness.golden.load import GateContent, gate_content, golden_files, project_golden, sound
 from harness.golden.schema import answers_vary
 from harness.presentation.console import open_console
 from harness.presentation.terminal import detectable_range
-from harness.settings import load_settings
+from harness.settings import Settings, load_settings
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.studies.metric_power import USUAL_SPREAD, gated_cases, margins_by_set, shared_level
 from harness.studies.set_power import HARM, MetricPower, SetPower, power_of_set
@@ -56,42 +64,83 @@ def power(
             help="Looks of --gate-looks, for the share of cases they answer; the project's, else 5.",
         ),
     ] = None,
+    forgetting: GatedProbesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which drop the golden sets can detect, and what more cases or answers buy. No model is loaded."""
-    sets = [load_golden_set(path) for path in _files(golden or project_golden())]
+    """Say which drop the golden sets can detect, and what more cases or answers buy. No model is loaded.
+
+    The figures are those of a gate of these sets: it asks the bundled forgetting probes too, unless a set
+    says that it probes forgetting.
+    """
     settings = load_settings({}, command_project(Path.cwd()), os.environ)
-    given = (settings.margin, settings.forgetting_margin) if margin is None else (margin, margin)
-    of_sets = margins_by_set(sets, *given)
-    gated = sum(len(gated_cases(each, of_sets[each.name])) for each in sets)
-    level = shared_level(sets, of_sets)
+    content = _gated(_files(golden or project_golden()), settings, forgetting)
+    of_sets = margins_by_set(content.own, *(_margins(settings) if margin is None else (margin, margin)))
+    of_sets |= margins_by_set(content.bundled, *_margins(settings))
     computed = computed_in(settings)
     own_looks = settings.looks if looks is None else looks
     looks = looks or (_USUAL_LOOKS if settings.looks == 1 else settings.looks)
-    asked = [as_computed(each, computed) for each in sets]
     with open_console(stderr=True).status("counting cases"):
-        found = [
-            replace(
-                power_of_set(
-                    each, of_sets[each.name], churn, level, looks=looks, spread=spread, with_ways=True
-                ),
-                computed=computed,
-            )
-            for each in asked
-        ]
+        found = list(_measured(content, of_sets, computed, churn=churn, spread=spread, looks=looks))
     if as_json:
         say(to_json(found))
-    else:
-        of_own = [each for each in sets if each.gate.population == "cases" and not answers_vary(each.cases)]
-        _print(found, gated, churn, spread, looks, own=_how_answers_vary(computed) if of_own else "")
-        for each in sets:
-            for line in _nevers(each, of_sets[each.name].get(PASS_RATE), computed, own_looks):
-                say(line)
-        if own_looks > 1 and any(row.population == "sample" for row in found):
-            say(
-                f"with {own_looks} looks a set passes less often and detects less than the table says, which "
-                "is of all cases at once: how often a pass rate passes is said beside its early stop"
-            )
+        return
+    of_own = [
+        each for each in content.own if each.gate.population == "cases" and not answers_vary(each.cases)
+    ]
+    gated = sum(len(gated_cases(each, of_sets[each.name])) for each in content.sets)
+    _print(found, gated, churn, spread, looks, own=_how_answers_vary(computed) if of_own else "")
+    levels = {each.name: last_level(each, own_looks) for each in content.own}
+    unable = notes_of_no_regress(content, levels)
+    for each in content.own:
+        margin_of_set = of_sets[each.name].get(PASS_RATE)
+        for line in _nevers(each, margin_of_set, computed, levels[each.name], unable[each.name]):
+            say(line)
+    if own_looks > 1 and any(row.population == "sample" for row in found if not row.bundled):
+        say(
+            f"with {own_looks} looks a set passes less often and detects less than the table says, which is "
+            "of all cases at once: how often a pass rate passes is said beside its early stop"
+        )
+
+
+def _gated(files: list[Path], settings: Settings, forgetting: bool | None) -> GateContent:
+    """What a gate of these golden sets asks.
+
+    Raises:
+        TunegateError: A set can't be used, or none is left.
+    """
+    content = gate_content(files, forgetting=asks_probes(settings) if forgetting is None else forgetting)
+    if not sound(content).sets:
+        raise SettingsError("nothing is gated: all golden sets probe forgetting (--forgetting counts them)")
+    return content
+
+
+def _measured(
+    content: GateContent,
+    of_sets: Mapping[str, Mapping[str, float]],
+    computed: str,
+    *,
+    churn: float,
+    spread: float,
+    looks: int,
+) -> Iterator[SetPower]:
+    """The power of each set that is gated; of the bundled probes not what would make them show more."""
+    level = shared_level(content.sets, of_sets)
+    for place, each in enumerate(content.sets):
+        own = place < len(content.own)
+        found = power_of_set(
+            as_computed(each, computed),
+            of_sets[each.name],
+            churn,
+            level,
+            looks=looks if own else 1,
+            spread=spread,
+            with_ways=own,
+        )
+        yield replace(found, computed=computed, bundled=not own)
+
+
+def _margins(settings: Settings) -> tuple[float | None, float | None]:
+    return settings.margin, settings.forgetting_margin
 
 
 def _how_answers_vary(computed: str) -> str:
@@ -105,12 +154,14 @@ def _how_answers_vary(computed: str) -> str:
     return f"{what} vary where they are {how}"
 
 
-def _nevers(golden_set: GoldenSet, margin: float | None, computed: str, looks: int) -> Iterator[str]:
+def _nevers(
+    golden_set: GoldenSet, margin: float | None, computed: str, level: float, never_regresses: Sequence[str]
+) -> Iterator[str]:
     """Verdicts that a set can't have, why, and what helps; and what makes its figures too good."""
     if margin is not None:
         golden_set = replace(golden_set, gate=replace(golden_set.gate, margin=margin))
-    for notes in notes_of_never(golden_set, last_level(golden_set, looks), computed):
-        yield from (f"{golden_set.name}: {note}" for note in notes)
+    for note in (*notes_of_no_pass(golden_set, level, computed), *never_regresses):
+        yield f"{golden_set.name}: {note}"
     if (alike := why_not_independent(golden_set)) is not None:
         yield f"{golden_set.name}: {alike}"
 
@@ -119,6 +170,7 @@ def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks
     console = open_console()
     console.print(power_table(found))
     metrics = "metric" if gated == 1 else "metrics"
+    probes = " with the bundled probes" if any(row.bundled for row in found) else ""
     clustered = any(row.units < row.cases for row in found)
     clusters = ", half of them in whole clusters" if clustered else ""
     ranges = any(row.detectable_cluster_drop is not None for row in found)
@@ -127,7 +179,7 @@ def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks
         f"detects: the smallest true drop found in {POWER:.0%} of runs{spread_of}; passes: how often an "
         f"equal model passes; settled: how many cases decide in {POWER:.0%} of runs, where nothing changed "
         "and where it fell by the margin. "
-        f"{gated} gated {metrics}, {churn:.1%} of cases flip by chance each way{clusters}"
+        f"{gated} gated {metrics}{probes}, {churn:.1%} of cases flip by chance each way{clusters}"
         f"{own}.{_together(found)}",
         style="dim",
         highlight=False,
@@ -210,7 +262,7 @@ def power_table(found: list[SetPower]) -> Table:
     for row in found:
         if row.pass_chance is not None:
             table.add_row(
-                row.name,
+                f"{row.name} (bundled)" if row.bundled else row.name,
                 _cases(row.cases, row.units),
                 figure_of(row.margin, 2),
                 detectable_range(row.detectable_drop, row.detectable_cluster_drop),

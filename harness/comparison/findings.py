@@ -18,7 +18,6 @@ from harness.comparison.times import (
     own_settings_findings,
     plans_findings,
     scorers_findings,
-    steadied_by,
     times_findings,
     why_unsteady,
 )
@@ -138,8 +137,7 @@ def metric_findings(
 def _metric_finding(
     row: MetricComparison, clusters: int, comparison: Comparison, runs: tuple[Run, Run] | None
 ) -> MetricFinding:
-    unsteady = why_unsteady(row, comparison.inexact)
-    return MetricFinding(
+    found = MetricFinding(
         scale=row.kind,
         baseline=row.baseline.mean.estimate,
         candidate=row.candidate.mean.estimate,
@@ -161,13 +159,15 @@ def _metric_finding(
         high_at_best=row.high_at_best,
         missing_unlimited=row.missing_unlimited,
         unseen_labels=row.unseen_labels,
-        unsteady=unsteady,
-        steadied_by=steadied_by(row.set_name, *runs, comparison.noise or {})
-        if unsteady and runs
-        else "noise",
+        unsteady=why_unsteady(row, comparison.inexact),
         nothing_to_lose=is_untestable(row),
         too_few=row.too_few,
     )
+    if not found.unsteady or runs is None:
+        return found
+    from harness.comparison.steadying import with_remedies
+
+    return with_remedies(found, row, runs, comparison)
 
 
 def regressed_case_findings(

@@ -5,14 +5,13 @@ are one measurement, not many, and two sides that answered in the same batches h
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.statistics.clusters import joined
 from harness.types import (
     EXACT_DTYPES,
     JUDGE,
-    UNKNOWN_WEIGHTS,
     CaseResult,
     Check,
     ExecutionPlan,
@@ -20,7 +19,6 @@ from harness.types import (
     MetricFacts,
     Outcome,
     Run,
-    Stability,
 )
 from harness.types.golden import TIME_METRICS, is_within
 
@@ -215,35 +213,6 @@ def why_unsteady(row: "MetricComparison", inexact: str) -> str:
     if is_within(row.drop.high, margin) or is_within(upper_half(row.drop), margin):
         return ""
     return inexact or "another try may answer or score its cases otherwise"
-
-
-def steadied_by(
-    set_name: str, candidate: Run, baseline: Run, noise: Mapping[str, Stability]
-) -> Literal["noise", "repeat", "more"]:
-    """What would tell how answers to a set's cases vary, as far as nothing tells it yet.
-
-    Args:
-        set_name: The set's name.
-        candidate: The judged run.
-        baseline: The run that it is compared with.
-        noise: The noise record of the baseline's model, by case key.
-
-    Returns:
-        A noise record or repeated answers; only the latter, where most cases are in the record, or can't be:
-        reruns are not judged, nor answered by vLLM, and no record is found of weights that were changed or
-        that nobody identifies; or more answers, where cases are repeated.
-    """
-    of_set = [result for result in candidate.results if result.case.set_name == set_name]
-    if any(result.repeats for result in of_set):
-        return "more"
-    model = baseline.model
-    known = not model.is_logged and not model.base_sha256.startswith(UNKNOWN_WEIGHTS)
-    known &= baseline.plan.engine != "vllm"
-    new = sum(
-        result.key not in noise and not any(is_judged(check.type) for check in result.case.single_checks)
-        for result in of_set
-    )
-    return "noise" if known and baseline.plan.weights == "peft" and 2 * new > len(of_set) else "repeat"
 
 
 def asked_otherwise(candidate: Run, baseline: Run) -> dict[str, str]:

@@ -383,7 +383,15 @@ def load_gate_sets(paths: Iterable[Path] | None, *, forgetting: bool) -> list[Go
     Raises:
         GoldenError: A file can't be used, or there is no golden set.
     """
-    content = gate_content(paths, forgetting=forgetting)
+    return list(sound(gate_content(paths, forgetting=forgetting)).sets)
+
+
+def sound(content: GateContent) -> GateContent:
+    """The content of a gate, all of it readable.
+
+    Raises:
+        GoldenError: A file can't be used.
+    """
     if content.faults:
         raise as_one([fault for error in content.faults for fault in error.faults])
-    return list(content.sets)
+    return content

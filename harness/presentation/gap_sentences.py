@@ -3,6 +3,8 @@
 And about what was computed or scored in another way on one side.
 """
 
+from collections.abc import Sequence
+
 from harness.comparison.decided_anew import DECIDED_BY
 from harness.comparison.times import ASKED_OTHERWISE
 from harness.types import (
@@ -18,16 +20,55 @@ from harness.types import (
     TooFew,
     UnpairedFinding,
 )
-from tunegate.figures import share_of
+from harness.types.stability import USUAL_RERUNS
+from tunegate.figures import share_of, wide_enough
 
-_MOST_LABELS = 3
+_MOST_LABELS, _MOST_NAMED = 3, 5
 MAYBE = ": a difference may come from that"
-# What tells how answers vary, as a metric's finding names it.
-STEADIED_BY = {
-    "noise": "record how its answers vary (tunegate noise), or repeat each case at a temperature above 0",
-    "repeat": "repeat each case at a temperature above 0",
-    "more": "repeat each case more often",
-}
+
+
+def steadied(data: MetricFinding) -> str:
+    """What tells how answers to exactly these cases vary, as far as it can lead to a pass.
+
+    Args:
+        data: The data of a finding that is inconclusive since nothing tells it.
+    """
+    ways = [f"record how its answers vary ({_noise(data)})"] if is_told_by_record(data) else []
+    if data.steady_answers != 0:
+        ways.append(f"repeat each case {how_often(data)}")
+    if data.steady_cases is not None:
+        record = "" if data.steady_reruns is None else f" with a noise record ({_noise(data)})"
+        ways.append(f"ask {data.steady_cases} such cases or more{record}")
+    known = data.steady_answers is not None and not is_told_by_record(data)
+    if known and (data.drop.high < 1 or not ways):
+        ways.append(f"widen the margin to {wide_enough(data.drop.high)}")
+    return ", or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
+
+
+def is_told_by_record(data: MetricFinding) -> bool:
+    """Whether a noise record can be enough for the cases as they are."""
+    if data.steadied_by == "more":
+        return data.steady_reruns is not None and data.steady_cases is None
+    return data.steadied_by == "noise"
+
+
+def how_often(data: MetricFinding) -> str:
+    """How many answers to each case are enough, as far as it is known, and how they are given."""
+    few = "" if data.steady_answers is None else f"{data.steady_answers} times or more"
+    if data.steadied_by == "more":
+        return few or "more often"
+    return f"{few} at a temperature above 0".lstrip()
+
+
+def usual_reruns(data: MetricFinding) -> bool:
+    """Whether as many reruns are enough as ``tunegate noise`` makes, or nobody knows how many are."""
+    return data.steady_reruns is None or data.steady_reruns <= USUAL_RERUNS
+
+
+def _noise(data: MetricFinding) -> str:
+    """The command that reruns the baseline, as often as it takes."""
+    return "tunegate noise" if usual_reruns(data) else f"tunegate noise -r {data.steady_reruns}"
+
 
 # What lets a model that reasons first come to its answer.
 ROOM_FOR_REASONING = (
@@ -151,9 +192,8 @@ def without_labels(data: MetricFinding) -> str:
     """After a number of cases, which labels none of them has; empty if there is none."""
     if not data.unseen_labels:
         return ""
-    more = len(data.unseen_labels) - _MOST_LABELS
-    named = ", ".join(data.unseen_labels[:_MOST_LABELS]) + (f" and {more} more" if more > 0 else "")
-    return f" without the label{'s' if data.unseen_labels[1:] else ''} {named}"
+    labels = named(data.unseen_labels, _MOST_LABELS)
+    return f" without the label{'s' if data.unseen_labels[1:] else ''} {labels}"
 
 
 def plans(_: Finding, data: PlansFinding) -> str:
@@ -199,3 +239,14 @@ def own_settings(_: Finding, data: OwnSettingsFinding) -> str:
         f"answers are greedy, without what {owner} generation config adds: {settings}; "
         f"generation: {{use_model_settings: true}} in a golden set uses it"
     )
+
+
+def named(names: Sequence[str], most: int = _MOST_NAMED) -> str:
+    """Names in a sentence, the first of many.
+
+    Args:
+        names: The names.
+        most: How many are told.
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

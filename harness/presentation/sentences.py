@@ -8,13 +8,14 @@ from harness.comparison.pairing import PASS_RATE
 from harness.golden.counted_outcomes import GRADED, counted_outcomes
 from harness.presentation.gap_sentences import (
     MAYBE,
-    STEADIED_BY,
     changed_cases,
+    named,
     no_verdict,
     not_compared,
     own_settings,
     plans,
     scorers,
+    steadied,
     too_few,
     units_of,
     unpaired,
@@ -62,7 +63,7 @@ from harness.types.golden import is_within
 from tunegate.figures import both_of, figure_of, figures_of, p_of, rates_of, rise_of, share_of
 
 NOT_TESTABLE, NOT_SCORED = "not testable", "not scored"
-_MOST_SKILLS, _MOST_REGRESSED, _MOST_NAMED = 3, 3, 5
+_MOST_SKILLS, _MOST_REGRESSED = 3, 3
 
 
 def sentences_of(verdict: Verdict) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ def _metric(finding: Finding, data: MetricFinding) -> str:
     sure = "in about half of all runs or more" if unsure else "in 80 % of runs or more"
     more = "" if settle is None else f"; about {settle} such cases would settle it {sure}"
     if data.unsteady:
-        more += f"; {data.unsteady}: {STEADIED_BY[data.steadied_by]}"
+        more += f"; {data.unsteady}: {steadied(data)}"
     if data.population == "sample" and data.other_question is GateVerdict.REGRESS:
         more += "; exactly these cases got worse: with gate: {population: cases} it would regress"
     return f"{name} is inconclusive: {change}, {bounds}: {_not_excluded(data)}; {reach}{more}"
@@ -201,17 +202,12 @@ def _must_pass(finding: Finding, data: MustPassFinding) -> str:
     ids = [id_of(key) for key in data.cases]
     cases = "case" if len(ids) == 1 else "cases"
     what = "did not pass" if finding.verdict is GateVerdict.REGRESS else "without a verdict"
-    return f"{finding.set_name}: {len(ids)} must-pass {cases} {what}: {_named(ids)}"
+    return f"{finding.set_name}: {len(ids)} must-pass {cases} {what}: {named(ids)}"
 
 
 def _failed_tests(_: Finding, data: FailedTestsFinding) -> str:
     tests = "test" if len(data.tests) == 1 else "tests"
-    return f"{len(data.tests)} hand-written {tests} of the model failed: {_named(data.tests)}"
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    return f"{len(data.tests)} hand-written {tests} of the model failed: {named(data.tests)}"
 
 
 def _confirmation(finding: Finding, data: ConfirmationFinding) -> str:
@@ -332,7 +328,7 @@ def _driver(_: Finding, data: DriverFinding) -> str:
     return (
         f"{driver.set_name}: {len(ids)} of {driver.lost_in_set} lost cases are of {driver.kind}"
         f" {driver.name}: drop {_span(driver.drop)}, n={driver.n},"
-        f" elsewhere {figures_of((driver.drop_elsewhere,), 3, sign='+')[0]}: {_named(ids)}"
+        f" elsewhere {figures_of((driver.drop_elsewhere,), 3, sign='+')[0]}: {named(ids)}"
     )
 
 

@@ -140,6 +140,7 @@ class SetPower:
         ways: What would make it show more.
         computed: In which precision its answers are computed, or ``server``. Where nobody says it, this is
             empty: figures of a set about its own cases hold for float32 on one kind of device.
+        bundled: Whether these are the forgetting probes that a gate asks beside the project's sets.
     """
 
     name: str
@@ -158,6 +159,7 @@ class SetPower:
     looks: LooksPower | None = None
     ways: tuple[Way, ...] = ()
     computed: str = ""
+    bundled: bool = False
 
     @property
     def chances(self) -> list[float]:

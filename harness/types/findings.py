@@ -37,8 +37,7 @@ class MetricFinding:
         baseline: The baseline's mean.
         candidate: The candidate's.
         drop: Baseline minus candidate, positive is worse.
-        high_unseen: The drop's upper end that also allows for losses that no case shows; None in records of
-            earlier versions.
+        high_unseen: The drop's upper end, also for losses that no case shows; None in earlier records.
         n: Pairs.
         clusters: Number of independent cases or clusters.
         p_value: One-sided, corrected over all tests of the run, and over the models that are gated together.
@@ -60,6 +59,9 @@ class MetricFinding:
         steadied_by: What would tell: a noise record or repeated answers, only the latter, or more of them.
         nothing_to_lose: Whether it is inconclusive since the margin allows to lose all that there is.
         too_few: Why it can't regress by itself; None where it can.
+        steady_answers: To each case, enough for a pass if they come out alike; 0 for no number, None unknown.
+        steady_reruns: The same of a noise record; None where none is enough.
+        steady_cases: The same of cases like these, with such a record; None where fewer are enough, or none.
     """
 
     kind: Literal["metric"] = "metric"
@@ -88,6 +90,9 @@ class MetricFinding:
     steadied_by: Literal["noise", "repeat", "more"] = "noise"
     nothing_to_lose: bool = False
     too_few: TooFew | None = None
+    steady_answers: int | None = None
+    steady_reruns: int | None = None
+    steady_cases: int | None = None
 
     @property
     def detects_roughly(self) -> bool:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Reruns of ``tunegate noise``, unless another number is given.
+USUAL_RERUNS = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stability:

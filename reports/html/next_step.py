@@ -8,7 +8,15 @@ from harness.comparison.findings import must_pass_findings
 from harness.comparison.missing_cases import no_verdict_findings
 from harness.comparison.times import ASKED_OTHERWISE
 from harness.golden.schema import CHECK_TYPES, base_type
-from harness.presentation.gap_sentences import ROOM_FOR_REASONING, is_rescored, main_cause, too_few
+from harness.presentation.gap_sentences import (
+    ROOM_FOR_REASONING,
+    how_often,
+    is_rescored,
+    is_told_by_record,
+    main_cause,
+    too_few,
+    usual_reruns,
+)
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
@@ -42,6 +50,7 @@ from reports.html.lead import LACKING, deciding_findings, is_of_metric, is_refut
 from reports.html.metrics import margin_text
 from reports.html.names import quoted, quoted_title
 from reports.html.text import one_line
+from tunegate.figures import wide_enough
 
 _CALIBRATE = "tunegate judge calibrate --judge=SPEC"
 _TRAINED = "Only after training it again:"
@@ -247,14 +256,30 @@ def _steadier(record: GateRecord, finding: Finding, data: MetricFinding, earlier
         text = "Another try may answer or score these cases otherwise: reruns show how much."
     set_name = quoted(finding.set_name or "")
     # Greedy answers are not repeated: a set that asks for it is refused.
-    how = "more often" if data.steadied_by == "more" else "at a temperature above 0"
-    title = f"Repeat each case of {set_name} {how}."
-    if data.steadied_by != "noise":
-        return NextStep(title=title, text=text.replace("reruns show", "more answers show"), command="")
-    title = f"Record how the baseline's answers vary, or {title[0].lower()}{title[1:]}"
+    title = f"Repeat each case of {set_name} {how_often(data)}."
+    if data.steady_answers == 0:
+        title = f"Allow a larger drop of {set_name} (the margin), if you can tolerate it."
+    if not is_told_by_record(data):
+        text = text.replace("reruns show", "more answers show")
+        return NextStep(title=title, text=f"{text}{_besides(data)}", command="")
+    recorded = "Record how the baseline's answers vary"
+    title = f"{recorded}." if data.steady_answers == 0 else f"{recorded}, or {title[0].lower()}{title[1:]}"
     # The next gate reads the record of the cases that it asks, in the history that it writes to.
-    command = noise_command(record, earlier.project, f"{earlier.asking}{earlier.place}")
+    reruns = "" if usual_reruns(data) else f" --reruns={data.steady_reruns}"
+    command = noise_command(record, earlier.project, f"{reruns}{earlier.asking}{earlier.place}")
     return NextStep(title=title, text=text, command=command)
+
+
+def _besides(data: MetricFinding) -> str:
+    """What would be enough besides more answers, where it is known; the margin is the title without any."""
+    ways = []
+    if data.steady_cases is not None:
+        record = "" if data.steady_reruns is None else " with a noise record"
+        ways.append(f"ask {figures.count(data.steady_cases)} such cases or more{record}")
+    if data.steady_answers:
+        end = margin_text(float(wide_enough(data.drop.high)), rate=True)
+        ways.append(f"allow a drop of {end} (the margin), if you can tolerate it")
+    return f" Or {', or '.join(ways)}." if ways else ""
 
 
 def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) -> NextStep:

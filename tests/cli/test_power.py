@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.errors import GoldenError
+from harness.errors import GoldenError, SettingsError
 
 RUNNER = CliRunner()
 
@@ -23,8 +23,8 @@ def write_set(directory, name, cases, clusters=None, gate=""):
     return path
 
 
-def power(*arguments):
-    result = RUNNER.invoke(app, ["power", *map(str, arguments)])
+def power(*arguments, probes="--no-forgetting"):
+    result = RUNNER.invoke(app, ["power", *map(str, arguments), *filter(None, [probes])])
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -281,3 +281,87 @@ def test_an_early_stop_of_several_answers_is_unknown(tmp_path):
     path.write_text(text, encoding="utf-8")
     assert "early stop of mine is unknown" in " ".join(power("--golden", path).split())
     assert "is unknown" not in power("--golden", path, "--looks", "1")
+
+
+def test_the_bundled_probes_count_as_in_the_gate(tmp_path, monkeypatch):
+    """25 cases in 5 clusters have p = 0.03125 at least, and with the probes twice that: no drop is found."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "golden_sets").mkdir()
+    path = write_set(tmp_path / "golden_sets", "mine", 25, clusters=5)
+    (alone,) = json.loads(power("--json"))
+    mine, probes = json.loads(power("--json", probes=""))
+    assert (alone["detectable_drop"], alone["bundled"]) == (pytest.approx(0.28, abs=0.02), False)
+    assert (mine["detectable_drop"], mine["bundled"]) == (None, False)
+    assert (probes["name"], probes["cases"], probes["margin"], probes["bundled"]) == (
+        "general",
+        130,
+        0.1,
+        True,
+    )
+    assert (probes["ways"], probes["looks"]) == ([], None)
+    told = " ".join(power(probes="").split())
+    assert "2 gated metrics with the bundled probes, 2.0% of cases" in told
+    assert "general 130 in 81 0.10" in told
+    assert "(bundled)" in told
+    together = mine["pass_chance"] * probes["pass_chance"]
+    assert f"All 2 sets of an equal model pass together in {together:.0%}" in told
+    note = (
+        "mine: its pass rate can regress only beside another metric: 5 clusters can all get worse by chance with "
+        "a probability of 0.03125, which counts 2 times for 2 tests, with the bundled probes: make it 6 clusters"
+    )
+    assert note in told
+    assert " ".join(power("--golden", path, probes="").split()) == told
+    without = " ".join(power().split())
+    assert "1 gated metric, 2.0% of cases" in without
+    assert "bundled" not in without
+    assert "regress only" not in without
+
+
+@pytest.mark.parametrize(
+    ("setting", "options", "names"),
+    [
+        ("", [], ["mine", "general"]),
+        ("", ["--no-forgetting"], ["mine"]),
+        ("forgetting = false", [], ["mine"]),
+        ("forgetting = false", ["--forgetting"], ["mine", "general"]),
+        ("model = 'heads'", [], ["mine"]),
+        ("own", [], ["mine", "own"]),
+        ("own", ["--no-forgetting"], ["mine"]),
+    ],
+)
+def test_probes_are_counted_where_the_gate_asks_them(tmp_path, monkeypatch, setting, options, names):
+    """Not without forgetting, nor of a multi-task model, nor beside a set of the project's that probes it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "golden_sets").mkdir()
+    (tmp_path / "heads").mkdir()
+    (tmp_path / "heads" / "multitask.json").write_text("{}")
+    write_set(tmp_path / "golden_sets", "mine", 30)
+    if setting == "own":
+        write_set(tmp_path / "golden_sets", "own", 30, gate="probes_forgetting: true")
+    else:
+        (tmp_path / "pyproject.toml").write_text(f"[tool.tunegate]\n{setting}\n")
+    found = json.loads(power("--json", *options, probes=""))
+    assert [each["name"] for each in found] == names
+
+
+def test_a_margin_that_is_tried_is_that_of_the_project_s_own_sets(tmp_path):
+    """The probes keep theirs, as under ``--gate-margin``."""
+    path = write_set(tmp_path, "mine", 30)
+    found = json.loads(power("--golden", path, "--margin", "0.03", "--json", probes=""))
+    assert [each["margin"] for each in found] == [0.03, 0.1]
+
+
+def test_probes_alone_are_nothing_to_count_without_forgetting(tmp_path):
+    path = write_set(tmp_path, "own", 30, gate="probes_forgetting: true")
+    result = RUNNER.invoke(app, ["power", "--golden", str(path), "--no-forgetting"])
+    assert isinstance(result.exception, SettingsError)
+    assert "all golden sets probe forgetting" in str(result.exception)
+
+
+def test_two_small_sets_can_never_regress_together(tmp_path):
+    """Beside an equal set of five clusters, that one shows no more, and neither is rejected first."""
+    paths = [write_set(tmp_path, name, 25, clusters=5) for name in ("s", "u")]
+    told = " ".join(power(*(f"--golden={path}" for path in paths)).split())
+    for name in ("s", "u"):
+        assert f"{name}: its pass rate can never regress: 5 clusters" in told
+    assert told.count("which counts 2 times for 2 tests: make it 6 clusters") == 2

@@ -3,7 +3,17 @@
 import pytest
 
 from harness.types.golden import ALPHA
-from tunegate.figures import _LEVEL, both_of, figure_of, figures_of, form_of, p_of, rates_of, rise_of
+from tunegate.figures import (
+    _LEVEL,
+    both_of,
+    figure_of,
+    figures_of,
+    form_of,
+    p_of,
+    rates_of,
+    rise_of,
+    wide_enough,
+)
 
 
 @pytest.mark.parametrize(
@@ -115,3 +125,11 @@ def test_only_all_is_100_percent(rate, told):
 def test_a_rise_beyond_the_limit_is_not_told_as_the_limit(rise, told):
     """It trips the wire: "rose by 0.10, limit 0.10" would be none."""
     assert rise_of((rise, 0.03, 0.17), 0.1) == told
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"), [(0.0512, "0.06"), (0.163, "0.17"), (3.21e-7, "3.3e-07"), (1.62e8, "170000000")]
+)
+def test_a_wide_enough_margin_is_told_in_any_unit(bound, told):
+    assert wide_enough(bound) == told
+    assert bound <= float(told) <= 1.2 * bound

@@ -90,44 +90,6 @@ def test_an_inconclusive_metric_needs_so_many_more_cases(
 
 
 @pytest.mark.parametrize(
-    ("unsteady", "lead", "text"),
-    [
-        (
-            "computed in bfloat16",
-            "allowed (computed in bfloat16).",
-            "These cases were computed in bfloat16, so",
-        ),
-        ("another try may answer otherwise", "(another try may answer otherwise).", "Another try may"),
-    ],
-)
-def test_answers_that_vary_to_exactly_these_cases_call_for_reruns_not_for_more_cases(
-    invented: Invented, unsteady: str, lead: str, text: str
-) -> None:
-    record = judged(invented(), GateVerdict.INCONCLUSIVE, metric(population="cases", unsteady=unsteady))
-    step = next_step(record)
-    either = "or repeat each case of “orders” at a temperature above 0."
-    assert step.title == f"Record how the baseline's answers vary, {either}"
-    assert step.text.startswith(text)
-    assert record.baseline is not None
-    assert step.command.startswith(f"tunegate noise --model={record.baseline.model.label}")
-    assert lead_of(record).endswith(lead)
-
-
-@pytest.mark.parametrize(
-    ("by", "title"),
-    [
-        ("repeat", "Repeat each case of “orders” at a temperature above 0."),
-        ("more", "Repeat each case of “orders” more often."),
-    ],
-)
-def test_what_more_answers_alone_tell_has_no_command(invented: Invented, by: str, title: str) -> None:
-    data = metric(population="cases", unsteady="computed in bfloat16", steadied_by=by)
-    step = next_step(judged(invented(), GateVerdict.INCONCLUSIVE, data))
-    assert (step.title, step.command) == (title, "")
-    assert step.text.endswith("so equal answers may vary: more answers show how much.")
-
-
-@pytest.mark.parametrize(
     ("unsaved", "title", "command"),
     [
         (None, "Accept it.", "tunegate runs accept"),
