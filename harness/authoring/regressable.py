@@ -6,7 +6,7 @@ clusters may show enough by themselves, and too little beside other metrics.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.golden.gated_cases import cases_of_metric, judged_cases
 from harness.golden.load import GateContent
@@ -17,6 +17,7 @@ from harness.types.golden import ALPHA, is_within
 
 _ROUNDING = 1e-9
 _NEVER, _BESIDE = "can never regress", "can regress only beside another metric"
+_OWN = ", or ask about these very cases (gate: {population: cases})"
 # What is as small regresses beside a hundred other metrics, whatever they are.
 _AMPLE = ALPHA / 100
 
@@ -31,6 +32,7 @@ class _Test:
         orders: By what a p-value is divided for one more of them.
         half: Whether half the chance of what was seen counts, as for single cases.
         level: One-sided, of all tests of the session together; at the last look of its set.
+        may_be_known: Whether a question about exactly its cases would need no test.
     """
 
     what: str
@@ -40,6 +42,7 @@ class _Test:
     orders: int = 2
     half: bool = False
     level: float = ALPHA
+    may_be_known: bool = False
 
     @property
     def counted(self) -> float:
@@ -83,10 +86,10 @@ def notes_of_no_regress(
 def _note(test: _Test, verdict: str, tests: int, counted: str) -> str:
     least = math.ceil(math.log((0.5 if test.half else 1) / test.level * tests, test.orders) - _ROUNDING)
     times = f", which counts {tests} times for {counted}" if test.p_value <= test.level else ""
+    own = _OWN if test.may_be_known else ""
     return (
         f"{test.what} {verdict}: {test.units} {test.unit}{'' if test.units == 1 else 's'} can all get worse "
-        f"by chance with a probability of {test.p_value:g}{times}: make it {least} {test.unit}s or more, or "
-        "ask about these very cases (gate: {population: cases})"
+        f"by chance with a probability of {test.p_value:g}{times}: make it {least} {test.unit}s or more{own}"
     )
 
 
@@ -95,13 +98,14 @@ def _tests(golden_set: GoldenSet, levels: Mapping[str, float]) -> Iterator[_Test
     own, level = golden_set.gate.population == "cases", levels.get(golden_set.name, ALPHA)
     if judged := judged_cases(golden_set):
         rate = "its pass rate"
-        yield _Test(what=rate) if own else _test(rate, judged, level, exact=True)
+        yield _Test(what=rate) if own else replace(_test(rate, judged, level, exact=True), may_be_known=True)
     for metric in golden_set.gate.metric_margins:
         if cases := cases_of_metric(golden_set, metric):
             kind = CHECK_TYPES.get(base_type(metric))
             exact = kind is not None and kind.facts.kind == "binary"
-            known = own and not answers_vary(cases, metric)
-            yield _Test(what=metric) if known else _test(metric, cases, level, exact=exact)
+            reproduces = not answers_vary(cases, metric)
+            test = _Test(what=metric) if own and reproduces else _test(metric, cases, level, exact=exact)
+            yield replace(test, may_be_known=reproduces and not own)
 
 
 def _test(what: str, cases: Sequence[GoldenCase], level: float, *, exact: bool) -> _Test:

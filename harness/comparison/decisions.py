@@ -123,7 +123,15 @@ class Questions:
     extremes: Mapping[tuple[str, str], Extremes]
 
     def confidences(self, metrics: Sequence[PairedMetric], looks: Looks) -> dict[str, float]:
-        """Two-sided, of the intervals of each set."""
+        """Two-sided, of the intervals of each set.
+
+        Args:
+            metrics: The values of all sets.
+            looks: The looks of each set.
+
+        Returns:
+            The confidence by golden set.
+        """
         names = dict.fromkeys(each.set_name for each in metrics)
         return {name: 1 - 2 * level_of(looks.get(name, WHOLE), self.alpha) for name in names}
 
@@ -184,6 +192,9 @@ class SharedTests:
         Args:
             p_values: Those of metrics, then those of cases.
             looks: The looks of each set.
+
+        Returns:
+            The corrected ones, in order.
         """
         weights, levels = self._shared(looks)
         scaled = [p * (weight / level) for p, weight, level in zip(p_values, weights, levels, strict=False)]
@@ -204,6 +215,9 @@ class SharedTests:
         Args:
             rows: The rows.
             looks: The looks of each set.
+
+        Returns:
+            In that order.
         """
         return self.corrected([*(row.p_value for row in rows), *(test.p_value for test in self.cases)], looks)
 
@@ -299,21 +313,17 @@ def _too_few(
         looks: The looks of each set.
     """
     chance, level, alpha = least[place], tests.levels(looks)[place], tests.alpha * tests.models
-    never = not is_within(at_best, alpha)
-    alone, models = not is_within(chance, alpha), round(tests.models)
-    by_models = never and not is_within(chance, tests.alpha)
-    shared = not alone and not by_models
-    counts = 1.0 if alone else float(models) if by_models else alpha / level
+    alone = not is_within(chance, alpha)
     return TooFew(
         units=units,
         chance=chance,
-        counts=counts,
-        models=1 if alone else models,
-        tests=len(least) if shared else 1,
-        looks=len(looks.get(tests.sets[place], WHOLE)) if shared else 1,
+        counts=1.0 if alone else alpha / level,
+        models=1 if alone else round(tests.models),
+        tests=1 if alone else len(least),
+        looks=1 if alone else len(looks.get(tests.sets[place], WHOLE)),
         # Each further unit halves it at least.
         enough=units + math.ceil(math.log2(chance / level) - 1e-9),
-        never=never,
+        never=not is_within(at_best, alpha),
     )
 
 

@@ -102,7 +102,8 @@ def findings_of(
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
     ]
     found = [finding for word in _WORST_FIRST for finding in deciding if finding.verdict is word]
-    found += source_findings(comparison.drivers, comparison.traits)
+    if comparison.drivers or comparison.traits:
+        found += source_findings(comparison.drivers, comparison.traits)
     found += _other_text_findings(comparison.forgetting)
     found += _stopped_findings(candidate, deciding)
     found += [*plans_findings(candidate, baseline), *times_findings(candidate, baseline, comparison.metrics)]

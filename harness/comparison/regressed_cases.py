@@ -76,6 +76,9 @@ def cases_in_all(rows: Iterable[MetricComparison], looks: Iterable[SetLooks] = (
     Args:
         rows: The judged metrics.
         looks: How far the sets were answered, if look by look.
+
+    Returns:
+        Their number, by set.
     """
     more = {each.set_name: each.cases - each.answered for each in looks}
     return {row.set_name: row.n + more.get(row.set_name, 0) for row in rows if row.metric == PASS_RATE}

@@ -20,7 +20,6 @@ from harness.types import (
     DriverFinding,
     DriverSlice,
     Finding,
-    MetricComparison,
     SharedTrait,
     TraitsFinding,
 )
@@ -73,27 +72,6 @@ def driver_slice(metric: PairedMetric, pairs: Sequence[Pair], confidence: float)
         drop_elsewhere=sum(outside.drops) / len(outside.drops),
         p_value=p_value,
     )
-
-
-def slice_drops(
-    metric: PairedMetric, pairs: Sequence[Pair], confidence: float
-) -> dict[str, MetricComparison]:
-    """Each tag's drop, for information: its intervals are not corrected for their number.
-
-    Args:
-        metric: The pass rate.
-        pairs: The set's cases.
-        confidence: Two-sided, of the intervals.
-
-    Returns:
-        By tag, in the order of the cases; without a detectable drop.
-    """
-    members = _tags(metric, pairs)
-    place_of = {key: place for place, key in enumerate(metric.keys)}
-    return {
-        name: compare_metric(_at(metric, sorted(place_of[key] for key in keys)), confidence, detectable=False)
-        for name, keys in members.items()
-    }
 
 
 def _tags(metric: PairedMetric, pairs: Sequence[Pair]) -> dict[str, set[str]]:

@@ -198,8 +198,8 @@ def why_inexact(candidate: Run, baseline: Run) -> str:
 def why_unsteady(row: "MetricComparison", inexact: str) -> str:
     """Why equal answers to exactly these cases leave a drop of a metric possible; empty where they don't.
 
-    They don't where as many answers are known that an equal model would pass: then it is what was lost, or
-    what has no value, that holds a pass back.
+    They don't where as many answers are known that an equal model would pass, and more was lost than the
+    margin: then it is that, or what has no value, that holds a pass back.
 
     Args:
         row: The metric's row.
@@ -210,7 +210,8 @@ def why_unsteady(row: "MetricComparison", inexact: str) -> str:
     if row.population != "cases" or row.drop.method != NOISY:
         return ""
     margin = row.margin or 0.0
-    if is_within(row.drop.high, margin) or is_within(upper_half(row.drop), margin):
+    is_lost = is_within(upper_half(row.drop), margin) and not is_within(row.drop.estimate, margin)
+    if is_lost or is_within(row.drop.high, margin):
         return ""
     return inexact or "another try may answer or score its cases otherwise"
 

@@ -6,6 +6,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from statistics import median
 
 from harness.metrics.manner import refusal_words
@@ -44,16 +45,15 @@ def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> Iterat
     completions = [result.completion for result in results if result.completion is not None]
     long_prompt = median(len(prompt) for prompt in prompts)
     long_answer = median([len(completion.text.strip()) for completion in completions] or [0])
-    of_prompt, of_answer = _NamedWords("prompt"), _NamedWords("answer")
+    of_prompt, of_answer = cache("prompt says {!r}".format), cache("answer says {!r}".format)
     for result, prompt in zip(results, prompts, strict=True):
         traits = [] if result.completion is None else _of_answer(result.completion, prompt, long_answer)
         if refusals and result.completion is not None and refuses(result.completion):
             traits.insert(0, "answer refuses")
-        longer = "longer" if len(prompt) > long_prompt else "no longer"
-        traits.append(f"prompt {longer} than the median")
-        traits += [of_prompt[word] for word in _words(prompt)]
+        traits.append(f"prompt {'longer' if len(prompt) > long_prompt else 'no longer'} than the median")
+        traits += map(of_prompt, _words(prompt))
         if result.completion is not None:
-            traits += [of_answer[word] for word in _words(result.completion.text)]
+            traits += map(of_answer, _words(result.completion.text))
         yield traits
 
 
@@ -114,19 +114,6 @@ def _is_json(text: str) -> bool:
     return True
 
 
-class _NamedWords(dict[str, str]):
-    """The traits of words, each written once however many cases have it."""
-
-    def __init__(self, where: str) -> None:
-        super().__init__()
-        self._where = where
-
-    def __missing__(self, word: str) -> str:
-        self[word] = named = f"{self._where} says {word!r}"
-        return named
-
-
 def _words(text: str) -> list[str]:
-    # Where small letters are as many as the capitals, all are made small at once.
-    found = _WORD.findall(text.lower()) if text.isascii() else [word.lower() for word in _WORD.findall(text)]
+    found = _WORD.findall(text.lower()) if text.isascii() else map(str.lower, _WORD.findall(text))
     return [word for word in dict.fromkeys(found) if len(word) <= _LONGEST_WORD]

@@ -154,7 +154,7 @@ class OpenAIEngine:
             raise PassingFaultError(f"the reply is not a chat completion: {type(error).__name__}") from None
         if not text and refusal:
             raise RefusedError(f"it refuses to judge: {self._client.clean(str(refusal))[:_SHOWN]}", _REPLIED)
-        # A reasoning that the limit cut has none; asked again, it would be the same.
+        # A reasoning that the limit cut has none; a second time it would be the same.
         if text is None and reply.stop_reason != "length":
             raise PassingFaultError("the reply has no text")
         return reply

@@ -141,10 +141,7 @@ def correct_scores(record: GateRecord, labels: Sequence[Label], metrics: Sequenc
                 else:
                     without += left_out
             if len(found) > 1 and (one := _difference(set_name, metric, **found)) is not None:
-                facts = (run.metrics.get(metric) for run in sides.values())
-                why = facts_difference(*facts)
-                # What follows in it would make a gate comparable; people's labels make this so already.
-                differences.append(replace(one, judge=None, note=why.partition(": ")[0]) if why else one)
+                differences.append(_of_one_judge(one, sides["candidate"], sides["baseline"]))
     if not rows:
         asked = " or ".join(metrics or CORRECTABLE)
         why = "".join(f", {count} {reason}" for reason, count in without.items())
@@ -274,6 +271,13 @@ def _difference(
         labelled=(_labelled(sides[0]), _labelled(sides[1])),
         corrected=prediction_powered_difference(_sample(sides[0]), _sample(sides[1]), span=span),
     )
+
+
+def _of_one_judge(found: Difference, candidate: Run, baseline: Run) -> Difference:
+    """The difference without that of the judge, where another one or another version scored the baseline."""
+    why = facts_difference(candidate.metrics.get(found.metric), baseline.metrics.get(found.metric))
+    # What follows in it would make runs comparable; people's labels have done so already.
+    return replace(found, judge=None, note=why.partition(": ")[0]) if why else found
 
 
 def _labelled(scored: Sequence[_ScoredLabel]) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import sys
 from typing import Any
@@ -47,8 +48,6 @@ def limit(seconds: float, memory: int, file_size: int) -> list[str]:
     Returns:
         What this system does not limit: ``memory``, or nothing.
     """
-    import resource  # only on Unix, as all of this
-
     signal.setitimer(signal.ITIMER_REAL, seconds)
     wanted = {
         "RLIMIT_CPU": int(seconds) + 1,
@@ -58,14 +57,12 @@ def limit(seconds: float, memory: int, file_size: int) -> list[str]:
         "RLIMIT_CORE": 0,
     }
     for name, value in wanted.items():
-        kind = getattr(resource, name, None)
-        if kind is not None:
-            # macOS refuses some of them.
-            with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(kind, (value, value))
-    # Where macOS takes the limit of memory, it does not keep to it.
-    kept = -1 if sys.platform == "darwin" else resource.getrlimit(resource.RLIMIT_AS)[0]
-    return [] if 0 <= kept <= memory else ["memory"]
+        # macOS refuses some of them.
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            resource.setrlimit(getattr(resource, name), (value, value))
+    kept = resource.getrlimit(resource.RLIMIT_AS)[0]
+    # macOS may take this limit, and does not keep to it.
+    return [] if 0 <= kept <= memory and sys.platform != "darwin" else ["memory"]
 
 
 def end_with_parent() -> None:

@@ -31,7 +31,7 @@ class IdleOptions:
             inputs: Gets its inputs, which are complete once it is ready.
         """
         self._selection, self._inputs = selection, inputs
-        self._lines: Sequence[str] = ()
+        self._lines: Callable[[Inputs], Sequence[str]] = lambda _: ()
 
     def look(self, session: pytest.Session, *, all_tests: bool) -> None:
         """Find what does nothing.
@@ -43,21 +43,26 @@ class IdleOptions:
         Raises:
             pytest.UsageError: An option that does nothing contradicts the others.
         """
-        config, inputs = session.config, self._inputs()
+        config = session.config
         asks = any(map(_may_ask_judge, session.items))
-        selected = Use(inputs=inputs, golden_sets=self._selection.golden_sets(), test_asks_judge=asks)
-        whole = Use(inputs=inputs, golden_sets=self._sets(), test_asks_judge=asks or not all_tests)
+        chosen, all_sets = self._selection.golden_sets(), self._sets()
         typed = {name for name in SETTINGS if config.getoption(f"tunegate_{name}", None) is not None}
+
+        def found(inputs: Inputs, *, refuse: bool = False) -> Sequence[str]:
+            selected = Use(inputs=inputs, golden_sets=chosen, test_asks_judge=asks)
+            whole = Use(inputs=inputs, golden_sets=all_sets, test_asks_judge=asks or not all_tests)
+            return lines_without_effect(selected, whole, typed, os.environ, refuse=refuse)
+
         try:
-            self._lines = lines_without_effect(
-                selected, whole, typed, os.environ, refuse=not config.option.collectonly
-            )
+            found(self._inputs(), refuse=not config.option.collectonly)
         except SettingsError as error:
             raise pytest.UsageError(str(error)) from error
+        # What else is known of the answers, such as their noise, is read once nothing is refused.
+        self._lines = found
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """The lines about settings and about keys of golden sets."""
-        return [printable_line(line) for line in (*self._lines, *self._lines_of_keys())]
+        return [printable_line(line) for line in (*self._lines(self._inputs()), *self._lines_of_keys())]
 
     def _sets(self) -> Sequence[GoldenSet]:
         content = self._selection.content

@@ -1,7 +1,4 @@
-"""Sentences about what a comparison lacks: verdicts, cases that did not change, pairs, evidence.
-
-And about what was computed or scored in another way on one side.
-"""
+"""Sentences about what a comparison lacks: verdicts, cases that did not change, pairs, evidence."""
 
 from collections.abc import Sequence
 
@@ -14,63 +11,14 @@ from harness.types import (
     NotComparedFinding,
     NoVerdictFinding,
     Outcome,
-    OwnSettingsFinding,
-    PlansFinding,
-    ScorersFinding,
     TooFew,
     UnpairedFinding,
 )
-from harness.types.stability import USUAL_RERUNS
-from tunegate.figures import share_of, wide_enough
+from tunegate.figures import share_of
 
 _MOST_LABELS, _MOST_NAMED = 3, 5
-MAYBE = ": a difference may come from that"
 
 
-def steadied(data: MetricFinding) -> str:
-    """What tells how answers to exactly these cases vary, as far as it can lead to a pass.
-
-    Args:
-        data: The data of a finding that is inconclusive since nothing tells it.
-    """
-    ways = [f"record how its answers vary ({_noise(data)})"] if is_told_by_record(data) else []
-    if data.steady_answers != 0:
-        ways.append(f"repeat each case {how_often(data)}")
-    if data.steady_cases is not None:
-        record = "" if data.steady_reruns is None else f" with a noise record ({_noise(data)})"
-        ways.append(f"ask {data.steady_cases} such cases or more{record}")
-    known = data.steady_answers is not None and not is_told_by_record(data)
-    if known and (data.drop.high < 1 or not ways):
-        ways.append(f"widen the margin to {wide_enough(data.drop.high)}")
-    return ", or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
-
-
-def is_told_by_record(data: MetricFinding) -> bool:
-    """Whether a noise record can be enough for the cases as they are."""
-    if data.steadied_by == "more":
-        return data.steady_reruns is not None and data.steady_cases is None
-    return data.steadied_by == "noise"
-
-
-def how_often(data: MetricFinding) -> str:
-    """How many answers to each case are enough, as far as it is known, and how they are given."""
-    few = "" if data.steady_answers is None else f"{data.steady_answers} times or more"
-    if data.steadied_by == "more":
-        return few or "more often"
-    return f"{few} at a temperature above 0".lstrip()
-
-
-def usual_reruns(data: MetricFinding) -> bool:
-    """Whether as many reruns are enough as ``tunegate noise`` makes, or nobody knows how many are."""
-    return data.steady_reruns is None or data.steady_reruns <= USUAL_RERUNS
-
-
-def _noise(data: MetricFinding) -> str:
-    """The command that reruns the baseline, as often as it takes."""
-    return "tunegate noise" if usual_reruns(data) else f"tunegate noise -r {data.steady_reruns}"
-
-
-# What lets a model that reasons first come to its answer.
 ROOM_FOR_REASONING = (
     "give the probes room for it (max_reasoning_tokens, behind a server max_new_tokens, in a set of your own "
     "such as tunegate probes calibrate writes), or turn it off (chat_template_kwargs: {enable_thinking: "
@@ -194,51 +142,6 @@ def without_labels(data: MetricFinding) -> str:
         return ""
     labels = named(data.unseen_labels, _MOST_LABELS)
     return f" without the label{'s' if data.unseen_labels[1:] else ''} {labels}"
-
-
-def plans(_: Finding, data: PlansFinding) -> str:
-    """How both sides were computed.
-
-    Args:
-        _: The finding, which names no set.
-        data: Its data.
-    """
-    here, there = (
-        f"{plan.engine} {plan.dtype} {plan.device} {plan.weights}, {plan.batch_tokens} tokens a batch"
-        for plan in (data.candidate, data.baseline)
-    )
-    return f"the sides were computed differently ({here}; baseline {there}): some flips may come from that"
-
-
-def scorers(finding: Finding, data: ScorersFinding) -> str:
-    """Who scored a metric on both sides.
-
-    Args:
-        finding: The finding.
-        data: Its data.
-    """
-    now, then = (
-        ", ".join(f"{name} {what}" for name, what in side.items()) or "what its record does not say"
-        for side in (data.candidate, data.baseline)
-    )
-    return f"{finding.metric} was scored by {now}, in the baseline by {then}{MAYBE}"
-
-
-def own_settings(_: Finding, data: OwnSettingsFinding) -> str:
-    """Which settings of its own a model answered without.
-
-    Args:
-        _: The finding, which names no set.
-        data: Its data.
-    """
-    settings = ", ".join(data.candidate or data.baseline)
-    owner = "the model's" if data.candidate else "the baseline's"
-    if data.baseline and data.candidate and data.baseline != data.candidate:
-        settings += f" (the baseline's: {', '.join(data.baseline)})"
-    return (
-        f"answers are greedy, without what {owner} generation config adds: {settings}; "
-        f"generation: {{use_model_settings: true}} in a golden set uses it"
-    )
 
 
 def named(names: Sequence[str], most: int = _MOST_NAMED) -> str:

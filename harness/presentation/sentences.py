@@ -1,26 +1,23 @@
 """Findings as plain English sentences. All text about a verdict is written here."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 from harness.comparison.pairing import PASS_RATE
 from harness.golden.counted_outcomes import GRADED, counted_outcomes
+from harness.presentation.condition_sentences import MAYBE, own_settings, plans, scorers
 from harness.presentation.gap_sentences import (
-    MAYBE,
     changed_cases,
     named,
     no_verdict,
     not_compared,
-    own_settings,
-    plans,
-    scorers,
-    steadied,
     too_few,
     units_of,
     unpaired,
     without_labels,
 )
+from harness.presentation.steadying_sentences import steadied
 from harness.statistics.looks import LEAST_UNITS
 from harness.types import (
     CaseResult,

@@ -1,7 +1,4 @@
-"""Checks that are left without a score on purpose: of an unreliable judge, and of an answer that never came.
-
-A judge is unreliable, by its calibration, for everything, for some questions, or for cases of some tags.
-"""
+"""Checks without a score on purpose: a judge's that its calibration distrusts, and an unanswered probe's."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -58,13 +55,11 @@ def with_unscored(results: Sequence[CaseResult], why: Callable[[GoldenCase, Chec
     return [
         replace(
             result,
-            unscored=(
-                *result.unscored,
-                *(
-                    UnscoredMetric(metric=check.type, reason=reason)
-                    for check in result.case.single_checks
-                    if (reason := why(result.case, check))
-                ),
+            unscored=result.unscored
+            + tuple(
+                UnscoredMetric(metric=check.type, reason=reason)
+                for check in result.case.single_checks
+                if (reason := why(result.case, check))
             ),
         )
         for result in results
@@ -100,11 +95,7 @@ def _reads_answer(metric: str) -> bool:
 
 
 def why_no_answer(completion: Completion) -> str:
-    """Why there is a reasoning and no answer.
-
-    Args:
-        completion: The answer, which is empty.
-    """
+    """Why there is a reasoning and no answer."""
     return "the token limit cut the reasoning" if completion.stop_reason == "length" else "reasoning only"
 
 

@@ -33,12 +33,15 @@ def compare_stored(
 
 
 def noise_between(noise: NoiseRecords, candidate: Run, baseline: Run) -> dict[str, Stability]:
-    """The noise record of the baseline's model by case key; none of a model that another tool's log names.
+    """The noise record of the baseline's model; none of a model that another tool's log names.
 
     Args:
         noise: The history's noise records.
         candidate: The run to judge, whose cases count.
         baseline: The run to compare with.
+
+    Returns:
+        How often a case passed in reruns, by case key.
     """
     if not noise or baseline.model.is_logged:
         return {}

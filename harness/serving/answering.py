@@ -34,9 +34,10 @@ async def while_connected(request: "Request", work: Coroutine[Any, Any, _T]) -> 
     working, watching = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(request))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
+        # What can't be watched is there.
+        if not working.done() and watching.exception() is None:
             raise HTTPException(_GONE, "the client has gone")
-        return working.result()
+        return await working
     finally:
         working.cancel()
         watching.cancel()

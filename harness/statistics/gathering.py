@@ -89,7 +89,7 @@ def _fallen(
     parts: "Sequence[NDArray[np.intp]]",
     others: Sequence[Extent],
 ) -> list[float]:
-    moved = _moved(drops, rows)
+    moved = _moves_of(drops, rows)
     found, least = [], []
     for part in parts:
         p_value, flipped = _drop_p(moved, part)
@@ -100,7 +100,7 @@ def _fallen(
 
 
 @dataclass(frozen=True, slots=True)
-class _Moved:
+class _Moves:
     """How all cases moved.
 
     Attributes:
@@ -120,15 +120,15 @@ class _Moved:
     usual: float
 
 
-def _moved(drops: "NDArray[np.float64]", rows: "NDArray[np.intp]") -> _Moved:
+def _moves_of(drops: "NDArray[np.float64]", rows: "NDArray[np.intp]") -> _Moves:
     import numpy as np
 
     off = drops - drops.mean()
     sums = np.bincount(rows, weights=off).astype(float)
-    return _Moved(drops, rows, off, sums, sums**2, float((off**2).mean()))
+    return _Moves(drops, rows, off, sums, sums**2, float((off**2).mean()))
 
 
-def _drop_p(moved: _Moved, part: "NDArray[np.intp]") -> tuple[float, int]:
+def _drop_p(moved: _Moves, part: "NDArray[np.intp]") -> tuple[float, int]:
     """The p-value of "the drop in a part is no larger than elsewhere", and how many of its clusters flipped.
 
     The difference of both mean drops is a sum over clusters, and the sum of their squares its variance, with

@@ -256,7 +256,7 @@ def detectable_mean_drop(
     counted = few_moved_from(units) is not None
     moved = sum(abs(total) > _BY_CHANCE for total in units.sums)
     limits = (level, margin, confidence)
-    if moved >= _SPREAD_FROM and (light_tails or z * z < units.count) and by_rule(units):
+    if moved >= _SPREAD_FROM and by_rule(units):
         guess = drop_by_t(_error(units), degrees_of_freedom(units), *limits, power)
         return detectable_fall(units, *limits, rise, power, light_tails=light_tails, guess=guess)
     if counted and (moved_units(units) < _SPREAD_FROM or units.count <= z * z):

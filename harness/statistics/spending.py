@@ -13,11 +13,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from typing import Literal, TypeAlias
 
 # Of the numerical integration: points, standard deviations to either side, halvings in each search.
 _NODES, _REACH, _HALVINGS = 400, 9.0, 60
@@ -79,18 +75,6 @@ def even_looks(count: int) -> tuple[float, ...]:
     return tuple((number + 1) / count for number in range(count))
 
 
-@lru_cache(maxsize=1)
-def _nodes() -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """Where Gauss and Legendre's rule evaluates an integral from -1 to 1, and with which weights.
-
-    They are eigenvalues of a matrix, which take longer than all else at a look.
-    """
-    import numpy as np
-
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    return nodes, weights
-
-
 @lru_cache(maxsize=256)
 def boundary_levels(fractions: tuple[float, ...], alpha: float, shape: SpendingShape) -> tuple[float, ...]:
     """The level of each look's own test, with which all looks together have the whole level.
@@ -112,7 +96,7 @@ def boundary_levels(fractions: tuple[float, ...], alpha: float, shape: SpendingS
     import numpy as np
     from scipy.special import ndtr
 
-    nodes, weights = _nodes()
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     levels: list[float] = []
     places, masses, before = np.zeros(1), np.ones(1), 0.0  # where the motion is, and how probably
     for fraction, part in zip(fractions, look_levels(fractions, alpha, shape), strict=True):

@@ -197,7 +197,6 @@ def measure_parity(
             on_progress(f"{name}: {stage}", done, total)
 
         kept = None if is_served(name) else cache
-        _release_memory()
         answered[name] = _computed(named, plan, golden_sets, kept, tell, allowed=allowed)
         if with_noise and plan.dtype not in EXACT_DTYPES:
             smaller = replace(plan, batch_tokens=plan.batch_tokens // 4)
@@ -324,6 +323,7 @@ def _computed(
     allowed: Permissions,
 ) -> _PlanAnswers:
     """One plan's run, and the next token's distributions on the first cases."""
+    _release_memory()
     cache = cache or Cache(None)
     started_at, started = datetime.now(UTC), time.perf_counter()
     cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]

@@ -220,6 +220,8 @@ def _what_they_count_for(
 
 def _unscored(run: Run) -> Banner | None:
     """Cases that neither passed nor failed; one that only grades lacks nothing if its grade is gated."""
+    if all(result.outcome is not Outcome.UNSCORED for result in run.results):
+        return None
     words = zip(run.results, counted_outcomes(run), strict=True)
     unscored = [result for result, word in words if word == Outcome.UNSCORED]
     left_open = [result for result in unscored if can_pass_or_fail(result, run.metrics)]

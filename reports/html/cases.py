@@ -88,6 +88,8 @@ class _Context:
 
     def word(self, result: CaseResult) -> str:
         """What a case counts as."""
+        if result.outcome is not Outcome.UNSCORED:
+            return str(result.outcome)
         sets = self.record.run.golden_sets
         gated = next((each.gate.metric_margins for each in sets if each.name == result.case.set_name), {})
         return counted_as(result, gated, self.record.run.metrics)

@@ -10,13 +10,11 @@ from harness.comparison.times import ASKED_OTHERWISE
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.presentation.gap_sentences import (
     ROOM_FOR_REASONING,
-    how_often,
     is_rescored,
-    is_told_by_record,
     main_cause,
     too_few,
-    usual_reruns,
 )
+from harness.presentation.steadying_sentences import how_often, is_told_by_record, usual_reruns
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,

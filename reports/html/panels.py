@@ -93,7 +93,8 @@ def set_rows(record: GateRecord, project: Path | None = None) -> list[SetRow]:
         record: The gate's record.
         project: The project's root, to which paths are relative.
     """
-    rows, words = [], counted_outcomes(record.run)
+    rows, outcomes_of = [], [str(result.outcome) for result in record.run.results]
+    words = counted_outcomes(record.run) if Outcome.UNSCORED in outcomes_of else outcomes_of
     for golden_set in record.run.golden_sets:
         outcomes = Counter(
             word

@@ -60,6 +60,13 @@ def test_any_gated_metric_of_three_clusters_can_never_regress():
     assert notes(replace(graded, gate=replace(graded.gate, population="cases"))) == {"s": []}
 
 
+@pytest.mark.parametrize("population", ["sample", "cases"])
+def test_of_times_nobody_is_sent_to_a_question_that_they_are_never_asked(population):
+    timed = set_of(30, 3, checks=(Check(type="latency"),), metric_margins={"latency": 0.05})
+    (note,) = notes(replace(timed, gate=replace(timed.gate, population=population)))["s"]
+    assert note.endswith("with a probability of 0.125: make it 5 clusters or more")
+
+
 def test_of_two_metrics_each_has_half_of_the_level():
     """Five clusters have p = 0.031 at least, twice that is 0.0625; six have 0.0156."""
     five, six = (set_of(60, n, metric_margins={"equals": 0.05}) for n in (5, 6))

@@ -1,11 +1,11 @@
 """Where a drop comes from: driver slice and shared traits, named only where they stand out."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from harness.comparison.gate import run_gate
-from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import pair_runs, paired_metrics
 from harness.comparison.slices import (
     _by_trait,
@@ -14,7 +14,6 @@ from harness.comparison.slices import (
     _part,
     driver_slice,
     shared_traits,
-    slice_drops,
 )
 from harness.comparison.traits import is_word, traits_of
 from harness.presentation.sentences import sentences_of
@@ -123,6 +122,19 @@ def test_what_a_whole_answer_is_like_is_a_trait(make_result, answer, trait):
     assert trait not in of_plain
 
 
+@pytest.mark.parametrize(
+    "answer", ["A Rose is a ROSE, is_a rose 42", "Straße STRASSE İstanbul", "12 ...", ""]
+)
+def test_words_are_those_of_small_letters_each_once(make_result, answer):
+    """Also of texts that have other small letters than capitals."""
+    (traits,) = traits_of([said(make_result("s/a"), answer, "Say it.")])
+    words = dict.fromkeys(word.lower() for word in re.findall(r"\w{2,}", answer))
+    assert [trait for trait in traits if is_word(trait)] == [
+        *("prompt says 'say'", "prompt says 'it'"),
+        *(f"answer says {word!r}" for word in words),
+    ]
+
+
 def test_japanese_is_one_alphabet(make_result):
     """A text of kana and signs, asked in kana alone."""
     result = said(make_result("s/a"), "東京都新宿区")
@@ -221,35 +233,6 @@ def test_traits_are_plain_words(make_result):
     ]
     assert "answer is empty" in second
     assert "answer says 'well'" in first
-
-
-def test_a_slice_of_repeated_cases_is_judged_by_its_answers(run_of):
-    """Cases of one tag: their row is that of a run of these cases alone, answers included."""
-
-    def tagged(run):
-        return replace(
-            run,
-            results=tuple(
-                replace(each, case=replace(each.case, tags=("even",) if place % 2 == 0 else ("odd",)))
-                for place, each in enumerate(run.results)
-            ),
-        )
-
-    counts = [1, 5, 2, 5, 3, 5, 4, 5, 0, 5, 2, 5]
-    now, then = tagged(run_of(counts)), tagged(run_of([5] * 12))
-    metric, pairs = rate_of(now, then)
-    alone, _ = rate_of(
-        *(
-            replace(run, results=tuple(each for each in run.results if "even" in each.case.tags))
-            for run in (now, then)
-        )
-    )
-    rows = slice_drops(metric, pairs, 0.9)
-    assert set(rows) == {"even", "odd"}
-    assert rows["even"].p_value == pytest.approx(compare_metric(alone, 0.9, detectable=False).p_value)
-    assert rows["even"].drop == compare_metric(alone, 0.9, detectable=False).drop
-    assert rows["even"].minimum_detectable_drop is None
-    assert (rows["odd"].n, rows["odd"].drop.estimate) == (6, 0.0)
 
 
 def test_reruns_follow_their_cases_into_a_slice(make_result, make_run):

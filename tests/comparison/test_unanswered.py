@@ -83,7 +83,7 @@ def test_a_base_that_answers_all_probes_wrong_is_refused_as_ever(probed):
 
 
 def test_as_few_as_a_set_tolerates_hold_no_pass_back(probed):
-    """Each is taken for lost all the same."""
+    """Each is taken for lost, as what has no verdict on one side is."""
     comparison, verdict = run_gate(probed(unanswered=3), probed())
     assert verdict.outcome is PASS
     assert row_of(comparison, name="general").missing == 3

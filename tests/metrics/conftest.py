@@ -55,4 +55,4 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that failed are sent again at once, nearly: how long is waited is tested where that is decided."""
-    monkeypatch.setattr("harness.engines.served.client._LONGEST_BACKOFF_S", 0.02)
+    monkeypatch.setattr("harness.engines.served.patience._LONGEST_BACKOFF_S", 0.02)

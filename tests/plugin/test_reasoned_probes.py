@@ -47,9 +47,7 @@ def test_the_probes_are_open_and_the_task_has_its_verdict(thinking, who):
     sides |= who
     result, record = gate(project)
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(
-        ["*INCONCLUSIVE*", "*g: 60 of 60 cases were left unscored in the *max_reasoning_tokens*"]
-    )
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE*", "*g: 60 of 60 cases were left unscored in the *"])
     rows = {
         row["set_name"]: row["verdict"]
         for row in record["comparison"]["metrics"]

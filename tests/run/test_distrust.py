@@ -143,10 +143,7 @@ def test_one_open_answer_of_several_leaves_the_probe_open_and_says_why(case_of):
         repeat=2,
         probes_forgetting=True,
     )
-    answers = {"s/a": said("Paris"), "s/a#2": said("<think>hm")}
-    (result,) = score_cases(
-        [probe], {key: answers[f"s/a{key[len(probe.key) :]}"] for key in probe.answer_keys}
-    )
+    (result,) = score_cases([probe], {"s/a": said("Paris"), "s/a#2": said("<think>hm")})
     assert [each.outcome for each in result.repeats] == [Outcome.PASSED, Outcome.UNSCORED]
     assert result.outcome is Outcome.UNSCORED
     assert [each.reason for each in result.unscored] == [CUT]

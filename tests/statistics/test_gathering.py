@@ -14,14 +14,14 @@ from harness.statistics.gathering import (
     _corrected,
     _drop_p,
     _independent,
-    _moved,
+    _moves_of,
     gathering_p,
 )
 
 
 def drop_p(drops, clusters, part):
     """The test of one part's drop, without a correction."""
-    return _drop_p(_moved(np.array(drops, dtype=float), np.array(clusters)), np.array(part))
+    return _drop_p(_moves_of(np.array(drops, dtype=float), np.array(clusters)), np.array(part))
 
 
 def chosen_p(lost, clusters, parts, others=()):

@@ -11,7 +11,7 @@ from harness.authoring.levels.writing import all_families, cases_of
 from harness.cli.main import app
 from harness.comparison.pairing import PASS_RATE
 from harness.engines.open import choose_plan, describe_model
-from harness.errors import CasesFailedError, GoldenError, PromptError, SettingsError, TextsUnmeasuredError
+from harness.errors import CasesFailedError, GoldenError, SettingsError, TextsUnmeasuredError
 from harness.golden.load import gate_content, load_golden_set
 from harness.run.cache import Cache
 from harness.statistics.power import USUAL_CHURN
@@ -304,19 +304,6 @@ def test_code_is_asked_where_it_may_run(engine, tiny_model_dir, tmp_path, monkey
     assert {case.generation.max_reasoning_tokens for case in golden_set.cases} == {30}
 
 
-def test_the_set_asks_as_it_was_chosen(engine, tiny_model_dir, tmp_path, monkeypatch):
-    """What a base passes without thinking, it may fail with it: its gate refused every probe."""
-    monkeypatch.chdir(tmp_path)
-    values = {"enable_thinking": False, "style": "short and 'plain'"}
-    result = calibrate(tiny_model_dir, "--chat-template-kwargs", json.dumps(values))
-    assert result.exit_code == 0, result.output
-    path = tmp_path / "golden_sets" / "probes.yaml"
-    assert all(case.generation.chat_template_kwargs == values for case in load_golden_set(path).cases)
-    assert "max_reasoning_tokens" not in path.read_text()
-    assert calibrate(tiny_model_dir, "--overwrite").exit_code == 0
-    assert "generation" not in path.read_text().partition("cases:")[0]
-
-
 def test_a_model_that_passes_too_little_leaves_the_bundled_probes(
     engine, tiny_model_dir, tmp_path, monkeypatch
 ):
@@ -353,17 +340,6 @@ def test_levels_and_skills_can_be_asked_alone(engine, tiny_model_dir, tmp_path, 
         assert f"{option}: found {name!r} (allowed: {allowed}" in str(refused.exception)
 
 
-def test_what_leaves_no_probe_is_told(engine, tiny_model_dir, tmp_path, monkeypatch):
-    """Without the permission no probe of code can be asked; that ended in a traceback."""
-    monkeypatch.chdir(tmp_path)
-    refused = calibrate(tiny_model_dir, "--skill", "code")
-    assert isinstance(refused.exception, PromptError)
-    assert "can't be asked any probe: they run code, which allow-code-checks does not allow" in str(
-        refused.exception
-    )
-    assert engine.asked == []
-
-
 def test_bounds_that_take_too_few_are_told_what_others_would_take(
     engine, tiny_model_dir, tmp_path, monkeypatch
 ):
@@ -396,22 +372,6 @@ def test_an_output_that_could_not_be_used_is_refused_before_a_model_is_read(tmp_
     monkeypatch.setattr("os.access", lambda path, mode: False)
     refused = calibrate("nowhere", "--output", "below/probes.yaml").exception
     assert str(refused) == f"--output below/probes.yaml: {tmp_path} can't be written"
-
-
-def test_a_name_that_another_set_has_is_refused_before_a_model_is_read(tmp_path, monkeypatch):
-    """After hours of answers the next gate refused both sets, and the printed power was of either."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "golden_sets").mkdir()
-    other = tmp_path / "golden_sets" / "forget.yaml"
-    other.write_text("name: probes\ncases:\n  - {id: a, prompt: x, checks: [{type: contains, value: x}]}\n")
-    refused = calibrate("nowhere").exception
-    assert isinstance(refused, SettingsError)
-    assert str(refused) == (
-        f"--output {tmp_path}/golden_sets/probes.yaml: the name of its set, probes, is taken by {other}: "
-        "write to another file"
-    )
-    elsewhere = calibrate("nowhere", "--output", "golden_sets/mine.yaml").exception
-    assert "is taken by" not in str(elsewhere)
 
 
 def test_answers_that_are_reasoning_alone_are_told(engine, tiny_model_dir, tmp_path, monkeypatch):

@@ -202,19 +202,19 @@ def test_json_holds_every_gate(command, adapters):
 def ranked_outcomes(make_run, make_result):
     """Ranks candidates by the outcomes of their cases, which are by set, against a baseline's."""
 
-    def run(name, outcomes_by_set, probes):
+    def run(name, outcomes_by_set):
         results = [
             make_result(f"{set_name}/{place}", outcome)
             for set_name, outcomes in outcomes_by_set.items()
             for place, outcome in enumerate(outcomes)
         ]
-        made = make_run(results, run_id=name, probes=probes)
+        made = make_run(results, run_id=name, probes=("probes",))
         return replace(made, model=replace(made.model, label=name))
 
-    def rank(baseline, probes=(), **candidates):
-        before, records = run("baseline", baseline, probes), {}
+    def rank(baseline, **candidates):
+        before, records = run("baseline", baseline), {}
         for name, outcomes in candidates.items():
-            candidate = run(name, outcomes, probes)
+            candidate = run(name, outcomes)
             level = ALPHA / len(candidates)
             comparison, verdict = run_gate(candidate, before, margin=0.2, regress_alpha=level)
             records[name] = GateRecord(run=candidate, baseline=before, comparison=comparison, verdict=verdict)
@@ -300,10 +300,9 @@ def test_so_are_their_probes(ranked_outcomes):
     """Of the two that both were asked each kept one; beyond them one lost probes that the other never saw."""
     tasks = {"s": [True] * 20}
     found = ranked_outcomes(
-        {**tasks, "p": [True] * 20},
-        probes=("p",),
-        early={**tasks, "p": [True, False]},
-        whole={**tasks, "p": [True, False] + [False] * 8 + [True] * 10},
+        {**tasks, "probes": [True] * 20},
+        early={**tasks, "probes": [True, False]},
+        whole={**tasks, "probes": [True, False] + [False] * 8 + [True] * 10},
     )
     assert [(each.on_front, each.uncommon) for each in found] == [(True, 0), (True, 18)]
     assert [each.kept.estimate for each in found] == [0.5, 0.55]

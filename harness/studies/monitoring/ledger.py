@@ -203,6 +203,9 @@ def unjudged(ledger: Ledger, answers: Sequence[ProductionAnswer], sample: frozen
         ledger: What was counted before.
         answers: New answers, in order of time.
         sample: Indices of those that a judge sees.
+
+    Returns:
+        In order.
     """
     judged = {each.number for each in ledger.windows if each.judged}
     return [

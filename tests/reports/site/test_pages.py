@@ -23,10 +23,11 @@ ROOT = Path(__file__).parents[3]
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x1b[31m{{ 7 * 7 }}'\""
 
 
-def series(cases: str, falls: bool, higher_is_better: bool = False) -> Trend:
-    """A metric over runs with these cases, whose means fall or stay."""
+def series(cases: str, falls: bool, higher_is_better: bool = False, steps: bool = False) -> Trend:
+    """A metric over runs with these cases, whose means fall or stay, or fall once."""
     facts = {"perplexity": MetricFacts(kind="graded", higher_is_better=higher_is_better)}
     means = [1 - place / 10 if falls else 0.5 for place in range(len(cases))]
+    means = [0.75 if place < 6 else 0.15 for place in range(len(cases))] if steps else means
     points = [
         Point(
             run_id=f"r{place}",
@@ -53,7 +54,9 @@ def test_other_cases_alone_are_nothing_worse() -> None:
     drifts = "drifts down (p=0.0028); its cases changed with run r3, which alone may be why"
     assert change_text(series("aaabbb", falls=True)) == (drifts, False)
     assert change_text(series("aaabbb", falls=True, higher_is_better=True)) == (drifts, True)
-    text, is_worse = change_text(series("aaaaaabbbbbb", falls=True, higher_is_better=True))
+    text, is_worse = change_text(series("a" * 12, falls=True, higher_is_better=True))
+    assert (text, is_worse) == ("drifts down (p=8.4e-09)", True)
+    text, is_worse = change_text(series("aaaaaabbbbbb", falls=True, higher_is_better=True, steps=True))
     assert text.startswith("fell with run r6, 2026-01-11: 0.750 before, 0.150 since (")
     assert text.endswith("; its cases changed with run r6, which alone may be why")
     assert is_worse

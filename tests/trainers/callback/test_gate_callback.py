@@ -237,9 +237,6 @@ def test_forgetting_is_a_part_of_a_look_by_default(place, make_trainer):
         ({}, {}, {"bias": "all"}, "give baseline='start'"),
         ({"marign": 0.1}, {}, {}, "marign: not a setting of a look"),
         ({"accept": "v1"}, {}, {}, "accept: not a setting of a look"),
-        ({"looks": 5}, {}, {}, "looks: not a setting of a look"),
-        ({"track": ("mlflow",)}, {}, {}, "track: not a setting of a look"),
-        ({"keep_runs": 9}, {}, {}, "keep_runs: not a setting of a look"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_first_step(

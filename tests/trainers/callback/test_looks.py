@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.errors import SettingsError
 from harness.settings import load_settings
 from harness.statistics.paired_binary import mcnemar_p
 from harness.types import Finding, GateVerdict, MustPassFinding, NoteFinding, Verdict
+from trainers.callback.asking import prepare_asking
 from trainers.callback.looks import (
     Look,
     best_look,
@@ -67,6 +69,13 @@ def test_a_second_look_at_a_step_has_no_level():
 def test_the_best_look(looks, best):
     found = best_look(looks)
     assert (found and found.step) == best
+
+
+@pytest.mark.parametrize("name", ["looks", "track", "keep_runs"])
+def test_settings_that_no_look_reads_are_refused(name):
+    """Each look asks all cases at once, whatever ``looks`` says."""
+    with pytest.raises(SettingsError, match=f"GateCallback: {name}: not a setting of a look"):
+        prepare_asking({name: 5})
 
 
 def test_the_record_of_a_look_has_its_level(make_run, make_result, tmp_path):
