@@ -174,7 +174,7 @@ def test_keys_are_the_hashes_that_stored_caches_hold(found, text):
 def test_what_reads_a_server_s_replies_is_part_of_their_keys_alone():
     """Answers of this machine's engines outlast a change to the reading of others'."""
     served = replace(PLAN, engine="openai", server=ServerUse())
-    computed = COMPUTED.replace('transformers", "float32', 'openai", "float32')[:-1] + ', "replies 2"]'
+    computed = COMPUTED.replace('transformers", "float32', 'openai", "float32')[:-1] + ', "replies 3"]'
     text = f'["completion", {computed}, [{HELLO}], {{{GIVEN}}}, ""]'
     assert key(plan=served) == hashlib.sha256(text.encode()).hexdigest()
 

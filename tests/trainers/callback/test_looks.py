@@ -75,7 +75,7 @@ def test_the_best_look(looks, best):
 def test_settings_that_no_look_reads_are_refused(name):
     """Each look asks all cases at once, whatever ``looks`` says."""
     with pytest.raises(SettingsError, match=f"GateCallback: {name}: not a setting of a look"):
-        prepare_asking({name: 5})
+        prepare_asking({name: 5}, here=True)
 
 
 def test_the_record_of_a_look_has_its_level(make_run, make_result, tmp_path):
