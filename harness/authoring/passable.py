@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
+from harness.authoring.remedies import more_cases, noise_command, one_of
 from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
 from harness.golden.schema import CHECK_TYPES, answers_vary, base_type, checks_of, may_vary
 from harness.metrics.labelled_answer import expected_label
@@ -20,7 +21,6 @@ from harness.statistics.paired_binary import bound_without_flips
 from harness.statistics.varying_answers import equal_varying_drop, remedies_of_equal
 from harness.types import EXACT_DTYPES, Check, GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
-from harness.types.stability import USUAL_RERUNS
 from tunegate.figures import figure_of, wide_enough
 from tunegate.project import user_path
 
@@ -195,19 +195,16 @@ def _what_steadies(cases: Sequence[GoldenCase], computed: str, margin: float, bo
         named = ", ".join(step for step, helps in steps.items() if helps)
         told.append(f"make answers and scores reproduce ({named})")
     if ways.reruns is not None and ways.cases is None:
-        told.append(f"record how much they vary ({_noise(ways.reruns)}: such records are not read here)")
+        told.append(
+            f"record how much they vary ({noise_command(ways.reruns)}: such records are not read here)"
+        )
     else:
         # No number of reruns is enough for so few cases.
         if ways.cases is not None:
-            record = "" if ways.reruns is None else f" with a noise record ({_noise(ways.reruns)})"
-            told.append(f"ask {ways.cases} such cases or more{record}")
+            told.append(more_cases(ways.cases, ways.reruns))
         if bound < 1 or not told:
             told.append(f"widen the margin to {wide_enough(bound)}")
-    return ", or ".join(filter(None, [", ".join(told[:-1]), told[-1]]))
-
-
-def _noise(reruns: int) -> str:
-    return "tunegate noise" if reruns <= USUAL_RERUNS else f"tunegate noise -r {reruns}"
+    return one_of(told)
 
 
 def _can_be_rerun(case: GoldenCase) -> bool:

@@ -157,7 +157,7 @@ class Judge:
             if self._closed:
                 raise JudgeError("the judge is closed")
             if (known := self._asked.get(key)) is not None:
-                if not (_is_over(known) and may_be_asked_again(known.exception())):
+                if not (known.done() and may_be_asked_again(outcome_of(known))):
                     return known
                 self._failed -= 1
                 self._try_again()
@@ -381,12 +381,8 @@ class Judge:
         self.close()
 
 
-def _is_over(future: "Future[JudgeReply]") -> bool:
-    return future.done() and not future.cancelled()
-
-
 def _has_reply(future: "Future[JudgeReply]") -> bool:
-    return _is_over(future) and future.exception() is None
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def outcome_of(future: "Future[JudgeReply]") -> JudgeReply | JudgeError:

@@ -17,8 +17,7 @@ from harness.types import (
 from tunegate.figures import share_of
 
 _MOST_LABELS, _MOST_NAMED = 3, 5
-
-
+# What lets a model that reasons first come to its answer.
 ROOM_FOR_REASONING = (
     "give the probes room for it (max_reasoning_tokens, behind a server max_new_tokens, in a set of your own "
     "such as tunegate probes calibrate writes), or turn it off (chat_template_kwargs: {enable_thinking: "

@@ -67,7 +67,7 @@ def with_unscored(results: Sequence[CaseResult], why: Callable[[GoldenCase, Chec
 
 
 def left_open(
-    case: GoldenCase, completion: Completion | None, results: Sequence[Result]
+    case: GoldenCase, answers: Sequence[Completion], results: Sequence[Result]
 ) -> tuple[Sequence[Result], tuple[UnscoredMetric, ...]]:
     """The results of an answer without those that show nothing, and why these are left out.
 
@@ -76,10 +76,9 @@ def left_open(
 
     Args:
         case: The answer's case.
-        completion: The answer; None where there is none.
+        answers: Those to earlier turns, and the last one.
         results: Of the case's checks.
     """
-    answers = () if completion is None else (*completion.earlier, completion)
     missing = next((answer for answer in answers if answer.unanswered), None)
     if missing is None or not case.probes_forgetting:
         return results, ()

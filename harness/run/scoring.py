@@ -337,7 +337,7 @@ def _case_result(
 ) -> CaseResult:
     answers = () if completion is None else (*completion.earlier, completion)
     lacking = any(answer.unanswered for answer in answers)
-    results, unscored = left_open(case, completion, results) if lacking else (results, ())
+    results, unscored = left_open(case, answers, results) if lacking else (results, ())
     if completion is not None and completion.unanswered and not unscored:
         results = [_of_no_answer(result, completion) for result in results]
     scores = tuple(result for result in results if isinstance(result, Score))

@@ -253,12 +253,12 @@ def detectable_mean_drop(
 
     z_power = float(ndtri(power))
     z = float(ndtri(1 - level)) + z_power
-    counted = few_moved_from(units) is not None
     moved = sum(abs(total) > _BY_CHANCE for total in units.sums)
     limits = (level, margin, confidence)
     if moved >= _SPREAD_FROM and by_rule(units):
         guess = drop_by_t(_error(units), degrees_of_freedom(units), *limits, power)
         return detectable_fall(units, *limits, rise, power, light_tails=light_tails, guess=guess)
+    counted = few_moved_from(units) is not None
     if counted and (moved_units(units) < _SPREAD_FROM or units.count <= z * z):
         return _detectable_losses(units, level, margin, confidence, reach, rise, power)
     unseen = -math.inf if rise is None else rise * (level ** (-1 / units.effective) - 1)

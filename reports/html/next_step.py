@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.authoring.remedies import are_usual
 from harness.comparison.findings import must_pass_findings
 from harness.comparison.missing_cases import no_verdict_findings
 from harness.comparison.times import ASKED_OTHERWISE
@@ -14,7 +15,7 @@ from harness.presentation.gap_sentences import (
     main_cause,
     too_few,
 )
-from harness.presentation.steadying_sentences import how_often, is_told_by_record, usual_reruns
+from harness.presentation.steadying_sentences import how_often, is_told_by_record
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
@@ -263,7 +264,7 @@ def _steadier(record: GateRecord, finding: Finding, data: MetricFinding, earlier
     recorded = "Record how the baseline's answers vary"
     title = f"{recorded}." if data.steady_answers == 0 else f"{recorded}, or {title[0].lower()}{title[1:]}"
     # The next gate reads the record of the cases that it asks, in the history that it writes to.
-    reruns = "" if usual_reruns(data) else f" --reruns={data.steady_reruns}"
+    reruns = "" if are_usual(data.steady_reruns) else f" --reruns={data.steady_reruns}"
     command = noise_command(record, earlier.project, f"{reruns}{earlier.asking}{earlier.place}")
     return NextStep(title=title, text=text, command=command)
 
