@@ -18,12 +18,16 @@ def steadied(data: MetricFinding) -> str:
     if data.steady_cases is not None:
         ways.append(more_cases(data.steady_cases, data.steady_reruns))
     known = data.steady_answers is not None and not is_told_by_record(data)
-    # A margin that allows to lose all that the baseline has would say nothing.
-    if known and data.drop.high < data.baseline:
+    if known and may_be_wider(data):
         ways.append(f"widen the margin to {wide_enough(data.drop.high)}")
     if not ways:
         ways.append("choose cases that the baseline passes" if data.baseline < 1 else "ask more cases")
     return one_of(ways)
+
+
+def may_be_wider(data: MetricFinding) -> bool:
+    """Whether a margin that is wide enough says anything: not where it allows to lose all that there is."""
+    return data.drop.high < data.baseline
 
 
 def is_told_by_record(data: MetricFinding) -> bool:

@@ -15,7 +15,7 @@ from harness.presentation.gap_sentences import (
     main_cause,
     too_few,
 )
-from harness.presentation.steadying_sentences import how_often, is_told_by_record
+from harness.presentation.steadying_sentences import how_often, is_told_by_record, may_be_wider
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
@@ -256,7 +256,9 @@ def _steadier(record: GateRecord, finding: Finding, data: MetricFinding, earlier
     set_name = quoted(finding.set_name or "")
     # Greedy answers are not repeated: a set that asks for it is refused.
     title = f"Repeat each case of {set_name} {how_often(data)}."
-    if data.steady_answers == 0:
+    if data.steady_answers == 0 and not may_be_wider(data):
+        title = f"Choose cases of {set_name} that the baseline passes."
+    elif data.steady_answers == 0:
         title = f"Allow a larger drop of {set_name} (the margin), if you can tolerate it."
     if not is_told_by_record(data):
         text = text.replace("reruns show", "more answers show")
@@ -275,7 +277,7 @@ def _besides(data: MetricFinding) -> str:
     if data.steady_cases is not None:
         record = "" if data.steady_reruns is None else " with a noise record"
         ways.append(f"ask {figures.count(data.steady_cases)} such cases or more{record}")
-    if data.steady_answers:
+    if data.steady_answers and may_be_wider(data):
         end = margin_text(float(wide_enough(data.drop.high)), rate=True)
         ways.append(f"allow a drop of {end} (the margin), if you can tolerate it")
     return f" Or {', or '.join(ways)}." if ways else ""

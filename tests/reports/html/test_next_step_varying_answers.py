@@ -18,7 +18,7 @@ def inconclusive(invented: Invented, **changes: Any) -> GateRecord:
     """The record of a gate that asks about exactly its cases, with one finding."""
     given: dict[str, Any] = {"scale": "binary", "baseline": 0.9, "candidate": 0.85, "drop": DROP, "n": 40}
     given |= {"clusters": 40, "p_value": 0.2, "lost": 3, "gained": 1, "margin": 0.05, "population": "cases"}
-    data, outcome = MetricFinding(**given, **changes), GateVerdict.INCONCLUSIVE
+    data, outcome = MetricFinding(**(given | changes)), GateVerdict.INCONCLUSIVE
     finding = Finding(verdict=outcome, set_name="orders", metric="pass-rate", data=data)
     return replace(invented(), verdict=Verdict(outcome=outcome, findings=(finding,)))
 
@@ -107,3 +107,19 @@ def test_what_is_advised_of_answers_that_vary_says_how_much_is_enough(
     assert step.text.endswith(text)
     assert step.command.endswith(command)
     assert bool(step.command) is bool(command)
+
+
+@pytest.mark.parametrize("answers", [0, 4])
+def test_no_margin_is_advised_that_allows_to_lose_all_that_there_is(invented: Invented, answers: int) -> None:
+    """The baseline passes 0.1, and up to 0.1234 may be lost: with such a margin nothing could be shown."""
+    step = next_step(
+        inconclusive(
+            invented,
+            unsteady="computed in bfloat16",
+            baseline=0.1,
+            steadied_by="repeat",
+            steady_answers=answers,
+        )
+    )
+    assert "margin" not in step.title + step.text
+    assert (step.title == "Choose cases of “orders” that the baseline passes.") is (answers == 0)
