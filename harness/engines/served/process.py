@@ -77,7 +77,7 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
         # Files that were written anew under the same path are another base.
         if known.process.poll() is None and has_room and known.base_sha256 == model.base_sha256:
             return known.url
-        _end(known.process)
+        _end(known.process, known.log)
     command = find_command()
     port = _free_port()
     line = [
@@ -99,12 +99,12 @@ def start_server(model: ModelRef, adapters: Sequence[ModelRef], arguments: str) 
             env=environment,
             start_new_session=True,
         )
-    atexit.register(_end, process)
+    atexit.register(_end, process, log)
     url = f"http://127.0.0.1:{port}/v1"
     _wait_for(port, process, log)
     # It takes a minute to read them, and answers are stored by what they were.
     if model_sha256(Path(base_dir)) != model.base_sha256:
-        _end(process)
+        _end(process, log)
         raise ModelError(f"{model.base_model}: {CHANGED}")
     _STARTED[key] = _StartedServer(
         url=url,
@@ -221,11 +221,19 @@ def _cause(log: str) -> str:
     return (errors or lines[-1:] or ["it said nothing"])[0][:300]
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a server and all its processes: what runs them does it when its input ends."""
+def _end(process: "subprocess.Popen[bytes]", log: Path | None = None) -> None:
+    """End a server and all its processes: what runs them does it when its input ends.
+
+    Args:
+        process: The server.
+        log: Its log, of which nothing is left; that of a server which ended by itself says why, and stays.
+    """
+    was_at_work = process.poll() is None
     if process.stdin is not None:
         process.stdin.close()
     try:
         process.wait(timeout=_END_S)
     except subprocess.TimeoutExpired:
         process.kill()
+    if log is not None and was_at_work:
+        shutil.rmtree(log.parent, ignore_errors=True)

@@ -31,5 +31,5 @@ main()
     monkeypatch.setenv("PATH", str(command.parent), prepend=":")
     yield tmp_path / "arguments.json"
     for started in process._STARTED.values():
-        process._end(started.process)
+        process._end(started.process, started.log)
     process._STARTED.clear()

@@ -16,6 +16,8 @@ def test_a_base_that_was_written_anew_gets_a_server_of_its_own(vllm_command, tin
     base = shutil.copytree(tiny_model_dir, tmp_path / "base")
     before = describe_model(str(base))
     url = process.start_server(before, [], "")
+    (known,) = process._STARTED.values()
+    assert known.log.exists()
     assert process.start_server(before, [], "") == url
     weights = load_file(base / "model.safetensors")
     save_file(
@@ -25,6 +27,7 @@ def test_a_base_that_was_written_anew_gets_a_server_of_its_own(vllm_command, tin
     assert after.base_sha256 != before.base_sha256
     assert process.start_server(after, [], "") != url
     assert len(process._STARTED) == 1
+    assert not known.log.parent.exists()  # a server that was ended leaves nothing behind
 
 
 def test_a_base_that_changes_while_its_server_starts_is_refused(
