@@ -86,7 +86,9 @@ def findings_of(
         further: Cases that are yet to be answered.
     """
     sets, results = candidate.golden_sets, (*candidate.results, *baseline.results)
-    lacking = any(result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in results)
+    lacking = pairing.undecided or any(
+        result.outcome in {Outcome.ERRORED, Outcome.UNSCORED} for result in results
+    )
     deciding = [
         *_with_untestable(
             metric_findings(comparison, clusters, (candidate, baseline)), comparison, candidate
@@ -97,7 +99,11 @@ def findings_of(
         *retention_findings(comparison, sets),
         *_tripwire_findings(comparison.forgetting),
         *(changed_findings(candidate, baseline, pairing, further) if pairing.unpaired or further else ()),
-        *(no_verdict_findings({"candidate": candidate, "baseline": baseline}, sets) if lacking else ()),
+        *(
+            no_verdict_findings({"candidate": candidate, "baseline": baseline}, sets, pairing.undecided)
+            if lacking
+            else ()
+        ),
         *(unscored_findings(sets, pairing) if any(each.unscored for each in candidate.results) else ()),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
     ]

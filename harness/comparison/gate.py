@@ -27,6 +27,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from harness.comparison.confirmation import confirm, unconfirmed
 from harness.comparison.decisions import is_open
 from harness.comparison.findings import findings_of, outcome_of
 from harness.comparison.metric_verdicts import SetRows, gated_margins, judge
@@ -42,10 +43,8 @@ from harness.comparison.pairing import (
 from harness.comparison.regressed_cases import (
     Regression,
     ResampledAnswers,
-    confirm,
     regressed_limits,
     regressions_of,
-    unconfirmed,
 )
 from harness.comparison.slices import driver_slice, shared_traits
 from harness.comparison.times import why_inexact

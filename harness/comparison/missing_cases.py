@@ -238,7 +238,9 @@ def why_refused(metric: str, refused: Mapping[str, str], results: Sequence[CaseR
     return "; ".join(f"{name}: {refused[name]}" for name in deciding if name in refused)
 
 
-def beyond_limits(run: Run, golden_set: GoldenSet) -> list[MissingVerdicts]:
+def beyond_limits(
+    run: Run, golden_set: GoldenSet, absent: Collection[CaseResult] = ()
+) -> list[MissingVerdicts]:
     """The outcomes without a verdict that more of a set's cases have than it tolerates.
 
     A case that only grades an answer is not missing if one of its scores is gated.
@@ -246,8 +248,10 @@ def beyond_limits(run: Run, golden_set: GoldenSet) -> list[MissingVerdicts]:
     Args:
         run: The run.
         golden_set: The set, with its limits.
+        absent: Unscored results of cases that the run lacks, of all sets.
     """
     results, limits = asked_cases(run, golden_set), golden_set.gate
+    results += [result for result in absent if result.case.set_name == golden_set.name]
     counts = Counter(counted_as(result, limits.metric_margins, run.metrics) for result in results)
     errored, unscored = counts[Outcome.ERRORED], counts[Outcome.UNSCORED]
     return [
@@ -266,16 +270,23 @@ _SAME_CASE = {"errored", "unscored", "skipped", "answered before its turn"}
 
 
 def no_verdict_findings(
-    runs: Mapping[Literal["candidate", "baseline"], Run], golden_sets: Sequence[GoldenSet]
+    runs: Mapping[Literal["candidate", "baseline"], Run],
+    golden_sets: Sequence[GoldenSet],
+    undecided: Sequence[Pair] = (),
 ) -> list[Finding]:
     """Sets of which too many cases errored or were left unscored, on any side.
 
     Args:
-        runs: By their sides.
+        runs: By their sides, the candidate first.
         golden_sets: The candidate's sets.
+        undecided: The pairs of which one side has no verdict; a case that a run lacks is unscored in it.
     """
     from harness.comparison.unanswered import unanswered_probes  # most runs lack no verdict
 
+    absent = {
+        side: _absent_in(run, [pair[place] for pair in undecided])
+        for place, (side, run) in enumerate(runs.items())
+    }
     return [
         Finding(
             verdict=GateVerdict.INCONCLUSIVE,
@@ -291,8 +302,13 @@ def no_verdict_findings(
         )
         for side, run in runs.items()
         for golden_set in golden_sets
-        for lacking in beyond_limits(run, golden_set)
+        for lacking in beyond_limits(run, golden_set, absent[side])
     ]
+
+
+def _absent_in(run: Run, results: Sequence[CaseResult]) -> list[CaseResult]:
+    answered = {result.key for result in run.results} if results else set()
+    return [result for result in results if result.key not in answered]
 
 
 def changed_findings(

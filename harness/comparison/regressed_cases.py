@@ -1,14 +1,7 @@
-"""Tests single cases: a regressed case is found even if the mean hardly changes, and has to show again.
-
-The first test uses one answer per case (or a few), so its flips may be chance. The second resamples the
-flipped cases on both sides, and uses only the new answers. Selecting cases by their first answers doesn't
-bias it: if nothing changed, the new answers of both sides are interchangeable, whichever cases were selected.
-A regression has to pass both tests, so the second spends no further alpha: false alarms become rarer, never
-more frequent. The price is that a real drop may not show a second time.
-"""
+"""Tests single cases: a regressed case is found even if the mean hardly changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.comparison.pairing import PASS_RATE, PairedMetric
@@ -19,13 +12,10 @@ from harness.statistics.paired_binary import (
     case_p_values,
     counted_case_ps,
     counted_level,
-    holm,
     least_case_p,
-    stratified_p,
     used_level,
 )
 from harness.types import (
-    Confirmation,
     GateVerdict,
     GoldenSet,
     MetricComparison,
@@ -36,10 +26,6 @@ from harness.types import (
     set_of,
 )
 from harness.types.golden import is_within
-
-# Level of the second test. The first already keeps the run's level; a stricter second one would lose more #
-# real drops than it avoids false alarms.
-LEVEL = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +88,7 @@ def regressions_of(
     found = [
         Regression(kind="flipped", set_name=row.set_name, cases=(*row.lost, *row.gained))
         for row in rows
-        if row.metric == PASS_RATE and row.verdict is GateVerdict.REGRESS
+        if row.metric == PASS_RATE and row.verdict is GateVerdict.REGRESS and not _is_exact(row)
     ]
     by_set: dict[str, list[str]] = {}
     for case in regressed:
@@ -114,85 +100,9 @@ def regressions_of(
     ]
 
 
-def unconfirmed(found: Sequence[Regression], problem: str) -> list[Confirmation]:
-    """Each regression, unchanged because no new answer could be generated.
-
-    Args:
-        found: The regressions.
-        problem: Why not.
-    """
-    return [
-        Confirmation(
-            set_name=each.set_name, finding=each.kind, cases=each.cases, stands=True, problem=problem
-        )
-        for each in found
-    ]
-
-
-def confirm(
-    rows: Sequence[MetricComparison],
-    regressed: Sequence[RegressedCase],
-    found: Sequence[Regression],
-    answers: ResampledAnswers,
-) -> tuple[list[MetricComparison], list[RegressedCase], list[Confirmation]]:
-    """Test the new answers to the flipped cases of each fallen pass rate, and to too many regressed cases.
-
-    Args:
-        rows: The judged metrics.
-        regressed: The regressed cases.
-        found: The regressions.
-        answers: The new answers.
-
-    Returns:
-        The rows and regressed cases, without the regressions that the new answers don't confirm; and the
-        results.
-    """
-    tested = [[answers.trials[key] for key in each.cases if key in answers.trials] for each in found]
-    adjusted = holm([stratified_p(trials) for trials in tested])
-    confirmations = [
-        _confirmation(each, trials, p_value, answers)
-        for each, trials, p_value in zip(found, tested, adjusted, strict=True)
-    ]
-    refuted = {(each.finding, each.set_name) for each in confirmations if not each.stands}
-    kept_rows = [
-        replace(row, verdict=GateVerdict.INCONCLUSIVE)
-        if row.metric == PASS_RATE and ("flipped", row.set_name) in refuted
-        else row
-        for row in rows
-    ]
-    kept = [case for case in regressed if ("regressed", set_of(case.key)) not in refuted]
-    return kept_rows, kept, confirmations
-
-
-def _confirmation(
-    regression: Regression, trials: Sequence[Trials], p_value: float, answers: ResampledAnswers
-) -> Confirmation:
-    was = Stability(
-        passed=sum(each.baseline_passed for each in trials), answers=sum(each.baseline for each in trials)
-    )
-    now = Stability(
-        passed=sum(each.candidate_passed for each in trials), answers=sum(each.candidate for each in trials)
-    )
-    wanted = answers.times * len(regression.cases)
-    # A judge that stopped working must not turn a regression into a pass.
-    problem = ""
-    if not wanted:
-        problem = "no case flipped between the two runs, so none was resampled"
-    elif min(was.answers, now.answers) * 2 < wanted:
-        problem = f"only {was.answers} and {now.answers} of {wanted} fresh answers a side have a verdict"
-    return Confirmation(
-        set_name=regression.set_name,
-        finding=regression.kind,
-        cases=regression.cases,
-        was=was,
-        now=now,
-        p_value=p_value,
-        stands=bool(problem) or p_value <= LEVEL,
-        problem=problem,
-        times=answers.times,
-        judge_requests=answers.judge_requests,
-        duration_s=answers.duration_s,
-    )
+def _is_exact(row: MetricComparison) -> bool:
+    """Whether a drop of exactly these cases is known without doubt: new answers would be the same."""
+    return row.population == "cases" and row.drop.low == row.drop.high
 
 
 # Any number of forgetting probes may regress: their margin is the limit.

@@ -56,7 +56,8 @@ def too_few(data: MetricFinding, few: TooFew) -> str:
         for count, name in ((few.models, "models"), (few.tests, "tests"), (few.looks, "looks"))
         if count > 1
     ]
-    counted = f", which counts {few.counts:.3g} times for {' and '.join(sharing)}" if sharing else ""
+    counted = f", which counts {few.counts:.3g} times" if few.counts > 1 else ""
+    counted += f" for {' and '.join(sharing)}" if sharing else ""
     fewer = ", or gate fewer models at once" if few.models > 1 else ""
     return (
         f"it can {'never regress' if few.never else 'regress only beside another metric'}: "

@@ -365,8 +365,7 @@ def _confirmed(judgement: Judgement, run: Run, resample: Resample | None) -> tup
 
     And the candidate's run, with how servers were used for it too.
     """
-    keys = cases_to_confirm(judgement)
-    if resample is None or not keys:
+    if resample is None or not (keys := cases_to_confirm(judgement)):
         return judgement, run
     try:
         answers = resample(keys)

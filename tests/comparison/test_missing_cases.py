@@ -222,6 +222,27 @@ def test_a_case_that_a_log_lacks_is_unscored_there(make_result, make_run):
     assert sentences_of(verdict)[-1] == "20 cases are not compared: 20 only in the baseline"
 
 
+@pytest.mark.parametrize("side", ["candidate", "baseline"])
+def test_a_log_gains_nothing_by_leaving_cases_out(make_result, make_run, side):
+    """With a margin that would allow to lose all 20 of 200 a set passed, though a tenth has no verdict."""
+    gates = {"s": GateSettings(margin=0.3)}
+    whole = make_run([make_result(f"s/{n:03}") for n in range(200)], gates=gates)
+    short = make_run(whole.results[20:], gates=gates)
+    log = replace(short, plan=replace(short.plan, batch_tokens=0))
+    empty = [
+        replace(each, outcome=Outcome.UNSCORED, scores=()) if place < 20 else each
+        for place, each in enumerate(whole.results)
+    ]
+    for lacking in (log, replace(whole, results=tuple(empty))):
+        runs = (lacking, whole) if side == "candidate" else (whole, lacking)
+        verdict = run_gate(*runs)[1]
+        assert verdict.outcome is OPEN
+        assert sentences_of(verdict)[0] == (
+            f"s: 20 of 200 cases were left unscored in the {side}, 5% are tolerated"
+        )
+    assert run_gate(replace(log, results=whole.results[5:]), whole)[1].outcome is PASS
+
+
 def graded_set(make_result, make_run, outcomes, *, rubric, **limits):
     """Cases that rouge-l grades and gates; with a rubric, one that has no score where the case is unscored."""
     checks = (Check(type="rouge-l"), *([Check(type="llm-rubric", value="Is it kind?")] if rubric else []))

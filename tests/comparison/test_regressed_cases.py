@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.comparison.confirmation import confirm
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
@@ -12,7 +13,6 @@ from harness.comparison.regressed_cases import (
     CaseTest,
     ResampledAnswers,
     case_tests,
-    confirm,
     measured_churn,
     regressed_cases,
     regressions_of,

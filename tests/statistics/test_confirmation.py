@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from harness.comparison.confirmation import LEVEL, confirm
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PASS_RATE, PairedMetric
-from harness.comparison.regressed_cases import LEVEL, ResampledAnswers, confirm, regressions_of
+from harness.comparison.regressed_cases import ResampledAnswers, regressions_of
 from harness.statistics.paired_binary import Trials
 from harness.types import GateVerdict
 from tests.statistics.chance import regresses

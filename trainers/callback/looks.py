@@ -96,7 +96,12 @@ def judge_look(
         regress_alpha=level,
         stability=stability,
     )
-    comparison, verdict = conclude(judgement)
+    # It is the looks of the training that share the level, and no other models.
+    rows = (
+        row if row.too_few is None else replace(row, too_few=replace(row.too_few, models=1))
+        for row in judgement.rows
+    )
+    comparison, verdict = conclude(replace(judgement, rows=tuple(rows)))
     comparison = replace(comparison, regress_level=level)
     return GateRecord(run=run, baseline=baseline, comparison=comparison, verdict=verdict)
 

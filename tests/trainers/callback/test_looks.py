@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import SettingsError
+from harness.presentation.sentences import sentence_of
 from harness.settings import load_settings
 from harness.statistics.paired_binary import mcnemar_p
 from harness.types import Finding, GateVerdict, MustPassFinding, NoteFinding, Verdict
@@ -88,6 +89,25 @@ def test_the_record_of_a_look_has_its_level(make_run, make_result, tmp_path):
     assert record.comparison.regress_level == 0.0148
     assert record.comparison.metrics[0].p_adjusted == pytest.approx(0.05 / 0.0148 / 64)
     assert record.verdict.outcome is GateVerdict.INCONCLUSIVE
+
+
+def test_what_a_few_clusters_can_show_at_a_look_is_told_of_one_model(make_run, make_result, tmp_path):
+    """Six of six clusters by chance are 1/64, which counts 0.05 / 0.0032 times: no other model shares it."""
+    before, now = (
+        make_run(
+            [
+                replace(each, case=replace(each.case, cluster=each.case.id[0]))
+                for each in (make_result(f"s/{name}{n}", not lost) for name in "abcdef" for n in range(3))
+            ]
+        )
+        for lost in (False, True)
+    )
+    record = judge_look(now, before, load_settings({}, tmp_path, {}), 0.0032, {})
+    assert record.comparison.metrics[0].too_few.models == 1
+    assert "by chance with a probability of 0.01562, which counts 15.6 times: make it 9 clusters or more" in (
+        sentence_of(record.verdict.findings[0])
+    )
+    assert "models" not in sentence_of(record.verdict.findings[0])
 
 
 def test_cases_that_must_pass_alone_stop_nothing():

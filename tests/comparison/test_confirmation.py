@@ -1,12 +1,14 @@
 """A regression has to show again in fresh answers; what can't be looked at again stands."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.comparison.gate import cases_to_confirm, conclude, judge_runs, with_resampled
 from harness.comparison.regressed_cases import ResampledAnswers, regressions_of
 from harness.presentation.sentences import sentences_of
 from harness.statistics.paired_binary import Trials
-from harness.types import GateVerdict, Stability
+from harness.types import GateSettings, GateVerdict, GoldenSet, Stability
 
 REGRESS, UNCLEAR = GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
 
@@ -123,3 +125,60 @@ def test_a_regressed_case_has_to_regress_again(run_of, now, outcome):
     assert verdict.outcome is outcome
     assert {each.finding for each in comparison.confirmations} == {"flipped", "regressed"}
     assert bool(comparison.regressed_cases) == (outcome is REGRESS)
+
+
+@pytest.mark.parametrize(
+    ("times", "outcome", "problem"),
+    [
+        (1, REGRESS, "p=0.25; 2 fresh answers in 4 s: so few fresh answers can't show a drop (a larger "),
+        (2, REGRESS, ""),
+    ],
+)
+def test_answers_too_few_to_show_a_drop_refute_none(make_run, make_result, times, outcome, problem):
+    """One case of 15, always answered wrong: of one new answer a side the least p is 0.25, of two 0.083."""
+    sides = [
+        make_run([make_result(f"s/{place}", place or not lost) for place in range(15)]) for lost in (1, 0)
+    ]
+    (row,) = judge_runs(*sides).rows
+    first = replace(judge_runs(*sides), rows=(replace(row, verdict=REGRESS),))
+    comparison, verdict = conclude(with_resampled(first, answers(cases_to_confirm(first), times, 0, times)))
+    assert verdict.outcome is outcome
+    assert problem in comparison.confirmations[0].problem or problem in sentences_of(verdict)[1]
+    assert bool(problem) == bool(comparison.confirmations[0].problem)
+
+
+def test_several_regressions_with_few_answers_each_are_not_refuted_by_their_number(make_run, make_result):
+    """Three sets, one lost case each, two new answers: 3 times 0.083 is more than 0.2 though all are lost."""
+    sides = [
+        make_run([make_result(f"{name}/{place}", place or not lost) for name in "abc" for place in range(15)])
+        for lost in (1, 0)
+    ]
+    judged = judge_runs(*sides)
+    first = replace(judged, rows=tuple(replace(row, verdict=REGRESS) for row in judged.rows))
+    assert len(cases_to_confirm(first)) == 3
+    comparison, verdict = conclude(with_resampled(first, answers(cases_to_confirm(first), 2, 0, 2)))
+    assert verdict.outcome is REGRESS
+    assert [each.stands for each in comparison.confirmations] == [True, True, True]
+
+
+def test_a_drop_that_is_known_exactly_is_not_resampled(make_run, make_result):
+    """Eight lost and five gained of exactly these cases, computed exactly: new answers are the same."""
+    sides = [
+        make_run(
+            [make_result(f"orders/{place:02}", place not in failed) for place in range(54)],
+            golden_sets=(GoldenSet(name="orders", cases=(), gate=GateSettings(population="cases")),),
+        )
+        for failed in (range(8), range(8, 13))
+    ]
+    first = judge_runs(*sides)
+    assert first.rows[0].verdict is REGRESS
+    assert first.rows[0].drop.low == first.rows[0].drop.high
+    assert cases_to_confirm(first) == frozenset()
+
+
+def test_a_refuted_drop_is_no_regression_for_the_other_question_either(runs):
+    first = judge_runs(*runs)
+    first = replace(first, rows=tuple(replace(row, other_question=REGRESS) for row in first.rows))
+    comparison, verdict = conclude(with_resampled(first, answers(cases_to_confirm(first), 2, 2)))
+    assert [row.other_question for row in comparison.metrics] == [UNCLEAR]
+    assert "it would regress" not in "\n".join(sentences_of(verdict))
