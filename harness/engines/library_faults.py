@@ -186,6 +186,8 @@ _SAVED, _TOKENS = ".modules_to_save.", ".token_adapter."
 
 # The names of virtual tokens; PEFT's report does not include them.
 _VIRTUAL_TOKENS = ("prompt_embeddings", "prefix_task_", "input_type_mask", "trainable_")
+# Masks that older files hold beside their weights; nothing in them was learnt.
+_MASKS = re.compile(r"(?:^|\.)attn(?:\.attention)?\.(?:bias|masked_bias)$")
 
 
 def refuse_incomplete_model(directory: Path, report: Mapping[str, Any]) -> None:
@@ -203,7 +205,7 @@ def refuse_incomplete_model(directory: Path, report: Mapping[str, Any]) -> None:
     found = {
         "are missing and would be random": sorted(report["missing_keys"]),
         "have another shape than its config says": sorted(mismatched),
-        "belong nowhere in it": sorted(report["unexpected_keys"]),
+        "belong nowhere in it": sorted(name for name in report["unexpected_keys"] if not _MASKS.search(name)),
     }
     for problem, names in found.items():
         if names:

@@ -55,8 +55,10 @@ def places(config: Any) -> int | None:
     # Stretched positions: some configurations give the context before stretching, others the one after.
     rope = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
     factor, original = rope.get("factor"), rope.get("original_max_position_embeddings")
-    if isinstance(factor, int | float) and isinstance(original, int):
-        found = max(found, int(factor * original))
+    if isinstance(factor, int | float):
+        # These two give the context before stretching, and have no table of positions that could end.
+        plain = found if rope.get("rope_type", rope.get("type")) in {"linear", "dynamic"} else 0
+        found = max(found, int(factor * (original if isinstance(original, int) else plain)))
     return found
 
 
@@ -151,11 +153,26 @@ def has_own_template(adapter_dir: Path) -> bool:
     return any((adapter_dir / name).exists() for name in names)
 
 
-def _loaded(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
+def from_files(directory: Path) -> Any:
+    """The tokenizer of a directory, as transformers itself has it.
+
+    Where Mistral's package is installed, as beside vLLM, a directory with ``tekken.json`` would get its
+    tokenizer instead, which knows no chat template of ``tokenizer_config.json``: the prompts of one model
+    would depend on what else is installed.
+
+    Args:
+        directory: Where it was saved.
+    """
     from transformers import AutoTokenizer
 
+    return AutoTokenizer.from_pretrained(
+        directory, trust_remote_code=False, local_files_only=True, mistral_format=False
+    )
+
+
+def _loaded(directory: Path, kind: type[ModelError | AdapterError]) -> Any:
     try:
-        found = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+        found = from_files(directory)
     except Exception as error:  # for a damaged or unknown tokenizer the library may raise any exception
         raise kind(f"{directory}: {_problem_of(directory, error)}") from error
     try:

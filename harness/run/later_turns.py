@@ -10,6 +10,9 @@ from harness.run.workload import Answers, PartialAnswers, Workload, look_up, wit
 from harness.types import Completion, ExecutionPlan, GoldenCase, ModelRef
 from harness.types.run import conversation
 
+# Further than any case's answers, noise records and confirming answers reach.
+_SEEDS_APART = 1_000_003
+
 
 @dataclass(frozen=True, slots=True)
 class _Dialogue:
@@ -91,11 +94,13 @@ def _answer_turn(
 
 def _request(dialogue: _Dialogue, plan: ExecutionPlan) -> GenerationRequest:
     case = dialogue.case.asked_with(plan.chat_template_kwargs)
+    # By the random numbers of the turn before, its tokens would depend on that one's.
+    drawn = _SEEDS_APART * len(dialogue.answers) if case.generation.temperature > 0 else 0
     return GenerationRequest(
         key=dialogue.key,
         side=dialogue.side,
         messages=conversation(case, dialogue.answers),
-        settings=replace(case.generation, seed=case.generation.seed + dialogue.number),
+        settings=replace(case.generation, seed=case.generation.seed + dialogue.number + drawn),
         timeout_s=case.timeout_s,
     )
 

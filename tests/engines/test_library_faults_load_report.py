@@ -67,6 +67,23 @@ def test_a_model_whose_weights_do_not_fit(model_dir, change, problem):
         opened(model_dir)
 
 
+def test_masks_of_an_older_version_beside_the_weights_are_no_fault(model_dir):
+    """Files of GPT-2, GPT-J and GPT-Neo hold what each layer may see, and a large negative number."""
+
+    def with_masks(tensors):
+        import torch
+
+        mask = torch.ones(1, 1, 8, 8, dtype=torch.uint8).tril()
+        return {
+            **tensors,
+            **{f"model.layers.{n}.attn.masked_bias": torch.tensor(-1e4) for n in range(2)},
+            **{f"model.layers.{n}.attn.attention.bias": mask.clone() for n in range(2)},
+        }
+
+    rewrite(model_dir / "model.safetensors", with_masks)
+    assert opened(model_dir).plan.dtype == "float32"
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

@@ -151,3 +151,18 @@ def test_a_damaged_configuration_is_not_blamed_on_the_tokenizer(base, key, value
         ModelError, match=rf"base: config.json: can't be read: .*'{key}'.*; save the model again"
     ):
         load_tokenizer(base)
+
+
+def test_the_tokenizer_does_not_depend_on_the_packages_beside_it(tiny_model_dir, monkeypatch):
+    """Where Mistral's package is installed its tokenizer, without templates, would take a directory's place."""
+    from transformers import AutoTokenizer
+
+    asked, load = [], AutoTokenizer.from_pretrained
+
+    def noted(*given, **options):
+        asked.append(options.get("mistral_format"))
+        return load(*given, **options)
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", noted)
+    assert load_tokenizer(tiny_model_dir).chat_template
+    assert asked == [False]

@@ -29,6 +29,22 @@ CONFIGS = {
         },
         131072,
     ),
+    "stretched evenly": (
+        {
+            "model_type": "llama",
+            "max_position_embeddings": 4096,
+            "rope_scaling": {"type": "linear", "factor": 4.0},
+        },
+        16384,
+    ),
+    "stretched as needed": (
+        {
+            "model_type": "llama",
+            "max_position_embeddings": 2048,
+            "rope_scaling": {"type": "dynamic", "factor": 2.0},
+        },
+        4096,
+    ),
     "stretched, told after": (
         {
             "model_type": "llama",

@@ -107,7 +107,9 @@ def test_repeats_have_conversations_and_seeds_of_their_own(talk, tmp_path):
     case = load(tmp_path, {**TRIP, "repeat": 2, "generation": {"temperature": 1.0, "seed": 7}}).cases[0]
     given, seen, _ = talk([case])
     assert [(key, len(messages), seed) for _, key, messages, seed in seen] == [
-        (key, count, seed) for count in (1, 3, 5) for key, seed in (("s/trip", 7), ("s/trip#2", 8))
+        (key, count, seed + 1_000_003 * turn)
+        for turn, count in enumerate((1, 3, 5))
+        for key, seed in (("s/trip", 7), ("s/trip#2", 8))
     ]
     assert all(len(one.earlier) == 2 for one in given["candidate"].completions.values())
 

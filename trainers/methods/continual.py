@@ -24,6 +24,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
+from harness.prompts.tokenizers import from_files
 from harness.types.training import TrainingManifest
 from trainers.config import TrainingConfig, listed
 from trainers.data.leakage import without_leaks
@@ -69,14 +70,13 @@ def train(config: ContinualConfig, *, resume: bool = False) -> int:
     held_out = load_texts(config.eval_data).rows if config.eval_data else []
     with method_run("continual", config, texts.sha256, resume=resume) as run:
         from datasets import Dataset
-        from transformers import AutoTokenizer
         from trl import SFTConfig as TrlConfig
         from trl import SFTTrainer
 
         from trainers.run.adapters import load_trainable
         from trainers.run.arguments import trl_arguments
 
-        tokenizer = AutoTokenizer.from_pretrained(run.base_dir, trust_remote_code=False)
+        tokenizer = from_files(run.base_dir)
         model, adapter = load_trainable(config, run.base_dir, run.dtype)
         apart = _why_not_packed(model, adapter)
         if apart is not None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engines.loading import quiet_load
 from harness.engines.multitask.description import Task
-from harness.engines.multitask.network import Network, load_encoder, load_tokenizer
+from harness.engines.multitask.network import Network, load_encoder
 from harness.errors import SettingsError
+from harness.prompts.tokenizers import from_files
 from trainers.config import PeftSettings
 from trainers.multitask.config import MultitaskConfig as Settings
 from trainers.run.adapters import adapter_config
@@ -37,7 +38,7 @@ def new_network(config: Settings, base_dir: Path, tasks: Mapping[str, Task], dev
     import torch
 
     with quiet_load():
-        tokenizer = load_tokenizer(base_dir)
+        tokenizer = from_files(base_dir)
         encoder = load_encoder(base_dir)
     if not tokenizer.is_fast:
         raise SettingsError("base: its tokenizer doesn't give the characters of a token; take another")

@@ -21,6 +21,7 @@ from harness.engines.multitask.description import MultitaskModel, Task
 from harness.engines.multitask.directory import ADAPTERS, ENCODER, HEADS
 from harness.engines.weights import not_finite, weight_sums
 from harness.errors import AdapterError
+from harness.prompts.tokenizers import from_files
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +71,7 @@ def load_network(model: MultitaskModel, dtype: str, device: str) -> Network:
         if config.encoder == "lora":
             for name in sorted({str(task.adapter) for task in config.tasks}):
                 encoder = attach(encoder, name, str(model.directory / ADAPTERS / name), encodes=True)
-        tokenizer = load_tokenizer(model.base_dir)
+        tokenizer = from_files(model.base_dir)
     weights = load_file(model.directory / HEADS)
     heads = {}
     for task in config.tasks:
@@ -109,13 +110,6 @@ def load_encoder(directory: Any) -> Any:
     return AutoModel.from_pretrained(
         directory, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, local_files_only=True
     )
-
-
-def load_tokenizer(directory: Any) -> Any:
-    """A model's tokenizer."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
 
 
 def tokenize(network: Network, task: Task, texts: Sequence[str]) -> Any:
