@@ -26,7 +26,7 @@ _ELSEWHERE = {
     "speed": (
         *("harness/engines/served/", "harness/engines/multitask/", "harness/engines/workers/ray_"),
         *("harness/engines/workers/served_models", "harness/engines/split", "harness/engines/plugin_engine"),
-        *("harness/engines/text_losses", "harness/engines/library_faults"),
+        *("harness/engines/text_losses", "harness/engines/library_faults", "harness/engines/micro_batch"),
         *("harness/models/fetch", "harness/models/download", "harness/models/convert"),
     ),
 }

@@ -279,7 +279,7 @@ def no_verdict_findings(
     Args:
         runs: By their sides, the candidate first.
         golden_sets: The candidate's sets.
-        undecided: The pairs of which one side has no verdict; a case that a run lacks is unscored in it.
+        undecided: The pairs of which one side has no verdict; a case that a log lacks is unscored in it.
     """
     from harness.comparison.unanswered import unanswered_probes  # most runs lack no verdict
 
@@ -307,7 +307,10 @@ def no_verdict_findings(
 
 
 def _absent_in(run: Run, results: Sequence[CaseResult]) -> list[CaseResult]:
-    answered = {result.key for result in run.results} if results else set()
+    """Those that a log lacks: of a run of ours it is known which were selected, and which are yet to come."""
+    if run.lacks_cases or not results:
+        return []
+    answered = {result.key for result in run.results}
     return [result for result in results if result.key not in answered]
 
 

@@ -8,7 +8,7 @@ from harness.comparison.gate import cases_to_confirm, conclude, judge_runs, with
 from harness.comparison.regressed_cases import ResampledAnswers, regressions_of
 from harness.presentation.sentences import sentences_of
 from harness.statistics.paired_binary import Trials
-from harness.types import GateSettings, GateVerdict, GoldenSet, Stability
+from harness.types import GateSettings, GateVerdict, Stability
 
 REGRESS, UNCLEAR = GateVerdict.REGRESS, GateVerdict.INCONCLUSIVE
 
@@ -166,7 +166,7 @@ def test_a_drop_that_is_known_exactly_is_not_resampled(make_run, make_result):
     sides = [
         make_run(
             [make_result(f"orders/{place:02}", place not in failed) for place in range(54)],
-            golden_sets=(GoldenSet(name="orders", cases=(), gate=GateSettings(population="cases")),),
+            gates={"orders": GateSettings(population="cases")},
         )
         for failed in (range(8), range(8, 13))
     ]
