@@ -155,24 +155,40 @@ def why_it_never_passes(
         return None
     if margin >= 1:
         return (
-            "it can never pass its gate: no drop can be beyond its margin of 1",
+            f"it {_where_no_drop_is_beyond(golden_set)}: no drop can be beyond its margin of 1",
             "choose a smaller margin",
         )
     if is_within(bound := least_drop_left_open(as_computed(golden_set, computed), level), margin):
         return None
     vary = " whose answers vary" if golden_set.gate.population == "cases" else ""
-    remedy = (
-        _what_steadies(cases, computed, margin, bound)
-        if vary
-        else f"add independent cases, widen the margin to {wide_enough(bound)}, or ask about these "
-        f"very cases (gate: {{population: cases}})"
-    )
+    if vary:
+        remedy = _what_steadies(cases, computed, margin, bound)
+    else:
+        ways = ["add independent cases", f"widen the margin to {wide_enough(bound)}"]
+        remedy = one_of([*ways, *_asking_about_its_own(golden_set, computed, margin)])
     looks = "" if level == ALPHA else " at the last look"
     return (
         f"it can pass its gate{looks} only by gains: with {_counted(cases)}{vary} even equal answers leave a "
         f"drop of {figure_of(bound, 3)} possible, and its margin is {margin:g}",
         remedy,
     )
+
+
+def _where_no_drop_is_beyond(golden_set: GoldenSet) -> str:
+    """What a margin of the whole scale leaves, as :func:`harness.comparison.decisions.decide` has it."""
+    # What probes gain says nothing of what was kept.
+    return "can never pass its gate" if golden_set.probes_forgetting else "can pass its gate only by gains"
+
+
+def _asking_about_its_own(golden_set: GoldenSet, computed: str, margin: float) -> list[str]:
+    """The way out of the gate's other question, unless that leaves too much open: answers may vary more."""
+    own = replace(golden_set, gate=replace(golden_set.gate, population="cases"))
+    # A server computes as it does.
+    ways = [(computed, ""), ("float32", " in float32")][: 1 if computed == SERVER else 2]
+    for each, how in ways:
+        if is_within(least_drop_left_open(as_computed(own, each)), margin):
+            return [f"ask about these very cases{how} (gate: {{population: cases}})"]
+    return []
 
 
 def _what_steadies(cases: Sequence[GoldenCase], computed: str, margin: float, bound: float) -> str:
@@ -261,10 +277,10 @@ def why_metrics_never_pass(golden_set: GoldenSet, level: float = ALPHA) -> list[
         reproduce = golden_set.gate.population == "cases" and not answers_vary(cases, metric)
         if not cases:
             continue
-        never = f"{metric} can never pass its gate"
         if margin >= largest_drop(metric):
+            only = _where_no_drop_is_beyond(golden_set)
             reason = f"no drop can be beyond its margin of {margin:g}"
-            found.append((f"{never}: {reason}", "choose a smaller margin"))
+            found.append((f"{metric} {only}: {reason}", "choose a smaller margin"))
             continue
         bound, most = _bound_of_scores(metric, cases, margin, level)
         if _moves_by_its_mean(metric) and not reproduce and bound > TASK_MARGIN:

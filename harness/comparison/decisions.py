@@ -10,7 +10,6 @@ from harness.comparison.metric_drop import (
     Population,
     compare_metric,
     end_of_pass,
-    is_counted,
     lowest_value,
 )
 from harness.comparison.missing_cases import Extremes, with_missing
@@ -100,10 +99,23 @@ def has_nothing_to_lose(metric: PairedMetric, margin: float) -> bool:
         metric: The values.
         margin: Largest tolerated drop, in their unit.
     """
+    return is_within(_room(metric), margin)
+
+
+def if_there_is_so_much(metric: PairedMetric, drop: float | None) -> float | None:
+    """A drop that would be found; None where the baseline doesn't have so much to lose.
+
+    Args:
+        metric: The values.
+        drop: The drop; None for none.
+    """
+    return drop if drop is not None and is_within(drop, _room(metric), unit=1.0) else None
+
+
+def _room(metric: PairedMetric) -> float:
     mean = math.fsum(metric.baseline) / len(metric.baseline)
     scale = metric.least, metric.most
-    room = most_to_lose(metric.metric, mean, scale, higher_is_better=metric.higher_is_better)
-    return is_within(room, margin)
+    return most_to_lose(metric.metric, mean, scale, higher_is_better=metric.higher_is_better)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +170,9 @@ class Questions:
             finest=1.0 if finest is None else finest,
         )
         row = compare(metric, detectable=finest is None)
+        if finest is None:
+            able = if_there_is_so_much(metric, row.minimum_detectable_drop)
+            row = replace(row, minimum_detectable_drop=able)
         extreme = self.extremes.get((metric.set_name, metric.metric))
         return row if extreme is None else with_missing(row, extreme, compare)
 
@@ -268,12 +283,13 @@ def least_p_value(metric: PairedMetric, *, any_case_counts: bool) -> float:
         metric: The values.
         any_case_counts: As in :func:`harness.comparison.metric_drop.compare_metric`.
     """
-    if is_counted(metric) and not metric.repeated:
-        return 0.5 ** (len(metric.keys) + 1)
-    if metric.repeated and any_case_counts and not metric.clustered:
+    alone = metric.kind == "binary" and not metric.clustered
+    if metric.repeated and any_case_counts and alone:
         orders = (math.comb(each.baseline + each.candidate, each.baseline) for each in metric.trials)
         return 0.5 * math.prod(1 / count for count in orders)
-    return 0.5 ** len(set(metric.clusters))
+    # Cases that can be lost whole are counted, by mid-p, however many answers they have.
+    whole = alone and all(value in {0.0, 1.0} for value in metric.baseline)
+    return 0.5 ** (len(set(metric.clusters)) + whole)
 
 
 def too_few(

@@ -225,7 +225,7 @@ def _of_whole_sets(
     if pairing.batched[1] and not baseline.lacks_cases:
         answered = {each.key for each in baseline.results if each.outcome is not Outcome.SKIPPED}
         cases = [case for case in cases if case.key in answered]
-    return partial(set_metric_rows, pairing, stability=stability, asked=cases)
+    return partial(set_metric_rows, pairing, stability=stability, asked=cases, before=baseline.results)
 
 
 def _extremes(

@@ -12,6 +12,7 @@ from harness.comparison.decisions import (
     SharedTests,
     decide,
     has_nothing_to_lose,
+    if_there_is_so_much,
     least_p_value,
     most_to_lose,
     other_question,
@@ -29,7 +30,12 @@ from harness.comparison.missing_cases import Extremes
 from harness.comparison.pairing import PASS_RATE, PairedMetric
 from harness.comparison.regressed_cases import measured_churn, regressed_cases, shared_case_tests
 from harness.registry.content_metrics import SET_METRICS
-from harness.statistics.clustered_drop import detectable_drop_of_cases, detectable_set_drop, half_width
+from harness.statistics.clustered_drop import (
+    detectable_drop_of_cases,
+    detectable_set_drop,
+    half_width,
+    least_p_of_set,
+)
 from harness.statistics.looks import WHOLE
 from harness.types import GateVerdict, GoldenSet, Interval, MetricComparison, RegressedCase, Stability
 from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
@@ -297,7 +303,7 @@ class _Decision:
             least_p_value(each, any_case_counts=self.asked.any_case_counts(each.set_name))
             for each in self.own
         ]
-        found += [0.5 ** len(self._sizes(row)) for row in self.rows[len(self.own) :]]
+        found += [least_p_of_set(self._sizes(row)) for row in self.rows[len(self.own) :]]
         rows = zip(found, self.rows, strict=True)
         return [least if row.population == "sample" else 0.0 for least, row in rows]
 
@@ -354,8 +360,4 @@ def _detectable(metric: PairedMetric, row: MetricComparison, level: float, churn
         able = detectable_drop_of_cases(row.drop, row.n, level, margin, whole=whole)
     else:
         able = smallest_detectable(metric, level, margin, row.drop.confidence, least_churn=churn)
-    # What the baseline does not have can't be lost.
-    mean = math.fsum(metric.baseline) / len(metric.baseline)
-    scale = metric.least, metric.most
-    most = most_to_lose(metric.metric, mean, scale, higher_is_better=metric.higher_is_better)
-    return able if able is not None and is_within(able, most, unit=1.0) else None
+    return if_there_is_so_much(metric, able)

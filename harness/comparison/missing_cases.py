@@ -336,7 +336,9 @@ def changed_findings(
     sizes, left = dict[str, int](), list[GoldenCase]()
     # A baseline that answers beside the candidate has answered no more than that has.
     if run.looks and not baseline.lacks_cases:
-        sizes = {each.set_name: each.cases for each in run.looks}
+        # Of a stored run that looks stopped nobody knows which of the others were changed.
+        if further or pairing.sets_known:
+            sizes = {each.set_name: each.cases for each in run.looks}
         early = {key for each in run.looks for key in each.out_of_turn}
         left = [*further, *(result.case for result in run.results if result.key in early)]
         causes |= _foreseen(left, run, baseline)

@@ -98,6 +98,7 @@ class Pairing:
         refused: Each metric with scores in both runs that can't be compared, and why.
         exact: Both runs were computed in one way, in which greedy answers reproduce.
         batched: Whether the candidate's and the baseline's times are of whole batches.
+        sets_known: Whether all cases of the golden sets are known, also those that the candidate left out.
     """
 
     pairs: tuple[Pair, ...]
@@ -107,6 +108,7 @@ class Pairing:
     refused: Mapping[str, str] = field(default_factory=dict)
     exact: bool = False
     batched: tuple[bool, bool] = (False, False)
+    sets_known: bool = False
 
     def reproduces(
         self, pairs: Sequence[Pair], stability: Mapping[str, Stability], metric: str | None = None
@@ -233,6 +235,7 @@ def pair_runs(candidate: Run, baseline: Run, known: Collection[str] | None = Non
         refused=refused,
         batched=batched,
         exact=computed_alike(candidate, baseline),
+        sets_known=known is not None,
     )
 
 

@@ -5,17 +5,20 @@ None of them is a mean over the set's cases.
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from harness.comparison.pairing import Pair, Pairing, answers_of, stability_of
 from harness.metrics.manner import refusal_words
 from harness.registry.content_metrics import MACRO_F1, SET_METRICS
 from harness.statistics.classification import (
+    SIDES,
+    LabelledCase,
+    Labels,
     SetDrop,
-    costliest_labels,
+    counts_of_cases,
     drop_between,
-    label_counts,
+    guessed,
     left_out_rate,
     loss_without,
 )
@@ -204,31 +207,13 @@ def _split_alike(
     ]
 
 
-_Labels = list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """Expected and predicted labels of one case's answers, on both sides."""
-
-    key: str
-    cluster: str | int
-    candidate: _Labels
-    baseline: _Labels
-
-    @property
-    def fell(self) -> int:
-        """1 if fewer of its answers are right than before, -1 if more are, else 0."""
-        before, now = _share_right(self.baseline), _share_right(self.candidate)
-        return (before > now) - (before < now)
-
-
 def set_metric_rows(
     pairing: Pairing,
     confidence: Mapping[str, float],
     populations: Mapping[str, str] | None = None,
     stability: Mapping[str, Stability] | None = None,
     asked: Iterable[GoldenCase] = (),
+    before: Sequence[CaseResult] = (),
 ) -> list[MetricComparison]:
     """A row for each golden set whose cases are classifications, without a verdict.
 
@@ -240,9 +225,10 @@ def set_metric_rows(
         stability: The noise record of the baseline's model, by case key: it may show that they don't.
         asked: All cases of the sets, also those without a result so far: a label that only they have may be
             lost for all that is known.
+        before: The baseline's results: a case that was changed since asked it for its former label.
     """
-    by_set: dict[str, list[_Case]] = {}
-    lacking: dict[str, list[_Case]] = {}
+    by_set: dict[str, list[LabelledCase]] = {}
+    lacking: dict[str, list[LabelledCase]] = {}
     for place, pair in enumerate([*pairing.pairs, *pairing.undecided]):
         case = _case(place, pair)
         if case.candidate and case.baseline and place < len(pairing.pairs):
@@ -258,7 +244,7 @@ def set_metric_rows(
     noted = stability or {}
     counted = {name for name, pairs in asking.items() if pairing.reproduces(pairs, noted, MACRO_F1)}
     known = {case.key for cases in (*by_set.values(), *lacking.values()) for case in cases}
-    further = _labels_of_sets(case for case in asked if case.skip is None and case.key not in known)
+    further = _further_labels((case for case in asked if case.skip is None and case.key not in known), before)
     return [
         _with_lacking(
             partial(
@@ -271,27 +257,43 @@ def set_metric_rows(
     ]
 
 
-def _labels_of_sets(cases: Iterable[GoldenCase]) -> dict[str, set[str]]:
-    """By golden set the labels that its cases ask for."""
+def _further_labels(cases: Iterable[GoldenCase], before: Sequence[CaseResult]) -> dict[str, set[str]]:
+    """By golden set the labels that the baseline may lose in cases that are not compared."""
+    was = {each.key: each.case for each in before}
     found: dict[str, set[str]] = {}
-    of_cases = ((case, check) for case in cases for check in case.single_checks)
-    for case, check in (each for each in of_cases if each[1].type == SET_METRICS[MACRO_F1]):
-        # Few sets have such checks, and it waits for the rules by which answers deny a label.
-        from harness.metrics.labelled_answer import expected_label
-
-        if (label := expected_label(case, check)) is not None:
-            found.setdefault(case.set_name, set()).add(label)
+    changed: dict[str, set[str]] = {}
+    for case in cases:
+        if labels := _asked_labels(case):
+            same = was.get(case.key, case).content_sha256 == case.content_sha256
+            (found if same else changed).setdefault(case.set_name, set()).update(labels)
+    # A changed case did not ask the baseline for its present label, which it may lose if another one did.
+    for each in before if changed else ():
+        asked = {expected for answer in _labels(each) for expected, _ in answer}
+        name = each.case.set_name
+        found.setdefault(name, set()).update(asked & changed.get(name, set()))
     return found
 
 
+def _asked_labels(case: GoldenCase) -> set[str]:
+    checks = [check for check in case.single_checks if check.type == SET_METRICS[MACRO_F1]]
+    if not checks:
+        return set()
+    # Few sets have such checks, and it waits for the rules by which answers deny a label.
+    from harness.metrics.labelled_answer import expected_label
+
+    return {label for check in checks if (label := expected_label(case, check)) is not None}
+
+
 def _with_lacking(
-    row_of: Callable[[Sequence[_Case]], MetricComparison], cases: Sequence[_Case], lacking: Sequence[_Case]
+    row_of: Callable[[Sequence[LabelledCase]], MetricComparison],
+    cases: Sequence[LabelledCase],
+    lacking: Sequence[LabelledCase],
 ) -> MetricComparison:
     """The row if a pass has to hold for the worst that missing labels could be, a regression for the best."""
     row = row_of(cases)
     if not lacking:
         return row
-    worst, best = (row_of([*cases, *_guessed(cases, lacking, lost=lost)]) for lost in (True, False))
+    worst, best = (row_of([*cases, *guessed(cases, lacking, lost=lost)]) for lost in (True, False))
     high, worst_high = (
         each.drop.high if each.high_unseen is None else each.high_unseen for each in (row, worst)
     )
@@ -305,61 +307,37 @@ def _with_lacking(
     )
 
 
-def _guessed(cases: Sequence[_Case], lacking: Sequence[_Case], *, lost: bool) -> list[_Case]:
-    """The cases whose missing side answered all right or as badly as it could: lost by it, or gained."""
-    side, other = ("candidate", "baseline") if lost else ("baseline", "candidate")
-    known = [pair for case in (*cases, *lacking) for pair in getattr(case, side)]
-    absent = [_expected(case) for case in lacking if not getattr(case, side)]
-    wrong = iter(costliest_labels(known, [label for labels in absent for label in labels]))
-    found = []
-    for case in lacking:
-        labels = _expected(case)
-        if getattr(case, side):
-            found.append(_with_labels(case, other, [(label, label) for label in labels]))
-        else:
-            found.append(_with_labels(case, side, [(label, next(wrong)) for label in labels]))
-    return found
+def _case(place: int, pair: Pair) -> LabelledCase:
+    cluster, sides = pair[0].case.cluster, [_labels(result) for result in pair]
+    return LabelledCase(
+        pair[0].key,
+        place if cluster is None else cluster,
+        *([each for answer in side for each in answer] for side in sides),
+        checks=max(len(answer) for side in sides for answer in side),
+    )
 
 
-def _with_labels(case: _Case, side: str, labels: _Labels) -> _Case:
-    return replace(case, candidate=labels) if side == "candidate" else replace(case, baseline=labels)
-
-
-def _expected(case: _Case) -> list[str]:
-    return [label for label, _ in case.candidate or case.baseline]
-
-
-def _case(place: int, pair: Pair) -> _Case:
-    cluster = pair[0].case.cluster
-    return _Case(pair[0].key, place if cluster is None else cluster, _labels(pair[0]), _labels(pair[1]))
-
-
-def _labels(result: CaseResult) -> _Labels:
-    scores = (score for answer in answers_of(result) for score in answer.scores)
-    return [score.labels for score in scores if score.labels is not None]
-
-
-def _share_right(pairs: _Labels) -> float:
-    return sum(expected == predicted for expected, predicted in pairs) / len(pairs)
+def _labels(result: CaseResult) -> list[Labels]:
+    """Of each answer."""
+    found = (answer.scores for answer in answers_of(result))
+    return [[score.labels for score in scores if score.labels is not None] for scores in found]
 
 
 def _row(
     name: str,
-    cases: Sequence[_Case],
+    cases: Sequence[LabelledCase],
     confidence: float,
     *,
     counted: bool = False,
     also: Collection[str] = (),
 ) -> MetricComparison:
     """A set's row; no case has the labels in ``also``, which may be lost."""
-    members: dict[str | int, list[_Case]] = {}
+    members: dict[str | int, list[LabelledCase]] = {}
     for case in cases:
         members.setdefault(case.cluster, []).append(case)
     seen = {expected for case in cases for expected, _ in (*case.candidate, *case.baseline)}
     labels = sorted(seen.union(also))
-    groups = list(members.values())
-    candidate = label_counts([[pair for case in each for pair in case.candidate] for each in groups], labels)
-    baseline = label_counts([[pair for case in each for pair in case.baseline] for each in groups], labels)
+    candidate, baseline = (counts_of_cases(list(members.values()), side, labels) for side in SIDES)
     now, before = left_out_rate(candidate), left_out_rate(baseline)
     if counted:
         known = counted_drop([before.whole - now.whole], confidence)

@@ -51,6 +51,9 @@ def too_few(data: MetricFinding, few: TooFew) -> str:
     """
     unit = units_of(data)
     together = f"{few.units} {unit} can all" if few.units > 1 else f"1 {unit[:-1]} can"
+    if few.units > 1 and few.chance > 0.5**few.units:
+        # Where one cluster has most cases, the others have to show a drop by themselves.
+        together = f"{few.units - 1} {unit} beside the one with most cases can all"
     sharing = [
         f"{count} {name}"
         for count, name in ((few.models, "models"), (few.tests, "tests"), (few.looks, "looks"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.statistics.clustered_drop import drop_beyond_majority
 from harness.statistics.clusters import unseen_share
@@ -14,6 +14,59 @@ from harness.types import Interval
 
 if TYPE_CHECKING:
     import numpy
+
+
+Side = Literal["candidate", "baseline"]
+SIDES: tuple[Side, Side] = ("candidate", "baseline")
+# Expected and predicted ones.
+Labels = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledCase:
+    """Expected and predicted labels of one case's answers, on both sides.
+
+    Attributes:
+        checks: So many labels are of one answer.
+    """
+
+    key: str
+    cluster: str | int
+    candidate: Labels
+    baseline: Labels
+    checks: int = 1
+
+    def labels(self, side: Side) -> Labels:
+        """Those of a side."""
+        return self.candidate if side == "candidate" else self.baseline
+
+    def answers(self, side: Side) -> float:
+        """Of how many answers those are."""
+        return len(self.labels(side)) / self.checks
+
+    def answering(self, side: Side, labels: Labels) -> LabelledCase:
+        """The case with other labels of a side.
+
+        Args:
+            side: The side.
+            labels: Its labels.
+        """
+        return replace(self, candidate=labels) if side == "candidate" else replace(self, baseline=labels)
+
+    @property
+    def expected(self) -> list[str]:
+        """What one answer should have named: all answers to a case should name the same."""
+        return [label for label, _ in (self.candidate or self.baseline)[: self.checks]]
+
+    @property
+    def fell(self) -> int:
+        """1 if fewer of its answers are right than before, -1 if more are, else 0."""
+        before, now = _share_right(self.baseline), _share_right(self.candidate)
+        return (before > now) - (before < now)
+
+
+def _share_right(pairs: Labels) -> float:
+    return sum(expected == predicted for expected, predicted in pairs) / len(pairs)
 
 
 def label_counts(groups: Sequence[Sequence[tuple[str, str]]], labels: Sequence[str]) -> numpy.ndarray:
@@ -39,7 +92,32 @@ def label_counts(groups: Sequence[Sequence[tuple[str, str]]], labels: Sequence[s
     return counts
 
 
-def costliest_labels(known: Sequence[tuple[str, str]], missing: Sequence[str]) -> list[str]:
+def counts_of_cases(
+    groups: Sequence[Sequence[LabelledCase]], side: Side, labels: Sequence[str]
+) -> numpy.ndarray:
+    """As :func:`label_counts`, of a side of groups of cases, each of which counts once, whatever its answers.
+
+    Args:
+        groups: The cases of each group.
+        side: The side.
+        labels: As there.
+
+    Returns:
+        (groups, 3, labels).
+    """
+    import numpy
+
+    cases = [case for each in groups for case in each]
+    counts = label_counts([case.labels(side) for case in cases], labels)
+    # Divided once they are counted: ten tenths added up are less than one, and sizes would be uneven.
+    counts /= numpy.array([case.answers(side) for case in cases])[:, None, None]
+    ends = numpy.cumsum([len(each) for each in groups])
+    return numpy.add.reduceat(counts, [0, *ends[:-1]], axis=0)
+
+
+def costliest_labels(
+    known: Sequence[tuple[str, str]], missing: Sequence[str], parts: Sequence[float] | None = None
+) -> list[str]:
     """Wrong labels for answers that are missing, which leave the lowest macro-F1, or nearly so.
 
     A wrong label costs the expected one a right answer, and the named one precision: the rarer that is, the
@@ -49,23 +127,51 @@ def costliest_labels(known: Sequence[tuple[str, str]], missing: Sequence[str]) -
     Args:
         known: Expected and predicted labels of the other answers.
         missing: The expected label of each missing one.
+        parts: What each of the others counts; by default as much as a missing one.
 
     Returns:
         A label for each, or an empty text where no other label is expected.
     """
-    expected = Counter(label for label, _ in known) + Counter(missing)
-    predicted = Counter(label for _, label in known)
-    right = Counter(label for label, found in known if label == found)
+    expected: dict[str, float] = Counter(missing)
+    predicted: dict[str, float] = Counter()
+    right: dict[str, float] = Counter()
+    for (label, found), part in zip(known, parts or [1.0] * len(known), strict=True):
+        expected[label] += part
+        predicted[found] += part
+        right[label] += part * (label == found)
 
     def cost(label: str) -> float:
         before = expected[label] + predicted[label]
         return right[label] / before - right[label] / (before + 1)
 
-    found = []
+    costliest = []
     for own in missing:
         worst = max((label for label in sorted(expected) if label != own), key=cost, default="")
         predicted[worst] += 1
-        found.append(worst)
+        costliest.append(worst)
+    return costliest
+
+
+def guessed(
+    cases: Sequence[LabelledCase], lacking: Sequence[LabelledCase], *, lost: bool
+) -> list[LabelledCase]:
+    """Cases whose missing side answered all right or as badly as it could: lost by it, or gained.
+
+    Args:
+        cases: Cases with labels on both sides.
+        lacking: The cases that lack them on one.
+        lost: Whether they are lost or gained.
+    """
+    side, other = SIDES if lost else SIDES[::-1]
+    known = [(pair, 1 / case.answers(side)) for case in (*cases, *lacking) for pair in case.labels(side)]
+    absent = [label for case in lacking if not case.labels(side) for label in case.expected]
+    wrong = iter(costliest_labels([pair for pair, _ in known], absent, [part for _, part in known]))
+    found = []
+    for case in lacking:
+        if case.labels(side):
+            found.append(case.answering(other, [(label, label) for label in case.expected]))
+        else:
+            found.append(case.answering(side, [(label, next(wrong)) for label in case.expected]))
     return found
 
 

@@ -182,7 +182,7 @@ def detectable_set_drop(
         seen: Both drops that were seen, whose part of the variance is not chance.
     """
     largest = majority(sizes)
-    if 0.5 ** (len(sizes) - (largest is not None)) > level:
+    if least_p_of_set(sizes) > level:
         return 1.0  # no drop is shown by so few
     cases = round(sum(sizes))
     able = detectable_of_width(halves[0], confidence, level, margin, lost_of=cases, seen=seen[0])
@@ -294,6 +294,11 @@ def majority(sizes: Sequence[float]) -> int | None:
     """The place of the unit that has more than half of all cases; None if none has."""
     largest = max(range(len(sizes)), key=sizes.__getitem__)
     return largest if 2 * sizes[largest] > math.fsum(sizes) else None
+
+
+def least_p_of_set(sizes: Sequence[float]) -> float:
+    """The p-value of :func:`drop_beyond_majority` if all units fell: those beside a majority alone."""
+    return 0.5 ** (len(sizes) - (len(sizes) > 1 and majority(sizes) is not None))
 
 
 def _all_alike(units: Units, confidence: float, unseen: float) -> MeanDrop:

@@ -96,7 +96,11 @@ def detectable_fall(
     moved, allowed = float(np.abs(moves / sizes).max()), margin or 0.0
     # A fall of 1 would leave no digit of a cost of millionths.
     scale = moved + allowed + (rise or 0.0)
-    most = (1.0 if scale >= _USUAL or not scale else _ROOM * scale) + 2 * moved + allowed
+    most = 1.0 if scale >= _USUAL or not scale else _ROOM * scale
+    if rise is not None and not light_tails:
+        # More than 1 where that is half of what the values are: so few units may not show gains as large.
+        most = max(most, rise * (level ** (-1 / units.effective) - 1))
+    most += 2 * moved + allowed
     # Units that all moved alike have no error, and without a margin nothing to begin the search with.
     return least_of_runs(regresses, len(moves), power, min(max(guess, _LEAST * most), most), most)
 

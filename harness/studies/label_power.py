@@ -79,12 +79,13 @@ def _equal_drops(cases: Sequence[GoldenCase], churn: float, runs: int) -> Iterat
         np.array([label for _, label, _ in answers]),
         np.array([place for *_, place in answers]),
     )
+    parts = np.array([1 / case.repeat for case, *_ in answers])
     random, draw = np.random.default_rng(0), _repeated if len(answers) > len(labelled) else _single
     for _ in range(runs):
         wrong = draw(random, units, of_case, churn)
         other = (expected + random.integers(1, max(len(known), 2), expected.size)) % len(known)
         before, now = (
-            _counts(units, expected, np.where(side, other, expected), right=~side, labels=len(known))
+            _counts(units, expected, np.where(side, other, expected), parts, right=~side, labels=len(known))
             for side in wrong
         )
         yield macro_f1_drop(now, before, CONFIDENCE)
@@ -118,17 +119,23 @@ def _counts(
     units: "NDArray[np.int_]",
     expected: "NDArray[np.int_]",
     predicted: "NDArray[np.int_]",
+    parts: "NDArray[np.float64]",
     *,
     right: "NDArray[np.bool_]",
     labels: int,
 ) -> "NDArray[np.float64]":
-    """Label counts by cluster, (clusters, 3, labels), as in :mod:`harness.statistics.classification`."""
+    """Label counts by cluster, (clusters, 3, labels), as in :mod:`harness.statistics.classification`.
+
+    An answer counts as its part of a case.
+    """
     import numpy as np
 
     counts = np.zeros((int(units.max()) + 1, 3, labels))
-    np.add.at(counts[:, 0], (units, expected), 1)
+    np.add.at(counts[:, 0], (units, expected), parts)
+    # Ten tenths are less than one, and sizes would be uneven.
+    counts[:, 0] = np.rint(counts[:, 0])
     # With a single label a wrong answer names none.
     named = right | (predicted != expected)
-    np.add.at(counts[:, 1], (units[named], predicted[named]), 1)
-    np.add.at(counts[:, 2], (units[right], expected[right]), 1)
+    np.add.at(counts[:, 1], (units[named], predicted[named]), parts[named])
+    np.add.at(counts[:, 2], (units[right], expected[right]), parts[right])
     return counts

@@ -24,7 +24,8 @@ class TooFew:
 
     Attributes:
         units: The independent cases or clusters.
-        chance: The probability that all of them get worse by chance: the least p-value that there is.
+        chance: The probability that all of them get worse by chance: the least p-value that there is. Of a
+            set's figure it is that of all but the cluster that has most cases, if one has.
         counts: How many times that counts, for the models, tests and looks that share the level.
         models: How many models share it; 1 where the others don't matter.
         tests: The same of gated metrics.

@@ -15,8 +15,9 @@ from harness.authoring.passable import (
 )
 from harness.comparison import metric_verdicts
 from harness.comparison.gate import run_gate
-from harness.comparison.whole_sets import _Case, _row
+from harness.comparison.whole_sets import _row
 from harness.settings import Settings
+from harness.statistics.classification import LabelledCase
 from harness.statistics.clustered_drop import clustered_drop
 from harness.statistics.clusters import group
 from harness.studies.set_power import pass_chance_of
@@ -227,8 +228,61 @@ def test_a_note_says_for_which_computation_it_holds():
     assert notes_of_no_pass(few, computed="") == notes_of_no_pass(few)
 
 
-def test_no_drop_is_beyond_a_margin_of_one():
-    assert why_it_never_passes(set_of(200, margin=1.0))[1] == "choose a smaller margin"
+@pytest.mark.parametrize(
+    ("checks", "temperature", "repeat", "computed", "told"),
+    [
+        ((), 0.0, 1, "float32", "(gate: {population: cases})"),
+        ((), 0.0, 1, "bfloat16", "in float32 (gate: {population: cases})"),
+        ((), 0.0, 1, "server", ""),
+        ((), 0.7, 1, "float32", ""),
+        ((), 0.7, 30, "float32", "(gate: {population: cases})"),
+        (("llm-rubric",), 0.0, 1, "float32", ""),
+    ],
+)
+def test_the_other_question_is_a_way_out_only_where_it_leads_to_a_pass(
+    checks, temperature, repeat, computed, told
+):
+    """Of 20 single answers of a judge it leaves a drop of 0.273 open, where further cases like these leave 0.14."""
+    few = set_of(20)
+    more = tuple(Check(type=each, value="polite") for each in checks)
+    few = with_cases(
+        few,
+        checks=(*few.cases[0].checks, *more),
+        generation=GenerationSettings(temperature=temperature),
+        repeat=repeat,
+    )
+    _, remedy = why_it_never_passes(few, computed=computed)
+    way = f", or ask about these very cases {told}" if told else ""
+    assert remedy == f"add independent cases, {'or ' * (not told)}widen the margin to 0.15{way}"
+    own = replace(few, gate=replace(few.gate, population="cases"))
+    followed = "float32" if "float32" in told else computed
+    assert (why_it_never_passes(own, computed=followed) is None) is bool(told)
+
+
+def test_where_nobody_says_how_answers_are_computed_the_way_out_says_it():
+    (note,) = notes_of_no_pass(set_of(20), computed="")
+    assert note.endswith(", or ask about these very cases in float32 (gate: {population: cases})")
+
+
+def test_no_drop_is_beyond_a_margin_of_one(make_result, make_run):
+    """A candidate that gained passes, but for probes, whose gains say nothing of what was kept."""
+    for probes, verdict in ((False, GateVerdict.PASS), (True, GateVerdict.INCONCLUSIVE)):
+        golden_set = replace(set_of(200, margin=1.0), probes_forgetting=probes)
+        told = "it can never pass its gate" if probes else "it can pass its gate only by gains"
+        assert why_it_never_passes(golden_set) == (
+            f"{told}: no drop can be beyond its margin of 1",
+            "choose a smaller margin",
+        )
+        metrics = replace(golden_set, gate=replace(golden_set.gate, metric_margins={"equals": 1.0}))
+        ((message, _),) = why_metrics_never_pass(metrics)
+        assert message == f"{told.replace('it', 'equals', 1)}: no drop can be beyond its margin of 1"
+        runs = [make_run([make_result(f"s/{n:03}", n < 50) for n in range(200)]) for _ in range(2)]
+        gained = [make_result(f"s/{n:03}", True) for n in range(200)]
+        sets = (replace(golden_set, cases=()),)
+        now, before = (replace(each, golden_sets=sets) for each in runs)
+        (row,) = run_gate(replace(now, results=tuple(gained)), before)[0].metrics
+        assert row.verdict is verdict
+        assert run_gate(now, before)[0].metrics[0].verdict is GateVerdict.INCONCLUSIVE
 
 
 METRICS = {"rouge-l": 1.0, "perplexity": 4.0, "json-equals": 1.0}
@@ -331,7 +385,9 @@ def test_the_bound_of_the_macro_f1_is_that_of_the_gate():
     bound = (1 - 0.05**0.25) / 3
     assert message.startswith("macro-f1 can pass its gate only by gains")
     assert f"leave a drop of {bound:.3f} possible" in message
-    row = _row("s", [_Case(str(n), n, [(each, each)], [(each, each)]) for n, each in enumerate(labels)], 0.9)
+    row = _row(
+        "s", [LabelledCase(str(n), n, [(each, each)], [(each, each)]) for n, each in enumerate(labels)], 0.9
+    )
     assert row.high_unseen == pytest.approx(bound)
     wide = replace(base, cases=cases, gate=GateSettings(metric_margins={"macro-f1": 0.2}))
     assert why_metrics_never_pass(wide) == []

@@ -83,6 +83,25 @@ def test_of_two_metrics_each_has_half_of_the_level():
     assert notes(six) == notes(set_of(60, 5)) == {"s": []}
 
 
+def test_clusters_beside_one_with_most_cases_show_a_macro_f1_alone():
+    """Of six all fall once in 64 times; without the one that has 20 of 39 cases it is five, and 3/32 is above 5 %."""
+    check = Check(type="classification", options={"labels": ["red", "green"]})
+    graded = set_of(39, checks=(check,), metric_margins={"macro-f1": 0.05, "classification": 0.05})
+
+    def notes_of(sizes):
+        clusters = [f"k{place}" for place, size in enumerate(sizes) for _ in range(size)]
+        pairs = zip(graded.cases, clusters, strict=True)
+        cases = tuple(replace(case, references=("red",), cluster=each) for case, each in pairs)
+        return notes(replace(graded, cases=cases))["s"]
+
+    (note,) = notes_of([20, 4, 4, 4, 4, 3])
+    assert note.startswith(
+        "macro-f1 can regress only beside another metric: 5 clusters beside the one with most cases can all get worse "
+        "by chance with a probability of 0.03125, which counts 3 times for 3 tests: make it 7 clusters or more"
+    )
+    assert notes_of([19, 5, 4, 4, 4, 3]) == notes_of([20, 4, 4, 4, 4, 2, 1]) == []
+
+
 @pytest.mark.parametrize("other", [5, 6, None])
 def test_the_metrics_of_all_sets_count_together(other):
     """Two sets of five clusters can't regress whatever is lost; beside a larger one the small one can."""
@@ -155,3 +174,15 @@ def test_one_case_with_two_answers_can_never_regress():
         "1 case can all get worse by chance with a probability of 0.0833333: make it 2 cases or more" in note
     )
     assert notes(set_of(1, repeat=3)) == notes(set_of(2, repeat=2)) == {"s": []}
+
+
+def test_where_some_cases_may_regress_several_answers_show_no_more_than_one():
+    """Then as many must get worse as better: four lost whole are 1/32 by mid-p, as with one answer, and three 1/16."""
+    assert notes(set_of(3, repeat=5)) == notes(set_of(4, repeat=5, max_regressed=0.25)) == {"s": []}
+    (note,) = notes(set_of(3, repeat=5, max_regressed=0.25))["s"]
+    assert "3 cases can all get worse by chance with a probability of 0.0625: make it 4 cases or more" in note
+    # Forgetting probes tolerate any, and a gated check has no test of its own answers.
+    probes = replace(set_of(3, repeat=5), probes_forgetting=True)
+    assert len(notes(probes)["s"]) == 1
+    gated = set_of(3, repeat=5, metric_margins={"equals": 0.05})
+    assert [each.partition(":")[0] for each in notes(gated)["s"]] == ["equals can never regress"]

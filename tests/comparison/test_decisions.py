@@ -204,6 +204,26 @@ def test_repeated_answers_show_more_than_single_ones():
         assert judged([metric], models)[0].too_few == expected
 
 
+def repeated(n, passed=5):
+    """Cases with five answers, of which so many passed, and then none."""
+    return replace(paired(np.ones(n)), trials=(Trials(passed, 5, 0, 5),) * n, baseline=(passed / 5,) * n)
+
+
+@pytest.mark.parametrize(("n", "regresses"), [(3, False), (4, True)])
+def test_lost_whole_repeated_answers_are_counted_where_some_cases_may_regress(n, regresses):
+    """All of four are 1/32 by mid-p, a regression beside which the JSON file said that they can never regress."""
+    (row,) = judged([repeated(n)], limits={"s": 1.0})
+    assert row.p_value == pytest.approx(0.5 ** (n + 1))
+    assert (row.verdict, row.too_few is None) == (REGRESS if regresses else OPEN, regresses)
+    assert regresses or (row.too_few.chance, row.too_few.enough) == (1 / 16, 4)
+
+
+def test_repeated_answers_of_which_some_failed_before_are_not_counted():
+    """Four of five passed: cases fall by 0.8 each, and all of four do by chance once in 16 times."""
+    (row,) = judged([repeated(4, passed=4)], limits={"s": 1.0})
+    assert row.p_value >= row.too_few.chance == 1 / 16
+
+
 def test_what_is_asked_about_exactly_these_cases_is_not_too_few():
     metric = replace(in_clusters(2), reproducible=True)
     (row,) = judged([metric], 3, populations={"s": "cases"})

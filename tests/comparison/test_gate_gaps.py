@@ -11,6 +11,7 @@ from harness.types import (
     GateSettings,
     Outcome,
     Score,
+    SetLooks,
 )
 from tests.comparison.conftest import OPEN, PASS, REGRESS, row_of, scored
 
@@ -175,6 +176,22 @@ def test_a_judge_that_is_another_one_changes_no_case(make_result, make_run):
     )
     finding = run_gate(now, then)[1].findings[0]
     assert finding.data.causes == {"decided by llm-rubric, which another judge decided in the baseline": 54}
+
+
+def test_changed_cases_of_a_stopped_run_are_a_share_of_those_that_it_answered(make_result, make_run):
+    """12 of the 200 that it answered were edited, and of the other 300 nobody knows: 6 %, not 2.4 % of all 500."""
+    looks = SetLooks(set_name="s", look=2, planned=5, fractions=(0.2, 0.4), cases=500, answered=200)
+    prompts = ["Say it." if n < 12 else "Say yes." for n in range(200)]
+    answered = make_run([make_result(f"s/{n:03}", prompt=each) for n, each in enumerate(prompts)])
+    stopped = replace(answered, looks=(looks,), collected=500)
+    older = make_run([make_result(f"s/{n:03}") for n in range(500)])
+    comparison, verdict = run_gate(stopped, older)
+    assert row_of(comparison, name="s").verdict is PASS
+    assert verdict.outcome is OPEN
+    assert sentences_of(verdict)[0].startswith("s: 12 of 200 cases were changed since the baseline")
+    # A gate knows its sets: no other case was changed.
+    keys = {each.key for each in older.results}
+    assert run_gate(stopped, older, known=keys)[1].outcome is PASS
 
 
 def test_a_drop_among_unchanged_cases_is_still_a_regression(make_result, make_run):

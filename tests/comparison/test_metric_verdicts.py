@@ -9,8 +9,8 @@ import pytest
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
-from harness.types import GateSettings, GateVerdict, MetricFacts
-from tests.comparison.conftest import row_of, scored
+from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome
+from tests.comparison.conftest import OPEN, REGRESS, row_of, scored
 
 UNITS = (1e-300, 2**-40, 1e-9, 1e12, 1e300)
 
@@ -170,3 +170,28 @@ def test_nor_a_drop_of_scores_beyond_their_worst_value(make_result, make_run):
         able = row_of(run_gate(run, run)[0], "rouge-l", "s").minimum_detectable_drop
         assert (able is not None) is possible
         assert able is None or able <= value
+
+
+def test_what_six_scores_of_nearly_a_half_detect_is_told(make_result, make_run):
+    """It is 0.58 (20^(1/6) - 1) = 0.376 or a little more, of 0.49 that there is: beside REGRESS the row said none.
+
+    0.58 is what six values of 0.49 could gain, with one more from 0.
+    """
+    gates = {"s": GateSettings(metric_margins={"rouge-l": 0.05}, margin=0.99, max_regressed=1.0)}
+    before = [0.48, 0.49, 0.50] * 2
+    then = make_run(scored(make_result, before, Outcome.UNSCORED), gates=gates)
+    for now, verdict in (([0.08, 0.06, 0.07] * 2, REGRESS), ([0.49, 0.48, 0.49, 0.5, 0.5, 0.49], OPEN)):
+        row = row_of(
+            run_gate(make_run(scored(make_result, now, Outcome.UNSCORED), gates=gates), then)[0],
+            "rouge-l",
+            "s",
+        )
+        assert row.verdict is verdict
+        assert 0.37 < row.minimum_detectable_drop < 0.4
+
+
+def test_no_more_is_detected_than_there_is(make_result, make_run):
+    """Six values of 0.2 could gain 0.83: a drop would have to be 0.53, gated or not."""
+    run = make_run(scored(make_result, [0.19, 0.2, 0.21] * 2))
+    moved = make_run(scored(make_result, [0.2, 0.19, 0.2, 0.21, 0.21, 0.2]))
+    assert row_of(run_gate(moved, run)[0], "rouge-l", "s").minimum_detectable_drop is None

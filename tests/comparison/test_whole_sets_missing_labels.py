@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.types import GateSettings, GateVerdict, Outcome
+from harness.baselines.accept import _baseline
+from harness.baselines.file import baseline_text, read_baseline
+from harness.baselines.file import run_of as kept_run
+from harness.types import GateSettings, GateVerdict, Message, Outcome
 from tests.comparison.test_whole_sets_set_metrics import row_of, run_of
 
 
@@ -44,3 +47,51 @@ def test_a_label_that_only_new_cases_have_is_none_that_may_be_lost(population, c
     if verdict is GateVerdict.PASS:
         assert told.outcome is verdict
         assert row.high_unseen == row_of(before, before)[0].high_unseen
+
+
+def kept(run, now):
+    """A run as the file of an accepted baseline has it, for the cases of another run."""
+    baseline = read_baseline(baseline_text(_baseline(run, "ship", "")), "ship.json")
+    return kept_run(baseline, [each.case for each in now.results])
+
+
+@pytest.mark.parametrize("population", ["sample", "cases"])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_corrected_label_is_none_that_the_baseline_may_lose(population, accepted):
+    """One reference of a hundred was corrected to a label that nothing asked for: equal models never passed again."""
+    gate = GateSettings(metric_margins={"macro-f1": 0.1}, population=population)
+    expected = ["red"] * 50 + ["green"] * 50
+    before = run_of(expected, expected, gate=gate)
+    now = run_of([*expected[:-1], "blue"], [*expected[:-1], "blue"], gate=gate)
+    row, comparison, told = row_of(now, kept(before, now) if accepted else before)
+    assert comparison.unpaired == {"s/99": "changed since the baseline"}
+    assert (row.n, row.unseen_labels) == (99, ())
+    assert (row.verdict, told.outcome) == (GateVerdict.PASS, GateVerdict.PASS)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_label_whose_only_cases_were_edited_may_be_lost(accepted):
+    """Both blue cases have another text: the baseline knew the label, and no compared case shows that it stays."""
+    gate = GateSettings(metric_margins={"macro-f1": 0.1})
+    expected = ["red"] * 50 + ["green"] * 50 + ["blue"] * 2
+    before = run_of(expected, expected, gate=gate)
+    edited = [
+        replace(each, case=replace(each.case, messages=(Message(role="user", content="?"),)))
+        for each in before.results[-2:]
+    ]
+    now = replace(before, results=(*before.results[:-2], *edited))
+    row, _, _ = row_of(now, kept(before, now) if accepted else before)
+    assert (row.n, row.unseen_labels) == (100, ("blue",))
+    assert row.high_unseen >= 1 / 3
+    assert row.verdict is GateVerdict.INCONCLUSIVE
+
+
+def test_a_label_whose_only_case_broke_on_both_sides_may_be_lost():
+    """It is the same case on both sides, and what both would have named is unknown."""
+    gate = GateSettings(metric_margins={"macro-f1": 0.1}, max_errored=0.1)
+    expected = ["red"] * 50 + ["green"] * 50 + ["blue"]
+    whole = run_of(expected, expected, gate=gate)
+    broken = replace(whole.results[-1], scores=(), outcome=Outcome.ERRORED)
+    run = replace(whole, results=(*whole.results[:-1], broken))
+    row, _, _ = row_of(run, run)
+    assert (row.n, row.unseen_labels, row.verdict) == (100, ("blue",), GateVerdict.INCONCLUSIVE)

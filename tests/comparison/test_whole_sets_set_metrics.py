@@ -11,13 +11,13 @@ from harness.baselines.file import baseline_text, keep_results, read_baseline
 from harness.baselines.file import run_of as kept_run
 from harness.comparison.gate import run_gate
 from harness.comparison.metric_verdicts import judge
-from harness.comparison.whole_sets import _Case, _row
+from harness.comparison.whole_sets import _row
 from harness.errors import GoldenError
 from harness.golden.load import load_golden_set
 from harness.presentation.terminal import metric_table
 from harness.run.scoring import score_cases
 from harness.run.session import metric_facts
-from harness.statistics.classification import label_counts, macro_f1_of
+from harness.statistics.classification import LabelledCase, label_counts, macro_f1_of
 from harness.types import (
     Check,
     Completion,
@@ -92,7 +92,9 @@ def row_of(candidate, baseline):
 def row_between(expected, candidate, baseline):
     """The row of independent cases, without the rest of a gate."""
     sides = zip(expected, candidate, baseline, strict=True)
-    return _row("s", [_Case(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9)
+    return _row(
+        "s", [LabelledCase(str(n), n, [(e, now)], [(e, was)]) for n, (e, now, was) in enumerate(sides)], 0.9
+    )
 
 
 LOW_PRECISION = ExecutionPlan(engine="e", dtype="bfloat16", device="cpu", batch_tokens=1)
@@ -319,7 +321,7 @@ def test_the_interval_covers_the_true_drop():
 
 
 def test_one_cluster_says_nothing_of_others():
-    cases = [_Case(str(n), "c", [("red", "red")], [("red", "red")]) for n in range(6)]
+    cases = [LabelledCase(str(n), "c", [("red", "red")], [("red", "red")]) for n in range(6)]
     row = _row("s", cases, 0.9)
     assert (row.drop.low, row.drop.high, row.drop.method) == (-1.0, 1.0, "one cluster")
     assert (row.high_unseen, row.p_value) == (1.0, 1.0)
@@ -328,7 +330,8 @@ def test_one_cluster_says_nothing_of_others():
 def test_an_interval_of_a_share_ends_at_one():
     """Two clusters, of which one was lost whole: no drop is larger than everything."""
     cases = [
-        _Case(str(n), n % 2, [("red", "green" if n % 2 else "red")], [("red", "red")]) for n in range(12)
+        LabelledCase(str(n), n % 2, [("red", "green" if n % 2 else "red")], [("red", "red")])
+        for n in range(12)
     ]
     row = _row("s", cases, 0.9)
     assert row.drop.method == "jackknife"
@@ -341,7 +344,7 @@ def test_a_change_of_one_case_in_fifty_is_no_regression_by_the_width_of_a_floor(
     """Its interval is the clusters' t alone: p is at most 5 % exactly where it is above 0."""
     for lost in range(8):
         cases = [
-            _Case(str(n), n, [(label, "" if n < lost else label)], [(label, label)])
+            LabelledCase(str(n), n, [(label, "" if n < lost else label)], [(label, label)])
             for n, label in enumerate(["red", "green"] * 25)
         ]
         row = _row("s", cases, 0.9)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from harness.statistics.classification import label_counts, macro_f1_drop
+from harness.types import GateSettings
+from tests.comparison.test_whole_sets_set_metrics import row_of, run_of
 from tests.statistics.chance import at_most
 
 LABELS = ["red", "green", "blue"]
@@ -58,3 +60,18 @@ def test_a_macro_f1_in_clusters_of_uneven_sizes_is_seldom_a_drop_by_chance(sizes
         counts = [counts_of(expected, side, clusters) for side in sides]
         called += macro_f1_drop(*counts, 0.9).p_value <= 0.05
     assert called / runs <= at_most(0.05, runs)
+
+
+@pytest.mark.parametrize(("sizes", "chance"), [([20, 4, 4, 4, 4, 3], 1 / 32), ([19, 5, 4, 4, 4, 3], None)])
+def test_so_few_beside_a_majority_that_they_can_not_regress_first_are_told(sizes, chance):
+    """Three tests: 1/64 is within a third of 5 %, and 1/32, that of the five others, is not."""
+    gate = GateSettings(metric_margins={"macro-f1": 0.05, "classification": 0.05}, max_regressed=1.0)
+    clusters = [str(place) for place, size in enumerate(sizes) for _ in range(size)]
+    expected = ["red", "green", "blue"] * 13
+    before = run_of(expected, expected, clusters=clusters, gate=gate)
+    row, _, _ = row_of(run_of(["none"] * 39, expected, clusters=clusters, gate=gate), before)
+    assert row.p_value == pytest.approx(chance or 1 / 64)
+    few = row.too_few
+    told = few and (few.units, few.chance, few.counts, few.tests, few.enough, few.never)
+    assert told == (chance and (6, chance, pytest.approx(3), 3, 7, False))
+    assert chance is None or row.minimum_detectable_drop is None

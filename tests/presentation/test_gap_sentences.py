@@ -150,6 +150,12 @@ def test_labels_that_no_compared_case_has_are_named(labels, text):
             "0.03125, which counts 2 times for 2 tests: make it 6 clusters or more",
         ),
         (
+            25,
+            {"units": 6, "counts": 3.0, "models": 1, "tests": 3, "enough": 7},
+            "it can never regress: 5 clusters beside the one with most cases can all get worse by chance with a "
+            "probability of 0.03125, which counts 3 times for 3 tests: make it 7 clusters or more",
+        ),
+        (
             1,
             {"units": 1, "chance": 0.25, "counts": 1.0, "models": 1, "enough": 4},
             "it can never regress: 1 case can get worse by chance with a probability of 0.25: make it 4 cases or more",

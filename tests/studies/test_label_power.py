@@ -7,8 +7,9 @@ import pytest
 
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
-from harness.comparison.whole_sets import _Case, _row
-from harness.studies.label_power import macro_f1_detectable, macro_f1_pass
+from harness.comparison.whole_sets import _row
+from harness.statistics.classification import LabelledCase
+from harness.studies.label_power import _counts, macro_f1_detectable, macro_f1_pass
 from harness.types import Check, GenerationSettings, GoldenCase, Message
 
 LABELS = ("red", "green", "blue")
@@ -52,7 +53,7 @@ def test_as_often_as_the_gate_passes_equal_models():
             ]
             for mask in (luck < 0.04, luck > 0.96)
         ]
-        cases = [_Case(str(n), n, now, was) for n, (now, was) in enumerate(zip(*sides, strict=True))]
+        cases = [LabelledCase(str(n), n, now, was) for n, (now, was) in enumerate(zip(*sides, strict=True))]
         passed.append(_row("s", cases, 0.9).high_unseen <= 0.06)
     assert macro_f1_pass(cases_of(labels), 0.06, 0.04) == pytest.approx(np.mean(passed), abs=0.08)
     assert 0.2 < np.mean(passed) < 0.8
@@ -63,6 +64,17 @@ def test_clusters_pass_less_often_and_repeats_more_often():
     single = macro_f1_pass(cases_of(labels), 0.06, 0.04)
     assert macro_f1_pass(cases_of(labels, clusters=45), 0.06, 0.04) < single
     assert macro_f1_pass(cases_of(labels, repeat=8), 0.06, 0.04) > single
+
+
+def test_a_case_with_ten_answers_counts_as_one():
+    """Half of them are wrong by the other case's label. Both cases are exactly as large."""
+    units = expected = np.array([0] * 10 + [1])
+    predicted = np.array([0, 1] * 5 + [1])
+    parts = np.array([0.1] * 10 + [1.0])
+    counts = _counts(units, expected, predicted, parts, right=expected == predicted, labels=2)
+    assert counts[0] == pytest.approx(np.array([[1, 0], [0.5, 0.5], [0.5, 0]]))
+    assert counts[1].tolist() == [[0, 1]] * 3
+    assert counts[:, 0].sum(axis=1).tolist() == [1.0, 1.0]
 
 
 def test_the_drop_that_is_found_is_that_of_the_gate():
@@ -78,7 +90,7 @@ def test_the_drop_that_is_found_is_that_of_the_gate():
             ]
             for mask in (luck < 0.04 + drop, luck > 0.96)
         ]
-        cases = [_Case(str(n), n, now, was) for n, (now, was) in enumerate(zip(*sides, strict=True))]
+        cases = [LabelledCase(str(n), n, now, was) for n, (now, was) in enumerate(zip(*sides, strict=True))]
         row = _row("s", cases, 0.9)
         found.append(row.p_value <= 0.05 and row.drop.high > 0.05)
         drops.append(row.drop.estimate)
@@ -109,7 +121,9 @@ def test_beside_a_cluster_with_most_cases_the_drop_is_found_without_it(sizes):
             for mask in (luck < 0.02 + fall, luck > 0.98)
         ]
         answered = zip(clusters.tolist(), *sides, strict=True)
-        return _row("s", [_Case(str(n), cluster, *both) for n, (cluster, *both) in enumerate(answered)], 0.9)
+        return _row(
+            "s", [LabelledCase(str(n), cluster, *both) for n, (cluster, *both) in enumerate(answered)], 0.9
+        )
 
     rows = [row_of(drop) for _ in range(200)]
     found = np.mean([row.p_value <= 0.05 and row.drop.high > 0.05 for row in rows])
