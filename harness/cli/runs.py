@@ -189,7 +189,7 @@ def push(
     """Send a stored run to trackers, again where a gate could not."""
     from harness.errors import EngineError, faults_of
     from harness.history.location import find_history
-    from harness.run.trackers.kinds import check_trackers
+    from harness.run.trackers.kinds import check_trackers, without_secrets
     from harness.run.trackers.kinds import push as send
 
     check_trackers(track)
@@ -199,8 +199,11 @@ def push(
     directory = location.directory / "runs" / record.run.id
     directory.mkdir(parents=True, exist_ok=True)
     for spec in track:
-        with faults_of(f"{spec}: run {record.run.id} was not sent", EngineError):
-            sent = send(record, directory, spec)
+        try:
+            with faults_of(f"{spec}: run {record.run.id} was not sent", EngineError):
+                sent = send(record, directory, spec)
+        except EngineError as error:
+            raise EngineError(without_secrets(str(error), spec)) from error
         say(sent)
 
 

@@ -36,8 +36,10 @@ _T = TypeVar("_T")
 _PROMPT_REVISION = 4  # raised when a change to rendering changes prompts
 _GIVEN = ("max_new_tokens", "temperature", "top_p", "seed", "stop")
 _RENDERING = ("chat_template_kwargs", "date", "tools")
+# Of these engines all that decides a prompt is known here: it is rendered, or the last message alone.
+_PROMPTED = frozenset({"transformers", "vllm", "multitask"})
 _ENGINE_REVISION = 12  # raised when a change to the engine changes answers
-_REPLY_REVISION = 3  # raised when a change to the reading of servers' replies changes answers
+_REPLY_REVISION = 3  # raised when a change to requests to servers, or to reading their replies, does so
 _STATEMENTS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
@@ -71,15 +73,25 @@ def completion_keys(
         messages: tuple[Message, ...], settings: GenerationSettings, salt: str, prompt: RenderedPrompt | None
     ) -> str:
         asked = [message.key for message in messages]
-        stream = salt if settings.temperature > 0 else ""
         given = {name: getattr(settings, name) for name in _GIVEN}
-        # Settings that only change the prompt are not in the key: the prompt is.
+        # Settings that only change the prompt are not among them: the prompt is, or what it is made of.
         later = {name: value for name, value in settings.later_settings.items() if name not in _RENDERING}
-        rendered = [] if prompt is None else [prompt.sha256]
-        rest = _SORTED([asked, {**given, **later}, stream, *rendered])
+        prompting = _prompting(plan.engine, messages, settings, prompt)
+        rest = _SORTED([asked, {**given, **later}, salt if settings.temperature > 0 else "", *prompting])
         return scope + _hash_text(f'["completion", {computed}, {rest[1:]}')
 
     return key
+
+
+def _prompting(
+    engine: str, messages: tuple[Message, ...], settings: GenerationSettings, prompt: RenderedPrompt | None
+) -> list[object]:
+    """The rendered prompt, or all from which an engine or a server renders one itself."""
+    if prompt is not None:
+        return [prompt.sha256]
+    if engine in _PROMPTED or not messages:
+        return []
+    return [{"rendering": settings.rendering(messages), "task": settings.task}]
 
 
 def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: GenerationSettings) -> str:
@@ -92,11 +104,8 @@ def prompt_key(model: ModelRef, messages: tuple[Message, ...], settings: Generat
     """
     asked = [message.key for message in messages]
     files = [model.base_sha256, model.adapter_sha256, *_lent_tokenizer(model)]
-    reads: list[object] = [dict(settings.chat_template_kwargs), settings.date]
-    reads += [list(settings.tools)] if settings.tools else []
-    return _hash(
-        "prompt", _PROMPT_REVISION, files, asked, reads, _version("transformers"), _version("jinja2")
-    )
+    reads, libraries = settings.rendering(messages), (_version("transformers"), _version("jinja2"))
+    return _hash("prompt", _PROMPT_REVISION, files, asked, reads, *libraries)
 
 
 def context_key(model: ModelRef) -> str:
@@ -112,6 +121,7 @@ def loss_key(
     against: ModelRef | None = None,
     prompt: RenderedPrompt | None = None,
     options: tuple[str, ...] = (),
+    settings: GenerationSettings | None = None,
 ) -> str:
     """Key of one text's cross-entropy, or of the divergence from another model on it.
 
@@ -123,21 +133,16 @@ def loss_key(
         against: The model from which the divergence is measured.
         prompt: The rendered conversation; None if there is none.
         options: The texts with which it is compared, if it is an option.
+        settings: What an engine that gets no prompt renders the conversation with; None for the usual.
     """
     asked: list[object] = [message.key for message in messages]
-    if prompt is not None:
-        asked.append(prompt.sha256)
+    asked += _prompting(plan.engine, messages, settings or GenerationSettings(), prompt)
     if options:
         asked.append({"options": options})
     if against is not None:  # revision 2: each side begins a text with its own first token
         computed = _computation(model, plan), _computation(against, plan)
         return _scope(plan, model, against) + _hash("divergence 2", *computed, asked, text)
     return _scope(plan, model) + _hash("loss", _computation(model, plan), asked, text)
-
-
-def liveness_key(model: ModelRef) -> str:
-    """Key of the finding that an adapter changes its base's logits."""
-    return _hash("alive", model.base_sha256, model.adapter_sha256)
 
 
 def _scope(plan: ExecutionPlan, *models: ModelRef) -> str:
@@ -148,6 +153,9 @@ def _scope(plan: ExecutionPlan, *models: ModelRef) -> str:
 
 
 def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
+    # A server that renders itself decides about its batches, and no library of this machine computes.
+    is_here = plan.server is None or plan.engine in _PROMPTED
+    libraries = ("torch", "transformers", "peft", "tokenizers", "bitsandbytes") if is_here else ()
     return [
         _ENGINE_REVISION,
         model.base_sha256,
@@ -155,8 +163,8 @@ def _computation(model: ModelRef, plan: ExecutionPlan) -> list[object]:
         plan.engine,
         plan.dtype,
         plan.device.split(":")[0],
-        None if plan.dtype in EXACT_DTYPES else plan.batch_tokens,
-        [_version(package) for package in ("torch", "transformers", "peft", "tokenizers", "bitsandbytes")],
+        None if plan.dtype in EXACT_DTYPES or not is_here else plan.batch_tokens,
+        [_version(library) for library in libraries],
         *([] if plan.weights == "peft" else [plan.weights]),
         *([plan.server.identity] if plan.engine == "vllm" and plan.server else []),
         *([f"replies {_REPLY_REVISION}"] if plan.server else []),
@@ -311,10 +319,6 @@ class Cache:
         """Store a judge's reply."""
         self.put_all({key: reply})
 
-    def has(self, key: str) -> bool:
-        """Whether a finding was stored."""
-        return self._get(key) is not None
-
     def put(self, key: str, value: Score) -> None:
         """Store one score.
 
@@ -323,10 +327,6 @@ class Cache:
             value: The score.
         """
         self.put_all({key: value})
-
-    def put_finding(self, key: str) -> None:
-        """Store a finding."""
-        self._put(key, "{}")
 
     def _put(self, key: str, value: str) -> None:
         self._store([(key, value)])

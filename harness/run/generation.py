@@ -14,7 +14,7 @@ from harness.engines.open import check_alive, open_sides
 from harness.errors import CasesFailedError, FailedTogetherError, TextsUnmeasuredError
 from harness.models.resolve import resolve_model
 from harness.registry.listeners import LISTENERS
-from harness.run.cache import Cache, liveness_key
+from harness.run.cache import Cache
 from harness.run.failed_requests import (
     keep_session,
     note_failed_answers,
@@ -254,7 +254,9 @@ class _Models:
         if plan.weights != "merged":
             # Merged weights can't be separated again.
             try:
-                _check_alive(engine, opened, self.cache)
+                for side, model in opened.items():
+                    # Each time: whether it changes anything depends on all of the plan.
+                    check_alive(engine, side, model)
             except BaseException:
                 _release(engine)
                 raise
@@ -368,13 +370,3 @@ def _hand_over(workload: Workload, finished: Mapping[int, Completion], on_answer
         by_side.setdefault(request.side, {})[request.key] = completion
     for side, completions in by_side.items():
         on_answers(side, completions)
-
-
-def _check_alive(engine: Engine, sides: Mapping[str, ModelRef], cache: Cache) -> None:
-    for side, model in sides.items():
-        # What a server does with an adapter is seen anew each time.
-        key = None if engine.plan.engine in SERVED else liveness_key(model)
-        if key is None or not cache.has(key):
-            check_alive(engine, side, model)
-        if key is not None:
-            cache.put_finding(key)

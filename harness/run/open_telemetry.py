@@ -14,7 +14,14 @@ from harness.registry import active
 from harness.registry.listeners import LISTENERS, Work
 from harness.run.export_failures import Export
 from harness.run.inputs import Inputs
-from harness.run.otlp_export import ENDPOINT, protocol_of, providers_of, quiet, wanted_signals
+from harness.run.otlp_export import (
+    ENDPOINT,
+    protocol_of,
+    providers_of,
+    quiet,
+    wanted_signals,
+    without_secrets,
+)
 from harness.types import CaseResult, GateRecord, MetricError, Score
 
 _HTTP = "http/protobuf"
@@ -84,7 +91,7 @@ def open_command_telemetry(environment: Mapping[str, str], command: ToldCommand)
         why = f"its libraries are not installed: pip install 'tunegate[{extra}]'"
     except Exception as error:  # the libraries' own faults, such as a variable that they can't read
         why = str(error).partition("\n")[0] or type(error).__name__
-    active().note(f"OpenTelemetry: nothing is sent: {why}")
+    active().note(without_secrets(f"OpenTelemetry: nothing is sent: {why}", environment))
     return None
 
 
@@ -233,7 +240,8 @@ class Telemetry:
 
     def _warn(self, problem: str) -> None:
         named = self._environment.get(ENDPOINT) or "the configured endpoints"
-        active().note(f"OpenTelemetry: not all was sent to {named}: {problem}")
+        told = f"OpenTelemetry: not all was sent to {named}: {problem}"
+        active().note(without_secrets(told, self._environment))
 
     def _finish(self, records: Mapping[str, GateRecord], facts: Mapping[str, Any]) -> None:
         for name, record in records.items():

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from harness.engines.served.address import shown
 from harness.run.export_failures import Export
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -46,6 +47,25 @@ def protocol_of(environment: Mapping[str, str], signal: str) -> str:
     """
     own = environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
     return (own or environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")).strip()
+
+
+def without_secrets(text: str, environment: Mapping[str, str]) -> str:
+    """A message without users and queries of endpoints, where a collector's password or key may be.
+
+    Args:
+        text: What is told.
+        environment: The process's environment.
+    """
+    endpoints = [
+        value.strip()
+        for name, value in environment.items()
+        if name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT") and value.strip()
+    ]
+    for endpoint in sorted(endpoints, key=len, reverse=True):
+        # One of gRPC has no scheme.
+        known = shown(endpoint) if "//" in endpoint else shown(f"//{endpoint}").removeprefix("//")
+        text = text.replace(endpoint, known)
+    return text
 
 
 def _resource_of(environment: Mapping[str, str]) -> Any:

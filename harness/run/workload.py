@@ -17,7 +17,6 @@ from harness.types.golden import TIME_METRICS
 
 _TITLE = "# "
 
-
 _Request = TypeVar("_Request")
 _Value = TypeVar("_Value")
 
@@ -244,6 +243,7 @@ def look_up(
                 sides[request.against] if request.against else None,
                 request.prompt,
                 request.options,
+                request.settings,
             )
             for request in workload.texts
         ),

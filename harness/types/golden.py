@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -119,6 +119,15 @@ class GenerationSettings:
             for name in _LATER
             if getattr(self, name) != getattr(usual, name)
         }
+
+    def rendering(self, messages: Sequence[Message]) -> list[JsonValue]:
+        """What a prompt is made of beside the conversation's texts, for hashes.
+
+        These sort keys, and templates and requests don't: calls and tools are a text.
+        """
+        calls = [dict(call.arguments) for message in messages for call in message.tool_calls]
+        written: list[JsonValue] = [json.dumps([calls, self.tools])] if calls or self.tools else []
+        return [dict(self.chat_template_kwargs), self.date, *written]
 
 
 _LATER = (

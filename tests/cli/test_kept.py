@@ -43,7 +43,7 @@ def test_a_broken_file_is_a_warning(tmp_path, capsys, monkeypatch):
 
     with open_cache(tmp_path / "cache.sqlite") as cache:
         monkeypatch.setattr(cache, "_write", lambda rows: full(cache, rows))
-        cache.put_finding("a")
+        cache.put_context("a", 8)
     assert "tunegate: warning: " in (said := capsys.readouterr().err)
     assert "the cache broke (disk full)" in said
 
@@ -54,7 +54,7 @@ def test_the_folder_is_made_with_the_first_entry_and_ignores_itself(tmp_path):
         raise SettingsError("--judge nonsense")
     assert not path.parent.exists()
     with open_cache(path) as cache:
-        cache.put_finding("a")
+        cache.put_context("a", 8)
         assert (path.parent / ".gitignore").read_text().endswith("\n*\n")
     with open_cache(path) as cache:
-        assert cache.has("a")
+        assert cache.get_context("a") == (8,)

@@ -9,6 +9,8 @@ import pytest
 from harness.metrics.definition import ScoringRequest
 from harness.registry import Registry, use_registry
 from harness.registry.builtin_metrics import BUILTIN_METRICS
+from harness.run.cache import Cache
+from harness.run.generation import answer_cases
 from harness.run.inputs import Candidate, Inputs
 from harness.settings import Settings
 from harness.types import (
@@ -89,6 +91,35 @@ def models():
         "baseline": ModelRef(label="old", adapter_dir="old", adapter_sha256="a2", **base),
         "base": ModelRef(label="b", **base),
     }
+
+
+@pytest.fixture
+def answered(models, plan):
+    """Answers cases with an engine, on the candidate and the baseline; all answers are kept in one cache."""
+    cache = Cache(None)
+
+    def answer(cases, engine, sides=("candidate", "baseline"), *, chosen=plan, **rest):
+        opened = []
+
+        def open_engine(opening, wanted):
+            opened.append((tuple(opening), wanted.mixed))
+            engine.plan = wanted
+            return engine
+
+        some = {side: models[side] for side in sides}
+        answers = answer_cases(
+            some,
+            chosen,
+            cases,
+            cache,
+            rest.pop("on_progress", lambda *_: None),
+            open_engine=open_engine,
+            **rest,
+        )
+        return answers, opened
+
+    yield answer
+    cache.close()
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ def test_values_survive_closing_the_file(tmp_path):
     with Cache(tmp_path / "quite" / "deep" / "cache.sqlite") as cache:
         cache.put_all({"a": ANSWER, "b": loss})
         cache.put("c", score)
-        cache.put_finding("d")
         cache.put_reply("f", reply)
         cache.put_all({"g": PROMPT})
         cache.put_context("h", 4096)
@@ -36,8 +35,6 @@ def test_values_survive_closing_the_file(tmp_path):
         assert [*cache.get_losses(["b", "e", "k"])] == [loss, None, None]
         assert [*cache.get_refusals(["k", "b", "e"])] == [RefusedText(refused="no echo"), None, None]
         assert cache.get("c") == score
-        assert cache.has("d")
-        assert not cache.has("e")
         assert cache.get("e") is None
         assert cache.get_completion("e") is None
         assert cache.get_reply("f") == reply
@@ -235,9 +232,9 @@ def test_a_file_that_breaks_ends_no_run(tmp_path):
         spoil(path)
         assert cache.get_completion("7") is None
         cache.put_all({"new": ANSWER})
-        cache.put_finding("alive")
+        cache.put_context("context", 8)
         assert cache.get_completion("new") == ANSWER
-        assert cache.has("alive")
+        assert cache.get_context("context") == (8,)
         assert cache.problem.startswith(f"{path}: the cache broke (")
         assert "\n" not in cache.problem
 

@@ -11,7 +11,6 @@ from harness.run import cache as cache_module
 from harness.run.cache import (
     completion_keys,
     context_key,
-    liveness_key,
     loss_key,
     prompt_key,
 )
@@ -22,6 +21,7 @@ from harness.types import (
     Message,
     ModelRef,
     ServerUse,
+    ToolCall,
 )
 
 SESSION = "session:"
@@ -122,6 +122,9 @@ COMPUTED = (
     '[12, "base", "adapter", "transformers", "float32", "cpu", null, ["v-torch", "v-transformers", '
     '"missing", "v-tokenizers", "v-bitsandbytes"]]'
 )
+SERVED_PLAN = ExecutionPlan(
+    engine="openai", dtype="unknown", device="server", batch_tokens=4096, server=ServerUse()
+)
 BASE = COMPUTED.replace('"adapter"', "null")
 HELLO = '["user", "hello"]'
 GIVEN = '"max_new_tokens": 128, "seed": 0, "stop": [], "temperature": 0.0, "top_p": 1.0'
@@ -157,7 +160,6 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
             lambda: loss_key(MODEL, PLAN, ASKED, "x", replace(MODEL, adapter_sha256=None)),
             f'["divergence 2", {COMPUTED}, {BASE}, [{HELLO}], "x"]',
         ),
-        (lambda: liveness_key(MODEL), '["alive", "base", "adapter"]'),
         (lambda: context_key(MODEL), '["context", 4, "base", "v-transformers"]'),
         (
             lambda: prompt_key(MODEL, ASKED, GenerationSettings(date="2026-01-02")),
@@ -173,10 +175,78 @@ def test_keys_are_the_hashes_that_stored_caches_hold(found, text):
 @pytest.mark.usefixtures("versions")
 def test_what_reads_a_server_s_replies_is_part_of_their_keys_alone():
     """Answers of this machine's engines outlast a change to the reading of others'."""
-    served = replace(PLAN, engine="openai", server=ServerUse())
-    computed = COMPUTED.replace('transformers", "float32', 'openai", "float32')[:-1] + ', "replies 3"]'
-    text = f'["completion", {computed}, [{HELLO}], {{{GIVEN}}}, ""]'
+    served = replace(SERVED_PLAN, dtype="float32")
+    computed = '[12, "base", "adapter", "openai", "float32", "server", null, [], "replies 3"]'
+    rendering = '{"rendering": [{}, "2024-07-26"], "task": null}'
+    text = f'["completion", {computed}, [{HELLO}], {{{GIVEN}}}, "", {rendering}]'
     assert key(plan=served) == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.usefixtures("versions")
+def test_what_this_machine_computes_with_is_in_no_key_of_another_s_answer(monkeypatch):
+    """An upgrade of a library, or other batches, would ask a hosted model all questions again, and pay."""
+    keys = {key(plan=SERVED_PLAN), loss_key(MODEL, SERVED_PLAN, ASKED, "x")}
+    monkeypatch.setattr(metadata, "version", lambda package: "another")
+    cache_module._version.cache_clear()
+    other = replace(SERVED_PLAN, batch_tokens=8192)
+    assert {key(plan=other), loss_key(MODEL, other, ASKED, "x")} == keys
+    # What goes to vLLM is rendered and read here, by these libraries.
+    read = replace(other, engine="vllm", server=ServerUse(identity="build 7"))
+    changed = key(plan=read)
+    cache_module._version.cache_clear()
+    monkeypatch.setattr(metadata, "version", lambda package: "a third")
+    assert key(plan=read) != changed
+
+
+WEATHER, ORDERS = (
+    {"type": "function", "function": {"name": name, "parameters": {}}} for name in ("weather", "orders")
+)
+RENDERINGS = [
+    GREEDY,
+    GenerationSettings(tools=(WEATHER,)),
+    GenerationSettings(tools=(ORDERS,)),
+    GenerationSettings(tools=({"function": WEATHER["function"], "type": "function"},)),
+    GenerationSettings(chat_template_kwargs={"enable_thinking": True}),
+    GenerationSettings(chat_template_kwargs={"enable_thinking": False}),
+    GenerationSettings(date="2026-01-02"),
+    GenerationSettings(task="intent"),
+]
+
+
+@pytest.mark.parametrize("engine", ["openai", "openai-completions", "training", "a-plugin"])
+def test_an_engine_that_renders_itself_depends_on_all_that_it_renders(engine):
+    """No prompt is there that would differ: all of it is in the keys of answers and losses."""
+    plan = replace(PLAN, engine=engine, server=ServerUse() if "openai" in engine else None)
+    keys = [key(plan=plan, settings=settings) for settings in RENDERINGS]
+    keys += [loss_key(MODEL, plan, ASKED, "x", settings=settings) for settings in RENDERINGS]
+    assert len(set(keys)) == 2 * len(RENDERINGS)
+    # A text on its own is behind no prompt.
+    assert len({loss_key(MODEL, plan, (), "x", settings=settings) for settings in RENDERINGS}) == 1
+
+
+def test_the_order_of_an_earlier_call_s_arguments_is_of_the_keys():
+    """A server is sent them as they are written."""
+    orders = ({"city": "Oslo", "day": 1}, {"day": 1, "city": "Oslo"})
+    asked = [
+        (Message(role="assistant", content="", tool_calls=(ToolCall(name="f", arguments=arguments),)),)
+        for arguments in orders
+    ]
+    assert len({key(plan=SERVED_PLAN, asked=each) for each in asked}) == 2
+    assert len({prompt_key(MODEL, each, GREEDY) for each in asked}) == 2
+
+
+def test_a_prompt_depends_on_the_order_in_which_a_tool_is_described():
+    one, other = RENDERINGS[1], RENDERINGS[3]
+    assert prompt_key(MODEL, ASKED, one) != prompt_key(MODEL, ASKED, other)
+
+
+@pytest.mark.parametrize("engine", ["transformers", "vllm"])
+def test_of_a_rendered_prompt_the_key_has_the_prompt_alone(engine):
+    """Two cases with one prompt are one question, whatever it was made of."""
+    plan = replace(PLAN, engine=engine)
+    made = [settings for settings in RENDERINGS if settings.task is None]
+    assert len({completion_keys(MODEL, plan)(ASKED, each, "", PROMPT) for each in made}) == 1
+    assert len({loss_key(MODEL, plan, ASKED, "x", prompt=PROMPT, settings=each) for each in made}) == 1
 
 
 def test_an_answer_and_a_loss_never_share_a_key():

@@ -299,6 +299,17 @@ def test_a_receiver_that_is_down_or_refuses_costs_one_line(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_secret_of_the_endpoint_is_in_no_line(configured, receiver, registry, record, capfd):
+    """The log of a pipeline is read by more people than its variables."""
+    receiver.status = 400
+    address = receiver.url.removeprefix("http://")
+    configured.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://user:s3cret-t0ken@{address}")
+    gate(record, answer("s/0"))
+    (line,) = registry.warnings
+    assert line.startswith(f"OpenTelemetry: not all was sent to http://…@{address}: ")
+    assert "s3cret" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("fault", ["protocol", "library"])
 def test_what_can_not_be_sent_is_one_line(configured, registry, fault):
     if fault == "protocol":

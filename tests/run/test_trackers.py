@@ -80,6 +80,31 @@ def test_a_tracker_that_is_down_costs_a_line(record, directory, registry):
     ]
 
 
+def test_a_password_of_a_tracker_s_address_is_in_no_line(record, directory, registry, tmp_path):
+    """The library is sent it, and repeats it."""
+    called = []
+
+    def refuse(record, directory, target):
+        called.append(target)
+        raise ConnectionError(f"API request to {target}/api failed")
+
+    registry.register("mine", lambda registrar: registrar.add(Sink(name="board", send=refuse, chosen=True)))
+    send_to_sinks(record, directory, ["board:https://me:s3cret@host"])
+    assert called == ["https://me:s3cret@host"]
+    assert registry.warnings == [
+        f"board:https://…@host: run {record.run.id} was not sent: ConnectionError: API request to "
+        f"https://…@host/api failed; tunegate runs push {record.run.id} --track board:https://…@host sends it again"
+    ]
+    with pytest.raises(SettingsError, match="--gate-track mlfow:https://…@host: no such tracker"):
+        check_trackers(["mlfow:https://me:s3cret@host"])
+    with open_history(tmp_path / "history.sqlite") as history:
+        history.save(record)
+    arguments = ["runs", "push", "latest", "--track", "board:https://me:s3cret@host"]
+    done = CliRunner().invoke(app, [*arguments, "--directory", str(tmp_path)])
+    assert "https://…@host" in str(done.exception)
+    assert "s3cret" not in f"{done.exception} {done.output}"
+
+
 def test_a_tracker_is_called_only_where_it_is_named(record, directory, registry):
     called = []
     sink = Sink(name="board", send=lambda *given: called.append(given), chosen=True)

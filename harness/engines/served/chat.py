@@ -60,9 +60,12 @@ def chat_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
         request: What is asked.
         reports: Takes what the server says of itself.
     """
-    settings, extra = request.settings, {}
+    settings, extra = request.settings, dict[str, Any]()
     if settings.chat_template_kwargs:
         extra["chat_template_kwargs"] = dict(settings.chat_template_kwargs)
+    if settings.task is not None and reports.fingerprint is not None:
+        # Our own server, which lists its weights, takes the name of a head; others may refuse the word.
+        extra["task"] = settings.task
     body = {
         **_sampling(model, request),
         "messages": [written_turn(turn) for turn in chat_turns(request.messages)],

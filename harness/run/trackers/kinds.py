@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.engines.served.address import shown
 from harness.errors import OverdueError, SettingsError, first_line, handled_faults
 from harness.registry import Registry, Sink, active, load_function
 from harness.types import GateRecord
@@ -40,7 +41,8 @@ def check_trackers(specs: Iterable[str]) -> None:
         _sink_of(spec)
         module, distribution = _LIBRARIES.get(name, (None, ""))
         if module is not None and importlib.util.find_spec(module) is None:
-            raise SettingsError(f"--gate-track {spec}: is not installed: pip install {distribution}")
+            problem = f"--gate-track {spec}: is not installed: pip install {distribution}"
+            raise SettingsError(without_secrets(problem, spec))
 
 
 def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()) -> list[str]:
@@ -68,7 +70,7 @@ def send_to_sinks(record: GateRecord, directory: Path, track: Iterable[str] = ()
     for spec in track:
         what = f"{spec}: run {record.run.id} was not sent"
         remedy = f"; tunegate runs push {record.run.id} --track {spec} sends it again"
-        with handled_faults(partial(_note, registry, what, remedy)):
+        with handled_faults(partial(_note, registry, what, remedy, spec=spec)):
             _in_time(partial(push, record, directory, spec), f"tracker {spec.partition(':')[0]!r}")
     return written
 
@@ -88,8 +90,19 @@ def _in_time(send: Callable[[], Any], place: str) -> Any:
         raise TimeoutError(str(error)) from error
 
 
-def _note(registry: Registry, what: str, remedy: str, error: BaseException) -> None:
-    registry.note(f"{what}: {first_line(error)}{remedy}")
+def _note(registry: Registry, what: str, remedy: str, error: BaseException, *, spec: str = "") -> None:
+    registry.note(without_secrets(f"{what}: {first_line(error)}{remedy}", spec))
+
+
+def without_secrets(text: str, spec: str) -> str:
+    """A message without the password of a tracker's address, which its library repeats.
+
+    Args:
+        text: What is told.
+        spec: The tracker's name, perhaps with a colon and where to.
+    """
+    target = spec.partition(":")[2]
+    return text.replace(target, shown(target)) if target else text
 
 
 def push(record: GateRecord, directory: Path, spec: str) -> str:
@@ -115,5 +128,6 @@ def _sink_of(spec: str) -> Sink:
     name = spec.partition(":")[0]
     known = {sink.name: sink for sink in active().merged(Sink, BUILTIN_SINKS).values() if sink.chosen}
     if name not in known:
-        raise SettingsError(f"--gate-track {spec}: no such tracker (allowed: {', '.join(known)})")
+        problem = f"--gate-track {spec}: no such tracker (allowed: {', '.join(known)})"
+        raise SettingsError(without_secrets(problem, spec))
     return known[name]

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from harness.engines.served.address import shown
 from harness.run.trackers.flat import COLUMNS, case_rows, numbers, parameters
 from harness.types import GateRecord
 
@@ -50,7 +51,7 @@ def send(record: GateRecord, directory: Path, target: str) -> str:
     if (report := directory / "report.html").is_file():
         client.log_artifact(run_id, str(report))
     client.set_terminated(run_id, "FINISHED")
-    store = target or mlflow.get_tracking_uri()
+    store = shown(target or mlflow.get_tracking_uri())
     return f"MLflow run {run_id} of experiment {_EXPERIMENT} in {store}"
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from harness.engines.base import CANDIDATE
-from harness.engines.open import open_sides
+from harness.engines.open import choose_plan, describe_model, open_sides
 from harness.engines.served.reports import with_uses
-from harness.errors import AllFailedError
+from harness.errors import AllFailedError, EngineError
 from harness.types import ServerUse
 from tests.engines.served.test_engine import answers, asked, impatient, plan_for, scripted_model
 
@@ -15,6 +15,26 @@ __all__ = ["impatient"]
 def opened(server, engine="openai", **use):
     model = scripted_model(server, engine=engine)
     return open_sides({CANDIDATE: model}, plan_for(model, **use))
+
+
+def test_the_head_that_a_case_names_answers_behind_our_own_server_too(
+    start_app, tiny_multitask_dir, judge_server
+):
+    """Without its name each request was refused, or another head answered where there is only one."""
+    url = start_app(tiny_multitask_dir)
+    served = describe_model(f"openai:{tiny_multitask_dir.name}@{url}")
+    here = describe_model(str(tiny_multitask_dir))
+    engine = open_sides({CANDIDATE: served}, plan_for(served))
+    own = open_sides({CANDIDATE: here}, choose_plan("float32", "cpu", 4096, [here]))
+    for task in ("intent", "names"):
+        requests = asked("call Anna Berg in Oslo", task=task)
+        assert answers(engine, requests) == answers(own, requests)
+    with pytest.raises(EngineError, match="the request asks for the task 'mood'"):
+        answers(engine, asked("call", task="mood"))
+    # Generating models ignore it, and a server of another maker may refuse what it doesn't know.
+    judge_server.answer = lambda body: "good"
+    assert answers(opened(judge_server), asked("call", task="intent")) == ["good"]
+    assert "task" not in judge_server.bodies[0]
 
 
 @pytest.mark.parametrize("reason", ["stop", "eos", None])
