@@ -278,18 +278,23 @@ def run_of(baseline: Baseline, cases: Sequence[GoldenCase], *, whole: Collection
         if key not in now and (name := set_of(key)) in whole:
             gone = GoldenCase(id=key.removeprefix(f"{name}/"), set_name=name, messages=())
             results.append(_result(gone, kept))
-    asked_alike = json.dumps(sorted((result.key, result.case.content_sha256) for result in results))
+    here = {result.key for result in results}
+    left_out = tuple(key for key in baseline.cases if key not in here)
+    asked_alike = sorted((result.key, result.case.content_sha256) for result in results)
+    content = json.dumps([*asked_alike, *left_out])
     return Run(
         # A separate run in the history: it has no answers' texts, and may be a part of the accepted one.
-        id=f"{baseline.run_id}-kept-{hashlib.sha256(asked_alike.encode()).hexdigest()[:8]}",
+        id=f"{baseline.run_id}-kept-{hashlib.sha256(content.encode()).hexdigest()[:8]}",
         started_at=baseline.started_at,
         duration_s=baseline.duration_s,
         model=baseline.model,
         plan=baseline.plan,
         environment=baseline.environment,
         golden_sets=baseline.golden_sets,
-        # The accepted run lacked none: what is not here was added or changed since, or isn't asked for.
+        # The accepted run lacked none: what was added since is not here, nor what isn't asked for.
         collected=len(results),
+        # Compared with another run than this gate's, it may have lost these.
+        left_out=left_out,
         results=tuple(results),
         text_losses=baseline.text_losses,
         metrics=_metrics_of(baseline, results),

@@ -25,11 +25,14 @@ from harness.cli.power import power_table
 from harness.cli.progress import current_stage_bar
 from harness.cli.prompting import asked_model, asked_plan, asking_settings
 from harness.errors import PromptError, SettingsError
+from harness.golden.answering_order import answering_order
 from harness.golden.load import INCLUDED, golden_files, load_golden_set, project_golden
 from harness.presentation.console import open_console
 from harness.registry.content_metrics import CODE
 from harness.run.cache import Cache
 from harness.settings import DTYPES, Settings
+from harness.statistics.detectable_drops import USUAL_ALIKE, Flips
+from harness.statistics.looks import look_chances
 from harness.statistics.power import POWER, USUAL_CHURN
 from harness.studies.calibration import (
     WORDINGS,
@@ -52,7 +55,7 @@ from harness.types import (
     Permissions,
     Stability,
 )
-from harness.types.golden import PROBE_MARGIN
+from harness.types.golden import ALPHA, PROBE_MARGIN
 from harness.types.storage import to_json, why_no_file, write_whole
 from tunegate.printable import say
 from tunegate.streams import prints_aside
@@ -135,7 +138,7 @@ def calibrate(
     with prints_aside(as_json), open_cache(kept_in(directory) / "cache.sqlite") as cache:
         measured, left_out = _measure(found, plan, levels, cache, asking.permissions)
     margin = PROBE_MARGIN if asking.forgetting_margin is None else asking.forgetting_margin
-    choice, refused = _choose(found.label, levels, measured.stability, (floor, ceiling), margin)
+    choice, refused = _choose(found.label, levels, measured.stability, (floor, ceiling), margin, asking.looks)
     if refused:
         if not as_json:
             _print_cells(choice.cells, left_out)
@@ -254,6 +257,7 @@ def _choose(
     stability: Mapping[str, Stability],
     bounds: tuple[float, float],
     margin: float,
+    looks: int,
 ) -> tuple[Choice, str]:
     """Choose enough for an equal model to pass; else also why the choice is refused."""
 
@@ -262,7 +266,7 @@ def _choose(
         return choice, suffices(choice.cases)
 
     def suffices(cases: Sequence[GoldenCase]) -> bool:
-        return _pass_chance(cases, margin) >= POWER
+        return _pass_chance(cases, margin, looks) >= POWER
 
     choice, is_enough = chosen(*bounds)
     if is_enough:
@@ -270,10 +274,11 @@ def _choose(
     widest, would_do = chosen(0.0, 1.0)
     of_some = sum(len(each.cases) for each in levels) < sum(len(each.cases) for each in level_sets())
     among = " of the skills and levels that were asked" if of_some else ""
+    looked = f" with {looks} looks" if looks > 1 else ""
     hint = f"--floor 0 and --ceiling 1 take {len(widest.cases)}: {'enough' if would_do else 'too few'}"
     return choice, (
-        f"{label} passes too few probes{among} in all wordings: with {len(choice.cases)} of "
-        f"{len(stability)} an equal model would pass the gate in less than {POWER:.0%} of runs ({hint}); "
+        f"{label} passes too few probes{among} in all wordings: with {len(choice.cases)} of {len(stability)} "
+        f"an equal model would pass the gate{looked} in less than {POWER:.0%} of runs ({hint}); "
         f"nothing is written, and the bundled probes stay"
     )
 
@@ -299,10 +304,15 @@ def _written(
     )
 
 
-def _pass_chance(cases: Sequence[GoldenCase], margin: float) -> float:
-    """How often an equal model passes with them."""
+def _pass_chance(cases: Sequence[GoldenCase], margin: float, looks: int) -> float:
+    """How often an equal model passes with them in a gate of so many looks."""
     if len({case.cluster for case in cases}) < 2:
         return 0.0
+    if looks > 1 and margin < 1:
+        asked = GoldenSet(name="", path="", cases=tuple(cases))
+        sizes = [float(len(cluster)) for cluster in answering_order(asked)]
+        flips = Flips(lose=USUAL_CHURN, gain=USUAL_CHURN, alike=USUAL_ALIKE)
+        return look_chances(sizes, flips, ALPHA, ALPHA, margin=margin, looks=looks).passes
     return pass_chance_of(cases, margin, USUAL_CHURN)
 
 
@@ -310,7 +320,8 @@ def _power(golden_set: GoldenSet, others: Sequence[GoldenSet], asking: Settings)
     """As ``tunegate power`` tells it: in a gate the tests of all sets share one level."""
     sets = [*others, golden_set]
     margins = margins_by_set(sets, asking.margin, asking.forgetting_margin)
-    return power_of_set(golden_set, margins[golden_set.name], USUAL_CHURN, shared_level(sets, margins))
+    level = shared_level(sets, margins)
+    return power_of_set(golden_set, margins[golden_set.name], USUAL_CHURN, level, looks=asking.looks)
 
 
 def _print(result: CalibratedProbes, *, as_json: bool) -> None:
@@ -323,6 +334,11 @@ def _print(result: CalibratedProbes, *, as_json: bool) -> None:
         console.print(note)
     console.print(f"{result.power.cases} probes of {result.model} written to {result.path}")
     console.print(power_table([result.power]))
+    if (looks := result.power.looks) is not None:
+        console.print(
+            f"with {looks.looks} looks an equal model passes them in {looks.pass_chance:.0%} of runs; "
+            "the table is of all cases at once"
+        )
 
 
 def _unended_note(unended: int) -> list[str]:

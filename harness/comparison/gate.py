@@ -223,8 +223,9 @@ def _of_whole_sets(
     candidate, baseline = runs
     cases = [*(result.case for result in candidate.results), *asked]
     if pairing.batched[1] and not baseline.lacks_cases:
-        answered = {each.key for each in baseline.results if each.outcome is not Outcome.SKIPPED}
-        cases = [case for case in cases if case.key in answered]
+        known = {each.key for each in baseline.results if each.outcome is not Outcome.SKIPPED}
+        known.update(baseline.left_out)
+        cases = [case for case in cases if case.key in known]
     return partial(set_metric_rows, pairing, stability=stability, asked=cases, before=baseline.results)
 
 

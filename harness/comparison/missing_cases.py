@@ -110,11 +110,16 @@ def _has_verdict(result: CaseResult) -> bool:
 
 def _rates(pair: Pair) -> _Ends:
     """Passed shares of all answers: those without a verdict have all failed or all passed."""
-    (now, before), totals = (stability_of(each) for each in pair), [len(answers_of(each)) for each in pair]
-    most = [each.passed + total - each.answers for each, total in zip((now, before), totals, strict=True)]
-    worst = Trials(most[1], totals[1], now.passed, totals[0])
-    best = Trials(before.passed, totals[1], most[0], totals[0])
+    # The candidate's best is the worst of the other way round.
+    worst, other = worst_trials(pair), worst_trials((pair[1], pair[0]))
+    best = Trials(other.candidate_passed, other.candidate, other.baseline_passed, other.baseline)
     return _Ends(pair, _shares(worst), _shares(best), (worst, best))
+
+
+def worst_trials(pair: Pair) -> Trials:
+    """A pair's answers, where the candidate's without a verdict failed, and the baseline's passed."""
+    (now, before), totals = (stability_of(each) for each in pair), [len(answers_of(each)) for each in pair]
+    return Trials(before.passed + totals[1] - before.answers, totals[1], now.passed, totals[0])
 
 
 def _shares(trials: Trials) -> tuple[float, float]:

@@ -208,13 +208,14 @@ def pair_runs(candidate: Run, baseline: Run, known: Collection[str] | None = Non
     otherwise |= asked_otherwise(candidate, baseline)
     pairs: list[Pair] = []
     undecided: list[Pair] = []
-    batched = in_batches(candidate, baseline)
+    batched, left_out = in_batches(candidate, baseline), set(baseline.left_out)
     unpaired: dict[str, str] = {}
     for result in candidate.results:
         other = of_baseline.pop(result.key, None)
         # First what is not compared whatever it gave: that was not lost if it errored.
         reason = otherwise.get(result.key) or (ADDED if other is None else _obstacle(result, other, changed))
-        lost_in_baseline = other is None and (not batched[1] or baseline.lacks_cases)
+        may_lack = not batched[1] or baseline.lacks_cases or result.key in left_out
+        lost_in_baseline = other is None and may_lack
         if result.key not in otherwise and (lost_in_baseline or reason in {"errored", "unscored"}):
             undecided.append((result, other or _absent(result)))
         if other is None or reason:

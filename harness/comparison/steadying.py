@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from harness.comparison.missing_cases import worst_trials
 from harness.comparison.pairing import Pair, is_decided, stability_of
 from harness.comparison.times import is_judged
 from harness.statistics.paired_binary import Trials
@@ -29,9 +30,13 @@ def with_remedies(
     of_set = [result for result in candidate.results if result.case.set_name == row.set_name]
     both = [(now, then[now.key]) for now in of_set if now.key in then and now.key not in comparison.unpaired]
     pairs = [pair for pair in both if is_decided(pair)]
-    records = [noise.get(now.key, _NO_RECORD) for now, _ in pairs]
     trials = [_trials(pair) for pair in pairs]
-    found = remedies(trials, finding.margin, records, _can_rerun(pairs, baseline)) if pairs else None
+    # A pass has to hold if what one side lacks was lost, so whatever is enough has to be enough for that.
+    lacking = _one_sided([(now, then[now.key]) for now in of_set if now.key in then])
+    pairs, trials = [*pairs, *lacking], [*trials, *map(worst_trials, lacking)]
+    records = [noise.get(now.key, _NO_RECORD) for now, _ in pairs]
+    known = bool(pairs) and len(lacking) == finding.missing
+    found = remedies(trials, finding.margin, records, _can_rerun(pairs, baseline)) if known else None
     by: Literal["noise", "repeat", "more"] = "repeat"
     if any(result.repeats for result in of_set):
         by = "more"
@@ -43,6 +48,16 @@ def with_remedies(
     return replace(
         finding, steady_answers=found.answers, steady_reruns=found.reruns, steady_cases=found.cases
     )
+
+
+def _one_sided(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs of one case that has a verdict on one side only."""
+    return [
+        (now, then)
+        for now, then in pairs
+        if is_decided((now, now)) != is_decided((then, then))
+        and now.case.content_sha256 == then.case.content_sha256
+    ]
 
 
 def _trials(pair: Pair) -> Trials:

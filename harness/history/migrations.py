@@ -324,7 +324,7 @@ def _content(result: Mapping[str, Any]) -> _Content:
         case_row=case_row,
         key=_key(case_key.hex(), *row),
         row=row,
-        scores=list(_scores(result)),
+        scores=list(score_rows(result)),
     )
 
 
@@ -336,8 +336,8 @@ def _without(completion: Mapping[str, Any] | None, prompt: Mapping[str, Any]) ->
     return {name: value for name, value in completion.items() if not (same and name in prompt)}
 
 
-def _scores(result: Mapping[str, Any]) -> Iterator[tuple[str | float | None, ...]]:
-    """Rows of each score, and of each metric that broke."""
+def score_rows(result: Mapping[str, Any]) -> Iterator[tuple[str | float | None, ...]]:
+    """Rows of each score of an answer, and of each metric that broke: the columns of its scores' table."""
     for score in result["scores"]:
         passed = score.get("passed")
         yield (

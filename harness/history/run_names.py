@@ -9,6 +9,8 @@ from harness.types.storage import parse_json
 
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
+# Of runs that were made of another one: a part of it, or its answers with other scores.
+_MADE_OF_ANOTHER = re.compile(r"-(?:(?:kept|for|rescored)-[0-9a-f]+|against-(?:itself|another))$")
 
 
 def is_latest(reference: str) -> bool:
@@ -23,7 +25,7 @@ def resolve(database: Database, reference: str) -> str:
         database: An open history.
         reference: An id, the unambiguous start of one, ``latest``, or ``latest~1`` for the one before.
             ``latest`` counts the judged runs, in the order they were stored, not those that were only a
-            baseline.
+            baseline. A run's id, or a start of it, never means a part of the run or its rescored answers.
 
     Raises:
         BaselineError: No such run, or several.
@@ -35,7 +37,7 @@ def resolve(database: Database, reference: str) -> str:
             raise BaselineError(f"no run {reference}: the history has {_runs(len(judged))}")
         return str(judged[place][0])
     ids = [str(row[0]) for row in database.execute("SELECT id FROM runs ORDER BY no DESC")]
-    found = [reference] if reference in ids else [id_ for id_ in ids if id_.startswith(reference)]
+    found = [reference] if reference in ids else [id_ for id_ in ids if _is_meant(id_, reference)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -45,6 +47,12 @@ def resolve(database: Database, reference: str) -> str:
         raise BaselineError(f"no run {reference!r}: none is stored yet")
     close = difflib.get_close_matches(reference, ids, n=3, cutoff=0.5) or ids[:3]
     raise BaselineError(f"no run {reference!r} (allowed: latest, {', '.join(close)})")
+
+
+def _is_meant(run_id: str, reference: str) -> bool:
+    """Whether an id begins so, and not the id of the run that it was made of."""
+    made_of = _MADE_OF_ANOTHER.sub("", run_id)
+    return run_id.startswith(reference) and (made_of == run_id or not made_of.startswith(reference))
 
 
 def newest_of_commit(database: Database, commit: str) -> str | None:

@@ -194,7 +194,7 @@ def _scored_answers(
         values = [score.value for score in result.scores if score.metric == metric]
         key = answer_key(run.id, result, checks[0])
         if result.repeats:
-            # People are shown the answer that decided the case: the worst one.
+            # People are shown the first, and the case's scores are those of the worst.
             left_out["with several answers"] += 1
         elif len(checks) > 1:
             left_out["several checks of one type"] += 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from harness.comparison.pairing import answers_of
 from harness.comparison.times import asked_otherwise
 from harness.errors import SettingsError
 from harness.labelling.items import Expectation, LabelItem, SourceAnswer
@@ -46,17 +47,19 @@ def is_of_run(item: LabelItem, run_id: str) -> bool:
 
 
 def _of_run(run: Run, golden_sets: Collection[str], side: str, rubric: str | None) -> list[SourceAnswer]:
+    """The first answer to each case: the one that decides a case with several is the worst of them."""
     return [
         SourceAnswer(
-            messages=conversation(result.case, result.completion.earlier),
-            text=result.completion.text,
+            messages=conversation(result.case, completion.earlier),
+            text=completion.text,
             wanted=_wanted(result.case, rubric),
             origin=f"{side} of run {run.id}",
             run=run.id,
             tags=result.case.tags,
         )
         for result in run.results
-        if result.completion is not None and result.case.set_name in golden_sets
+        if result.case.set_name in golden_sets
+        and (completion := answers_of(result)[0].completion) is not None
     ]
 
 

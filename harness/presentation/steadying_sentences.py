@@ -19,7 +19,7 @@ def steadied(data: MetricFinding) -> str:
         ways.append(more_cases(data.steady_cases, data.steady_reruns))
     known = data.steady_answers is not None and not is_told_by_record(data)
     if known and may_be_wider(data):
-        ways.append(f"widen the margin to {wide_enough(data.drop.high)}")
+        ways.append(f"widen the margin to {wide_enough(possible_drop(data))}")
     if not ways:
         ways.append("choose cases that the baseline passes" if data.baseline < 1 else "ask more cases")
     return one_of(ways)
@@ -27,7 +27,12 @@ def steadied(data: MetricFinding) -> str:
 
 def may_be_wider(data: MetricFinding) -> bool:
     """Whether a margin that is wide enough says anything: not where it allows to lose all that there is."""
-    return data.drop.high < data.baseline
+    return possible_drop(data) < data.baseline
+
+
+def possible_drop(data: MetricFinding) -> float:
+    """The largest drop that is left possible, also if what has a value on one side only was lost."""
+    return data.drop.high if data.high_unseen is None else max(data.drop.high, data.high_unseen)
 
 
 def is_told_by_record(data: MetricFinding) -> bool:

@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 from harness.comparison.pairing import answers_of
 from harness.comparison.times import asks_pairwise
@@ -362,14 +363,27 @@ def preparing(open_engine: OpenEngine, judging: Judging, cases: Sequence[GoldenC
     return opened
 
 
-def texts_of(run: Run) -> dict[str, str]:
-    """A stored run's answers by answer key; none for an accepted baseline, whose file has no texts."""
-    return {
-        key: answer.completion.text
-        for result in run.results
-        for key, answer in zip(result.case.answer_keys, answers_of(result), strict=False)
-        if answer.completion is not None
-    }
+def texts_of(run: Run, asked: Sequence[GoldenCase] = ()) -> dict[str, str]:
+    """A stored run's answers by answer key; none for an accepted baseline, whose file has no texts.
+
+    Args:
+        run: The run.
+        asked: The cases that are asked now. Where one has more answers than the run has to it, each of the
+            further ones has one of the run's for a counterpart, from the first on.
+    """
+    found: dict[str, str] = {}
+    now = {case.key: case.answer_keys for case in asked}
+    for result in run.results:
+        answers = zip(result.case.answer_keys, answers_of(result), strict=False)
+        own = {key: each.completion.text for key, each in answers if each.completion is not None}
+        found |= own
+        if own:
+            found |= {
+                key: text
+                for key, text in zip(now.get(result.key, ()), cycle(own.values()), strict=False)
+                if key not in own
+            }
+    return found
 
 
 def as_baseline(run: Run) -> Run:

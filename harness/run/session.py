@@ -151,7 +151,7 @@ def _stored_side(inputs: Inputs, cases: Sequence[GoldenCase], judging: Judging) 
     stored = stored_run(inputs.target, cases)
     if stored is None:
         return None, judging
-    return as_baseline(stored), replace(judging, baseline_texts=texts_of(stored))
+    return as_baseline(stored), replace(judging, baseline_texts=texts_of(stored, cases))
 
 
 def with_alike_scores(session: Session, cache: Cache, on_progress: Progress) -> Session:
@@ -205,7 +205,7 @@ def _by_one_judge(session: Session, cache: Cache, on_progress: Progress) -> Sess
     if panel.renewals != session.renewals:
         cases = [case for each in session.golden_sets for case in each.cases]
         # After several looks it knows the baseline's texts of the first one.
-        texts = {} if session.stored is None else texts_of(session.stored)
+        texts = {} if session.stored is None else texts_of(session.stored, cases)
         judging = replace(session.judging, baseline_texts=texts)
         only = {side: {each.key for each in results} for side, results in session.results.items()}
         results = score_sides(session.answers, cases, cache, on_progress, judging, only=only)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from harness.comparison.pairing import answers_of, scored_metrics
 from harness.types import CaseResult, Completion, GateRecord, Run
 from reports.html import figures
 from reports.html.charts import histogram
@@ -20,7 +21,7 @@ def distributions(record: GateRecord) -> Iterable[DistributionView]:
         sides = [
             _of_set(run, golden_set.name) if run is not None else [] for run in (record.baseline, record.run)
         ]
-        for metric in dict.fromkeys(score.metric for result in sides[1] for score in result.scores):
+        for metric in scored_metrics(sides[1]):
             facts = record.run.metrics.get(metric)
             if facts is None or facts.kind == "binary" or found == _MOST_METRICS:
                 continue
@@ -47,7 +48,14 @@ def _of_set(run: Run, set_name: str) -> list[CaseResult]:
 
 
 def _values(results: Sequence[CaseResult], metric: str) -> Iterable[float]:
-    return (score.value for result in results for score in result.scores if score.metric == metric)
+    """The scores of all answers: the one that decided its case is the worst of several."""
+    scores = (score for result in results for answer in answers_of(result) for score in answer.scores)
+    return (score.value for score in scores if score.metric == metric)
+
+
+def _completions(run: Run) -> list[Completion]:
+    answers = (answer for result in run.results for answer in answers_of(result))
+    return [answer.completion for answer in answers if answer.completion is not None]
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -64,11 +72,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 def usage_view(record: GateRecord) -> UsageView | None:
     """Tokens and time of the answers; None if no side has any."""
     runs = [("candidate", record.run), ("baseline", record.baseline)]
-    sides = [
-        (name, [result.completion for result in run.results if result.completion is not None])
-        for name, run in runs
-        if run is not None
-    ]
+    sides = [(name, _completions(run)) for name, run in runs if run is not None]
     sides = [(name, completions) for name, completions in sides if completions]
     if not sides:
         return None

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from harness.comparison.pairing import mean_score, scored_metrics, stability_of
 from harness.presentation.sentences import empty_metrics, instead_of_verdict, rows_without_value
 from harness.statistics.clusters import mean_interval, wilson
 from harness.types import (
@@ -31,6 +32,10 @@ TONES: dict[GateVerdict, Tone] = {
     GateVerdict.REGRESS: "regress",
     GateVerdict.INCONCLUSIVE: "inconclusive",
 }
+
+
+# Of scores of which nobody knows how to read them.
+_UNKNOWN = MetricFacts(kind="graded")
 
 
 def metrics_view(record: GateRecord) -> MetricsView:
@@ -302,26 +307,20 @@ def _inside(summary: MetricSummary, facts: Mapping[str, MetricFacts]) -> tuple[f
 
 
 def _scores(run: Run, set_name: str) -> list[tuple[str, MetricSummary, bool]]:
-    """A set's pass rate and mean scores, if there is no baseline."""
+    """A set's pass rate and mean scores, if there is no baseline; of several answers to a case their mean."""
     results = [result for result in run.results if result.case.set_name == set_name]
     decided = [result for result in results if result.outcome in {Outcome.PASSED, Outcome.FAILED}]
-    passed = [float(result.outcome is Outcome.PASSED) for result in decided]
+    passed = [each.passed / each.answers for each in map(stability_of, decided)]
     rows = [(set_name, _summary(PASS_RATE, decided, passed), True)] if decided else []
-    for metric in dict.fromkeys(score.metric for result in results for score in result.scores):
-        scored = [result for result in results if any(score.metric == metric for score in result.scores)]
+    for metric in scored_metrics(results):
         facts = run.metrics.get(metric)
-        binary = facts is not None and facts.kind == "binary"
-        logarithmic = facts is not None and facts.logarithmic
-        values = [_mean_score(result, metric, logarithmic=logarithmic) for result in scored]
-        rows.append((set_name, _summary(metric, scored, values, facts), binary))
+        means = [(result, mean_score(result, metric, facts or _UNKNOWN)) for result in results]
+        scored = [(result, mean) for result, mean in means if mean is not None]
+        if not scored:
+            continue
+        summary = _summary(metric, [result for result, _ in scored], [mean for _, mean in scored], facts)
+        rows.append((set_name, summary, facts is not None and facts.kind == "binary"))
     return rows
-
-
-def _mean_score(result: CaseResult, metric: str, *, logarithmic: bool) -> float:
-    values = [score.value for score in result.scores if score.metric == metric]
-    if logarithmic:
-        values = [math.log(value) for value in values]
-    return math.fsum(values) / len(values)
 
 
 def _summary(

@@ -15,7 +15,12 @@ from harness.presentation.gap_sentences import (
     main_cause,
     too_few,
 )
-from harness.presentation.steadying_sentences import how_often, is_told_by_record, may_be_wider
+from harness.presentation.steadying_sentences import (
+    how_often,
+    is_told_by_record,
+    may_be_wider,
+    possible_drop,
+)
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
@@ -278,7 +283,7 @@ def _besides(data: MetricFinding) -> str:
         record = "" if data.steady_reruns is None else " with a noise record"
         ways.append(f"ask {figures.count(data.steady_cases)} such cases or more{record}")
     if data.steady_answers and may_be_wider(data):
-        end = margin_text(float(wide_enough(data.drop.high)), rate=True)
+        end = margin_text(float(wide_enough(possible_drop(data))), rate=True)
         ways.append(f"allow a drop of {end} (the margin), if you can tolerate it")
     return f" Or {', or '.join(ways)}." if ways else ""
 

@@ -1,11 +1,11 @@
 """The pass rate of each tag, with intervals: for information, not corrected for their number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from harness.comparison.metric_drop import compare_metric
 from harness.comparison.pairing import Pair, Pairing, pair_runs, paired_metrics
-from harness.types import GateRecord, MetricComparison
+from harness.types import GateRecord, MetricComparison, Stability
 from reports.html import figures
 from reports.html.charts import Axis, forest_axis, forest_row
 from reports.html.metrics import drop_text, mean_text
@@ -21,7 +21,9 @@ def slices_view(record: GateRecord) -> SlicesView | None:
     """The slices, the largest drops first; None without a baseline or without tags."""
     if record.baseline is None or record.comparison is None:
         return None
-    found = list(_drops_by_tag(pair_runs(record.run, record.baseline)))
+    # As the verdict counts the baseline: what a noise record tells of it is in the tag that the gate names.
+    noise = record.comparison.noise or {}
+    found = list(_drops_by_tag(pair_runs(record.run, record.baseline), noise))
     if not found:
         return None
     found.sort(key=lambda entry: (-entry[1].drop.estimate, -entry[1].n, entry[0]))
@@ -39,14 +41,14 @@ def slices_view(record: GateRecord) -> SlicesView | None:
     )
 
 
-def _drops_by_tag(pairing: Pairing) -> Iterator[tuple[str, MetricComparison]]:
+def _drops_by_tag(pairing: Pairing, noise: Mapping[str, Stability]) -> Iterator[tuple[str, MetricComparison]]:
     """Each tag's pass rate, set by set, in the order of the cases; without a detectable drop."""
     parts: dict[tuple[str, str], list[Pair]] = {}
     for pair in pairing.pairs:
         for tag in dict.fromkeys(pair[0].case.tags):
             parts.setdefault((pair[0].case.set_name, tag), []).append(pair)
     for (_, tag), pairs in parts.items():
-        for metric in paired_metrics(replace(pairing, pairs=tuple(pairs))):
+        for metric in paired_metrics(replace(pairing, pairs=tuple(pairs)), noise):
             if metric.metric == PASS_RATE:
                 yield tag, compare_metric(metric, _CONFIDENCE, detectable=False)
 

@@ -35,6 +35,27 @@ def test_the_file_holds_what_a_gate_needs(run, tmp_path):
     assert run_gate(run, kept)[1].outcome is not GateVerdict.REGRESS
 
 
+def test_a_part_of_an_accepted_run_is_no_whole_baseline(make_run, make_result, tmp_path):
+    """A gate of 100 selected cases stored these of 500; compared with it, or accepted, it was taken for all."""
+    results = [make_result(f"set/case-{n}", n % 5 != 0) for n in range(40)]
+    accepted = load_baseline(accept_run(make_run(results), "shipped", "why", tmp_path))
+    whole = run_of(accepted, [result.case for result in results])
+    part = run_of(accepted, [result.case for result in results[:30]])
+    assert (whole.left_out, len(part.left_out)) == ((), 10)
+    assert whole.id != part.id
+    candidate = make_run([make_result(f"set/case-{n}", n % 5 != 0 and n < 30) for n in range(40)])
+    assert run_gate(candidate, whole, margin=0.2)[1].outcome is GateVerdict.REGRESS
+    assert run_gate(candidate, part, margin=0.2)[1].outcome is GateVerdict.INCONCLUSIVE
+    # Where the others aren't asked, or were added since, nothing is lacking.
+    asked = dataclasses.replace(candidate, results=candidate.results[:30])
+    assert run_gate(asked, part, margin=0.2)[1].outcome is GateVerdict.PASS
+    grown = [make_result(f"set/new-{n}") for n in range(10)]
+    more = dataclasses.replace(asked, results=(*asked.results, *grown))
+    assert run_gate(more, part, margin=0.2)[1].outcome is GateVerdict.PASS
+    with pytest.raises(BaselineError, match=r"set/case-30 and 9 more was left out of it; run the whole gate"):
+        accept_run(part, "other", "why", tmp_path)
+
+
 @pytest.mark.parametrize("unit", [1e-12, 1e-6, 1.0, 1e8])
 @pytest.mark.parametrize("values", [(1.0, 2.0, 4.0, 5.0), (3.0,) * 4], ids=["varied", "alike"])
 def test_the_kept_means_have_their_interval_in_any_unit(make_run, make_result, tmp_path, unit, values):

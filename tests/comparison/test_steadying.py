@@ -7,7 +7,7 @@ import pytest
 from harness.comparison.gate import run_gate
 from harness.comparison.steadying import with_remedies
 from harness.presentation.sentences import sentences_of
-from harness.types import Check, GateSettings, GateVerdict, GenerationSettings, Stability
+from harness.types import Check, GateSettings, GateVerdict, GenerationSettings, Outcome, Stability
 
 OWN = {"s": GateSettings(population="cases")}
 
@@ -89,6 +89,28 @@ def test_lost_cases_take_more_and_more_than_the_margin_have_no_number(computed):
     assert "repeat each case 2 times" in advice(equal, equal)
     assert "repeat each case 3 times" in advice(computed(200, 2), equal)
     assert advice(computed(54, 4), computed(54)) == "repeat each case at a temperature above 0"
+
+
+def test_what_is_advised_is_enough_if_what_is_missing_was_lost(computed):
+    """Of the 57 compared cases 0.158 is left possible; a margin of 0.16 was advised, and let nothing pass."""
+
+    def runs(**gate):
+        gates = {"s": GateSettings(population="cases", max_errored=0.05, **gate)}
+        whole = computed(60, gates=gates)
+        broken = [replace(each, outcome=Outcome.ERRORED) for each in whole.results[:3]]
+        return replace(whole, results=(*broken, *whole.results[3:])), whole
+
+    assert advice(*runs()) == "widen the margin to 0.21"
+    for margin, outcome in ((0.16, GateVerdict.INCONCLUSIVE), (0.21, GateVerdict.PASS)):
+        assert run_gate(*runs(margin=margin))[1].outcome is outcome
+    # Another tool's log lacks a case: how many are enough is not told.
+    broken, whole = runs()
+    finding = run_gate(broken, whole)[1].findings[0].data
+    comparison, _ = run_gate(broken, whole)
+    found = with_remedies(
+        replace(finding, missing=4, steady_answers=None), comparison.metrics[0], (broken, whole), comparison
+    )
+    assert found.steady_answers is None
 
 
 def test_no_noise_record_is_advised_where_vllm_answers(computed):

@@ -207,6 +207,20 @@ def test_a_reference_that_names_no_run(tmp_path, reference, message, make_record
             history.resolve(reference)
 
 
+@pytest.mark.parametrize("ending", ["kept-0a1b2c3d", "rescored-0a1b2c3d", "against-itself"])
+def test_a_runs_id_never_means_what_was_made_of_it(tmp_path, ending, make_run):
+    """Of a run that is not here a part was: named by the run's id it was taken for all of it."""
+    made = f"20260101-000000-aaaa-{ending}"
+    with open_history(tmp_path / "h.sqlite") as history:
+        history.save(GateRecord(run=make_run(made)))
+        for start in ("20260101-000000-aaaa", "20260101"):
+            with pytest.raises(BaselineError, match=rf"no run .* \(allowed: latest, {made}\)"):
+                history.resolve(start)
+        assert history.resolve(made[:-2]) == made
+        history.save(GateRecord(run=make_run()))
+        assert history.resolve("20260101") == "20260101-000000-aaaa"
+
+
 def test_a_file_that_is_no_history(tmp_path):
     path = tmp_path / "h.sqlite"
     path.write_text("no database, but long enough to be taken for one" * 50)

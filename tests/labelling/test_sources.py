@@ -25,6 +25,7 @@ from harness.types import (
     Message,
     ModelRef,
     Outcome,
+    Repeat,
     Run,
 )
 
@@ -77,6 +78,17 @@ def test_a_run_gives_its_answers_and_its_baselines_to_the_same_cases():
     ]
     assert found[0].wanted == found[1].wanted
     assert dataclasses.astuple(found[0].wanted) == ("Is kind.", "Calm.", ("right",))
+
+
+def test_of_several_answers_to_a_case_the_first_is_labelled():
+    """It was the one that decided the case, the worst: rates by such labels are those of failures."""
+    several = result("task", 0, "bad")
+    repeats = tuple(
+        Repeat(completion=dataclasses.replace(several.completion, text=text), outcome=outcome)
+        for text, outcome in (("good", Outcome.PASSED), ("bad", Outcome.FAILED))
+    )
+    record = GateRecord(run=run("r1", dataclasses.replace(several, repeats=repeats)))
+    assert [one.text for one in answers_of_record(record, [], "Is kind.")] == ["good"]
 
 
 def test_a_stored_run_is_labelled_blind(tmp_path, monkeypatch):

@@ -61,6 +61,26 @@ def test_a_stored_run_s_texts_are_by_answer_key(make_run, make_result):
     assert texts_of(make_run([twice, silent])) == {"s/a": "yes", "s/a#2": "no"}
 
 
+def test_answers_beyond_those_of_a_stored_run_have_a_counterpart_in_it(make_run, make_result):
+    """With ``repeat`` added since, "there is no baseline's answer" was said of one that had answered."""
+    first, second, silent = (make_result(f"s/{name}") for name in "abc")
+    answers = [
+        Repeat(completion=replace(first.completion, text=text), outcome=Outcome.PASSED) for text in "xy"
+    ]
+    twice = replace(second, case=replace(second.case, repeat=2), repeats=tuple(answers))
+    run = make_run([first, twice, replace(silent, completion=None)])
+    asked = [replace(each.case, repeat=3) for each in (first, second, silent)]
+    assert texts_of(run, asked) == {
+        "s/a": "yes",
+        "s/a#2": "yes",
+        "s/a#3": "yes",
+        "s/b": "x",
+        "s/b#2": "y",
+        "s/b#3": "x",
+    }
+    assert texts_of(run, [first.case, second.case]) == texts_of(run)
+
+
 def test_as_a_baseline_a_run_s_pairs_are_ties(make_run, make_result):
     result = make_result("s/a", scores=[("pairwise", 1.0), ("contains", 1.0)])
     checks = (Check(type="pairwise"), Check(type="contains", value="y"))

@@ -129,3 +129,15 @@ def test_a_baseline_whose_reasoning_is_in_its_text_ties_with_itself(
     for side in ("baseline", "candidate"):
         assert [score.value for each in session.results[side] for score in each.scores] == [0.5, 0.5]
         assert set(outcomes(session, side).values()) == {Outcome.PASSED}
+
+
+def test_each_answer_of_today_meets_one_of_a_stored_run(
+    run, inputs_of, golden_set, opened, make_run, make_result, case_of
+):
+    """With ``repeat`` added since, all pairs but the first broke, and so did every case."""
+    opened.text = lambda request: "yes"
+    case = case_of("a", checks=(Check(type="pairwise", threshold=0.5),))
+    stored = make_run([replace(make_result("s/a"), case=case)])
+    asked = replace(golden_set, cases=(replace(case, repeat=3),))
+    (result,) = run(inputs_of(run_target(stored)), asked).results["candidate"]
+    assert [score.value for answer in result.repeats for score in answer.scores] == [0.5] * 3

@@ -21,6 +21,7 @@ from harness.types import (
     Outcome,
     RegressedCase,
     RegressedCasesFinding,
+    Repeat,
     Score,
     Stability,
     Verdict,
@@ -185,6 +186,26 @@ def test_without_a_baseline_there_are_scores_with_intervals_and_the_failed_cases
     assert all(row.candidate.interval and row.n for row in view.metrics.informing)
     assert view.cases.shown == "failed"
     assert {choice.label: choice.count for choice in view.cases.outcomes}["failed"] == 6
+
+
+def test_without_a_baseline_several_answers_to_a_case_are_averaged(
+    invented: Callable[..., GateRecord],
+) -> None:
+    """Rates and means were those of each case's worst answer: 59 % beside an accepted file's 90 %."""
+    record = invented(compared=False, orders=20, probes=0)
+    score = Score(metric="rouge-l", value=0.8)
+    results = []
+    for result in record.run.results:
+        good = Repeat(completion=result.completion, scores=(score,), outcome=Outcome.PASSED)
+        bad = replace(good, scores=(replace(score, value=0.3),), outcome=Outcome.FAILED)
+        worst = replace(result, scores=bad.scores, outcome=bad.outcome, errors=(), unscored=())
+        results.append(replace(worst, repeats=(good, good, good, good, bad)))
+    run = replace(record.run, results=tuple(results))
+    rows = {row.metric: row for row in build_view(replace(record, run=run)).metrics.informing}
+    assert {name: (row.candidate.value, row.n) for name, row in rows.items()} == {
+        "pass rate": ("80.0\u202f%", "20"),
+        "rouge-l": ("0.700", "20"),
+    }
 
 
 @pytest.mark.parametrize("unit", [1e-10, 1.0, 1e8])

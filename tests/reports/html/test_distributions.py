@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.types import GateRecord
+from harness.types import GateRecord, Outcome, Repeat
 from reports.html.charts import HISTOGRAM_HEIGHT, histogram, sparkline
 from reports.html.distributions import distributions, quantile, usage_view
 
@@ -55,6 +55,29 @@ def test_tokens_and_time_of_both_sides(invented: Invented) -> None:
     cut = sum(result.completion.stop_reason == "length" for result in record.run.results if result.completion)
     assert rows["cut at the token limit"][0].startswith(f"{cut} (")
     assert rows["time of an answer, median"] == ("0.31\u202fs", "0.31\u202fs")
+
+
+def test_of_several_answers_to_a_case_all_are_drawn_and_counted(invented: Invented) -> None:
+    """Those of the worst alone stood for all: an equal model looked worse than a baseline of one answer."""
+    record = invented(orders=20, probes=0, lost=5)
+    single = usage_view(record)
+    assert single is not None
+    assert record.baseline is not None
+    results = []
+    for result in record.baseline.results:
+        own = Repeat(completion=result.completion, scores=result.scores, outcome=result.outcome)
+        poor = tuple(replace(score, value=0.0) for score in result.scores)
+        worst = replace(own, scores=poor, outcome=Outcome.FAILED)
+        several = (worst, own, own, own, own)
+        results.append(replace(result, scores=poor, outcome=Outcome.FAILED, repeats=several))
+    repeated = replace(record, baseline=replace(record.baseline, results=tuple(results)))
+    (drawn,) = distributions(repeated)
+    told = drawn.drawing.partition(",")[0]
+    assert told.endswith(" of 100")
+    assert not told.startswith("baseline median 0 ")
+    view = usage_view(repeated)
+    assert view is not None
+    assert view.rows[0].values == (single.rows[0].values[0], "100")
 
 
 def test_a_baseline_without_answers_has_no_column(invented: Invented) -> None:

@@ -91,6 +91,12 @@ def test_what_more_answers_alone_tell_has_no_command(invented: Invented, by: str
             "",
         ),
         (
+            {"steadied_by": "more", "steady_answers": 10, "missing": 3, "high_unseen": 0.1987},
+            "Repeat each case of “orders” 10 times or more.",
+            "allow a drop of 20\u00a0pts (the margin), if you can tolerate it.",
+            "",
+        ),
+        (
             {"steadied_by": "repeat", "steady_answers": 0},
             "Allow a larger drop of “orders” (the margin), if you can tolerate it.",
             "more answers show how much.",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.types import DriverSlice, GateRecord, Interval
+from harness.types import DriverSlice, GateRecord, Interval, Stability
 from reports.html.slices import slices_view
 
 Invented = Callable[..., GateRecord]
@@ -39,6 +39,21 @@ def test_the_slice_that_the_gate_named_is_marked(invented: Invented) -> None:
     view = slices_view(replace(record, comparison=replace(record.comparison, drivers=(driver,))))
     assert view is not None
     assert [row.tag for row in view.rows if row.driver] == ["accents"]
+
+
+def test_a_tag_is_averaged_over_reruns_as_the_gate_s_own_is(invented: Invented) -> None:
+    """The first screen said 27 points of the tag that the table gave 60."""
+    record = invented(orders=20, probes=0, lost=10, both_fail=0)
+    assert record.comparison is not None
+    plain = slices_view(record)
+    noise = {result.key: Stability(passed=1, answers=3) for result in record.run.results}
+    view = slices_view(replace(record, comparison=replace(record.comparison, noise=noise)))
+    assert plain is not None
+    assert view is not None
+    shown = [{row.tag: (row.baseline, row.candidate) for row in each.rows} for each in (plain, view)]
+    kept = {tag: now for tag, (_, now) in shown[0].items()}
+    assert {tag: now for tag, (_, now) in shown[1].items()} == kept
+    assert shown[0]["extraction"][0] != shown[1]["extraction"][0] == "50.0\u202f%"
 
 
 def test_of_many_tags_those_without_a_flip_are_left_out(invented: Invented) -> None:
