@@ -23,6 +23,7 @@ class EarlierRuns:
         problems: What could not be read, in one line each.
         unsaved: None if the history has the run; otherwise the command that saves it, empty if there is none.
         place: Where the history is, as options of commands; empty where they look by themselves.
+        gating: What its command line said beside the model, as options of pytest; None if nobody knows.
         asking: Which cases are asked, and of which model, as options too; empty where the project says it.
     """
 
@@ -32,6 +33,7 @@ class EarlierRuns:
     problems: tuple[str, ...] = ()
     unsaved: str | None = None
     place: str = ""
+    gating: tuple[str, ...] | None = None
     asking: str = ""
 
 

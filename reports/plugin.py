@@ -1,6 +1,7 @@
 """Hooks the reports into a pytest run."""
 
 import os
+import shlex
 from collections.abc import Container
 from pathlib import Path
 
@@ -25,6 +26,9 @@ _OPTIONS = {
         "verdict, table and lost cases as Markdown, for a comment (default: not written)",
     ),
 }
+
+# What a command line says that is no part of the question.
+_OF_ONE_RUN = {"model", "cache", "track", "keep_runs", "accept", "accept_reason", "accept_dirty"}
 
 
 def add_options(parser: pytest.Parser, free: Container[str]) -> None:
@@ -89,8 +93,26 @@ def pytest_tunegate_report(
         unsaved=unsaved,
         place=typed_place(config),
         asking=typed_asking(config),
+        gating=_typed_gating(config),
     )
     return write_report(path, render_report(record, earlier), _source(config, _REPORT))
+
+
+def _typed_gating(config: pytest.Config) -> tuple[str, ...]:
+    """What this command line said of the gate beside its models, as options."""
+    from harness.settings import SETTINGS
+
+    found: list[str] = []
+    for name, setting in SETTINGS.items():
+        typed = config.getoption(f"tunegate_{name}", None)
+        # A database's address may have a password.
+        hidden = name == "history" and "://" in str(typed)
+        if setting.flag is None or typed is None or name in _OF_ONE_RUN or hidden:
+            continue
+        values = typed if isinstance(typed, list) else [typed]
+        bare = setting.metavar is None
+        found += [setting.flag if bare else f"{setting.flag}={shlex.quote(str(each))}" for each in values]
+    return tuple(found)
 
 
 def _refuse_golden(config: pytest.Config, path: Path, source: str) -> None:

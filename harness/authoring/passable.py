@@ -10,7 +10,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from harness.authoring.remedies import more_cases, noise_command, one_of
-from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
+from harness.golden.gated_cases import cases_of_metric, is_graded, judged_cases, largest_drop
 from harness.golden.schema import CHECK_TYPES, answers_vary, base_type, checks_of, may_vary
 from harness.metrics.labelled_answer import expected_label
 from harness.registry.content_metrics import MACRO_F1
@@ -334,7 +334,7 @@ def _bound_of_scores(
     if base_type(metric) not in CHECK_TYPES:
         return 0.0, 0.0
     kind = CHECK_TYPES[base_type(metric)]
-    if kind.facts.kind == "binary":
+    if not is_graded(metric, cases):
         return _bound_of_passes(cases, level), 0.0
     share = unseen_share(units.effective, level)
     if kind.light_tails:

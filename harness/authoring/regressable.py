@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.golden.gated_cases import cases_of_metric, judged_cases
+from harness.golden.gated_cases import cases_of_metric, is_graded, judged_cases
 from harness.golden.load import GateContent
-from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
+from harness.golden.schema import answers_vary
 from harness.registry.content_metrics import SET_METRICS
 from harness.statistics.paired_binary import holm
 from harness.types import GoldenCase, GoldenSet
@@ -109,8 +109,7 @@ def _tests(golden_set: GoldenSet, levels: Mapping[str, float]) -> Iterator[_Test
         yield _Test(what=rate) if own else replace(test, may_be_known=True)
     for metric in golden_set.gate.metric_margins:
         if cases := cases_of_metric(golden_set, metric):
-            kind = CHECK_TYPES.get(base_type(metric))
-            exact = kind is not None and kind.facts.kind == "binary"
+            exact = not is_graded(metric, cases)
             reproduces = not answers_vary(cases, metric)
             test = _Test(what=metric) if own and reproduces else _test(metric, cases, level, exact=exact)
             if metric in SET_METRICS and test.units > 1:

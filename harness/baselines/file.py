@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.comparison.pairing import answers_of, scored_metrics
+from harness.comparison.pairing import WORST_FIRST, answers_of, scored_metrics
 from harness.errors import BaselineError
 from harness.history.first_metrics import FIRST_METRICS
 from harness.history.stored_reasons import with_renamed_limit
@@ -336,7 +336,8 @@ def _result(case: GoldenCase, kept: KeptCase) -> CaseResult:
             kept.answers, kept.labels or ({},) * len(kept.answers), strict=True
         )
     ]
-    shown = answers[0]
+    # As the run itself shows a case: by the answer that decides.
+    shown = min(answers, key=lambda answer: WORST_FIRST.index(answer.outcome))
     return CaseResult(
         case=case,
         completion=None,

@@ -207,7 +207,7 @@ def _stored_run(order: Order) -> "Run":
 
     with open_history(history_place(order.history), to_read=True) as stored:
         run = stored.load_run(order.reference)
-    if not answers_of_run(run):
+    if all(each.text is None for each in answers_of_run(run)):
         raise SettingsError(
             f"--reference={order.reference}: this run has no answers to compare with: choose another run"
         )

@@ -24,7 +24,7 @@ from harness.cli.options import GatedProbesOption, JsonOption
 from harness.comparison.pairing import PASS_RATE
 from harness.errors import GoldenError, SettingsError
 from harness.golden.load import GateContent, gate_content, golden_files, project_golden, sound
-from harness.golden.schema import answers_vary
+from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
 from harness.presentation.console import open_console
 from harness.presentation.terminal import detectable_range
 from harness.settings import Settings, load_settings
@@ -185,12 +185,8 @@ def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks
         highlight=False,
     )
     for row in found:
-        if endless := [metric for metric, of_metric in row.metrics.items() if of_metric.endless]:
-            console.print(
-                f"{row.name} {', '.join(endless)}: the scale has no end, so what is detected and how often "
-                "an equal model passes depend on the baseline's mean, which no model has shown yet.",
-                highlight=False,
-            )
+        for note in _endless_notes(row):
+            console.print(note, highlight=False)
         if row.unscored:
             console.print(
                 f"{row.name} can't pass: {row.unscored} of its cases have neither a check that decides nor a "
@@ -207,6 +203,21 @@ def _print(found: list[SetPower], gated: int, churn: float, spread: float, looks
             style="dim",
             highlight=False,
         )
+
+
+def _endless_notes(row: SetPower) -> Iterator[str]:
+    """Why nothing is known of scales without an end: of a logarithm the unit is, and how it varies isn't."""
+    endless = [metric for metric, of_metric in row.metrics.items() if of_metric.endless]
+    logs = [metric for metric in endless if CHECK_TYPES[base_type(metric)].logarithmic]
+    for metrics, why, unknown in (
+        ([each for each in endless if each not in logs], "the scale has no end", "the baseline's mean"),
+        (logs, "compared by the logarithm, which has no end", "how much it varies"),
+    ):
+        if metrics:
+            yield (
+                f"{row.name} {', '.join(metrics)}: {why}, so what is detected and how often an equal model "
+                f"passes depend on {unknown}, which no model has shown yet."
+            )
 
 
 def _files(paths: list[Path]) -> list[Path]:

@@ -164,6 +164,7 @@ def _metric_finding(
         other_question=row.other_question,
         missing=row.missing,
         high_at_best=row.high_at_best,
+        high_of_compared=row.high_of_compared,
         missing_unlimited=row.missing_unlimited,
         unseen_labels=row.unseen_labels,
         unsteady=why_unsteady(row, comparison.inexact),

@@ -273,12 +273,13 @@ def cases_to_settle(paired: PairedMetric, level: float, margin: float, confidenc
         the baseline is so near the worst value that no drop can be beyond the margin.
     """
     mean = math.fsum(paired.baseline) / len(paired.baseline)
-    if is_within(mean - paired.least if paired.higher_is_better else paired.most - mean, margin):
+    to_lose = mean - paired.least if paired.higher_is_better else paired.most - mean
+    if paired.repeated or is_within(to_lose, margin):
         return None
     if is_counted(paired):
         n = len(paired.keys)
         return cases_that_settle(*rates_seen(*flips(paired), n), margin, level, confidence, least=n)
-    if paired.kind == "graded" or not paired.clustered or paired.repeated:
+    if paired.kind == "graded" or not paired.clustered:
         return None
     units, seen = units_of(paired), flips_as_observed(units_of(paired))
     times = clusters_that_settle(units.sizes, seen, level, margin=margin, confidence=confidence)

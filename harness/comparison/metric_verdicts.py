@@ -43,7 +43,7 @@ from harness.types.golden import ALPHA, PROBE_MARGIN, TASK_MARGIN, is_within
 # The margin is at least a thousandth of a unit; a billionth of this part of the values' size is no rounding.
 _IN_MARGINS, _RESOLVED, _MOST_UNITS = 1000, 2.0**-13, 1e140
 # A row's figures on the metric's own scale, but for those with an interval.
-_ENDS = ("high_unseen", "high_at_best", "margin", "minimum_detectable_drop")
+_ENDS = ("high_unseen", "high_at_best", "high_of_compared", "margin", "minimum_detectable_drop")
 # A golden set's name and a metric's.
 _Name = tuple[str, str]
 # Rows of metrics of whole sets, given the confidence of each set's intervals, and its question.

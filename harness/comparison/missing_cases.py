@@ -197,6 +197,7 @@ def with_missing(
         p_value=max(row.p_value, best.p_value),
         drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),
         high_at_best=best.drop.high,
+        high_of_compared=end_of_pass(row),
     )
 
 

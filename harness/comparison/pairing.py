@@ -18,7 +18,7 @@ from harness.types.golden import TIME_METRICS
 
 # The case's outcome is the first of these that occurs among its answers.
 # An answer without a verdict leaves the case without one: the others don't say what it would have been.
-_WORST_FIRST = (Outcome.ERRORED, Outcome.UNSCORED, Outcome.FAILED, Outcome.PASSED, Outcome.SKIPPED)
+WORST_FIRST = (Outcome.ERRORED, Outcome.UNSCORED, Outcome.FAILED, Outcome.PASSED, Outcome.SKIPPED)
 
 
 def fold_repeats(results: Sequence[CaseResult]) -> list[CaseResult]:
@@ -42,7 +42,7 @@ def scored_metrics(results: Iterable[CaseResult]) -> tuple[str, ...]:
 def _folded(answers: Sequence[CaseResult]) -> CaseResult:
     if len(answers) == 1:
         return answers[0]
-    shown = min(answers, key=lambda answer: _WORST_FIRST.index(answer.outcome))
+    shown = min(answers, key=lambda answer: WORST_FIRST.index(answer.outcome))
     return CaseResult(
         case=shown.case,
         completion=shown.completion,

@@ -304,6 +304,7 @@ def _with_lacking(
         p_value=max(row.p_value, best.p_value),
         drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),
         high_at_best=best.drop.high,
+        high_of_compared=high,
     )
 
 

@@ -1,6 +1,9 @@
 """The cases of a golden set that each gated metric has, known before any model has answered."""
 
-from harness.golden.schema import CHECK_TYPES, base_type, checks_of, decides
+from collections.abc import Sequence
+
+from harness.golden.schema import CHECK_TYPES, base_type, checks_of, decides, is_binary
+from harness.registry.content_metrics import SET_METRICS
 from harness.registry.metric import compared_scale
 from harness.types import GoldenCase, GoldenSet
 
@@ -28,6 +31,20 @@ def cases_of_metric(golden_set: GoldenSet, metric: str) -> list[GoldenCase]:
         metric: A gated metric other than the pass rate.
     """
     return [case for case in golden_set.cases if case.skip is None and checks_of(case, metric)]
+
+
+def is_graded(metric: str, cases: Sequence[GoldenCase]) -> bool:
+    """Whether a gated metric's values are numbers. Otherwise they are true or false, and counted.
+
+    A group or a function has a number only where it has a threshold; one in any case makes all of them so.
+
+    Args:
+        metric: A gated metric other than the pass rate.
+        cases: The cases that have it.
+    """
+    if metric in SET_METRICS or base_type(metric) not in CHECK_TYPES:
+        return True
+    return not all(is_binary(check) for case in cases for check in checks_of(case, metric))
 
 
 def largest_drop(metric: str) -> float:

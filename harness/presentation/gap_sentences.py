@@ -14,6 +14,7 @@ from harness.types import (
     TooFew,
     UnpairedFinding,
 )
+from harness.types.golden import is_within
 from tunegate.figures import share_of
 
 _MOST_LABELS, _MOST_NAMED = 3, 5
@@ -40,6 +41,14 @@ def not_compared(finding: Finding, data: NotComparedFinding) -> str:
 def units_of(data: MetricFinding) -> str:
     """What counts as one in a metric: its cases, or clusters of them."""
     return "cases" if data.clusters == data.n else "clusters"
+
+
+def end_of_compared(data: MetricFinding) -> float | None:
+    """The end that unseen losses put beyond the margin, whatever is missing; None where they don't."""
+    if not data.missing:
+        return data.high_unseen
+    end = data.high_of_compared
+    return None if end is None or is_within(end, data.margin) else end
 
 
 def too_few(data: MetricFinding, few: TooFew) -> str:

@@ -9,6 +9,7 @@ from harness.golden.counted_outcomes import GRADED, counted_outcomes
 from harness.presentation.condition_sentences import MAYBE, own_settings, plans, scorers
 from harness.presentation.gap_sentences import (
     changed_cases,
+    end_of_compared,
     named,
     no_verdict,
     not_compared,
@@ -130,19 +131,17 @@ def _by_clusters(data: MetricFinding, few: str) -> str:
 
 def _not_excluded(data: MetricFinding) -> str:
     """Which of the two upper ends is beyond the margin."""
-    unseen = data.high_unseen
-    if data.missing and data.drop.high <= data.margin:
-        return _missing(data)
-    if unseen is None or data.drop.high > data.margin:
+    if data.drop.high > data.margin or (data.high_unseen is None and not data.missing):
         kept = ""
         if data.high_at_best is not None and data.high_at_best <= data.margin:
             kept = f", but none is to be seen if {_one_sided(data)} kept"
         return f"a drop of more than {data.margin:g} is not excluded{kept}"
-    cases = f"{data.n} cases" if data.clusters == data.n else f"{data.clusters} clusters"
-    return (
-        f"no drop of more than {data.margin:g} is to be seen, but {cases}{without_labels(data)} can miss "
-        f"rare losses, of up to {both_of(unseen, data.margin, 3)[0]} in all"
-    )
+    ways = [_missing(data)] if data.missing else []
+    if (unseen := end_of_compared(data)) is not None:
+        cases = f"{data.n} cases" if data.clusters == data.n else f"{data.clusters} clusters"
+        most = both_of(unseen, data.margin, 3)[0]
+        ways.insert(0, f"{cases}{without_labels(data)} can miss rare losses, of up to {most} in all")
+    return f"no drop of more than {data.margin:g} is to be seen, but {', and '.join(ways)}"
 
 
 def _missing(data: MetricFinding) -> str:
@@ -151,7 +150,7 @@ def _missing(data: MetricFinding) -> str:
     hidden, most = "nothing limits how much they lost", data.high_unseen or data.drop.high
     if not data.missing_unlimited:
         hidden = f"if all of them were lost, the drop may be up to {both_of(most, data.margin, 3)[0]}"
-    return f"no drop of more than {data.margin:g} is to be seen, but {of} a value on one side only: {hidden}"
+    return f"{of} a value on one side only: {hidden}"
 
 
 def _one_sided(data: MetricFinding) -> str:

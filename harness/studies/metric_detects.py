@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from harness.comparison.pairing import has_light_tails
-from harness.golden.gated_cases import largest_drop
-from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
+from harness.golden.gated_cases import is_graded, largest_drop
+from harness.golden.schema import answers_vary
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.clustered_drop import first_drop_beyond
 from harness.statistics.clusters import CONFIDENCE, Units, shown_by_middle
@@ -58,8 +58,7 @@ def detectable_of_metric(  # what a metric, its cases and the gate's settings sa
     scale, units = largest_drop(metric), answers_by_unit(cases)
     if is_within(scale, margin):
         return None, None
-    kind = CHECK_TYPES.get(base_type(metric))
-    graded = metric == MACRO_F1 or (kind is not None and kind.kind == "graded")
+    graded = is_graded(metric, cases)
     if own and not answers_vary(cases, metric):
         # The drop is known: any beyond the margin is found.
         return margin if graded else first_drop_beyond(margin, len(cases)), None

@@ -7,8 +7,8 @@ from functools import lru_cache
 from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE, has_light_tails
 from harness.comparison.regressed_cases import regressed_limits
-from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
-from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
+from harness.golden.gated_cases import cases_of_metric, is_graded, judged_cases, largest_drop
+from harness.golden.schema import answers_vary
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.clusters import CONFIDENCE, Units
 from harness.statistics.detectable_drops import USUAL_ALIKE, Flips, drawn_drops, verdict_chances
@@ -109,7 +109,8 @@ def has_no_end(metric: str) -> bool:
     """Whether a metric's scale has no end: nothing is known of what it may lose before it is measured.
 
     Args:
-        metric: A gated metric. A log-probability has none either, but is known to move a little.
+        metric: A gated metric. A log-probability has none either, but is known to move a little. What a case
+            may lose of a time's logarithm is known too, but not how much times vary.
     """
     return math.isinf(largest_drop(metric)) and not has_light_tails(metric)
 
@@ -149,8 +150,7 @@ def chance_to_pass(
         return macro_f1_pass(cases, margin, churn)
     if has_light_tails(metric):
         return light_tailed_pass([float(len(unit)) for unit in units], margin, spread)
-    kind = CHECK_TYPES.get(base_type(metric))
-    graded = kind is not None and kind.kind == "graded"
+    graded = metric != PASS_RATE and is_graded(metric, cases)
     return pass_of_verdicts(units, margin / scale, churn, graded=graded)
 
 

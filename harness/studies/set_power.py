@@ -104,7 +104,7 @@ class MetricPower:
         detectable_cluster_drop: The same if it takes whole clusters; None without any, and where means or
             labels are compared by the spread of clusters.
         endless: Whether its scale has no end and its answers may vary. Nothing is then known before a run:
-            what a case may lose is as much as the baseline's mean.
+            what a case may lose is as much as the baseline's mean, and of a logarithm how much it varies.
     """
 
     cases: int

@@ -78,6 +78,7 @@ class MetricComparison:
             the drop's lower end and the p-value hold if none of them was lost, ``high_unseen`` if all were.
         high_at_best: The drop's upper end if none of them was lost: a regression needs it, too, to be beyond
             the margin. None where nothing is missing, and in records of earlier versions.
+        high_of_compared: What ``high_unseen`` would be if nothing were missing. None as before.
         missing_unlimited: Whether the scale has no end, so that nothing limits what such a case lost.
         unseen_labels: Of a whole set's metric, the labels that no compared case has, and that may be lost.
         nothing_to_lose: Whether the margin allows to lose all that the baseline has. Then it passes by a gain
@@ -107,6 +108,7 @@ class MetricComparison:
     cases_to_settle: int | None = None
     missing: int = 0
     high_at_best: float | None = None
+    high_of_compared: float | None = None
     missing_unlimited: bool = False
     unseen_labels: tuple[str, ...] = ()
     nothing_to_lose: bool = False

@@ -53,6 +53,7 @@ class MetricFinding:
         other_question: The verdict for the other of the two.
         missing: Number of cases with a value on one side only.
         high_at_best: The drop's upper end if none of them was lost; None where nothing is missing.
+        high_of_compared: What ``high_unseen`` would be if nothing were missing; None likewise.
         missing_unlimited: Whether nothing limits what such a case lost.
         unseen_labels: Of a macro-F1, labels that no compared case has, and that may be lost.
         unsteady: Why equal answers to exactly these cases leave a drop possible; empty where it is known.
@@ -84,6 +85,7 @@ class MetricFinding:
     other_question: GateVerdict | None = None
     missing: int = 0
     high_at_best: float | None = None
+    high_of_compared: float | None = None
     missing_unlimited: bool = False
     unseen_labels: tuple[str, ...] = ()
     unsteady: str = ""

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from harness.comparison.pairing import stability_of
 from harness.golden.counted_outcomes import GRADED, counted_as
 from harness.types import CaseResult, GateRecord, Message, Outcome
 from harness.types.run import conversation
+from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html import figures
 from reports.html.case_checks import check_rows, deciding_unscored, explained
 from reports.html.case_view import (
@@ -44,13 +44,13 @@ def text_limit(record: GateRecord) -> int:
     return fitting_limit((len(text) for result in results for text in _texts(result, before)), total=total)
 
 
-def case_views(record: GateRecord, limit: int, project: Path | None = None) -> Iterator[CaseView]:
+def case_views(record: GateRecord, limit: int, earlier: EarlierRuns = NO_EARLIER_RUNS) -> Iterator[CaseView]:
     """All cases of the run, in its order, one by one.
 
     Args:
         record: The gate's record.
         limit: Most characters of one text.
-        project: The project's root, if it is known.
+        earlier: What the run is shown beside.
     """
     changes = _changes(record)
     before = _results_before(record)
@@ -61,8 +61,8 @@ def case_views(record: GateRecord, limit: int, project: Path | None = None) -> I
         changes=changes,
         limit=limit,
         most_pairs=min(_MOST_PAIRS, _ALL_PAIRS // max(differing, 1)),
-        paths={each.name: shown_path(each.path, project) for each in record.run.golden_sets},
-        again=rerun_command(record, project),
+        paths={each.name: shown_path(each.path, earlier.project) for each in record.run.golden_sets},
+        again=rerun_command(record, earlier),
     )
     for number, result in enumerate(results, start=1):
         yield _case_view(number, result, before.get(result.key), context)

@@ -2,10 +2,12 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from harness.settings import DTYPES
-from harness.types import GateRecord, GoldenCase, ModelRef
+from harness.types import GateRecord, GoldenCase, ModelRef, ServerUse
+from reports.earlier_runs import NO_EARLIER_RUNS, EarlierRuns
 from reports.html.names import shown_path
 from reports.html.text import one_line
 from tunegate.printable import visible
@@ -13,17 +15,42 @@ from tunegate.printable import visible
 _LONGEST = 300
 
 
-def rerun_command(record: GateRecord, project: Path | None) -> str:
-    """The command that gates the candidate again.
+def rerun_command(
+    record: GateRecord, earlier: EarlierRuns = NO_EARLIER_RUNS, *, baseline: str | None = None
+) -> str:
+    """The command that gates the candidate again, as it was gated.
 
     Args:
         record: The gate's record.
-        project: The project's root, to which paths are relative.
+        earlier: What it is shown beside, with the options of its command line.
+        baseline: What to gate it against; None for what it was gated against.
     """
     if record.run.model.is_logged:
         # Its log is compared again, where it is now.
         return "tunegate compare BASELINE CANDIDATE"
-    return f"pytest {_model(record.run.model, project)}"
+    given = _recorded(record) if earlier.gating is None else earlier.gating
+    if baseline is not None:
+        flag = "--gate-baseline="
+        given = [*(each for each in given if not each.startswith(flag)), f"{flag}{_quoted(baseline)}"]
+    return " ".join(["pytest", _model(record.run.model, earlier.project), *given])
+
+
+def _recorded(record: GateRecord) -> Sequence[str]:
+    """What the record itself tells of the options: its servers, and a baseline that is not the base."""
+    model, plan, found = record.run.model, record.run.plan, list[str]()
+    by_vllm, server = plan.engine == "vllm", plan.server or ServerUse()
+    if by_vllm:
+        found = ["--gate-engine=vllm"]
+        found += [f"--gate-server={_quoted(server.url)}"] if server.url else []
+        found += [f"--gate-server-args={_quoted(server.arguments)}"] if server.arguments else []
+    # That of a server that was started names its version and arguments beside the user's word.
+    if server.identity and (server.url or not by_vllm):
+        found.append(f"--gate-model-id={_quoted(server.identity)}")
+    if record.baseline is not None:
+        other = record.baseline.model
+        if other.adapter_sha256 or not model.adapter_sha256 or other.base_sha256 != model.base_sha256:
+            found.append(f"--gate-baseline={_quoted(record.baseline.id)}")
+    return found
 
 
 def case_command(record: GateRecord, case: GoldenCase, path: str, again: str) -> str:
@@ -66,7 +93,7 @@ def accept_command(record: GateRecord, place: str = "") -> str:
     return f"tunegate runs accept {_quoted(record.run.id)} main{place} --reason '…'"
 
 
-def against_command(record: GateRecord, name: str, project: Path | None) -> str:
+def against_command(record: GateRecord, name: str, earlier: EarlierRuns = NO_EARLIER_RUNS) -> str:
     """The command that gates the candidate against an accepted run; empty for answers from a log.
 
     A log is compared with another log, which only its owner can name.
@@ -74,11 +101,11 @@ def against_command(record: GateRecord, name: str, project: Path | None) -> str:
     Args:
         record: The gate's record.
         name: The name under which the run was accepted.
-        project: The project's root, to which paths are relative.
+        earlier: What it is shown beside.
     """
     if record.run.model.is_logged:
         return ""
-    return f"{rerun_command(record, project)} --gate-baseline={_quoted(name)}"
+    return rerun_command(record, earlier, baseline=name)
 
 
 def new_case_command(record: GateRecord, set_name: str, project: Path | None) -> str:

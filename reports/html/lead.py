@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.presentation.gap_sentences import without_labels
+from harness.presentation.gap_sentences import end_of_compared, without_labels
 from harness.presentation.sentences import sentence_of
 from harness.types import (
     ChangedCasesFinding,
@@ -121,20 +121,21 @@ def _not_excluded(finding: Finding) -> str:
         largest = margin_text(data.drop.high, rate=rate, beyond=data.margin)
         return f"the drop may be as large as {largest}, with {margin} allowed"
     unseen = margin_text(data.high_unseen, rate=rate, beyond=data.margin)
+    ways = []
     if data.missing:
         without = "1 case has" if data.missing == 1 else f"{figures.count(data.missing)} cases have"
         limit = (
             "what was lost there has no limit" if data.missing_unlimited else f"all lost, it may be {unseen}"
         )
-        return f"no drop beyond the allowed {margin} is seen, but {without} a value on one side only: {limit}"
-    seen = figures.count(data.n) + " cases"
-    if data.clusters != data.n:
-        seen = f"{figures.count(data.clusters)} clusters of cases"
-    seen = one_line(seen + without_labels(data))
-    return (
-        f"no drop beyond the allowed {margin} is seen, but {seen} can miss rare losses of up to {unseen} "
-        f"in all"
-    )
+        ways.append(f"{without} a value on one side only: {limit}")
+    if (own := end_of_compared(data)) is not None:
+        seen = figures.count(data.n) + " cases"
+        if data.clusters != data.n:
+            seen = f"{figures.count(data.clusters)} clusters of cases"
+        most = margin_text(own, rate=rate, beyond=data.margin)
+        seen = one_line(seen + without_labels(data))
+        ways.insert(0, f"{seen} can miss rare losses of up to {most} in all")
+    return f"no drop beyond the allowed {margin} is seen, but {', and '.join(ways)}"
 
 
 def _unsteady(finding: Finding) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.authoring.remedies import are_usual
+from harness.comparison.decisions import most_to_lose
 from harness.comparison.findings import must_pass_findings
 from harness.comparison.missing_cases import no_verdict_findings
 from harness.comparison.times import ASKED_OTHERWISE
@@ -21,6 +22,7 @@ from harness.presentation.steadying_sentences import (
     may_be_wider,
     possible_drop,
 )
+from harness.registry.metric import compared_scale
 from harness.types import (
     CaseResult,
     ChangedCasesFinding,
@@ -70,7 +72,7 @@ def next_step(
         earlier: What it is shown beside.
         shared: What :func:`shared_means` gives of the accepted run; None where nobody has asked for it yet.
     """
-    again = rerun_command(record, earlier.project)
+    again = rerun_command(record, earlier)
     if record.verdict is None:
         return _without_verdict(record, again, earlier)
     deciding = deciding_findings(record.verdict)
@@ -91,11 +93,11 @@ def _without_verdict(record: GateRecord, again: str, earlier: EarlierRuns) -> Ne
         if (problem := _why_not_accepted(record.run)) is not None:
             if problem.verdict is GateVerdict.REGRESS:
                 return _after_regression(record, [problem], again)
-            return _without_a_metric(record, problem, earlier.project)
+            return _without_a_metric(record, problem, earlier)
         step = _after_pass(record, again, earlier)
         return replace(step, text=f"A whole model has no base to be compared with. {step.text}")
     text = "Compare with the base model, a stored run or an accepted baseline."
-    command = against_command(record, "base", earlier.project)
+    command = against_command(record, "base", earlier)
     return NextStep(title="Gate it against a baseline.", text=text, command=command)
 
 
@@ -109,11 +111,10 @@ def _inconclusive(
     record: GateRecord, deciding: Sequence[Finding], again: str, earlier: EarlierRuns
 ) -> NextStep:
     assert record.verdict is not None
-    project = earlier.project
     if deciding and isinstance(deciding[0].data, LACKING):
-        return _without_a_metric(record, deciding[0], project)
+        return _without_a_metric(record, deciding[0], earlier)
     if (refuted := next(filter(is_refuted, deciding), None)) is not None:
-        return _without_a_metric(record, refuted, project)
+        return _without_a_metric(record, refuted, earlier)
     metric = next(filter(is_of_metric, deciding), None)
     if metric is not None and record.run.lacks_cases and not record.run.stopped:
         return _whole_run(record, "More cases may decide it.", again)
@@ -121,8 +122,8 @@ def _inconclusive(
         others = sum(map(is_of_metric, deciding)) - 1
         if metric.data.unsteady:
             return _steadier(record, metric, metric.data, earlier)
-        return _more_cases(record, metric, metric.data, project, others)
-    return _without_a_metric(record, (deciding or record.verdict.findings)[0], project)
+        return _more_cases(record, metric, metric.data, earlier.project, others)
+    return _without_a_metric(record, (deciding or record.verdict.findings)[0], earlier)
 
 
 def _below_accepted(record: GateRecord, earlier: EarlierRuns, shared: Shared | None) -> NextStep | None:
@@ -135,7 +136,7 @@ def _below_accepted(record: GateRecord, earlier: EarlierRuns, shared: Shared | N
     return NextStep(
         title=f"Compare it with the run accepted as {name} first.",
         text=f"The candidate is below it on {where}, which this baseline doesn't show.",
-        command=against_command(record, earlier.accepted.name, earlier.project),
+        command=against_command(record, earlier.accepted.name, earlier),
     )
 
 
@@ -236,7 +237,9 @@ def _more_cases(
         else f"{figures.count(data.n)} cases detect drops from {margin_text(able, rate=rate)}"
         f"{_of_clusters(data, rate=rate)}."
     )
-    wider = "Or allow a larger drop (the margin), if you can tolerate it."
+    wider = ""
+    if _may_tolerate_more(record, finding, data):
+        wider = " Or allow a larger drop (the margin), if you can tolerate it."
     if data.too_few is not None:
         why = too_few(data, data.too_few)
         reach = f"{why[0].upper()}{why[1:]}."
@@ -250,7 +253,18 @@ def _more_cases(
     if finding.metric != "pass-rate":
         reach = f"{quoted_title(finding, record.run.metrics)}: {reach}"
     command = new_case_command(record, finding.set_name or "", project)
-    return NextStep(title=title, text=f"{reach} {wider}", command=command)
+    return NextStep(title=title, text=f"{reach}{wider}", command=command)
+
+
+def _may_tolerate_more(record: GateRecord, finding: Finding, data: MetricFinding) -> bool:
+    """Whether the margin that this row would pass with leaves anything to lose."""
+    facts, metric = record.run.metrics.get(finding.metric or ""), finding.metric or "pass-rate"
+    scale, higher_is_better = (0.0, 1.0), True
+    if facts is not None:
+        scale, higher_is_better = compared_scale(facts), facts.higher_is_better
+    end = data.drop.high if data.high_unseen is None else data.high_unseen
+    room = most_to_lose(metric, data.baseline, scale, higher_is_better=higher_is_better)
+    return end < room and not data.missing_unlimited
 
 
 def _steadier(record: GateRecord, finding: Finding, data: MetricFinding, earlier: EarlierRuns) -> NextStep:
@@ -288,8 +302,8 @@ def _besides(data: MetricFinding) -> str:
     return f" Or {', or '.join(ways)}." if ways else ""
 
 
-def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) -> NextStep:
-    data, again = first.data, rerun_command(record, project)
+def _without_a_metric(record: GateRecord, first: Finding, earlier: EarlierRuns) -> NextStep:
+    data, again = first.data, rerun_command(record, earlier)
     if isinstance(data, TripwireFinding):
         text = "Look at the data that it was trained on, or gate it on more forgetting probes."
         return NextStep(title="Find out why the loss on general text rose.", text=text, command="")
@@ -298,7 +312,7 @@ def _without_a_metric(record: GateRecord, first: Finding, project: Path | None) 
         passes = first.metric in {None, "pass-rate"}
         wanted = "that the baseline passes" if passes else "on which the baseline is better"
         title = f"Add cases to {quoted(first.set_name or '')} {wanted}."
-        command = new_case_command(record, first.set_name or "", project)
+        command = new_case_command(record, first.set_name or "", earlier.project)
         return NextStep(title=title, text=text, command=command)
     if isinstance(data, ConfirmationFinding):
         text = "New answers did not show the drop again: repeat cases at a temperature above 0, or add some."

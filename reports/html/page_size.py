@@ -57,7 +57,7 @@ def _built(record: GateRecord, earlier: EarlierRuns, limit: int) -> tuple[CaseLi
     """
     is_large = len(record.run.results) >= _MANY
     views, parts, longest = list[CaseView](), list[str](), 0
-    left = case_views(record, limit, earlier.project)
+    left = case_views(record, limit, earlier)
     while part := list(islice(left, PART)):
         parts.append(packed_details(part))
         longest = max(longest, *map(longest_text, part))

@@ -37,7 +37,7 @@ def verdict_view(record: GateRecord, earlier: EarlierRuns) -> VerdictView:
         candidate=short_label(record.run.model),
         sides=sides_of(record, earlier),
         rows=tuple(side_rows(record, earlier, shared)),
-        rerun=rerun_command(record, earlier.project),
+        rerun=rerun_command(record, earlier),
         reasons=()
         if verdict is None
         else tuple(one_line(sentence, _REASON) for sentence in sentences_of(verdict)),

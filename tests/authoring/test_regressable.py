@@ -186,3 +186,13 @@ def test_where_some_cases_may_regress_several_answers_show_no_more_than_one():
     assert len(notes(probes)["s"]) == 1
     gated = set_of(3, repeat=5, metric_margins={"equals": 0.05})
     assert [each.partition(":")[0] for each in notes(gated)["s"]] == ["equals can never regress"]
+
+
+@pytest.mark.parametrize(("threshold", "told"), [(None, 0), (0.5, 1)])
+def test_a_gated_group_is_counted_unless_it_has_a_threshold(threshold, told):
+    """Five counted cases have p = 0.0156 at least, within a third of the level; five numbers have 0.031."""
+    group = Check(type="all-of", threshold=threshold, checks=EQUALS)
+    found = beside_probes(set_of(5, checks=(group,), metric_margins={"all-of": 0.1}))
+    assert [note.partition(":")[0] for note in found] == [
+        "all-of can regress only beside another metric"
+    ] * told

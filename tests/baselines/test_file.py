@@ -65,6 +65,28 @@ def test_so_it_does_with_several_answers(make_run, make_result, tmp_path):
     assert [[score.value for score in each.scores] for each in found.repeats] == [[1.0, 0.0], [0.25, 0.75]]
 
 
+def test_a_case_is_shown_by_the_answer_that_decides_in_its_file_too(make_run, make_result, tmp_path):
+    """One of three answers broke, and not the first: such a case has no verdict in the run or in its file."""
+    passed, broken = (Repeat(completion=None, outcome=each) for each in (Outcome.PASSED, Outcome.ERRORED))
+
+    def run_with(second):
+        results = [make_result(f"s/{n:02}", second.outcome if n < 4 else True) for n in range(100)]
+        answered = [
+            replace(
+                each,
+                case=replace(each.case, repeat=3),
+                repeats=(passed, second if place < 4 else passed, passed),
+            )
+            for place, each in enumerate(results)
+        ]
+        return make_run(answered, gates={"s": GateSettings(max_errored=0.05)})
+
+    accepted, now = run_with(broken), run_with(passed)
+    for before in (accepted, kept(accepted, tmp_path)):
+        (row,) = run_gate(now, before)[0].metrics
+        assert (row.n, row.missing) == (96, 4)
+
+
 def test_all_labels_of_a_case_are_kept(make_run, make_result, tmp_path):
     """Two classifications in a case: the candidate counts both."""
     result = make_result("s/a")

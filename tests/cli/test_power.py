@@ -272,6 +272,18 @@ def test_each_metric_says_what_it_detects_or_why_that_is_unknown(tmp_path):
     assert "mine tokens: the scale has no end" in output
 
 
+def test_of_times_it_is_unknown_how_much_they_vary(tmp_path):
+    """They are compared by their logarithm, whatever the baseline's mean is."""
+    path = tmp_path / "mine.yaml"
+    gate = "gate: {metrics: {rouge-l: {margin: 0.05}, latency: {margin: 0.1}}}"
+    write_graded(path, 80, "rouge-l", "latency", gate=gate)
+    output = " ".join(power("--golden", path).split())
+    assert "mine latency 80 0.10 unknown unknown" in output
+    assert "mine latency: compared by the logarithm" in output
+    assert "depend on how much it varies, which no model has shown yet" in output
+    assert "the baseline's mean" not in output
+
+
 def test_an_early_stop_of_several_answers_is_unknown(tmp_path):
     path = write_set(tmp_path, "mine", 60)
     assert "is unknown" not in power("--golden", path)

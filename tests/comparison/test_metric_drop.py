@@ -380,6 +380,8 @@ def test_what_has_no_number_of_cases_that_settles():
     times = clusters_that_settle(units.sizes, flips_as_observed(units), 0.05, margin=0.05, confidence=0.9)
     assert cases_to_settle(whole, 0.05, 0.05, 0.9) == 40 * times
     assert cases_to_settle(graded, 0.05, 0.05, 0.9) is None
+    stable = paired([1] * 40, [1] * 40, trials=tuple(Trials(5, 5, 5, 5) for _ in range(40)))
+    assert cases_to_settle(stable, 0.05, 0.05, 0.9) is None
     equal = paired([1] * 40, [1] * 40, clusters=clusters)
     assert 40 <= cases_to_settle(equal, 0.05, 0.2, 0.9) < cases_to_settle(equal, 0.05, 0.05, 0.9)
 

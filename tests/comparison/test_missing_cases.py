@@ -180,6 +180,23 @@ def test_a_score_that_one_side_lacks_counts_as_the_worst(make_result, make_run):
     assert row_of(comparison, name="s").verdict is PASS
 
 
+def test_what_the_other_cases_leave_open_is_told_beside_what_is_missing(make_result, make_run):
+    """30 scores gained 0.02 and can miss losses of 0.07; once the one that is missing is there, they still can."""
+    gates = {"s": GateSettings(metric_margins={"rouge-l": 0.05}, max_unscored=1)}
+    then = make_run(scored(make_result, [0.95] * 31), gates=gates)
+    now = make_run(scored(make_result, [0.97] * 31), gates=gates)
+    gone = replace(now, results=(replace(now.results[0], scores=()), *now.results[1:]))
+    comparison, verdict = run_gate(gone, then)
+    row = row_of(comparison, "rouge-l", "s")
+    others = (replace(each, results=each.results[1:]) for each in (now, then))
+    alone = row_of(run_gate(*others)[0], "rouge-l", "s")
+    assert 0.05 < row.high_of_compared == pytest.approx(alone.high_unseen) < row.high_unseen
+    assert alone.high_of_compared is None
+    said = sentences_of(verdict)[0]
+    assert "but 30 cases can miss rare losses, of up to 0.07" in said
+    assert " in all, and 1 case has a value on one side only: if all of them were lost" in said
+
+
 def test_nothing_limits_a_loss_on_a_scale_without_an_end(make_result, make_run):
     facts = {"rouge-l": MetricFacts(kind="graded", higher_is_better=False, least=0.0, most=None)}
     gates = {"s": GateSettings(metric_margins={"rouge-l": 0.5}, max_unscored=1)}

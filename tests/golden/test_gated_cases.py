@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.golden.gated_cases import cases_of_metric, judged_cases, largest_drop
+from harness.golden.gated_cases import cases_of_metric, is_graded, judged_cases, largest_drop
 from harness.types import Check, GateSettings, GoldenCase, GoldenSet, Message
 
 
@@ -44,3 +44,14 @@ def test_a_group_has_a_score_and_its_members_have_none():
     golden_set = replace(golden_set, cases=tuple(replace(each, checks=(group,)) for each in golden_set.cases))
     assert [case.id for case in cases_of_metric(golden_set, "all-of")] == ["0"]
     assert cases_of_metric(golden_set, "rouge-l") == []
+
+
+def test_a_group_without_a_threshold_is_counted():
+    """As in the gate, where one threshold makes all of its scores numbers."""
+    named = ("equals", "rouge-l", "classification")
+    plain = {each: set_of(each).cases for each in named}
+    assert [is_graded(each, cases) for each, cases in plain.items()] == [False, True, False]
+    assert is_graded("macro-f1", plain["classification"])
+    whole = Check(type="all-of", checks=(Check(type="equals"),))
+    cases = [replace(plain["equals"][0], checks=(check,)) for check in (whole, replace(whole, threshold=0.5))]
+    assert [is_graded("all-of", some) for some in (cases[:1], cases)] == [False, True]

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import scipy.special  # noqa: F401 - loaded once: a session inside a test would import it anew, which numpy refuses
 
 from harness.types import GateRecord
+from reports.plugin import _typed_gating
 
 # A plugin in place of the gate: it calls the hook at the end of the session.
 CALLER = """
@@ -112,3 +114,32 @@ def test_markdown_and_the_job_s_summary(project: pytest.Pytester, monkeypatch: p
     result.stdout.fnmatch_lines(["::* title=tunegate::*"])
     assert project.path.joinpath("comment.md").read_text().startswith("<!-- tunegate:")
     assert project.path.joinpath("summary.md").read_text().startswith("<!-- tunegate:")
+
+
+class TypedConfig:
+    """The options of a command line."""
+
+    def __init__(self, **typed: Any) -> None:
+        self.typed = typed
+
+    def getoption(self, name: str, default: Any) -> Any:
+        return self.typed.get(name.removeprefix("tunegate_"), default)
+
+
+def test_the_page_knows_what_the_command_line_asked() -> None:
+    """Not what concerns one run alone, nor an address with a password."""
+    config = TypedConfig(
+        model=["a"], accept="main", engine="vllm", baseline="shipped", golden=["my sets", "b.yaml"],
+        forgetting=False, margin="0.1", history="postgresql://me:secret@host/db",
+    )  # fmt: skip
+    assert sorted(_typed_gating(cast(pytest.Config, config))) == sorted(
+        [
+            "--gate-engine=vllm",
+            "--gate-baseline=shipped",
+            "--gate-golden='my sets'",
+            "--gate-golden=b.yaml",
+            "--gate-no-forgetting",
+            "--gate-margin=0.1",
+        ]
+    )
+    assert _typed_gating(cast(pytest.Config, TypedConfig())) == ()

@@ -132,3 +132,13 @@ def test_single_cases_that_are_tested_share_the_level():
     assert counted("equals", repeat=5) == 2
     assert counted("equals", repeat=5, max_regressed=1.0) == 1
     assert counted("rouge-l") == 0
+
+
+def test_a_group_without_a_threshold_has_the_power_of_a_check():
+    checks = (Check(type="equals"), Check(type="all-of", checks=(Check(type="equals"),)))
+    cases = [replace(each, checks=checks) for each in cases_of(60)]
+    check, group = (
+        (chance_to_pass(each, cases, 0.1, 0.02), detectable_of_metric(each, cases, 0.1, 0.02, 0.05))
+        for each in ("equals", "all-of")
+    )
+    assert check == group

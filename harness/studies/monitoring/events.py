@@ -44,25 +44,32 @@ class Limits:
 def answers_of_run(run: Run) -> list[ProductionAnswer]:
     """A run's answers to cases that don't probe forgetting, as if they had been asked in production.
 
-    Of several answers to a case it is the first: the one that the run shows is the worst of them.
+    Of several answers to a case it is the first: the one that the run shows is the worst of them. A case
+    that a server gave no answer to is a failed request; of a model on this machine no request is known.
     """
     probing = {each.name for each in run.golden_sets if each.probes_forgetting}
     started = datetime.fromisoformat(run.started_at)
-    return [
-        ProductionAnswer(
-            id=result.key,
-            time=started + timedelta(microseconds=number),
-            messages=result.case.messages,
-            text=completion.text,
-            # Of answers in batches on this machine, time says nothing about a server.
-            latency_s=None if run.model.engine is None else completion.latency_s,
-            completion_tokens=completion.completion_tokens,
-            finish_reason=completion.stop_reason,
+    found = []
+    for number, result in enumerate(run.results):
+        completion = answers_of(result)[0].completion
+        lacking = completion is None and (run.plan.server is None or result.case.skip is not None)
+        if result.case.set_name in probing or lacking:
+            continue
+        # Of answers in batches on this machine, time says nothing about a server.
+        seconds = None if completion is None or run.model.engine is None else completion.latency_s
+        found.append(
+            ProductionAnswer(
+                id=result.key,
+                time=started + timedelta(microseconds=number),
+                messages=result.case.messages,
+                text=None if completion is None else completion.text,
+                failed=None if run.plan.server is None else completion is None,
+                latency_s=seconds,
+                completion_tokens=None if completion is None else completion.completion_tokens,
+                finish_reason=None if completion is None else completion.stop_reason,
+            )
         )
-        for number, result in enumerate(run.results)
-        if result.case.set_name not in probing
-        and (completion := answers_of(result)[0].completion) is not None
-    ]
+    return found
 
 
 def limits_of(answers: Iterable[ProductionAnswer], slow_s: float | None = None) -> Limits:

@@ -48,7 +48,7 @@ class ProductionAnswer:
         time: When it was asked, in UTC.
         messages: The conversation; empty if the log has none.
         text: The answer; None if the request failed, or if a span has no content.
-        failed: Whether the request failed.
+        failed: Whether the request failed; None if no server was asked.
         latency_s: From request to answer, in seconds; None if unknown.
         completion_tokens: Tokens of the answer; None if unknown.
         finish_reason: ``length`` if a limit cut the answer; None if unknown.
@@ -58,7 +58,7 @@ class ProductionAnswer:
     time: datetime
     messages: tuple[Message, ...]
     text: str | None
-    failed: bool = False
+    failed: bool | None = False
     latency_s: float | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None

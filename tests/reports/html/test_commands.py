@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from harness.cli.main import app
-from harness.types import GateRecord, GateVerdict, MetricFinding
+from harness.types import GateRecord, GateVerdict, MetricFinding, ServerUse
 from reports.earlier_runs import EarlierRuns
 from reports.html import commands
 from reports.html.next_step import _CALIBRATE, next_step
@@ -42,7 +42,7 @@ def logged(record: GateRecord) -> GateRecord:
 
 
 def all_commands(record: GateRecord) -> list[str]:
-    again = commands.rerun_command(record, None)
+    again = commands.rerun_command(record)
     case = record.run.results[0].case
     found = [
         again,
@@ -51,7 +51,7 @@ def all_commands(record: GateRecord) -> list[str]:
         *commands.show_command(record, "tunegate runs recover").split(" && "),
         commands.show_command(record, None, " --directory '/a b/c'"),
         commands.accept_command(record, " --directory '/a b/c'"),
-        commands.against_command(record, "main", None),
+        commands.against_command(record, "main"),
         commands.new_case_command(record, "orders", None),
         commands.noise_command(record, None),
         commands.noise_command(
@@ -114,3 +114,48 @@ def test_the_noise_is_recorded_of_the_cases_and_in_the_history_that_the_next_gat
         found
         == "tunegate noise --model=smollm2 --dtype=float32 --golden=sets --base=/base --directory /ci/kept"
     )
+
+
+def test_a_copied_command_asks_what_this_gate_s_command_line_asked(invented: Invented) -> None:
+    """Without them it loaded the model here, and gated it against its base, on other sets."""
+    record = invented(lost=1)
+    gating = ("--gate-engine=vllm", "--gate-baseline=shipped", "--gate-golden='my sets'")
+    again = commands.rerun_command(record, EarlierRuns(gating=gating))
+    assert again == f"pytest --model=adapters/orders {' '.join(gating)}"
+    case = record.run.results[0].case
+    alone = commands.case_command(record, case, "golden_sets/orders.yaml", again)
+    assert alone == again.replace("pytest ", f"pytest golden_sets/orders.yaml::{case.id} ")
+    assert commands.against_command(record, "main", EarlierRuns(gating=gating)) == (
+        "pytest --model=adapters/orders --gate-engine=vllm --gate-golden='my sets' --gate-baseline=main"
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "use", "options"),
+    [
+        (
+            "vllm",
+            {"url": "http://gpu:8000/v1", "identity": "r1"},
+            " --gate-engine=vllm --gate-server=http://gpu:8000/v1 --gate-model-id=r1",
+        ),
+        (
+            "vllm",
+            {"arguments": "--max-model-len 4096", "identity": "vllm 0.9 --max-model-len 4096"},
+            " --gate-engine=vllm --gate-server-args='--max-model-len 4096'",
+        ),
+        ("openai", {"identity": "r1"}, " --gate-model-id=r1"),
+        ("transformers", None, ""),
+    ],
+)
+def test_of_a_stored_run_the_record_tells_how_it_was_gated(
+    invented: Invented, engine: str, use: dict[str, str] | None, options: str
+) -> None:
+    record = invented(lost=1)
+    assert record.baseline is not None
+    server = None if use is None else ServerUse(**use)
+    run = replace(record.run, plan=replace(record.run.plan, engine=engine, server=server))
+    again = f"pytest --model=adapters/orders{options}"
+    assert commands.rerun_command(replace(record, run=run)) == again
+    # The base is what an adapter is gated against by default; another run is named.
+    other = replace(record, run=run, baseline=replace(record.run, id="20260101-000000-aaaa"))
+    assert commands.rerun_command(other) == f"{again} --gate-baseline=20260101-000000-aaaa"

@@ -43,7 +43,17 @@ def left_open(invented: Callable[..., GateRecord], **changes: Any) -> ReportView
         ),
         (
             {"drop": interval(0.0, -0.01, 0.02), "high_unseen": 0.05004, "missing": 2},
-            "2 cases have a value on one side only: all lost, it may be 5.004\u00a0pts.",
+            "is seen, but 2 cases have a value on one side only: all lost, it may be 5.004\u00a0pts.",
+        ),
+        (
+            {
+                "drop": interval(0.0, -0.01, 0.02),
+                "high_unseen": 0.09,
+                "missing": 1,
+                "high_of_compared": 0.07,
+            },
+            "can miss rare losses of up to 7\u00a0pts in all, and 1 case has a value on one side only: "
+            "all lost, it may be 9\u00a0pts.",
         ),
     ],
 )

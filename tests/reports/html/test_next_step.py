@@ -16,6 +16,7 @@ from harness.types import (
     GateRecord,
     GateVerdict,
     Interval,
+    MetricFacts,
     MetricFinding,
     MustPassFinding,
     NothingToLoseFinding,
@@ -87,6 +88,27 @@ def test_an_inconclusive_metric_needs_so_many_more_cases(
     assert step.title == title
     assert "40 cases detect drops from 18\u00a0pts." in step.text
     assert step.command == "tunegate golden new golden_sets/orders.yaml"
+
+
+@pytest.mark.parametrize(
+    ("facts", "baseline", "high", "said"),
+    [
+        (None, 0.15, 0.11, True),
+        (None, 0.15, 0.2, False),
+        (MetricFacts(kind="graded", higher_is_better=False), 0.8, 0.19, True),
+        (MetricFacts(kind="graded", higher_is_better=False), 0.8, 0.21, False),
+        (MetricFacts(kind="graded", higher_is_better=False, most=None), 0.8, 2.1, True),
+    ],
+)
+def test_a_larger_drop_is_advised_only_where_that_much_can_be_lost(
+    invented: Invented, facts: MetricFacts | None, baseline: float, high: float, said: bool
+) -> None:
+    """With a margin that allows to lose all, the row would be untestable."""
+    data = metric(baseline=baseline, high_unseen=high)
+    record = judged(invented(), GateVerdict.INCONCLUSIVE, data)
+    if facts is not None:
+        record = replace(record, run=replace(record.run, metrics={"pass-rate": facts}))
+    assert ("allow a larger drop" in next_step(record).text) is said
 
 
 @pytest.mark.parametrize(

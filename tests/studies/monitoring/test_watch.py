@@ -13,7 +13,7 @@ from harness.studies.monitoring.ledger import doubtful_of
 from harness.studies.monitoring.production_log import ProductionAnswer
 from harness.studies.monitoring.watch import watch
 from harness.studies.monitoring.watched_checks import common_checks
-from harness.types import Check, Message, Outcome, Repeat, Score
+from harness.types import Check, Message, Outcome, Repeat, Score, ServerUse
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -80,6 +80,30 @@ def test_the_probes_of_a_run_are_no_reference(make_run, make_result):
     (found,) = answers_of_run(run)
     # Time of rows in a batch says nothing about a server.
     assert (found.id, found.latency_s) == ("task/a", None)
+
+
+def test_requests_that_failed_in_a_served_run_count_in_the_reference(make_run, make_result):
+    """Where 15 of 100 failed there too, 15 % of production are no rise."""
+    answered = [make_result(f"s/{n}") for n in range(100)]
+    lost = [
+        replace(each, completion=None, outcome=Outcome.ERRORED) if place < 15 else each
+        for place, each in enumerate(answered)
+    ]
+    skipped = replace(lost[0], case=replace(lost[0].case, id="t", skip="why"), outcome=Outcome.SKIPPED)
+    here = make_run([*lost, skipped])
+    served = replace(here, plan=replace(here.plan, server=ServerUse()))
+    assert events_of(answers_of_run(served), Limits())["failed"] == [True] * 15 + [False] * 85
+    live = [answer(n, None if n % 20 < 3 else "It is Tuesday.", failed=n % 20 < 3) for n in range(2000)]
+    found = watch(live, answers_of_run(served))
+    assert ({each.name: each.alarm for each in found.events}["failed"], found.has_risen) == (None, False)
+
+
+def test_of_a_model_on_this_machine_no_failed_request_is_known(make_run, make_result):
+    """Nobody asked a server there, so nothing was counted: not as 0 either."""
+    run = make_run([make_result(f"s/{n}") for n in range(100)])
+    live = [answer(n, None if n < 60 else "It is Tuesday.", failed=n < 60) for n in range(400)]
+    found = watch(live, answers_of_run(run))
+    assert (found.left_out["failed"], found.has_risen) == ("unknown in the reference", False)
 
 
 def test_of_several_answers_the_first_is_the_reference(make_run, make_result):
