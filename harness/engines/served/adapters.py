@@ -25,7 +25,7 @@ from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.process import find_command, start_server
 from harness.engines.served.replies import first_choice
 from harness.errors import AdapterError, AllFailedError, ModelError, NoneAnsweredError
-from harness.models.resolve import adapter_sha256, model_sha256
+from harness.models.resolve import adapter_sha256, model_sha256, plain_reference
 from harness.types import ModelRef, ServerUse
 
 # Loading an adapter is waited for longer than an answer.
@@ -118,14 +118,20 @@ class LoadedAdapters:
                     f"not known; gate it once more"
                 )
 
-    def unload(self) -> None:
-        """Unload the adapters that were loaded here."""
-        for name in sorted(self._own):
+    def unload(self, *, is_gone: bool = False) -> None:
+        """Unload the adapters that were loaded here; a server that gives no reply is not waited for long.
+
+        Args:
+            is_gone: Whether it gave none to what it was asked before; then it isn't asked.
+        """
+        for name in [] if is_gone else sorted(self._own):
             try:
-                self._ask("unload_lora_adapter", {"lora_name": name})
+                self._ask("unload_lora_adapter", {"lora_name": name}, self._client)
             except ServerError as error:
+                if error.is_unreachable:
+                    break
                 # The answers don't depend on it, but the server keeps a place for it.
-                if not error.is_unreachable and self._is_listed(name):
+                if self._is_listed(name):
                     warnings.warn(f"{self.url} does not unload the adapter {name}: {error}", stacklevel=2)
         self._own.clear()
         self._known.clear()
@@ -226,11 +232,12 @@ class LoadedAdapters:
             f"without a word; name the server's own address"
         )
 
-    def _ask(self, path: str, body: dict[str, Any]) -> None:
+    def _ask(self, path: str, body: dict[str, Any], client: ServerClient | None = None) -> None:
         async def send(client: Any, sent: dict[str, Any]) -> Any:
             return await client.post(f"/{path}", cast_to=str, body=sent)
 
-        self._pool.ask(Job(body=body, send=send, read=lambda reply, _sent: reply))
+        pool = self._pool if client is None else ServerPool([client], 1)
+        pool.ask(Job(body=body, send=send, read=lambda reply, _sent: reply))
 
 
 def refuse_beforehand(model: ModelRef, url: str | None) -> None:
@@ -301,17 +308,19 @@ def _base_on(url: str, client: ServerClient, model: ModelRef) -> dict[str, Any]:
         ModelError: The server has another base.
     """
     bases = [entry for entry in list_models(client) or [] if entry.get("parent") is None and "root" in entry]
+    plain = plain_reference(model.base_model)
     for entry in bases:
         content, root = entry.get("content"), str(entry.get("root"))
         if isinstance(content, Mapping) and content.get("base_sha256") is not None:
             is_it = content["base_sha256"] == model.base_sha256
         else:
-            named = model.base_model in (entry.get("id"), root)
+            # One that is started here has our name of a hub's model.
+            named = any(name in (entry.get("id"), root) for name in (model.base_model, plain))
             is_it = named or (Path(root).is_dir() and model_sha256(Path(root)) == model.base_sha256)
         if is_it:
             return entry
     names = without_keys(", ".join(str(entry.get("root") or entry.get("id")) for entry in bases)) or "none"
     raise ModelError(
-        f"{url}: serves {names}, and the base is {model.base_model}: serve that one, under this name "
+        f"{url}: serves {names}, and the base is {plain}: serve that one, under this name "
         f"(--served-model-name) if its path is another there"
     )

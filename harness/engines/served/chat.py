@@ -124,8 +124,10 @@ def plain_job(model: str, request: GenerationRequest, reports: Reports) -> Job:
         if text is None and not ("text" in choice.model_fields_set and is_empty(answer, choice)):
             raise PassingFaultError("the reply has no text")
         reports.note_end(choice)
-        text = before_stop(text or "", request.settings.stop)
-        return _completion(answer, choice, text, None, elapsed)
+        text, whole = before_stop(text or "", request.settings.stop), text or ""
+        found = _completion(answer, choice, text, None, elapsed)
+        # Behind a stop text that the server does not take, the limit ends nothing.
+        return found if text == whole else replace(found, stop_reason="stop")
 
     return Job(body=body, send=send_timed_text, read=read)
 

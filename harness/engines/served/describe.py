@@ -23,6 +23,14 @@ from harness.types import UNKNOWN_WEIGHTS, ModelRef
 from harness.types.training import TrainingManifest
 
 CHAT, PLAIN = "openai", "openai-completions"
+# Parameters that some servers refuse, and their replacements; an answer is cut at stop texts here, too.
+_OPTIONAL: dict[str, str | None] = {
+    "seed": None,
+    "max_tokens": "max_completion_tokens",
+    "stop": None,
+    "temperature": None,
+    "top_p": None,
+}
 # Of a reply that is something else: LM Studio answers any address so.
 _OTHER = 200
 _VARIABLES = (MODEL_KEY, OPENAI_KEY)
@@ -155,8 +163,7 @@ def open_client(url: str, environment: Mapping[str, str] = os.environ, **patienc
     key = find_key(environment, url)
     if key is None and url == DEFAULT_URL:
         raise SettingsError(f"{url}: no key: set {' or '.join(_VARIABLES)}")
-    optional = {"seed": None, "max_tokens": "max_completion_tokens"}
-    return ServerClient(url, key, optional=optional, **patience)
+    return ServerClient(url, key, optional=_OPTIONAL, **patience)
 
 
 def _entry(engine: str, model: str, url: str, *, must_be_there: bool = True) -> Mapping[str, Any]:
@@ -250,7 +257,7 @@ def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]])
     that of vLLM its version and configuration.
 
     Raises:
-        ModelError: Servers of one pool report other weights.
+        ModelError: Servers of one pool report other weights, or only some of them report any.
     """
     contents = {url: listed_weights(entry.get("content")) for url, entry in entries.items()}
     known = {json.dumps(content, sort_keys=True) for content in contents.values() if content}
@@ -259,6 +266,13 @@ def _identity(engine: str, model: str, entries: Mapping[str, Mapping[str, Any]])
             f"{engine}:{model}@{','.join(contents)}: the servers of the pool serve different weights, or "
             f"compute with other devices or libraries; gate them one by one"
         )
-    if known and all(contents.values()):
+    silent = [url for url, content in contents.items() if not content]
+    if known and silent:
+        raise ModelError(
+            f"{engine}:{model}@{','.join(contents)}: no weights are listed by {' and '.join(silent)}, and "
+            f"by others of the pool they are: whether it is one model is not known; gate them one by one, "
+            f"or vouch for it by --gate-model-id"
+        )
+    if known:
         return weights_identity(json.loads(known.pop()))
     return f"{UNKNOWN_WEIGHTS}{uuid.uuid4().hex}"

@@ -18,6 +18,7 @@ from harness.errors import (
     AllFailedError,
     CasesFailedError,
     EngineError,
+    ModelError,
     NoneAnsweredError,
     TextsUnmeasuredError,
 )
@@ -31,7 +32,13 @@ _ADVICE = {
     UNPAID: "has the key's account credit?",
     UNABLE: "was the server started for this?",
 }
+# What says something of each request: one that refuses all of them doesn't take a setting.
+_UNFIT = frozenset({400, 413, 422})
 NO_DIVERGENCE = "a divergence needs all of a model's probabilities, which a server doesn't give"
+
+
+class RefusedTogetherError(AllFailedError, ModelError):
+    """A server refused all requests that were asked together, each for what it holds."""
 
 
 class ServedEngine:
@@ -49,14 +56,18 @@ class ServedEngine:
         """
         self._plan, self._use = plan, plan.server or ServerUse()
         self._chat = plan.engine == CHAT
-        self._reports = {side: Reports(model.label, self._expected(model)) for side, model in sides.items()}
+        self._reports: dict[str, Reports] = {}
         self._unmeasured = ""
         pools: dict[tuple[str, ...], ServerPool] = {}
         self._models: dict[str, str] = {}
         self._pools: dict[str, ServerPool] = {}
         for side, model in sides.items():
             name, urls = read_model(plan.engine, model.base_model)
-            attempts = ATTEMPTS if len(urls) == 1 else _ATTEMPTS_OF_POOL
+            is_pool = len(urls) > 1
+            self._reports[side] = Reports(
+                model.label, self._expected(model), is_pool=is_pool and bool(self._use.identity)
+            )
+            attempts = _ATTEMPTS_OF_POOL if is_pool else ATTEMPTS
             if urls not in pools:
                 clients = [open_client(url, timeout_s=self._use.timeout_s, attempts=attempts) for url in urls]
                 pools[urls] = ServerPool(clients, self._use.concurrency)
@@ -229,6 +240,7 @@ def raise_failures(
         CasesFailedError: Some of the requests failed.
         UnreachableError: All failed, since no server is there.
         NoneAnsweredError: All failed, since it knows neither key nor model nor path, or will never answer.
+        RefusedTogetherError: All were refused for what they hold.
         AllFailedError: All failed.
     """
     reasons = _named(failures, keys)
@@ -242,6 +254,8 @@ def raise_failures(
     if statuses <= frozenset[int]().union(*_ADVICE):
         advice = next(said for group, said in _ADVICE.items() if statuses & group)
         raise NoneAnsweredError(f"{first}; {advice}", reasons)
+    if statuses <= _UNFIT:
+        raise RefusedTogetherError(f"{first}; does the model take these settings?", reasons)
     raise AllFailedError(first, reasons)
 
 

@@ -8,10 +8,14 @@ _REFUSED = frozenset({400, 422})
 # How servers refuse a parameter, and not its value; other words do where they are of no number's size.
 _UNKNOWN = re.compile(r"(?i)un(known|supported|recogni|expected)|not (support|permit)|forbid")
 _UNWANTED = re.compile(r"(?i)deprecat|not allow|invalid param|instead")
+_ONLY = re.compile(r"(?i)\bonly\b")
 _SIZED = re.compile(
     r"(?i)too \w+|at (most|least)|imum|exceed|less|great|larger|smaller|high|below|range|between|positive|"
     r"(must|should) be in|[<>≤≥]=? ?\d|\d (to|and) \d"
 )
+
+# How an answer is drawn: a server may refuse one value and take others.
+_DRAWING = ("temperature", "top_p")
 
 
 class UnfitParameterError(Exception):
@@ -32,6 +36,7 @@ class OptionalParameters:
 
     Attributes:
         lacks_seed: Whether answers were drawn without the seed that was asked for.
+        undrawn: With what they were not drawn that was asked for.
     """
 
     def __init__(self, optional: Mapping[str, str | None]) -> None:
@@ -41,8 +46,10 @@ class OptionalParameters:
             optional: The parameters, and their other names; only chats have these.
         """
         self.lacks_seed = False
+        self.undrawn: set[str] = set()
         self._optional = dict(optional)
-        self._refused: set[str] = set()
+        # Of what has values that are refused alone, these.
+        self._refused: set[tuple[str, object]] = set()
 
     def accepted(self, body: Mapping[str, Any], left_out: Collection[str]) -> dict[str, Any]:
         """A request without the parameters that the server refused, of any request or of this one.
@@ -56,7 +63,7 @@ class OptionalParameters:
         """
         sent = dict(body)
         for name, other in self._in(body).items():
-            if name in self._refused or name in left_out:
+            if _kind(name, body) in self._refused or name in left_out:
                 value = sent.pop(name)
                 sent |= {} if other is None else {other: value}
         return sent
@@ -73,8 +80,7 @@ class OptionalParameters:
         complaint = f"{error.message} {error.body}" if error.status_code in _REFUSED else ""
         for name, other in self._in(sent).items():
             word = "json_schema" if name == "response_format" else name
-            # A number that is too large is no smaller under another name.
-            if (name in complaint or word in complaint) and (other is None or _refuses_name(complaint)):
+            if (name in complaint or word in complaint) and _may_go(name, other, sent[name], complaint):
                 return name
         return None
 
@@ -85,9 +91,11 @@ class OptionalParameters:
             body: Its parameters.
             left_out: Those that it was sent without.
         """
-        self._refused.update(left_out)
+        self._refused.update(_kind(name, body) for name in left_out)
+        lacking = {name for name in self._in(body) if _kind(name, body) in self._refused}
+        self.undrawn.update(f"{name} {body[name]:g}" for name in _DRAWING if name in lacking)
         # The likeliest token is the same with any seed.
-        self.lacks_seed |= "seed" in self._refused & body.keys() and bool(body.get("temperature"))
+        self.lacks_seed |= "seed" in lacking and bool(body.get("temperature"))
 
     def _in(self, sent: Mapping[str, Any]) -> dict[str, str | None]:
         found = {name: other for name, other in self._optional.items() if name in sent}
@@ -103,6 +111,28 @@ def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
     else:
         return dict(body)
     return {"model": body.get("model"), **asked, "max_tokens": 1}
+
+
+def _kind(name: str, body: Mapping[str, Any]) -> tuple[str, object]:
+    """What is refused together with a request's parameter."""
+    return name, body.get(name) if name in _DRAWING else None
+
+
+def _may_go(name: str, other: str | None, value: Any, complaint: str) -> bool:
+    """Whether a request may do without a parameter that a complaint names.
+
+    Args:
+        name: The parameter's.
+        other: Its other name; None for none.
+        value: What was sent.
+        complaint: What the server says.
+    """
+    if name in _DRAWING and value:
+        # A value that is out of range is the request's own fault; 0 asks for the likeliest token.
+        is_of_name = _refuses_name(complaint) or _ONLY.search(complaint)
+        return bool(is_of_name) and not _SIZED.search(complaint)
+    # A number that is too large is no smaller under another name.
+    return other is None or _refuses_name(complaint)
 
 
 def _refuses_name(complaint: str) -> bool:

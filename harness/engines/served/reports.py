@@ -1,10 +1,12 @@
 """What servers say of themselves with their replies, and whether one model answered all along."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 from harness.engines.served.address import without_keys
+from harness.engines.served.client import ServerClient
 from harness.engines.served.identity import names_weights
 from harness.engines.served.pool import ServerPool
 from harness.engines.served.replies import tokens_used, unknown_ending
@@ -23,6 +25,7 @@ class Reports:
         name: The model's, for messages.
         fingerprint: What they have to say if its weights are known; None if they are not.
         is_one_server: Whether another fingerprint can only be another model, and not another host of many.
+        is_pool: Whether the user vouches for several servers, of which some may say nothing of weights.
         models: Names of models in replies.
         fingerprints: Their ``system_fingerprint``, in order.
         endings: Why answers ended, where it is not known whether they are whole.
@@ -31,6 +34,7 @@ class Reports:
     name: str = ""
     fingerprint: str | None = None
     is_one_server: bool = False
+    is_pool: bool = False
     models: set[str] = field(default_factory=set)
     fingerprints: dict[str, None] = field(default_factory=dict)
     endings: dict[str, None] = field(default_factory=dict)
@@ -74,6 +78,10 @@ class Reports:
     def _check(self, said: str) -> None:
         if self.fingerprint is not None:
             before = self.fingerprint
+        elif self.is_pool:
+            before = next(filter(names_weights, self.fingerprints), said)
+            if not names_weights(said):
+                return
         else:
             before = next(iter(self.fingerprints), said)
             # A host of many may have another configuration; one that says nothing says nothing else.
@@ -125,10 +133,7 @@ def used(
                 for pool in all_pools
                 for url, reason in sorted(pool.refusals.items())
             ),
-            *(
-                f"{url} takes no seed: what is drawn (a temperature above 0) is something else in each run"
-                for url in sorted(client.url for client in clients if client.parameters.lacks_seed)
-            ),
+            *_left_out(clients),
             *(
                 ["replies have no counts of tokens (usage), so the cost is unknown"]
                 if prices and uncounted
@@ -136,6 +141,15 @@ def used(
             ),
         ),
     )
+
+
+def _left_out(clients: Iterable[ServerClient]) -> Iterator[str]:
+    """What servers don't take of what says how answers are drawn, a sentence each."""
+    for url, taken in sorted(((each.url, each.parameters) for each in clients), key=itemgetter(0)):
+        if taken.lacks_seed:
+            yield f"{url} takes no seed: what is drawn (a temperature above 0) is something else in each run"
+        if undrawn := " and no ".join(sorted(taken.undrawn)):
+            yield f"{url} takes no {undrawn}: answers are drawn as it does without, and differ in each run"
 
 
 def with_uses(plan: ExecutionPlan, uses: Iterable[ServerUse]) -> ExecutionPlan:

@@ -182,7 +182,7 @@ class VllmEngine:
 
     def close(self) -> None:
         """Unload the adapters that this engine loaded; they are loaded and checked again if it is asked."""
-        self._loaded.unload()
+        self._loaded.unload(is_gone=self._pool.clients[0].is_gone)
         self._changes.clear()
 
     def _name(self, side: str) -> str:

@@ -6,7 +6,13 @@ import pytest
 
 from harness.engines.base import CANDIDATE, LossRequest
 from harness.engines.open import open_sides
-from harness.errors import AllFailedError, CasesFailedError, ModelError, TextsUnmeasuredError
+from harness.errors import (
+    AllFailedError,
+    CasesFailedError,
+    ModelError,
+    NoneAnsweredError,
+    TextsUnmeasuredError,
+)
 from tests.engines.served.test_engine import answers, asked, impatient, plan_for, scripted_model
 
 __all__ = ["impatient"]
@@ -100,6 +106,88 @@ def test_a_server_that_takes_no_seed_is_told_where_answers_are_drawn(judge_serve
     assert answers(engine, asked("one", "two", temperature=temperature)) == ["good"] * 2
     notes = engine.plan.server.notes
     assert [note.startswith(f"{judge_server.url} takes no seed") for note in notes] == [True] * said
+
+
+ONLY_ONE = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ONLY_ONE,
+        "`temperature` is deprecated for this model.",
+        "invalid temperature: only 1 is allowed",
+        "temperature",
+    ],
+)
+def test_a_model_that_takes_no_temperature_of_0_answers_without_it_and_that_is_told(judge_server, said):
+    """As hosted models that reason refuse it; other values are still sent."""
+    model = scripted_model(judge_server)
+    refuse(judge_server, said, lambda body: body.get("temperature") == 0)
+    engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1))
+    assert answers(engine, asked("one", "two")) == ["good"] * 2
+    assert answers(engine, asked("three", temperature=1.0)) == ["good"]
+    assert [body.get("temperature") for body in judge_server.bodies] == [0, None, None, 1.0]
+    (note,) = engine.plan.server.notes
+    assert note.startswith(f"{judge_server.url} takes no temperature 0: answers are drawn ")
+
+
+def test_what_a_model_draws_with_is_left_out_where_it_takes_none(judge_server):
+    model = scripted_model(judge_server)
+    for name in ("temperature", "top_p"):
+        said = f"Unsupported parameter: '{name}' is not supported with this model."
+        refuse(judge_server, said, lambda body, name=name: name in body)
+    engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1))
+    assert answers(engine, asked("one", "two", temperature=0.7, top_p=0.9)) == ["good"] * 2
+    assert not {"temperature", "top_p"} & judge_server.bodies[-1].keys()
+    (note,) = engine.plan.server.notes
+    assert "takes no temperature 0.7 and no top_p 0.9: " in note
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "temperature must be between 0 and 2",
+        "Only a temperature less than or equal to 2 is allowed",
+        "your prompt, 'what is the temperature', is too long",
+    ],
+)
+def test_a_temperature_that_is_out_of_range_is_refused(judge_server, said):
+    model = scripted_model(judge_server)
+    refuse(judge_server, said, lambda body: body.get("temperature") == 3)
+    engine, found = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1)), {}
+    with pytest.raises(CasesFailedError, match=f"s/0: status 400: {said}"):
+        engine.generate([*asked("one", temperature=3), *asked("two", temperature=2)], found.update)
+    assert list(found) == [1]
+    assert engine.plan.server.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai-completions"])
+def test_an_answer_is_cut_here_where_a_server_takes_no_stop_texts(judge_server, kind):
+    model = scripted_model(judge_server, engine=kind)
+    refuse(judge_server, "Unsupported parameter: 'stop' is not supported", lambda body: "stop" in body)
+    judge_server.answer, judge_server.finish_reason = (lambda body: "good END more"), "length"
+    if kind == "openai-completions":
+        choice = {"index": 0, "finish_reason": "length", "text": "good END more", "logprobs": None}
+        judge_server.fields = {"choices": [choice]}
+    engine, found = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1)), {}
+    engine.generate(asked("one", "two", stop=(" END",)), found.update)
+    assert [(each.text, each.stop_reason) for each in found.values()] == [("good", "stop")] * 2
+    assert ["stop" in body for body in judge_server.bodies] == [True, False, False]
+    assert engine.plan.server.notes == ()
+
+
+def test_a_server_that_refuses_each_request_for_what_it_holds_is_bad_input(judge_server):
+    """Sessions that have other answers keep them, as where a server fails at all that is still asked."""
+    refuse(judge_server, "this model has no chat", lambda body: True)
+    model = scripted_model(judge_server)
+    with pytest.raises(
+        ModelError, match=r"^s/0: status 400: this model has no chat; does the model"
+    ) as error:
+        answers(open_sides({CANDIDATE: model}, plan_for(model)), asked("a", "b"))
+    assert isinstance(error.value, AllFailedError)
+    assert not isinstance(error.value, NoneAnsweredError)
+    assert set(error.value.failures) == {0, 1}
 
 
 def failing(server, status, is_failing):

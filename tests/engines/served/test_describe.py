@@ -37,6 +37,21 @@ def test_a_pool_of_different_weights_is_refused(
         describe_model(f"openai:{tiny_adapter_dir.name}@{','.join(urls)}")
 
 
+@pytest.mark.parametrize("silent", [{}, {"id": "m"}, {"id": "m", "content": "text/plain"}])
+def test_a_pool_of_which_only_some_report_weights_is_refused(silent):
+    """The first reply without a signature, or the first with one, would end the run."""
+    weights = {"base_sha256": "0" * 64, "adapter_sha256": None, "dtype": "float32"}
+    entries = {"http://a/v1": {"content": weights}, "http://b/v1": silent, "http://c/v1": silent}
+    said = (
+        r"^openai:m@http://a/v1,http://b/v1,http://c/v1: no weights are listed by http://b/v1 and http://c/v1, .*"
+        r"gate them one by one, or vouch for it by --gate-model-id$"
+    )
+    with pytest.raises(ModelError, match=said):
+        _identity("openai", "m", entries)
+    del entries["http://a/v1"]
+    assert _identity("openai", "m", entries).startswith(UNKNOWN_WEIGHTS)
+
+
 def test_unknown_weights_are_others_each_time_unless_the_user_vouches(judge_server):
     """The scripted server has no list of models."""
     spec = f"openai:m@{judge_server.url}"
@@ -114,6 +129,31 @@ def test_a_model_whose_name_is_no_text_is_passed_over(monkeypatch):
     monkeypatch.setattr(adapters, "list_models", lambda client: entries)
     model = ModelRef(label="b", base_model="b", base_sha256="0" * 64)
     assert adapters._base_on("http://h/v1", None, model) == entries[1]
+
+
+@pytest.mark.parametrize(
+    ("listed", "base", "is_it"),
+    [
+        ("org/name", "hf:org/name", True),
+        ("org/name", "org/name", True),
+        ("hf:org/name", "hf:org/name", True),
+        ("org/name@v1", "hf:org/name@v1", True),
+        ("org/name", "hf:org/name@v1", False),
+        ("org/other", "hf:org/name", False),
+    ],
+)
+@pytest.mark.parametrize("field", ["id", "root"])
+def test_a_hub_model_is_joined_under_the_name_that_others_give_it(monkeypatch, field, listed, base, is_it):
+    """``vllm serve org/name`` lists that name; what revision it loaded it doesn't say."""
+    entry = {"id": "served", "root": "served", field: listed}
+    monkeypatch.setattr(adapters, "list_models", lambda client: [entry])
+    model = ModelRef(label="b", base_model=base, base_sha256="0" * 64)
+    if is_it:
+        assert adapters._base_on("http://h/v1", None, model) == entry
+        return
+    named = f"the base is {base.removeprefix('hf:')}: serve that one, under this name"
+    with pytest.raises(ModelError, match=named):
+        adapters._base_on("http://h/v1", None, model)
 
 
 def test_the_user_s_word_for_the_weights_takes_the_baseline_from_no_adapter(

@@ -4,10 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.engines.base import CANDIDATE
+from harness.engines.open import open_sides
 from harness.engines.served.identity import fingerprint_of
 from harness.engines.served.reports import Reports, used
 from harness.errors import ModelError
 from harness.types import ServerUse
+from tests.engines.served.test_engine import answers, asked, plan_for, scripted_model
 
 FIRST, SECOND = (fingerprint_of(digit * 64) for digit in "12")
 
@@ -55,6 +58,24 @@ def test_other_weights_end_the_run(reports, said):
 
 def test_one_server_that_says_it_with_some_replies_only_is_one():
     assert taken(Reports("m", None, True), "build-1", None, "build-1") == ["build-1"]
+
+
+def test_a_server_of_a_vouched_pool_may_say_nothing_of_weights():
+    """The user says that it is one model; two that both say which they are can't be."""
+    reports = Reports("m", is_pool=True)
+    assert taken(reports, "build-1", FIRST, None, "build-1", FIRST) == ["build-1", FIRST]
+    with pytest.raises(ModelError, match=f"fingerprint {SECOND}, and {FIRST} before"):
+        taken(reports, SECOND)
+
+
+def test_a_vouched_pool_of_a_server_that_signs_and_one_that_does_not_goes_on(judge_server, second_server):
+    """The run ended at the first reply without a signature, and gating it once more ended there too."""
+    judge_server.fields = {"system_fingerprint": FIRST}
+    judge_server.answer = second_server.answer = lambda body: "good"
+    model = scripted_model(judge_server, second_server.url)
+    engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=2, identity="release 7"))
+    assert answers(engine, asked(*"abcdefgh")) == ["good"] * 8
+    assert min(len(judge_server.bodies), len(second_server.bodies)) >= 3
 
 
 def test_reasons_of_an_end_that_are_not_known_are_said():

@@ -268,7 +268,7 @@ def test_an_adapter_that_stays_loaded_is_said(start_app, tiny_model_dir, tiny_ad
     engine = open_on(start_app(tiny_model_dir, runtime_adapters=True), tiny_adapter_dir)[1]
     engine.generate(requests_of([CANDIDATE]), lambda batch: None)
     loaded, ask = engine.engine._loaded, engine.engine._loaded._ask
-    loaded._ask = lambda path, body: ask("no_such_path", body)
+    loaded._ask = lambda path, body, client: ask("no_such_path", body, client)
     with pytest.warns(UserWarning, match="does not unload the adapter"):
         engine.close()
 
