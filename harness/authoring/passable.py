@@ -352,7 +352,7 @@ def _bound_of_labels(cases: Sequence[GoldenCase], level: float) -> float:
     """
     clusters: dict[str, set[str | int]] = {}
     for place, case in enumerate(cases):
-        for label in filter(None, (expected_label(case, check) for check in case.single_checks)):
+        for label in filter(None, (expected_label(case, check) for check in checks_of(case, MACRO_F1))):
             clusters.setdefault(label, set()).add(place if case.cluster is None else case.cluster)
     if _units(cases).count < 2 or not clusters:
         return 1.0

@@ -68,17 +68,18 @@ def parity(
     would pass.
     """
     from harness.studies import parity as study
+    from harness.studies import parity_plans as known
 
-    names = study.check_plans(study.split_plans(plans))
+    names = known.check_plans(known.split_plans(plans))
     given = (server_args, server_concurrency, server_timeout_s, model_id)
-    serving = dict(zip(study.SERVER_SETTINGS, given, strict=True))
-    study.refuse_idle(serving, names)
+    serving = dict(zip(known.SERVER_SETTINGS, given, strict=True))
+    known.refuse_idle(serving, names)
     asking = asking_settings(chat_template_kwargs, base, **serving)
     found = describe_model(model, asking.base)
     sets = load_gate_sets(golden or None, forgetting=forgetting)
     allowed = check_permissions([case for each in sets for case in each.cases])
     with open_cache(kept_in(directory) / "cache.sqlite") as cache, current_stage_bar() as on_progress:
-        cache.forgets = _FORGOTTEN if any(map(study.is_served, names)) else ""
+        cache.forgets = _FORGOTTEN if any(map(known.is_served, names)) else ""
         results = study.measure_parity(
             found,
             names,
@@ -115,6 +116,11 @@ def _show(title: str, results: "Sequence[Parity]") -> None:
         )
     console = open_console()
     console.print(table)
+    for name, first in dict.fromkeys((s, each.against) for each in results for s in each.nothing_to_forget):
+        console.print(
+            f"{name}: {first} passes none of its probes, so that nothing can be forgotten: it has no part in "
+            f"verdicts against {first} (--no-forgetting leaves it out)"
+        )
     for result in results:
         if result.verdict.outcome is not GateVerdict.PASS and not result.is_noise:
             console.print(

@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 
 from harness.comparison.pairing import Pair, Pairing, answers_of, stability_of
+from harness.golden.schema import checks_of
 from harness.metrics.manner import refusal_words
-from harness.registry.content_metrics import MACRO_F1, SET_METRICS
+from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.classification import (
     SIDES,
     LabelledCase,
@@ -275,8 +276,8 @@ def _further_labels(cases: Iterable[GoldenCase], before: Sequence[CaseResult]) -
 
 
 def _asked_labels(case: GoldenCase) -> set[str]:
-    checks = [check for check in case.single_checks if check.type == SET_METRICS[MACRO_F1]]
-    if not checks:
+    # Members of groups have no labels of their own.
+    if not (checks := checks_of(case, MACRO_F1)):
         return set()
     # Few sets have such checks, and it waits for the rules by which answers deny a label.
     from harness.metrics.labelled_answer import expected_label
@@ -299,7 +300,7 @@ def _with_lacking(
     )
     return replace(
         row,
-        missing=len(lacking),
+        missing=sum(not (case.candidate and case.baseline) for case in lacking),
         high_unseen=max(high, worst_high),
         p_value=max(row.p_value, best.p_value),
         drop=replace(row.drop, low=min(row.drop.low, best.drop.low)),

@@ -64,7 +64,7 @@ def decode_batch(  # one call per batch; a type for its arguments would only be 
         alive = [place for place, index in enumerate(here) if not reasons[index]]
         if not alive:
             return [reason for reason in reasons if reason]
-        if len(here) - len(alive) >= max(1, _COMPACT_AT * len(here)) and _can_lose_rows(cache):
+        if len(here) - len(alive) >= max(1, _COMPACT_AT * len(here)) and can_lose_rows(cache):
             # On the processor, where the layers of a split model find it, whatever device they are on.
             keep = torch.tensor(alive)
             cache.batch_select_indices(keep)
@@ -76,6 +76,25 @@ def decode_batch(  # one call per batch; a type for its arguments would only be 
         step_ids = chosen[:, None]
 
 
-def _can_lose_rows(cache: Any) -> bool:
-    """Whether every layer can remove rows; those of linear attention have no function for it."""
-    return all(hasattr(layer, "batch_select_indices") for layer in getattr(cache, "layers", [None]))
+def can_lose_rows(cache: Any) -> bool:
+    """Whether every layer can remove rows from all that it holds.
+
+    Layers of linear attention have no function for it. Those that hold more than keys and values reorder
+    rows, as for beams, by a function of their own; where the one that removes rows is still that of keys and
+    values, it leaves the rest as it is.
+
+    Args:
+        cache: A key/value cache.
+    """
+    for layer in getattr(cache, "layers", [None]):
+        removes, reorders = (
+            _where_defined(layer, name) for name in ("batch_select_indices", "reorder_cache")
+        )
+        if removes is None or not issubclass(removes, reorders or object):
+            return False
+    return True
+
+
+def _where_defined(layer: Any, name: str) -> type | None:
+    """The class that a function of a layer comes from."""
+    return next((kind for kind in type(layer).__mro__ if name in vars(kind)), None)

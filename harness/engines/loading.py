@@ -25,7 +25,7 @@ from harness.engines.library_faults import (
     refuse_wrong_types,
     unexpected_values,
 )
-from harness.engines.precision import SPLIT
+from harness.engines.precision import SPLIT, place_of_stored, refuse_elsewhere
 from harness.engines.split import SPREAD, load_split
 from harness.engines.split_adapters import add_to_split
 from harness.engines.weights import refuse_damaged_files
@@ -54,7 +54,7 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
         EngineError: A library for the plan's weights is missing.
     """
     refuse_damaged_files(directory)
-    quantization = _quantization(plan)
+    quantization = _quantization(plan, directory)
     with loading_failures(str(directory), ModelError):
         import torch
 
@@ -79,6 +79,7 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
                 f"decoder continue no text; give a causal language model"
             )
         _refuse_unclear_cache(directory, model.generation_config.use_cache)
+        refuse_elsewhere(directory, model, plan.device)
         # A model in 4 bits stays on the device where it was loaded, and a split one on several.
         stays = getattr(model, "is_quantized", False) or SPLIT in plan.device
         return (model if stays else model.to(plan.device)).eval()
@@ -124,10 +125,10 @@ def _auto_class(directory: Path) -> Any:
     )
 
 
-def _quantization(plan: ExecutionPlan) -> dict[str, Any]:
+def _quantization(plan: ExecutionPlan, directory: Path) -> dict[str, Any]:
     """The base's quantisation: 4 bits as in the trainers, or that of its own config."""
     if plan.weights != "nf4":
-        return {}
+        return place_of_stored(directory, plan.device)
     try:
         import bitsandbytes  # noqa: F401 # transformers would fail later and less clearly
     except ImportError as error:

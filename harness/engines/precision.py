@@ -9,9 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from harness.errors import SettingsError
+from harness.errors import ModelError, SettingsError
 from harness.models.resolve import model_config
 from harness.types import ExecutionPlan, ModelRef
 
@@ -147,6 +148,52 @@ def _gpus(device: str) -> list[str]:
     return [f"cuda:{name}" for name, size in limits.items() if size and name != "cpu"]
 
 
+def stored_quantisation(reference: str) -> str | None:
+    """The name of what a base's weights were quantised by before they were stored; None for plain numbers.
+
+    Args:
+        reference: The base, as a run recorded it.
+    """
+    config = model_config(reference)
+    for part in (config, config.get("text_config")):
+        if isinstance(part, dict) and (stored := part.get("quantization_config")):
+            return str(stored.get("quant_method", "unknown") if isinstance(stored, dict) else "unknown")
+    return None
+
+
+def place_of_stored(directory: Path, device: str) -> dict[str, Any]:
+    """Where a base's weights are loaded to, as an argument of transformers; empty where they may be moved.
+
+    It moves no quantised weights, and loads most kinds of them to the processor if it isn't told, and others
+    to the first GPU. For the processor it is not told: some kinds are refused if that is named.
+
+    Args:
+        directory: The base's directory.
+        device: A plan's.
+    """
+    stored = device != "cpu" and stored_quantisation(str(directory)) is not None
+    return {"device_map": {"": device}} if stored else {}
+
+
+def refuse_elsewhere(directory: Path, model: Any, device: str) -> None:
+    """Refuse a model whose quantised weights are not on the plan's device, and can't be moved there.
+
+    Args:
+        directory: The model's directory.
+        model: The loaded model.
+        device: The plan's.
+
+    Raises:
+        ModelError: They are elsewhere, so that another device would compute than answers are stored under.
+    """
+    quantised = getattr(model, "is_quantized", False) and SPLIT not in device
+    if quantised and model.device.type != device.partition(":")[0]:
+        raise ModelError(
+            f"{directory}: its weights are stored quantised, and transformers loads them to "
+            f"{model.device.type} alone: use --gate-device {model.device.type}"
+        )
+
+
 def in_four_bits(
     plan: ExecutionPlan, sides: Sequence[ModelRef], asked: str = "--gate-weights nf4"
 ) -> ExecutionPlan:
@@ -165,8 +212,7 @@ def in_four_bits(
     if find_spec("bitsandbytes") is None:
         raise SettingsError(f"{asked}: bitsandbytes is not installed: pip install 'tunegate[train]'")
     for side in sides:
-        if stored := model_config(side.base_model).get("quantization_config"):
-            method = stored.get("quant_method", "unknown") if isinstance(stored, dict) else "unknown"
+        if method := stored_quantisation(side.base_model):
             raise SettingsError(
                 f"{asked}: {side.base_model}: its weights are stored quantised ({method}); "
                 f"leave it out: they are loaded as they are"

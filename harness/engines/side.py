@@ -59,9 +59,12 @@ class Side:
 
     @property
     def pad_id(self) -> int:
-        """The padding id. It is masked, so any valid id works for a tokenizer without one."""
-        named = self.tokenizer.pad_token_id
-        return int(named if named is not None else self.tokenizer.eos_token_id or 0)
+        """The padding id. It is masked, so any does that the model has an embedding for.
+
+        A tokenizer's own may have none: it was added to the tokenizer, and no training needed its row.
+        """
+        named = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+        return next((int(token) for token in named if token is not None and token < vocabulary(self)), 0)
 
 
 @contextmanager

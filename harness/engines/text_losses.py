@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.engines.base import LossRequest
+from harness.engines.batch_decoder import can_lose_rows
 from harness.engines.decode import behind_cached, pad_rows
 from harness.engines.option_tokens import shared_tokens
 from harness.engines.side import Side, accepts, adapted, empty_cache, whole_model
@@ -229,7 +230,7 @@ def _nats_behind_shared(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
     first = batch[0].side
     firsts = [batch[asked.index(question)] for question in places]
     cache, cached = empty_cache(first, len(places))
-    if not all(hasattr(layer, "batch_select_indices") for layer in cache.layers):
+    if not can_lose_rows(cache):
         return []
     device = first.model.device
     text_ids, text_mask = pad_rows([one.text for one in batch], first.pad_id, device, left=False)

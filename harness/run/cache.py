@@ -38,7 +38,7 @@ _GIVEN = ("max_new_tokens", "temperature", "top_p", "seed", "stop")
 _RENDERING = ("chat_template_kwargs", "date", "tools")
 # Of these engines all that decides a prompt is known here: it is rendered, or the last message alone.
 _PROMPTED = frozenset({"transformers", "vllm", "multitask"})
-_ENGINE_REVISION = 12  # raised when a change to the engine changes answers
+_ENGINE_REVISION = 13  # raised when a change to the engine changes answers
 _REPLY_REVISION = 3  # raised when a change to requests to servers, or to reading their replies, does so
 _STATEMENTS = (
     "PRAGMA journal_mode=WAL",

@@ -370,6 +370,9 @@ def texts_of(run: Run, asked: Sequence[GoldenCase] = ()) -> dict[str, str]:
         run: The run.
         asked: The cases that are asked now. Where one has more answers than the run has to it, each of the
             further ones has one of the run's for a counterpart, from the first on.
+
+    Returns:
+        The texts by answer key.
     """
     found: dict[str, str] = {}
     now = {case.key: case.answer_keys for case in asked}

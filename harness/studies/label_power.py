@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+from harness.golden.schema import checks_of
 from harness.metrics.labelled_answer import expected_label
+from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.classification import SetDrop, macro_f1_drop
 from harness.statistics.clustered_drop import detectable_set_drop, half_width
 from harness.statistics.clusters import CONFIDENCE
@@ -92,7 +94,7 @@ def _equal_drops(cases: Sequence[GoldenCase], churn: float, runs: int) -> Iterat
 
 
 def _label(case: GoldenCase) -> str | None:
-    return next(filter(None, (expected_label(case, check) for check in case.single_checks)), None)
+    return next(filter(None, (expected_label(case, check) for check in checks_of(case, MACRO_F1))), None)
 
 
 def _single(

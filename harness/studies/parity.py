@@ -1,24 +1,19 @@
 """Tests whether a shipped model behaves like the tested one: one adapter with several plans, compared."""
 
 import gc
-import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
 
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import PASS_RATE, answers_of, is_decided, pair_runs
-from harness.engines.base import CANDIDATE, SERVED, Engine, GenerationRequest
-from harness.engines.open import choose_plan, describe_model, open_sides, split_reference
+from harness.engines.base import CANDIDATE, Engine, GenerationRequest
+from harness.engines.open import open_sides
 from harness.engines.plugin_engine import PluginEngine
-from harness.engines.precision import in_four_bits
-from harness.engines.served.adapters import refuse_beforehand
-from harness.engines.served.address import MODEL_KEY, OPENAI_KEY, checked_url
 from harness.engines.served.client import ServerError
 from harness.engines.served.next_token import NextToken, largest_change, of_logits
 from harness.engines.transformers_engine import TransformersEngine
@@ -27,13 +22,13 @@ from harness.provenance import describe_environment
 from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import Progress, answer_cases
-from harness.run.inputs import asked_by
 from harness.run.judging import judged_checks
 from harness.run.scoring import Judging
 from harness.run.session import score_sides
 from harness.run.workload import plan_workload
-from harness.settings import SETTINGS, Settings
+from harness.settings import Settings
 from harness.statistics.clusters import rate_interval
+from harness.studies.parity_plans import is_served, planned, refuse_other_engines
 from harness.types import (
     EXACT_DTYPES,
     NOTHING_ALLOWED,
@@ -44,24 +39,13 @@ from harness.types import (
     GoldenSet,
     Interval,
     ModelRef,
+    Outcome,
     Permissions,
     Run,
     Verdict,
 )
 from harness.types.golden import ALPHA
 
-Weights = Literal["peft", "merged", "nf4"]
-# A plan's name: how the adapter is applied to its base, and the precision (None: as a gate chooses).
-PLANS: Mapping[str, tuple[Weights, str | None]] = {
-    "peft": ("peft", None),
-    "merged": ("merged", None),
-    "nf4": ("nf4", None),
-    "bf16": ("peft", "bfloat16"),
-    "fp16": ("peft", "float16"),
-    "merged-bf16": ("merged", "bfloat16"),
-}
-# A server with vLLM's API, ``vllm`` alone or with the address of one that runs.
-VLLM = "vllm"
 # Number of cases whose first tokens are compared: enough to see a difference, one or two seconds of work.
 _LOGIT_CASES = 16
 
@@ -79,6 +63,8 @@ class Parity:
             tokens, and None where it gives none, or writes them so that they can't be told from others.
         verdict: At its share of the level, as several plans are compared with the first.
         is_noise: The same plan in other batches: what differs is no effect of a plan.
+        nothing_to_forget: Sets of forgetting probes of which the earlier plan passes none. The other one can
+            lose nothing of them, so the verdict is about the other sets; their cases flip all the same.
     """
 
     plan: str
@@ -89,6 +75,7 @@ class Parity:
     comparison: Comparison
     verdict: Verdict
     is_noise: bool = False
+    nothing_to_forget: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,57 +84,6 @@ class _PlanAnswers:
 
     run: Run
     tokens: Sequence[NextToken] | None
-
-
-def split_plans(text: str) -> list[str]:
-    """The plans in a list with commas; the addresses of a pool have some too."""
-    return [name.strip() for name in re.split(r",(?!https?://)", text) if name.strip()]
-
-
-def check_plans(names: Sequence[str]) -> list[str]:
-    """Check that there are two or more known plans.
-
-    Raises:
-        SettingsError: There are not.
-    """
-    unknown = [name for name in names if name not in PLANS and not is_served(name)]
-    if unknown or len(set(names)) < 2:
-        found = f"found {unknown[0]!r}" if unknown else f"{', '.join(names) or 'nothing'} is not a pair"
-        allowed = f"two or more of {', '.join(PLANS)}, openai:MODEL@URL, vllm, vllm:URL"
-        raise SettingsError(f"--plans: {found} (allowed: {allowed})")
-    return list(dict.fromkeys(names))
-
-
-# Settings that say how servers are asked, each with the plans that it acts on.
-SERVER_SETTINGS = ("server_args", "server_concurrency", "server_timeout_s", "model_id")
-
-
-def refuse_idle(given: Mapping[str, object], names: Sequence[str]) -> None:
-    """Refuse options that act on none of the plans.
-
-    Args:
-        given: The values of ``SERVER_SETTINGS`` that were given as options; None for those that were not.
-        names: The plans.
-
-    Raises:
-        SettingsError: There are such.
-    """
-    named = [name for name in names if is_served(name) and name.partition(":")[0] != VLLM]
-    acts_on = {
-        "server_args": ("vllm, which starts a server", VLLM in names),
-        "model_id": ("openai:MODEL@URL", bool(named)),
-    }
-    for setting, value in given.items():
-        what, is_there = acts_on.get(setting, ("one that asks a server", any(map(is_served, names))))
-        flag = SETTINGS[setting].flag or setting
-        if value is not None and not is_there:
-            raise SettingsError(f"{flag.replace('gate-', '')}: acts on no plan but {what}")
-
-
-def is_served(name: str) -> bool:
-    """Whether a plan of this name asks a server."""
-    named = split_reference(name)
-    return name == VLLM or (named is not None and named[0].name in SERVED)
 
 
 def measure_parity(
@@ -183,14 +119,16 @@ def measure_parity(
             no case is asked.
         EngineError: A model failed, or a library is missing.
     """
-    _refuse_other_engines(model)
+    refuse_other_engines(model)
     keys = _asked_keys(golden_sets)
+    if any(map(is_served, names)):
+        golden_sets = [_answered_in_full(each) for each in golden_sets]
     # What is wrong with one of them is told before any answers.
     settings = serving or Settings.model_construct()
-    planned = {name: _planned(name, model, settings) for name in names}
+    plans = {name: planned(name, model, settings) for name in names}
     answered: dict[str, _PlanAnswers] = {}
     again: dict[str, _PlanAnswers] = {}
-    for name, (named, usual) in planned.items():
+    for name, (named, usual) in plans.items():
         plan = replace(usual, chat_template_kwargs=settings.chat_template_kwargs or {})
 
         def tell(stage: str, done: int, total: int, name: str = name) -> None:
@@ -212,6 +150,12 @@ def measure_parity(
     return [*pairs, *(replace(each, is_noise=True, largest_logprob_change=None) for each in noise)]
 
 
+def _answered_in_full(golden_set: GoldenSet) -> GoldenSet:
+    """A set whose answers don't end when they are decided, as no server ends them."""
+    cases = (replace(case, generation=replace(case.generation, decided_by=())) for case in golden_set.cases)
+    return replace(golden_set, cases=tuple(cases))
+
+
 def _asked_keys(golden_sets: Sequence[GoldenSet]) -> list[str]:
     """Keys of the cases that are not skipped.
 
@@ -230,39 +174,6 @@ def _asked_keys(golden_sets: Sequence[GoldenSet]) -> list[str]:
     return [case.key for case in cases]
 
 
-def _refuse_other_engines(model: ModelRef) -> None:
-    """Refuse a model that only its own engine can run.
-
-    Raises:
-        SettingsError: It is one.
-    """
-    if model.engine is not None:
-        raise SettingsError(f"{model.label}: a plug-in's engine has no other plans to compare")
-    if choose_plan("auto", "auto", None, [model]).engine != "transformers":
-        raise SettingsError(f"{model.label}: a multi-task model has no other plans to compare")
-
-
-def _planned(name: str, model: ModelRef, serving: Settings) -> tuple[ModelRef, ExecutionPlan]:
-    """The model and the plan of a name."""
-    if name in PLANS:
-        weights, dtype = PLANS[name]
-        plan = choose_plan(dtype or "auto", "auto", None, [model])
-        if weights == "nf4":
-            return model, in_four_bits(plan, [model], f"--plans {name}")
-        return model, replace(plan, weights=weights)
-    kind, _, url = name.partition(":")
-    if kind == VLLM:
-        address = checked_url(url, "--plans vllm", (MODEL_KEY, OPENAI_KEY)) if url else None
-        # Arguments are for the server that is started.
-        changed = {"engine": VLLM, "server": address, **({"server_args": ""} if address else {})}
-        plan = asked_by(serving.model_copy(update=changed), choose_plan("auto", "auto", None, [model]))
-        refuse_beforehand(model, address)
-        return model, plan
-    served = describe_model(name, model_id=serving.model_id)
-    changed = {"engine": "transformers", "server": None, "server_args": ""}
-    return served, asked_by(serving.model_copy(update=changed), choose_plan("auto", "auto", None, [served]))
-
-
 def _compared(
     name: str, first: str, found: _PlanAnswers, other: _PlanAnswers, keys: Sequence[str], tests: int
 ) -> Parity:
@@ -276,7 +187,9 @@ def _compared(
         keys: Keys of the cases.
         tests: How many plans are compared with the first: each is tested at that part of the level.
     """
-    comparison, verdict = run_gate(found.run, other.run, regress_alpha=ALPHA / tests)
+    nothing = _nothing_to_forget(other.run)
+    judged = (_judged(each.run, other.run, nothing) for each in (found, other))
+    comparison, verdict = run_gate(*judged, regress_alpha=ALPHA / tests)
     rates = [row for row in comparison.metrics if row.metric == PASS_RATE]
     flipped = {key for row in rates for key in (*row.lost, *row.gained)}
     decided = [pair[0].case for pair in pair_runs(found.run, other.run).pairs if is_decided(pair)]
@@ -292,6 +205,37 @@ def _compared(
         largest_logprob_change=_largest_change(found.tokens, other.tokens),
         comparison=replace(comparison, models=tests),
         verdict=verdict,
+        nothing_to_forget=nothing,
+    )
+
+
+def _nothing_to_forget(run: Run) -> tuple[str, ...]:
+    """The sets of forgetting probes of which a plan fails all."""
+    outcomes: dict[str, set[Outcome]] = {}
+    for each in run.results:
+        outcomes.setdefault(each.case.set_name, set()).add(each.outcome)
+    probes = (each.name for each in run.golden_sets if each.probes_forgetting)
+    return tuple(name for name in probes if outcomes.get(name) == {Outcome.FAILED})
+
+
+def _judged(run: Run, earlier: Run, left_out: Collection[str]) -> Run:
+    """A run as a gate judges it: of two plans of one model, one can lose only what the earlier one does.
+
+    Args:
+        run: One of both.
+        earlier: The earlier plan's. A case that must pass and doesn't there is one like any other.
+        left_out: Sets without a verdict.
+    """
+    failing = {each.key for each in earlier.results if each.has_failed or each.is_unknown}
+    return replace(
+        run,
+        golden_sets=tuple(each for each in run.golden_sets if each.name not in left_out),
+        results=tuple(
+            replace(each, case=replace(each.case, must_pass=False))
+            if each.case.must_pass and each.key in failing
+            else each
+            for each in run.results
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from harness.baselines.accept import _baseline
 from harness.baselines.file import baseline_text, read_baseline
 from harness.baselines.file import run_of as kept_run
-from harness.types import GateSettings, GateVerdict, Message, Outcome
+from harness.types import Check, GateSettings, GateVerdict, Message, Outcome
 from tests.comparison.test_whole_sets_set_metrics import row_of, run_of
 
 
@@ -64,7 +64,7 @@ def test_a_corrected_label_is_none_that_the_baseline_may_lose(population, accept
     before = run_of(expected, expected, gate=gate)
     now = run_of([*expected[:-1], "blue"], [*expected[:-1], "blue"], gate=gate)
     row, comparison, told = row_of(now, kept(before, now) if accepted else before)
-    assert comparison.unpaired == {"s/99": "changed since the baseline"}
+    assert tuple(comparison.unpaired) == ("s/99",)
     assert (row.n, row.unseen_labels) == (99, ())
     assert (row.verdict, told.outcome) == (GateVerdict.PASS, GateVerdict.PASS)
 
@@ -95,3 +95,39 @@ def test_a_label_whose_only_case_broke_on_both_sides_may_be_lost():
     run = replace(whole, results=(*whole.results[:-1], broken))
     row, _, _ = row_of(run, run)
     assert (row.n, row.unseen_labels, row.verdict) == (100, ("blue",), GateVerdict.INCONCLUSIVE)
+
+
+def test_labels_of_a_case_on_which_another_metric_broke_are_known():
+    """The judge broke on five cases that are labelled alike on both sides: nothing of them may be lost."""
+    expected = [label for label in ("red", "green", "blue") for _ in range(40)]
+    found = ["red" if place % 40 < 16 else label for place, label in enumerate(expected)]
+    gate = GateSettings(metric_margins={"macro-f1": 0.05}, max_errored=0.05)
+    before = run_of(found, expected, gate=gate)
+    broken = [replace(each, outcome=Outcome.ERRORED) for each in before.results[50:55]]
+    now = replace(before, results=(*before.results[:50], *broken, *before.results[55:]))
+    row, _, _ = row_of(now, before)
+    assert (row.n, row.missing, row.drop.estimate) == (115, 0, 0)
+    same, _, _ = row_of(before, before)
+    assert row.high_unseen == pytest.approx(same.high_unseen, abs=0.005)
+    gone = [replace(each, scores=()) for each in broken]
+    assert (
+        row_of(replace(now, results=(*before.results[:50], *gone, *before.results[55:])), before)[0].missing
+        == 5
+    )
+
+
+@pytest.mark.parametrize("group", ["any-of", "all-of"])
+def test_a_label_inside_a_group_is_none_of_the_set_s(group):
+    """A group has one score and no label: nothing in a macro-F1 can be lost by it."""
+    expected = ["red"] * 50 + ["green"] * 50
+    before = run_of(expected, expected, gate=GateSettings(metric_margins={"macro-f1": 0.1}))
+    members = (
+        Check(type="classification", value="other", options={"labels": ["red", "green", "other"]}),
+        Check(type="contains", value="can't tell"),
+    )
+    result = replace(before.results[0], scores=())
+    case = replace(result.case, id="grouped", checks=(Check(type=group, checks=members),))
+    run = replace(before, results=(*before.results, replace(result, case=case)))
+    row, _, told = row_of(run, run)
+    assert row.unseen_labels == ()
+    assert told.outcome is GateVerdict.PASS

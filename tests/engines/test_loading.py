@@ -5,6 +5,7 @@ import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +80,83 @@ def test_an_adapter_that_each_device_computes_anew_stays_on_the_cpu(kind, tiny_m
     elsewhere = AutoModelForCausalLM.from_pretrained(tiny_model_dir).to("meta")
     with pytest.raises(AdapterError, match=r"stored in no file.* on meta another one .*--gate-device cpu"):
         attach(elsewhere, "candidate", str(adapter))
+
+
+class _Loaded:
+    """A model as transformers hands it over, on a device that this machine may lack."""
+
+    def __init__(self, device, *, quantised):
+        import torch
+
+        self.device, self.is_quantized = torch.device(device), quantised
+        self.config = SimpleNamespace(is_encoder_decoder=False)
+        self.generation_config = SimpleNamespace(use_cache=True)
+
+    def to(self, device):
+        import torch
+
+        assert not self.is_quantized
+        self.device = torch.device(device)
+        return self
+
+    def eval(self):
+        return self
+
+
+@pytest.fixture
+def load_stored(monkeypatch, tiny_model_dir, tmp_path):
+    """Loads a base of some configuration; what transformers is told, and where the model then is."""
+
+    def load(device, config, *, quantised=True, placed=None, weights="peft"):
+        directory = shutil.copytree(tiny_model_dir, tmp_path / "stored", dirs_exist_ok=True)
+        written = json.loads((tiny_model_dir / "config.json").read_text())
+        (directory / "config.json").write_text(json.dumps({**written, **config}))
+        told = {}
+
+        def from_pretrained(_directory, **settings):
+            told.update(settings)
+            found = placed or settings.get("device_map", {"": "cpu"})[""]
+            return _Loaded(found, quantised=quantised), {}
+
+        kind = SimpleNamespace(from_pretrained=from_pretrained)
+        monkeypatch.setattr(loading, "_auto_class", lambda _: kind)
+        monkeypatch.setattr(loading, "refuse_incomplete_model", lambda *_: None)
+        plan = ExecutionPlan(
+            engine="transformers", dtype="bfloat16", device=device, batch_tokens=64, weights=weights
+        )
+        return told, loading.load_base(plan, directory)
+
+    return load
+
+
+STORED = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+@pytest.mark.parametrize("config", [STORED, {"text_config": STORED}], ids=["its own", "its text part's"])
+def test_quantised_weights_are_loaded_to_the_plans_device(load_stored, device, config):
+    """Transformers leaves GPTQ, AWQ and FP8 on the processor, which then computed what the plan gave a GPU."""
+    told, model = load_stored(device, config)
+    assert told["device_map"] == {"": device}
+    assert str(model.device) == device
+
+
+def test_other_weights_are_moved_and_the_processor_is_not_named(load_stored):
+    """HQQ is refused where the processor is named; None as a quantisation would undo the stored one."""
+    for device, config, quantised in (("cuda", {}, False), ("cpu", STORED, True), ("cpu", {}, False)):
+        told, model = load_stored(device, config, quantised=quantised)
+        assert told.keys().isdisjoint({"device_map", "quantization_config"})
+        assert str(model.device) == device
+    # Numbers that transformers turned into plain ones are like any others.
+    told, model = load_stored("cuda", STORED, quantised=False, placed="cpu")
+    assert str(model.device) == "cuda"
+
+
+@pytest.mark.parametrize(("device", "placed"), [("cuda", "cpu"), ("cpu", "cuda:0"), ("cuda:1", "cpu")])
+def test_quantised_weights_that_are_elsewhere_are_refused(load_stored, device, placed):
+    kind = placed.partition(":")[0]
+    with pytest.raises(ModelError, match=f"stored: its weights .* to {kind} alone: use --gate-device {kind}"):
+        load_stored(device, STORED, placed=placed)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_what_fails_for_one_of_two_equal_prompts_fails_for_both(answered, case_o
 def test_cases_that_differ_in_what_the_engine_renders_are_asked_each(
     answered, case_of, engine_class, plan, engine, differing
 ):
-    """No rendered prompt tells them apart where a server, a plug-in or the training renders them itself."""
+    """A server, a plug-in or the training renders them itself: no prompt is there that would differ."""
     one = case_of("a", references=("x",), checks=(Check(type="perplexity"),))
     other = replace(one, id="again", generation=replace(one.generation, **differing))
     chosen = replace(plan, engine=engine, server=ServerUse() if engine == "openai" else None)
