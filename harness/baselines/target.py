@@ -20,7 +20,7 @@ from harness.history.server import HistoryPlace
 from harness.history.store import open_history
 from harness.models.catalogue import CATALOGUE
 from harness.provenance import ask_git, branch_of, git_problem, main_branch
-from harness.types import GoldenCase, JsonValue, ModelRef, Run
+from harness.types import UNKNOWN_WEIGHTS, GoldenCase, JsonValue, ModelRef, Run
 from tunegate.project import user_path
 
 TargetKind: TypeAlias = Literal["none", "model", "run", "log", "accepted"]
@@ -226,11 +226,16 @@ def shared_base(models: Sequence[ModelRef], model_id: str | None = None) -> Mode
         BaselineError: Several models have none, or more than one.
         ModelError: A base is unavailable, or no server is there that could name it.
     """
-    bases = {base.base_sha256: base for model in models if (base := _base_of(model, model_id)) is not None}
+    bases = {_weights(base): base for model in models if (base := _base_of(model, model_id)) is not None}
     if len(models) > 1 and len(bases) != 1:
         named = ", ".join(base.label for base in bases.values()) or "none"
         raise BaselineError(f"the models share no base ({named}): name one for all with --gate-baseline")
     return next(iter(bases.values()), None)
+
+
+def _weights(base: ModelRef) -> str:
+    """What distinguishes a base: unknown weights have another identity in each description, and one name."""
+    return base.label if base.base_sha256.startswith(UNKNOWN_WEIGHTS) else base.base_sha256
 
 
 def _base_of(model: ModelRef, model_id: str | None) -> ModelRef | None:

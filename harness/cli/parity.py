@@ -78,6 +78,7 @@ def parity(
     found = describe_model(model, asking.base)
     sets = load_gate_sets(golden or None, forgetting=forgetting)
     allowed = check_permissions([case for each in sets for case in each.cases])
+    study.refuse_unsendable_cases(names, found, sets, asking.chat_template_kwargs)
     with open_cache(kept_in(directory) / "cache.sqlite") as cache, current_stage_bar() as on_progress:
         cache.forgets = _FORGOTTEN if any(map(known.is_served, names)) else ""
         results = study.measure_parity(

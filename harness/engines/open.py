@@ -4,6 +4,7 @@ A directory of adapters is expanded, and ``NAME:REFERENCE`` chooses an engine, o
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -105,9 +106,13 @@ def short_names(references: Sequence[str]) -> list[str]:
 
 
 def _parts(reference: str) -> tuple[str, ...]:
-    directory = user_path(reference)
-    if split_reference(reference) is None and directory.is_dir():
+    directory, named = user_path(reference), split_reference(reference)
+    if named is None and directory.is_dir():
         return directory.resolve().parts[1:] or directory.resolve().parts
+    if named is not None and named[0].name in SERVED:
+        # Addresses end alike: models are distinguished by their names on the servers.
+        model, *urls = re.split(r"@(?=https?://)", named[1], maxsplit=1)
+        return (named[0].name, *urls, *model.split("/"))
     return tuple(reference.split("/"))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.adapter import virtual_token_count
-from harness.engines.base import GenerationRequest, LossRequest
+from harness.engines.base import SERVED, GenerationRequest, LossRequest
 from harness.engines.loading import model_tokenizer, quiet_load
 from harness.errors import PromptError, SettingsError
 from harness.models.resolve import resolve_model
@@ -43,9 +43,10 @@ def render_workload(
     Raises:
         PromptError: A chat template refuses a conversation or can't be run, or a prompt is too long; one line
             per reason, with its cases.
-        SettingsError: No template reads a value that the settings give.
+        SettingsError: No template reads a value that the settings give, or a server can't be asked a case.
         InputError: A tokenizer or configuration can't be loaded.
     """
+    refuse_unsendable(workload.answers, sides, plan.engine)
     if plan.engine not in _RENDERED:
         return workload
     rendering = _Rendering(sides, cache)
@@ -61,6 +62,31 @@ def render_workload(
     if rendering.problems:
         raise PromptError(_described(rendering.problems))
     return rendered
+
+
+def refuse_unsendable(
+    requests: Sequence[GenerationRequest], sides: Mapping[str, ModelRef], engine: str
+) -> None:
+    """Check that a server can be asked the requests, if one answers: before any of them is paid for.
+
+    Args:
+        requests: The requests.
+        sides: The models, by side.
+        engine: A plan's engine.
+
+    Raises:
+        SettingsError: Something can't be sent, and would be ignored.
+    """
+    if engine not in SERVED:
+        return
+    if engine == "vllm":
+        from harness.engines.served.tokens import refuse_unfollowed
+
+        refuse_unfollowed(requests, sides)
+    else:
+        from harness.engines.served.chat import refuse_unsupported
+
+        refuse_unsupported(requests, chat=engine == "openai")
 
 
 def render_turn(
@@ -101,7 +127,7 @@ def check_prompts(
     *,
     only: Mapping[str, Collection[str]] | None = None,
 ) -> None:
-    """Render all prompts of the cases, to check before anything loads that the models can answer them.
+    """Check before anything loads that the models can answer the cases: all prompts are rendered.
 
     Args:
         sides: The models, by side.
@@ -113,7 +139,7 @@ def check_prompts(
     Raises:
         InputError: As render_workload.
     """
-    if plan.engine not in _RENDERED:
+    if plan.engine not in _RENDERED | SERVED:
         return
     workload = plan_workload(sides, cases, only=only, chat_template_kwargs=plan.chat_template_kwargs)
     render_workload(workload, sides, plan, cache)

@@ -23,6 +23,7 @@ from harness.run.cache import Cache
 from harness.run.conclusion import answered_run
 from harness.run.generation import Progress, answer_cases
 from harness.run.judging import judged_checks
+from harness.run.prompting import refuse_unsendable
 from harness.run.scoring import Judging
 from harness.run.session import score_sides
 from harness.run.workload import plan_workload
@@ -38,6 +39,7 @@ from harness.types import (
     GoldenCase,
     GoldenSet,
     Interval,
+    JsonValue,
     ModelRef,
     Outcome,
     Permissions,
@@ -293,6 +295,30 @@ def _computed(
     # All answers may have been stored.
     engine = opened[0] if opened else open_once({CANDIDATE: model}, plan)
     return _PlanAnswers(run=run, tokens=_next_tokens(engine, asked))
+
+
+def refuse_unsendable_cases(
+    names: Sequence[str],
+    model: ModelRef,
+    golden_sets: Sequence[GoldenSet],
+    chat_template_kwargs: Mapping[str, JsonValue],
+) -> None:
+    """Refuse cases that the server of a plan can't be asked, before any plan answers.
+
+    Args:
+        names: The plans.
+        model: The adapter, or a whole model.
+        golden_sets: The cases.
+        chat_template_kwargs: Values for the chat template.
+
+    Raises:
+        SettingsError: There is one.
+    """
+    cases = [case for golden_set in golden_sets for case in golden_set.cases if case.skip is None]
+    sides = {CANDIDATE: model}
+    asked = plan_workload(sides, cases, chat_template_kwargs=chat_template_kwargs).answers
+    for name in filter(is_served, names):
+        refuse_unsendable(asked, sides, name.partition(":")[0])
 
 
 def _release_memory() -> None:

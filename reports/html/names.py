@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
-from harness.types import Finding, GoldenCase, MetricFacts, ModelRef
+from harness.types import UNKNOWN_WEIGHTS, Finding, GoldenCase, MetricFacts, ModelRef
 from reports.html.text import one_line
 
 PASS_RATE = "pass-rate"
@@ -26,8 +26,26 @@ def model_detail(model: ModelRef) -> str:
     if model.is_logged:
         return "known by its name alone"
     if model.adapter_sha256 is None:
-        return f"weights sha256 {model.base_sha256[:_SHA_DIGITS]}"
+        return " ".join(base_identity(model, "weights", _SHA_DIGITS))
     return f"adapter sha256 {model.adapter_sha256[:_SHA_DIGITS]} on {_last_part(model.base_model)}"
+
+
+def base_identity(model: ModelRef, what: str, digits: int | None = None) -> tuple[str, str]:
+    """What identifies a base's weights: a hash of them only where files were read.
+
+    Args:
+        model: The model.
+        what: What its base is, in the name.
+        digits: The most characters of a hash; None for all of it.
+
+    Returns:
+        The name and the value.
+    """
+    if model.base_sha256.startswith(UNKNOWN_WEIGHTS):
+        return "weights", "unknown"
+    # Of a server's model it is what that lists, or what the user vouches for.
+    name = f"{what} sha256" if model.engine is None else "identity"
+    return name, model.base_sha256[:digits]
 
 
 def metric_name(metric: str, facts: Mapping[str, MetricFacts]) -> str:

@@ -22,7 +22,7 @@ from harness.types.training import RewardNotes, TrainingManifest
 from reports.html import figures
 from reports.html.case_view import excerpt
 from reports.html.charts import LossCurve, loss_curve
-from reports.html.names import shown_path
+from reports.html.names import base_identity, shown_path
 from reports.html.view import (
     Fact,
     Facts,
@@ -199,7 +199,8 @@ def _model_facts(model: ModelRef, project: Path | None) -> tuple[Fact, ...]:
         facts.append(_fact("adapter sha256", model.adapter_sha256, code=True))
     facts.append(_fact("base model", shown_path(model.base_model, project)))
     if not model.is_logged:
-        facts.append(_fact("base sha256", model.base_sha256, code=True))
+        name, identity = base_identity(model, "base")
+        facts.append(_fact(name, identity, code=True))
     return tuple(facts)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from harness.baselines.accept import accept_run
 from harness.baselines.target import find_baseline, shared_base
+from harness.engines.open import describe_model
 from harness.errors import BaselineError
 from harness.history.store import open_history
 from harness.types import GateRecord, ModelRef
@@ -48,6 +49,18 @@ def test_several_models_must_share_a_base():
         shared_base([WHOLE, replace(WHOLE, label="x", base_sha256="w1")])
     with pytest.raises(BaselineError, match=r"share no base \(b, c\)"):
         shared_base([ADAPTER, replace(ADAPTER, base_model="c", base_sha256="c0")])
+
+
+def test_models_of_unknown_weights_share_the_base_that_their_server_names_for_them(judge_server, found):
+    """Each description of unknown weights has another identity."""
+    judge_server.listed = [{"id": "a", "parent": "b"}, {"id": "c", "parent": "b"}, {"id": "b"}, {"id": "d"}]
+    url = judge_server.url
+    models = [describe_model(f"openai:{name}@{url}") for name in "ac"]
+    assert found("base", models).live_model.label == f"openai:b@{url}"
+    judge_server.listed[1]["parent"] = "d"
+    models = [describe_model(f"openai:{name}@{url}") for name in "ac"]
+    with pytest.raises(BaselineError, match=r"share no base \(openai:b@.*, openai:d@"):
+        found("base", models)
 
 
 def test_a_directory_is_a_model(found, tiny_model_dir):

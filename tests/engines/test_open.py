@@ -49,6 +49,13 @@ def test_checkpoints_inside_a_model_are_not_gated_with_it(adapters, own):
         (["x/first/lora", "y/first/lora"], ["x/first/lora", "y/first/lora"]),
         (["org/name", "smollm2"], ["name", "smollm2"]),
         (["lora", "org/lora"], ["lora", "org/lora"]),
+        (["openai:a@http://h:1/v1", "openai:org/b@http://i:1/v1"], ["a", "b"]),
+        (["openai:a", "openai:b@http://h/v1,http://i/v1"], ["a", "b"]),
+        (["openai:a@http://h/v1", "openai:a@http://i/v1"], ["http://h/v1/a", "http://i/v1/a"]),
+        (
+            ["openai:a@http://h/v1", "openai-completions:a@http://h/v1", "openai:b@2@http://h/v1"],
+            ["openai/http://h/v1/a", "openai-completions/http://h/v1/a", "b@2"],
+        ),
     ],
 )
 def test_a_name_is_the_last_part_and_more_where_two_are_equal(references, names, tmp_path, monkeypatch):

@@ -119,7 +119,7 @@ def versions(monkeypatch):
 
 
 COMPUTED = (
-    '[12, "base", "adapter", "transformers", "float32", "cpu", null, ["v-torch", "v-transformers", '
+    '[13, "base", "adapter", "transformers", "float32", "cpu", null, ["v-torch", "v-transformers", '
     '"missing", "v-tokenizers", "v-bitsandbytes"]]'
 )
 SERVED_PLAN = ExecutionPlan(
@@ -148,7 +148,7 @@ PROMPT_HASH = hashlib.sha256(b"hello").hexdigest()
         ),
         (
             lambda: key(plan=replace(PLAN, dtype="bfloat16", device="cuda:1", weights="merged")),
-            '["completion", [12, "base", "adapter", "transformers", "bfloat16", "cuda", 4096, '
+            '["completion", [13, "base", "adapter", "transformers", "bfloat16", "cuda", 4096, '
             f'["v-torch", "v-transformers", "missing", "v-tokenizers", "v-bitsandbytes"], "merged"], [{HELLO}], {{{GIVEN}}}, ""]',
         ),
         (lambda: loss_key(MODEL, PLAN, ASKED, "x"), f'["loss", {COMPUTED}, [{HELLO}], "x"]'),

@@ -12,7 +12,7 @@ from harness.run import prompting
 from harness.run.cache import Cache
 from harness.run.generation import answer_cases
 from harness.run.prompting import check_prompts
-from harness.types import Check, GenerationSettings, GoldenCase, Message
+from harness.types import Check, GenerationSettings, GoldenCase, Message, ModelRef, ToolCall
 
 DATED = "{{ strftime_now('%d %b %Y') }} {% for m in messages %}{{ m.content }} {% endfor %}"
 
@@ -88,6 +88,51 @@ def test_values_for_templates_come_from_the_plan_unless_a_case_has_its_own(dated
     cases = [asked(), asked("b", chat_template_kwargs={"tone": "loud"})]
     _, given = answers(sides, cases, cache, engine_class, plan)
     assert [given["candidate"][key].prompt for key in ("s/a", "s/b")] == ["calm here w1", "loud here w1"]
+
+
+CALL = ToolCall(name="weather", arguments={"city": "Oslo"})
+CALLED = (
+    *asked().messages,
+    Message(role="assistant", content="", tool_calls=(CALL,)),
+    Message(role="tool", content="21 °C", name="weather"),
+)
+
+
+@pytest.mark.parametrize(
+    ("engine", "late", "reason"),
+    [
+        ("openai", asked("late", max_reasoning_tokens=5), "max_reasoning_tokens can't be sent"),
+        ("openai", asked("late", date="2026-01-31"), "a date for the template can't be sent"),
+        ("openai-completions", replace(asked("late"), messages=CALLED), "calls of tools and their results"),
+        (
+            "vllm",
+            asked("late", use_model_settings=True),
+            "use_model_settings: the generation config of m sets no_repeat_ngram_size: 3, which vLLM doesn't",
+        ),
+    ],
+)
+def test_what_a_server_can_not_be_asked_is_refused_before_it_is_asked_anything(cache, engine, late, reason):
+    """At the first of several looks all cases that come first would be answered, and paid for."""
+    settings = ("no_repeat_ngram_size: 3", "repetition_penalty: 1.1")
+    model = ModelRef(label="m", base_model="m", base_sha256="0" * 64, engine="openai", own_settings=settings)
+    plan = replace(choose_plan("auto", "cpu", 4096, [model]), engine=engine)
+    with pytest.raises(SettingsError, match=f"^s/late: {reason}"):
+        check_prompts({"candidate": model}, plan, [asked(), late], cache)
+
+
+def test_what_a_server_can_be_asked_is_not_refused(cache):
+    model = ModelRef(label="m", base_model="m", base_sha256="0" * 64, engine="openai")
+    plan = choose_plan("auto", "cpu", 4096, [model])
+    check_prompts({"candidate": model}, plan, [asked(), replace(asked("b"), messages=CALLED)], cache)
+
+
+def test_the_penalty_of_a_model_s_own_settings_is_followed_by_vllm(tiny_model_dir, tmp_path, cache):
+    base = shutil.copytree(tiny_model_dir, tmp_path / "base")
+    (base / "generation_config.json").write_text('{"repetition_penalty": 1.1, "top_k": 20}')
+    sides = {"candidate": describe_model(str(base))}
+    assert sides["candidate"].own_settings == ("repetition_penalty: 1.1",)
+    plan = replace(plan_of(sides), engine="vllm")
+    check_prompts(sides, plan, [asked(use_model_settings=True)], cache)
 
 
 def test_a_reference_that_leaves_the_context_is_refused(tiny_adapter_dir, cache):

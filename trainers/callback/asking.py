@@ -30,6 +30,10 @@ _OTHERS = frozenset(
 )
 
 
+# Those of them by which a process of its own finds and runs the checkpoint.
+_OF_CHECKPOINTS = frozenset(["model", "base", "dtype"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingGate:
     """The gate of a training.
@@ -62,6 +66,12 @@ class TrainingGate:
     def asked(self) -> list[GoldenCase]:
         """The cases that are answered."""
         return [case for case in self.cases if case.skip is None]
+
+
+def at_a_look(settings: Settings) -> Settings:
+    """A gate's settings without the project's own that have no meaning at a look, and could refuse it."""
+    usual = Settings.model_construct()
+    return settings.model_copy(update={name: getattr(usual, name) for name in _OTHERS - _OF_CHECKPOINTS})
 
 
 # Those of engines and their answers, which only a process of its own has.

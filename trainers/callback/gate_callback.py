@@ -127,8 +127,7 @@ class GateCallback(TrainerCallback):
         best = best_look(self.looks)
         self.best = None if best is None else Path(str(args.output_dir)) / DIRECTORY
         if self._where == "subprocess":
-            if self._baseline_name == _START:
-                raise SettingsError("GateCallback: baseline='start' is in this process only: name a model")
+            _check_named(self._baseline_name, asking)
             return
         tokenizer = _tokenizer_of(processing_class)
         check_model(model, tokenizer, args)
@@ -305,6 +304,25 @@ def _check_arguments(golden: Any, baseline: Any, every: Any, stop: Any, spending
     for name, (value, right, allowed) in fits.items():
         if not right:
             raise SettingsError(f"GateCallback: {name}={value!r} (allowed: {allowed})")
+
+
+def _check_named(baseline: str, asking: TrainingGate) -> None:
+    """Check that the looks' processes will find the baseline: each would fail, and the training go on.
+
+    Raises:
+        InputError: They won't, or it was asked otherwise.
+    """
+    if baseline == _START:
+        raise SettingsError("GateCallback: baseline='start' is in this process only: name a model")
+    if baseline == _BASE:
+        return
+    settings = asking.settings
+    target = find_baseline(
+        baseline, (), asking.root, asking.history, base=settings.base, model_id=settings.model_id
+    )
+    if target.kind == "none":
+        raise SettingsError(f"GateCallback: baseline={baseline!r}: a look has nothing to compare with")
+    target.require_asked_alike(asking.asked, settings.chat_template_kwargs)
 
 
 def _say(state: TrainerState, text: str) -> None:

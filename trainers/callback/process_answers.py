@@ -23,7 +23,7 @@ from harness.run.session import run_session
 from harness.settings import load_settings
 from harness.types import GateRecord, Run
 from harness.types.storage import decode, encode, write_whole
-from trainers.callback.asking import TrainingGate, prepare_asking
+from trainers.callback.asking import TrainingGate, at_a_look, prepare_asking
 
 # A process of its own is none of the training's.
 _OF_LAUNCHER = (
@@ -85,7 +85,7 @@ def answer_request(request: Mapping[str, Any]) -> GateRecord:
     """
     given = {name: value for name, value in request.items() if name != "model"}
     asking = prepare_asking(given, here=False)
-    settings = load_settings({**request, "golden": None}, asking.root, os.environ)
+    settings = at_a_look(load_settings({**request, "golden": None}, asking.root, os.environ))
     inputs = prepare(settings, asking.root)
     if inputs.target.kind == "none":
         raise BaselineError(

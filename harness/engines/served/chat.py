@@ -46,6 +46,8 @@ def refuse_unsupported(requests: Sequence[GenerationRequest], *, chat: bool) -> 
             reason = "a date for the template"
         elif not chat and (settings.tools or settings.chat_template_kwargs):
             reason = "tools or values for a template (there is none in plain completions)"
+        elif not chat and any(turn.tool_calls or turn.role == "tool" for turn in request.messages):
+            reason = "calls of tools and their results (there are none in plain completions)"
         if reason:
             raise SettingsError(
                 f"{request.key}: {reason} can't be sent to a server; leave it out, or run the model here"

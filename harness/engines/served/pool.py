@@ -23,7 +23,10 @@ from harness.errors import InputError
 # key's account; what it was started for.
 ADDRESSED = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, UNTRUSTED})
 UNPAID, UNABLE = frozenset({402, 429}), frozenset({501, 505})
-_OF_SERVER = ADDRESSED | UNPAID | UNABLE
+# A reply without what was asked for, such as log-probabilities, which another server may give. It says
+# nothing of other requests.
+_LACKING = 200
+_OF_SERVER = ADDRESSED | UNPAID | UNABLE | {_LACKING}
 # Longest wait for a result before the main thread looks whether it was interrupted.
 _TICK_S = 0.2
 
@@ -105,8 +108,9 @@ class ServerPool:
                         put(place, error)
                         dealt.settle()
                 except ServerError as error:
-                    refuses = isinstance(error, RefusedError)
-                    is_final = isinstance(error, RefusedError) and error.status not in _OF_SERVER
+                    status = error.status if isinstance(error, RefusedError) else None
+                    refuses = status not in {None, _LACKING}
+                    is_final = status is not None and status not in _OF_SERVER
                     if is_final or not dealt.pass_on(place, client, refuses=refuses):
                         put(place, error)
                         dealt.settle()

@@ -1,5 +1,6 @@
 """Answers as tokens, read as the engine on this machine reads its own."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,37 @@ from harness.engines.served.parameters import UnfitParameterError
 from harness.engines.served.pool import Job
 from harness.engines.served.replies import first_choice, is_cut
 from harness.engines.served.reports import Reports
+from harness.errors import SettingsError
 from harness.prompts.reasoning import AnswerWatch, begins_answer, read_answer
 from harness.prompts.rendering import prompt_ids
 from harness.prompts.tokenizers import load_tokenizer
-from harness.types import Completion, GenerationSettings
+from harness.types import Completion, GenerationSettings, ModelRef
 
 # So vLLM does not take over the sampling defaults of the model's generation config.
-_NEUTRAL = {"repetition_penalty": 1.0, "top_k": -1, "min_p": 0.0}
+_PENALTY = "repetition_penalty"
+_NEUTRAL = {_PENALTY: 1.0, "top_k": -1, "min_p": 0.0}
+
+
+def refuse_unfollowed(requests: Sequence[GenerationRequest], sides: Mapping[str, ModelRef]) -> None:
+    """Check that vLLM follows the models' own settings, where requests are to be answered by these.
+
+    Args:
+        requests: The requests.
+        sides: The models, by side.
+
+    Raises:
+        SettingsError: It does not: of a generation config it has no more than a repetition penalty, and the
+            settings of draws, in whose place the request's own stand.
+    """
+    for request in requests:
+        model = sides[request.side]
+        left = [each for each in model.own_settings if each.partition(":")[0] != _PENALTY]
+        if request.settings.use_model_settings and left:
+            raise SettingsError(
+                f"{request.key}: use_model_settings: the generation config of {model.base_model} sets "
+                f"{', '.join(left)}, which vLLM doesn't follow; leave use_model_settings out, or run the "
+                f"model here"
+            )
 
 
 class Reader:
@@ -50,6 +75,13 @@ class Reader:
                 break
         return sorted(token for token in ids if token is not None)
 
+    @cached_property
+    def own_penalty(self) -> float:
+        """The repetition penalty of the base's generation config, which a server may not have read."""
+        path = self._base_dir / "generation_config.json"
+        found: float | None = read_json(path).get(_PENALTY) if path.is_file() else None
+        return 1.0 if found is None else found
+
 
 def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: Reports) -> Job:
     """The request for an answer to a rendered prompt, sent and received as tokens.
@@ -74,7 +106,8 @@ def tokens_job(model: str, reader: Reader, request: GenerationRequest, reports: 
         "extra_body": {
             "return_token_ids": True,
             "stop_token_ids": reader.stop_ids,
-            **({} if settings.use_model_settings else _NEUTRAL),
+            **_NEUTRAL,
+            **({_PENALTY: reader.own_penalty} if settings.use_model_settings else {}),
         },
     }
 

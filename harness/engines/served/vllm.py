@@ -22,7 +22,7 @@ from harness.engines.served.next_token import NextToken, first_token_of_text
 from harness.engines.served.pool import Job, ServerPool
 from harness.engines.served.process import ending_of
 from harness.engines.served.reports import Reports, used
-from harness.engines.served.tokens import Reader, tokens_job
+from harness.engines.served.tokens import Reader, refuse_unfollowed, tokens_job
 from harness.engines.text_losses import option_ids
 from harness.engines.weights import probe_rows
 from harness.errors import AdapterError, EngineError, FailedTogetherError, SettingsError
@@ -88,9 +88,11 @@ class VllmEngine:
             on_batch: Called with each answer, by index into ``requests``.
 
         Raises:
+            SettingsError: A request asks for settings of a model that a server doesn't follow.
             CasesFailedError: Some got no answer; all others were answered.
             EngineError: None got an answer.
         """
+        refuse_unfollowed(requests, self._sides)
         order = list(turns([request.side for request in requests]))
         failures: dict[int, ServerError] = {}
         self._ask(order, lambda place: self._answer_job(requests[place]), on_batch, failures)

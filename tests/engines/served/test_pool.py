@@ -98,6 +98,25 @@ def test_what_a_server_refuses_for_its_own_reasons_another_one_answers(status):
     assert len(refused) > before
 
 
+def test_what_one_server_lacks_for_a_request_another_one_gives():
+    """Such as log-probabilities of a prompt; what one lacks for a text says nothing of the next one."""
+    seen = []
+
+    async def reply(host, number):
+        seen.append((host, number))
+        await asyncio.sleep(0.001)
+        if host == "bare" or number == 7:
+            raise RefusedError("no log-probabilities", 200)
+        return number
+
+    pool = ServerPool(clients("bare", "whole"), 4)
+    found = asked(pool, jobs(60, reply))
+    assert isinstance(found.pop(7), RefusedError)
+    assert found == {number: number for number in range(60) if number != 7}
+    assert sorted(host for host, number in seen if number == 7) == ["bare", "whole"]
+    assert not pool.refusals
+
+
 def test_what_all_servers_refuse_is_final():
     seen = []
 

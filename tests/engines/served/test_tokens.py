@@ -1,5 +1,7 @@
 """Stop texts of answers that come as tokens: inside a reasoning they end nothing, as here."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -68,6 +70,23 @@ def test_a_stop_text_ends_no_reasoning(judge_server, answer_of, written, stop, t
     assert (found.text, found.reasoning, found.stop_reason) == (text, reasoning, "stop")
     assert "stop" in judge_server.bodies[0]
     assert ["stop" in body for body in judge_server.bodies[1:]] == [False] * ("42" in (stop, text))
+
+
+@pytest.mark.parametrize(
+    ("config", "penalty"),
+    [({"repetition_penalty": 1.1, "top_k": 20, "min_p": 0.1}, 1.1), ({"top_k": 20}, 1.0)],
+)
+def test_a_model_s_own_penalty_is_sent_where_a_case_asks_for_its_settings(thinker, tmp_path, config, penalty):
+    """Whatever the server was started with; draws are the golden set's, as here."""
+    directory = shutil.copytree(thinker, tmp_path / "m")
+    (directory / "generation_config.json").write_text(json.dumps(config))
+    reader, sent = Reader(directory, None), {}
+    for own in (True, False):
+        request = asked(use_model_settings=own)
+        prompt = render_prompt(reader.tokenizer, request.messages, request.settings)
+        job = tokens_job("m", reader, replace(request, prompt=prompt), Reports("m"))
+        sent[own] = [job.body["extra_body"][name] for name in ("repetition_penalty", "top_k", "min_p")]
+    assert sent == {True: [penalty, -1, 0.0], False: [1.0, -1, 0.0]}
 
 
 def test_what_a_stop_text_ends_is_asked_for_once(judge_server, answer_of):

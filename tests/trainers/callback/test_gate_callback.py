@@ -10,7 +10,7 @@ from peft import load_peft_weights
 from transformers import TrainerCallback
 
 from harness.engines.open import describe_model
-from harness.errors import BaselineError, EngineError, SettingsError
+from harness.errors import BaselineError, EngineError, InputError, SettingsError
 from harness.history.store import open_history
 from harness.types import GateVerdict
 from reports.html import render_report
@@ -231,6 +231,8 @@ def test_forgetting_is_a_part_of_a_look_by_default(place, make_trainer):
     ("options", "arguments", "lora", "message"),
     [
         ({"baseline": "start", "where": "subprocess"}, {}, {}, "baseline='start' is in this process only"),
+        ({"baseline": "none", "where": "subprocess"}, {}, {}, "baseline='none': a look has nothing to"),
+        ({"baseline": "shiped", "where": "subprocess"}, {}, {}, "shiped: no"),
         ({"engine": "vllm"}, {}, {}, "engine: the weights in training answer .* give where='subprocess'"),
         ({}, {"save_strategy": "no"}, {}, "give the trainer a save_strategy"),
         ({}, {}, {"init_lora_weights": "pissa"}, "give baseline='start'"),
@@ -244,7 +246,7 @@ def test_what_cannot_work_is_refused_before_the_first_step(
 ):
     given = {"forgetting": False, **options}
     trainer = make_trainer(GateCallback(place.golden, **given), lora=lora, **arguments)
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(InputError, match=message):
         trainer.train()
     assert trainer.state.global_step == 0
 
