@@ -11,6 +11,7 @@ from statistics import NormalDist
 
 from harness.authoring.remedies import more_cases, noise_command, one_of
 from harness.golden.gated_cases import cases_of_metric, is_graded, judged_cases, largest_drop
+from harness.golden.reference_tokens import token_drop_of_cases
 from harness.golden.schema import CHECK_TYPES, answers_vary, base_type, checks_of, may_vary
 from harness.metrics.labelled_answer import expected_label
 from harness.registry.content_metrics import MACRO_F1
@@ -326,7 +327,7 @@ def _bound_of_scores(
     """A metric's bound for equal answers from the best baseline, and how near the worst one can pass.
 
     As in harness.statistics.paired_graded: a share of units that none has shown may be lost completely, from
-    where the baseline is, with one more case that loses the whole scale.
+    where the baseline is, with one more case that loses the whole scale; of losses per token by one token.
     """
     units, n, scale = _units(cases), len(cases), largest_drop(metric)
     if metric == MACRO_F1:
@@ -338,7 +339,7 @@ def _bound_of_scores(
         return _bound_of_passes(cases, level), 0.0
     share = unseen_share(units.effective, level)
     if kind.light_tails:
-        return (share if 0.5**units.count > level else 0.0), 0.0
+        return share * max(token_drop_of_cases(cases), float(0.5**units.count > level)), 0.0
     share = max(share, bound_without_flips(units.count, _quantile(level)))
     if not math.isfinite(scale):
         return share, 0.0

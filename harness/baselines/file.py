@@ -31,6 +31,7 @@ from harness.types import (
     Repeat,
     Run,
     Score,
+    ScoredTexts,
     TextLoss,
     set_of,
 )
@@ -44,6 +45,8 @@ _NOT_NAMES = {"base", "none", "latest"}
 _Labels = tuple[str, str]
 # An answer's outcome and, by metric, the scores of all checks of that type; before format 3 that of the last.
 KeptAnswer = tuple[str, dict[str, tuple[float, ...] | float]]
+# The texts of scores of losses by metric, as its scores are kept.
+KeptTexts = dict[str, tuple[ScoredTexts | None, ...]]
 # Expected and predicted label by metric, as its scores are kept.
 KeptLabels = dict[str, tuple[_Labels | None, ...] | _Labels]
 
@@ -56,11 +59,13 @@ class KeptCase:
         sha256: Hash of the prompt and the checks.
         answers: Each answer's outcome and scores; several if the case has ``repeat``.
         labels: Each answer's expected and predicted labels; empty without classifications.
+        texts: The texts of which each answer's scores of losses are; empty without any.
     """
 
     sha256: str
     answers: tuple[KeptAnswer, ...]
     labels: tuple[KeptLabels, ...] = ()
+    texts: tuple[KeptTexts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +172,7 @@ def keep_results(results: Sequence[CaseResult]) -> dict[str, KeptCase]:
                 for answer in answers_of(result)
             ),
             labels=_labels(result),
+            texts=_texts(result),
         )
         for result in results
     }
@@ -192,13 +198,26 @@ def _labels(result: CaseResult) -> tuple[KeptLabels, ...]:
     return tuple(found) if any(found) else ()
 
 
+def _texts(result: CaseResult) -> tuple[KeptTexts, ...]:
+    found: list[KeptTexts] = [
+        {
+            name: tuple(score.texts for score in some)
+            for name, some in _by_metric(answer).items()
+            if any(score.texts is not None for score in some)
+        }
+        for answer in answers_of(result)
+    ]
+    return tuple(found) if any(found) else ()
+
+
 def baseline_text(baseline: Baseline) -> str:
     """The file's content: indented, but with one line per case, so that a diff shows which cases changed."""
     facts = json.loads(encode(replace(baseline, cases={})))
     cases = json.loads(encode(baseline))["cases"]
     for case in cases.values():
-        if not case["labels"]:
-            del case["labels"]
+        for part in ("labels", "texts"):
+            if not case[part]:
+                del case[part]
     head = json.dumps({"schema_version": _SCHEMA_VERSION, **facts}, indent=2)
     lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(case)}" for key, case in sorted(cases.items()))
     assert head.endswith('"cases": {}\n}')
@@ -328,12 +347,15 @@ def _result(case: GoldenCase, kept: KeptCase) -> CaseResult:
             scores=tuple(
                 score
                 for metric, values in scores.items()
-                for score in _scores(metric, values, labels.get(metric), case)
+                for score in _scores(metric, values, labels.get(metric), texts.get(metric, ()), case)
             ),
             outcome=Outcome(outcome),
         )
-        for (outcome, scores), labels in zip(
-            kept.answers, kept.labels or ({},) * len(kept.answers), strict=True
+        for (outcome, scores), labels, texts in zip(
+            kept.answers,
+            kept.labels or ({},) * len(kept.answers),
+            kept.texts or ({},) * len(kept.answers),
+            strict=True,
         )
     ]
     # As the run itself shows a case: by the answer that decides.
@@ -351,6 +373,7 @@ def _scores(
     metric: str,
     values: tuple[float, ...] | float,
     labels: tuple[_Labels | None, ...] | _Labels | None,
+    texts: tuple[ScoredTexts | None, ...],
     case: GoldenCase,
 ) -> list[Score]:
     """A case's scores of one metric; none where an earlier format kept that of the last check alone."""
@@ -359,9 +382,10 @@ def _scores(
             return []
         values = (values,)
     # A file can be edited by hand: of labels that are too few the rest is unknown.
-    known = (*_of_each(labels or ()), *(None,) * len(values))
+    known, read = (*_of_each(labels or ()), *(None,) * len(values)), (*texts, *(None,) * len(values))
     return [
-        Score(metric=metric, value=value, labels=pair) for value, pair in zip(values, known, strict=False)
+        Score(metric=metric, value=value, labels=pair, texts=of)
+        for value, pair, of in zip(values, known, read, strict=False)
     ]
 
 

@@ -104,7 +104,7 @@ def findings_of(
             if lacking
             else ()
         ),
-        *(unscored_findings(sets, pairing) if any(each.unscored for each in candidate.results) else ()),
+        *(unscored_findings(sets, pairing) if any(now.unscored for now, _ in pairing.all_pairs) else ()),
         *not_compared_findings(sets, candidate, comparison.metrics, pairing.refused, further),
     ]
     found = [finding for word in _WORST_FIRST for finding in deciding if finding.verdict is word]

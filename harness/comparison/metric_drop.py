@@ -135,6 +135,7 @@ def _drop_of_units(paired: PairedMetric, confidence: float, finest: float) -> Me
         light_tails=paired.light_tails,
         rise=rise_of(paired),
         finest=finest,
+        lone=paired.lone,
     )
 
 
@@ -169,7 +170,7 @@ def smallest_detectable(
     if paired.kind == "binary" and (paired.clustered or _parted(paired)):
         return _detectable_of_clusters(paired, units, level, margin, confidence)
     if paired.kind == "graded":
-        rise = None if paired.light_tails else rise_of(paired)
+        rise = None if paired.light_tails and not paired.lone else rise_of(paired)
         return detectable_mean_drop(
             replace(units, inside=variance_inside(paired.drops, paired.clusters)),
             level,
@@ -342,10 +343,10 @@ def rise_of(paired: PairedMetric) -> float:
     """How far the mean would rise if every case had its best value.
 
     As for :func:`reach_of`, one more case is added, which can gain the whole scale. On a scale without an end
-    it is one unit, or less where the best value is nearer.
+    it is one unit, or less where the best value is nearer; of losses per token what one token may gain.
     """
     best = paired.most if paired.higher_is_better else paired.least
-    unit, scale = unit_of_scale(paired), paired.most - paired.least
+    unit, scale = paired.lone or unit_of_scale(paired), paired.most - paired.least
     if not math.isfinite(best):
         return unit
     return (

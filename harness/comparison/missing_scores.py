@@ -21,9 +21,7 @@ def unscored_findings(golden_sets: Sequence[GoldenSet], pairing: Pairing) -> lis
     """
     found = []
     for golden_set in golden_sets:
-        pairs = [
-            pair for pair in (*pairing.pairs, *pairing.undecided) if pair[0].case.set_name == golden_set.name
-        ]
+        pairs = [pair for pair in pairing.all_pairs if pair[0].case.set_name == golden_set.name]
         tolerated = golden_set.gate.max_unscored
         for metric in golden_set.gate.metric_margins:
             asked = [pair for pair in pairs if checks_of(pair[0].case, metric)]

@@ -9,12 +9,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.comparison.decided_anew import Changes, decided_anew
-from harness.comparison.times import asked_otherwise, batch_clusters, computed_alike, in_batches, shared_times
+from harness.comparison.times import (
+    asked_otherwise,
+    case_clusters,
+    computed_alike,
+    in_batches,
+    metric_clusters,
+    refused_metrics,
+    shared_times,
+)
 from harness.golden.schema import CHECK_TYPES, answers_vary, base_type
-from harness.registry.metric import compared_scale, decided_otherwise, facts_difference, facts_of_both
+from harness.registry.metric import compared_scale, facts_of_both
 from harness.statistics.paired_binary import Trials
 from harness.types import CaseResult, MetricFacts, Outcome, Repeat, Run, Stability
-from harness.types.golden import TIME_METRICS
 
 # The case's outcome is the first of these that occurs among its answers.
 # An answer without a verdict leaves the case without one: the others don't say what it would have been.
@@ -110,6 +117,11 @@ class Pairing:
     batched: tuple[bool, bool] = (False, False)
     sets_known: bool = False
 
+    @property
+    def all_pairs(self) -> tuple[Pair, ...]:
+        """The pairs, and those without a verdict on a side."""
+        return (*self.pairs, *self.undecided)
+
     def reproduces(
         self, pairs: Sequence[Pair], stability: Mapping[str, Stability], metric: str | None = None
     ) -> bool:
@@ -136,6 +148,7 @@ class PairedMetric:
         clusters: Each case's cluster, or its index if it has none.
         higher_is_better: If false, a rise of the value is a drop.
         light_tails: The drops include no rare huge ones.
+        lone: With light tails, how far the mean would fall if in every case one token broke down.
         logarithmic: The values are logarithms.
         least: Lower end of the metric's scale; infinite if there is none.
         most: Upper end.
@@ -154,6 +167,7 @@ class PairedMetric:
     clusters: tuple[str | int, ...]
     higher_is_better: bool = True
     light_tails: bool = False
+    lone: float = 0.0
     logarithmic: bool = False
     least: float = 0.0
     most: float = 1.0
@@ -201,8 +215,7 @@ def pair_runs(candidate: Run, baseline: Run, known: Collection[str] | None = Non
         baseline: The run to compare with.
         known: Keys of all cases of the golden sets, of a run that has answered only some; None for unknown.
     """
-    refused, metrics = _refused_metrics(candidate, baseline), (candidate.metrics, baseline.metrics)
-    changed = {name: decided_otherwise(*(facts.get(name) for facts in metrics)) for name in refused}
+    refused, changed = refused_metrics(candidate, baseline, _shared_metrics(candidate, baseline))
     of_baseline = {result.key: result for result in baseline.results}
     otherwise = {key: "answered before its turn" for each in candidate.looks for key in each.out_of_turn}
     otherwise |= asked_otherwise(candidate, baseline)
@@ -228,6 +241,11 @@ def pair_runs(candidate: Run, baseline: Run, known: Collection[str] | None = Non
     if not batched[0]:
         undecided += [(_absent(other), other) for other in of_baseline.values()]
     refused |= shared_times(candidate, baseline, pairs)
+    if any(facts.logarithmic for facts in candidate.metrics.values()):
+        from harness.comparison.scored_texts import split_alike
+
+        pairs, split = split_alike(candidate, baseline, pairs)
+        refused = split | refused
     return Pairing(
         pairs=tuple(pairs),
         unpaired=unpaired,
@@ -245,13 +263,10 @@ def _absent(result: CaseResult) -> CaseResult:
     return CaseResult(case=result.case, completion=None, outcome=Outcome.UNSCORED)
 
 
-def _refused_metrics(candidate: Run, baseline: Run) -> dict[str, str]:
-    """Metrics with scores in both runs that can't be compared, each with the reason."""
+def _shared_metrics(candidate: Run, baseline: Run) -> list[str]:
+    """Metrics with scores in both runs."""
     of_baseline = set(scored_metrics(baseline.results))
-    shared = [name for name in scored_metrics(candidate.results) if name in of_baseline]
-    now, before = candidate.metrics, baseline.metrics
-    reasons = {name: facts_difference(now.get(name), before.get(name)) for name in shared}
-    return {name: reason for name, reason in reasons.items() if reason}
+    return [name for name in scored_metrics(candidate.results) if name in of_baseline]
 
 
 def _obstacle(candidate: CaseResult, baseline: CaseResult, changed: Changes) -> str:
@@ -321,7 +336,7 @@ def _pass_rate(
             (then.passed + more.passed) / (then.answers + more.answers)
             for (_, then), more in zip(counts, reruns, strict=True)
         ),
-        clusters=_clusters(pairs),
+        clusters=case_clusters(pairs),
         trials=tuple(Trials(then.passed, then.answers, now.passed, now.answers) for now, then in counts),
         reruns=reruns if any(each.answers for each in reruns) else (),
         reproducible=pairing.reproduces(pairs, stability),
@@ -341,7 +356,11 @@ def _scores(
     ]
     if not scored:
         return None
-    least, most = compared_scale(facts)
+    (least, most), lone, kind = compared_scale(facts), 0.0, CHECK_TYPES.get(base_type(metric))
+    if light := kind is not None and kind.light_tails:
+        from harness.comparison.scored_texts import lone_drop
+
+        lone = lone_drop([pair for pair, _, _ in scored], metric)
     return PairedMetric(
         set_name=set_name,
         metric=metric,
@@ -349,9 +368,10 @@ def _scores(
         keys=tuple(pair[0].key for pair, _, _ in scored),
         candidate=tuple(now for _, now, _ in scored),
         baseline=tuple(before for _, _, before in scored),
-        clusters=_clusters_of(metric, [pair for pair, _, _ in scored], pairing),
+        clusters=metric_clusters(metric, [pair for pair, _, _ in scored], batched=pairing.batched),
         higher_is_better=facts.higher_is_better,
-        light_tails=has_light_tails(metric),
+        light_tails=light,
+        lone=lone,
         logarithmic=facts.logarithmic,
         least=least,
         most=most,
@@ -363,12 +383,6 @@ def _scores(
 def _parts(result: CaseResult, metric: str) -> int:
     """Number of a metric's scores of all answers to a case."""
     return sum(score.metric == metric for answer in answers_of(result) for score in answer.scores)
-
-
-def has_light_tails(metric: str) -> bool:
-    """Whether a metric is known for it; one that this installation doesn't know is not."""
-    kind = CHECK_TYPES.get(base_type(metric))
-    return kind is not None and kind.light_tails
 
 
 def mean_score(result: CaseResult, metric: str, facts: MetricFacts) -> float | None:
@@ -388,16 +402,3 @@ def mean_score(result: CaseResult, metric: str, facts: MetricFacts) -> float | N
             return None
         means.append(math.fsum(values) / len(values))
     return math.fsum(means) / len(means)
-
-
-def _clusters_of(metric: str, pairs: Sequence[Pair], pairing: Pairing) -> tuple[str | int, ...]:
-    """As :func:`_clusters`; answers of one batch have one time."""
-    own = _clusters(pairs)
-    return batch_clusters(pairs, own, batched=pairing.batched) if metric in TIME_METRICS else own
-
-
-def _clusters(pairs: Sequence[Pair]) -> tuple[str | int, ...]:
-    """Each pair's cluster, or its index if it has none."""
-    return tuple(
-        place if pair[0].case.cluster is None else pair[0].case.cluster for place, pair in enumerate(pairs)
-    )

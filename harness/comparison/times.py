@@ -5,9 +5,11 @@ are one measurement, not many, and two sides that answered in the same batches h
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from harness.comparison.decided_anew import Changes
 from harness.golden.schema import CHECK_TYPES, base_type
+from harness.registry.metric import decided_otherwise, facts_difference
 from harness.statistics.clusters import joined
 from harness.types import (
     EXACT_DTYPES,
@@ -75,6 +77,50 @@ def _time(result: CaseResult) -> float | None:
     answers = result.repeats or (result,)
     times = [answer.completion.latency_s for answer in answers if answer.completion is not None]
     return times[0] if times else None
+
+
+def refused_metrics(candidate: Run, baseline: Run, shared: Sequence[str]) -> tuple[dict[str, str], Changes]:
+    """Metrics that were scored otherwise in the baseline.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+        shared: Metrics with scores in both.
+
+    Returns:
+        The reason, and what has changed, by metric.
+    """
+    facts = {name: (candidate.metrics.get(name), baseline.metrics.get(name)) for name in shared}
+    refused = {name: reason for name, both in facts.items() if (reason := facts_difference(*both))}
+    changed: dict[str, Any] = {name: decided_otherwise(*facts[name]) for name in refused}
+    kinds = [CHECK_TYPES.get(base_type(name)) for name in shared]
+    if any(kind is not None and (kind.needs_losses or kind.group) for kind in kinds):
+        from harness.comparison.scored_texts import MOVED, moved_metrics
+
+        moved = moved_metrics(candidate, baseline, shared)
+        return refused | moved, changed | {name: [(MOVED, None)] for name in moved}
+    return refused, changed
+
+
+def metric_clusters(
+    metric: str, pairs: Sequence[_Pair], *, batched: tuple[bool, bool]
+) -> tuple[str | int, ...]:
+    """As :func:`case_clusters`, for one metric: answers of one batch have one time.
+
+    Args:
+        metric: The metric.
+        pairs: The cases on both sides.
+        batched: Whether the candidate's and the baseline's answers were measured in batches.
+    """
+    own = case_clusters(pairs)
+    return batch_clusters(pairs, own, batched=batched) if metric in TIME_METRICS else own
+
+
+def case_clusters(pairs: Sequence[_Pair]) -> tuple[str | int, ...]:
+    """Each pair's cluster, or its index if it has none."""
+    return tuple(
+        place if pair[0].case.cluster is None else pair[0].case.cluster for place, pair in enumerate(pairs)
+    )
 
 
 def batch_clusters(

@@ -101,6 +101,7 @@ class LossRequest:
         prompt: The rendered conversation; None leaves rendering to the engine.
         options: The texts of which this is one. They are compared, so each is split into tokens together with
             the prompt, and all are scored behind the same part of it.
+        direct: Whether the prompt goes on, behind the rendered conversation, to where the answer begins.
     """
 
     key: str
@@ -111,6 +112,12 @@ class LossRequest:
     settings: GenerationSettings = field(default_factory=GenerationSettings)
     prompt: RenderedPrompt | None = None
     options: tuple[str, ...] = ()
+    direct: bool = False
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text, or all texts with which it is compared."""
+        return self.options or (self.text,)
 
 
 class Engine(Protocol):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # How the failure of a model that computes no numbers begins, also in a worker's message.
 NOT_A_NUMBER = "its logits are NaN"
+OUT_OF_RANGE = "in float16 numbers may leave the range: --gate-dtype float32 has room"
 
 # An answer is expected to become so much longer, or as long as those before it.
 EXPECTED_TOKENS = 64
@@ -335,10 +336,7 @@ def refuse_no_number(logits: torch.Tensor) -> None:
         ArithmeticError: One of them is NaN.
     """
     if bool(logits.isnan().any()):
-        raise ArithmeticError(
-            f"{NOT_A_NUMBER}, so that no token can be chosen; in float16 numbers may leave the range: "
-            "--gate-dtype float32 has room"
-        )
+        raise ArithmeticError(f"{NOT_A_NUMBER}, so that no token can be chosen; {OUT_OF_RANGE}")
 
 
 def behind_cached(attention_mask: torch.Tensor, cached: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -44,7 +44,7 @@ class Gatherer(Generic[Question, Answer]):
             if not waiting:
                 continue
             try:
-                answers = await asyncio.to_thread(self._compute, [item for item, _ in waiting])
+                answers = await asyncio.to_thread(self._answers, [item for item, _ in waiting])
             except Exception as error:  # every exception is passed on to those who wait
                 for _, answer in waiting:
                     if not answer.done():
@@ -53,6 +53,13 @@ class Gatherer(Generic[Question, Answer]):
             for (_, answer), value in zip(waiting, answers, strict=True):
                 if not answer.done():
                     answer.set_result(value)
+
+    def _answers(self, items: Sequence[Question]) -> Sequence[Answer]:
+        try:
+            return self._compute(items)
+        except StopIteration as error:
+            # No future takes one, and whoever waits for it would wait for ever.
+            raise RuntimeError("nothing was found") from error
 
     async def close(self) -> None:
         """Stop."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.engines.base import LossRequest
 from harness.engines.batch_decoder import can_lose_rows
-from harness.engines.decode import behind_cached, pad_rows
+from harness.engines.decode import NOT_A_NUMBER, OUT_OF_RANGE, behind_cached, pad_rows
 from harness.engines.option_tokens import shared_tokens
 from harness.engines.side import Side, accepts, adapted, empty_cache, whole_model
 from harness.errors import EngineError
@@ -159,7 +159,8 @@ def nats_of(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
         One tensor per text, (tokens,): all of its tokens, without a first one that has nothing before it.
 
     Raises:
-        EngineError: A text has no token to predict.
+        EngineError: A text has no token to predict, or one that the model gives no probability at all.
+        ArithmeticError: A loss is NaN: it would be the least of several, or no rise.
     """
     import torch
 
@@ -176,6 +177,10 @@ def nats_of(batch: Sequence[ScoredText]) -> list[torch.Tensor]:
     for one, nats in zip(batch, found, strict=True):
         if nats.numel() == 0:
             raise EngineError(f"{one.key}: one token with nothing before it can't be scored")
+        if bool(nats.isnan().any()):
+            raise ArithmeticError(f"{NOT_A_NUMBER}, so that no text can be scored; {OUT_OF_RANGE}")
+        if bool(nats.isinf().any()):
+            raise EngineError(f"{one.key}: the model gives one of its tokens no probability at all")
     return found
 
 

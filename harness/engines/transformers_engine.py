@@ -33,7 +33,7 @@ from harness.engines.traced import TokenRow, TracedAnswer, trace_rows
 from harness.errors import CasesFailedError, EngineError
 from harness.prompts.rendering import RenderedPrompt, prompt_ids, render_prompt, text_ids
 from harness.prompts.tokenizers import places
-from harness.prompts.training import render_direct
+from harness.prompts.training import render_begun, render_direct
 from harness.types import Completion, ExecutionPlan, GenerationSettings, Message, ModelRef, TextLoss
 
 if TYPE_CHECKING:
@@ -347,6 +347,9 @@ class TransformersEngine:
         return places(self.sides[side].model.config)
 
     def _rendered(self, request: GenerationRequest | LossRequest) -> RenderedPrompt:
+        if request.prompt is None and isinstance(request, LossRequest):
+            tokenizer = self.sides[request.side].tokenizer
+            return render_begun(tokenizer, request.messages, request.settings, request.texts)
         return request.prompt or self.render(request.side, request.messages, request.settings)
 
     def _context_ids(self, request: LossRequest) -> list[int]:

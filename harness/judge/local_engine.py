@@ -163,7 +163,12 @@ class LocalEngine(ComputingEngine):
         for row, (place, _) in enumerate(asked):
             if place not in failed:
                 nats.setdefault(place, []).append(found[row].nats_per_token * found[row].tokens)
-        return failed | {place: self._likeliest(choices[place], losses) for place, losses in nats.items()}
+        return failed | {
+            place: self._likeliest(choices[place], losses)
+            if all(map(math.isfinite, losses))
+            else JudgeError(f"{requests[place].key}: {self.name} gives no finite likelihood of its replies")
+            for place, losses in nats.items()
+        }
 
     def _likeliest(self, options: Sequence[str], losses: Sequence[float]) -> JudgeReply:
         least = min(losses)

@@ -5,11 +5,13 @@ As in EleutherAI's evaluation harness: ``acc`` compares the options' whole log-l
 bytes. A space before an option is part of its likelihood, and not of its length.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from harness.metrics.definition import ScoringRequest, binary, one_by_one, quote, wanted_texts
-from harness.types import MetricError, Score
+from harness.types import MetricError, Score, ScoredTexts
 
 # The unit of what is compared, and the length of an option by which its likelihood is divided.
 _LENGTHS: Mapping[str, tuple[str, Callable[[str], int]]] = {
@@ -30,6 +32,9 @@ def _choice_likelihood(request: ScoringRequest) -> Score | MetricError:
         choice: losses[choice].nats_per_token * losses[choice].tokens / length(choice.strip() or choice)
         for choice in choices
     }
+    if not all(map(math.isfinite, costs.values())):
+        error = "the model's loss on one of the options is no finite number"
+        return MetricError(metric=request.check.type, error=error)
     least = min(costs.values())
     likeliest = [choice for choice in choices if costs[choice] == least]
     told = ", ".join(
@@ -37,7 +42,8 @@ def _choice_likelihood(request: ScoringRequest) -> Score | MetricError:
     )
     # A tie shows no choice.
     right = len(likeliest) == 1 and likeliest[0] in wanted_texts(request)
-    return binary(request, right, f"likeliest is {' and '.join(map(quote, likeliest))} ({unit}: {told})")
+    score = binary(request, right, f"likeliest is {' and '.join(map(quote, likeliest))} ({unit}: {told})")
+    return replace(score, texts=ScoredTexts.of([losses[choice] for choice in choices]))
 
 
 choice_likelihood = one_by_one(_choice_likelihood)

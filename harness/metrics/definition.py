@@ -340,9 +340,9 @@ def combined(check: Check, members: Sequence[Result | None]) -> Result | None:
         share = float(bool(passed))
     elif is_binary(check):
         share = float(len(passed) == len(scores))
-    return Score(
-        metric=check.type, value=share, explanation=_explained(scores), unclear=_is_unclear(check, scores)
-    )
+    texts = max((score.texts for score in scores if score.texts), key=lambda of: of.direct, default=None)
+    said, unclear = _explained(scores), _is_unclear(check, scores)
+    return Score(metric=check.type, value=share, explanation=said, unclear=unclear, texts=texts)
 
 
 def _is_unclear(check: Check, scores: Sequence[Score]) -> bool:

@@ -1,9 +1,10 @@
 """Perplexity of a case's reference under the tested model."""
 
 import math
+from dataclasses import replace
 
 from harness.metrics.definition import ScoringRequest, graded, one_by_one
-from harness.types import MetricError, Score
+from harness.types import MetricError, Score, ScoredTexts
 
 
 def _perplexity(request: ScoringRequest) -> Score | MetricError:
@@ -20,11 +21,12 @@ def _perplexity(request: ScoringRequest) -> Score | MetricError:
         if len(request.reference_losses) > 1
         else ""
     )
-    return graded(
+    score = graded(
         request,
         math.exp(best.nats_per_token),
         f"{best.nats_per_token:.3f} nats a token over the {best.tokens} tokens{which}",
     )
+    return replace(score, texts=ScoredTexts.of(request.reference_losses))
 
 
 perplexity = one_by_one(_perplexity)

@@ -1,11 +1,12 @@
 """An answered conversation for a trainer: the answer after exactly the prompt of the gate."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import Any
 
 from harness.errors import PromptError
-from harness.prompts.reasoning import closing_of, opened_tag, split_reasoning
+from harness.prompts.reasoning import bare_answer, closing_of, in_channels, opened_tag, split_reasoning
 from harness.prompts.rendering import (
     RenderedPrompt,
     chat_turns,
@@ -17,7 +18,8 @@ from harness.prompts.rendering import (
 from harness.types import PINNED_DATE, GenerationSettings, Message
 from harness.types.training import TrainingManifest
 
-_STAND_IN = "STANDS-IN-FOR-AN-ANSWER"
+# What is rendered as an answer to see what a template writes before one.
+STAND_IN = "STANDS-IN-FOR-AN-ANSWER"
 
 
 def render_example(
@@ -141,9 +143,78 @@ def render_direct(
     if tokenizer.chat_template is None:
         return render_prompt(tokenizer, messages, settings)
     turns = chat_turns(messages)
-    prompt, completion = render_example(tokenizer, turns, _STAND_IN, settings)
-    text = prompt + completion.partition(_STAND_IN)[0]
+    prompt, completion = render_example(tokenizer, turns, STAND_IN, settings)
+    text = prompt + completion.partition(STAND_IN)[0]
     return RenderedPrompt(text=text, tokens=len(text_ids(tokenizer, text)))
+
+
+def render_begun(
+    tokenizer: Any, messages: Sequence[Message], settings: GenerationSettings, texts: Sequence[str] = ()
+) -> RenderedPrompt:
+    """A prompt behind which an answer is scored: with the marks that the template writes before one.
+
+    Where it writes none, as without a reasoning, it is the prompt itself.
+
+    Args:
+        tokenizer: The model's.
+        messages: The conversation.
+        settings: As for ``render_prompt``. With ``score_reasoning`` an answer begins with its reasoning.
+        texts: The answers. One that has such marks of its own is scored behind the prompt itself.
+
+    Raises:
+        PromptError: The chat template refuses the conversation.
+    """
+    prompt = render_prompt(tokenizer, messages, settings)
+    if tokenizer.chat_template is None or not begins_later(settings, texts):
+        return prompt
+    turns = [*chat_turns(messages), {"role": "assistant", "content": STAND_IN}]
+    try:
+        answered = _written(tokenizer, turns, settings)
+    except PromptError:
+        answered = None
+    marks = before_answer(prompt.text, answered)
+    if not marks:
+        return prompt
+    text = prompt.text + _behind(tokenizer, prompt.text, marks)
+    return RenderedPrompt(text=text, tokens=len(text_ids(tokenizer, text)))
+
+
+def begins_later(settings: GenerationSettings, texts: Sequence[str]) -> bool:
+    """Whether texts are answers that marks of a reasoning may come before.
+
+    Args:
+        settings: With ``score_reasoning`` an answer begins with its reasoning.
+        texts: The texts, none of which may have such marks of its own.
+    """
+    return not settings.score_reasoning and all(_is_plain(text) for text in texts)
+
+
+def _is_plain(text: str) -> bool:
+    parts = split_reasoning(text)
+    return parts.reasoning is None and parts.answer == text
+
+
+def before_answer(prompt: str, answered: str | None) -> str:
+    """The marks that a template writes between a prompt and an answer without a reasoning; empty for none.
+
+    They are an empty reasoning, the end of one that the prompt opens, the channel of answers, or a tag before
+    each answer. Neither white space is one, nor what begins a turn.
+
+    Args:
+        prompt: The rendered conversation.
+        answered: The same with ``STAND_IN`` as its answer; None where the template refuses that.
+    """
+    opening, between = opened_tag(prompt), ""
+    if answered is not None and STAND_IN in answered:
+        with suppress(PromptError):
+            whole = answered.startswith(prompt)
+            rest = answered[len(prompt) :] if whole else _after_another_end(prompt, answered, "")
+            between = rest.partition(STAND_IN)[0]
+    if opening is not None and closing_of(opening) not in between:
+        return f"{closing_of(opening)}\n\n"
+    has_reasoning = split_reasoning(between, prompt).reasoning is not None
+    is_tagged = bare_answer(between) != between.lstrip()
+    return between if has_reasoning or is_tagged or in_channels(between, prompt) else ""
 
 
 def render_answered(tokenizer: Any, turns: Sequence[Mapping[str, str]], settings: GenerationSettings) -> str:
@@ -180,8 +251,8 @@ def render_written(
     if tokenizer.chat_template is None:
         return _plain_example(tokenizer, turns, {"content": written}, settings)
     prompt = _written(tokenizer, turns, settings, for_answer=True)
-    whole = _written(tokenizer, [*turns, {"role": "assistant", "content": _STAND_IN}], settings)
-    _, found, end = whole.rpartition(_STAND_IN)
+    whole = _written(tokenizer, [*turns, {"role": "assistant", "content": STAND_IN}], settings)
+    _, found, end = whole.rpartition(STAND_IN)
     if not found:
         raise PromptError("the chat template leaves the answer out; no answer can be learnt with it")
     return prompt, written + end

@@ -137,8 +137,8 @@ def loss_key(
     """
     asked: list[object] = [message.key for message in messages]
     asked += _prompting(plan.engine, messages, settings or GenerationSettings(), prompt)
-    if options:
-        asked.append({"options": options})
+    asked += ["begun"] if messages and plan.engine == "openai" else []  # behind marks before an answer
+    asked += [{"options": options}] if options else []
     if against is not None:  # revision 2: each side begins a text with its own first token
         computed = _computation(model, plan), _computation(against, plan)
         return _scope(plan, model, against) + _hash("divergence 2", *computed, asked, text)

@@ -16,12 +16,15 @@ from harness.errors import PromptError, SettingsError
 from harness.models.resolve import resolve_model
 from harness.prompts.rendering import RenderedPrompt, render_prompt, text_ids
 from harness.prompts.tokenizers import context_length
+from harness.prompts.training import begins_later, render_begun
 from harness.run.cache import Cache, context_key, prompt_key
 from harness.run.workload import Workload, plan_workload
 from harness.types import ExecutionPlan, GenerationSettings, GoldenCase, Message, ModelRef
 
 # Engines that are asked rendered prompts.
 _RENDERED = frozenset({"transformers", "vllm"})
+# Behind the key of a prompt, for the same up to where an answer begins.
+_BEGUN = " begun"
 # Number of problems that are reported in full, and of cases named in each.
 _SHOWN_PROBLEMS, _SHOWN_CASES = 5, 3
 
@@ -171,7 +174,10 @@ class _Rendering:
         return replace(request, prompt=prompt)
 
     def of_reference(self, request: LossRequest) -> LossRequest:
-        prompt = self._prompt(request.side, request.key, request.messages, request.settings)
+        asked = (request.side, request.key, request.messages, request.settings)
+        rendered = prompt = self._prompt(*asked)
+        if prompt is not None and begins_later(request.settings, request.texts):
+            prompt = self._prompt(*asked, begun=True)
         if prompt is None:
             return request
         # Except in byte-level pieces a character is at most one token: only long texts are counted.
@@ -180,7 +186,7 @@ class _Rendering:
             length = len(text_ids(self._tokenizer(request.side), request.text))
             remedy = "shorten prompt or reference, or skip the case"
             self._check_room(request.side, request.key, prompt.tokens, length, "of its reference", remedy)
-        return replace(request, prompt=prompt)
+        return replace(request, prompt=prompt, direct=prompt != rendered)
 
     def check_passage(self, request: LossRequest) -> None:
         """Note that a passage of general text, with a token that begins it, leaves the model's context."""
@@ -201,17 +207,24 @@ class _Rendering:
         self.cache.put_all(self.fresh)
 
     def _prompt(
-        self, side: str, key: str, messages: tuple[Message, ...], settings: GenerationSettings
+        self,
+        side: str,
+        key: str,
+        messages: tuple[Message, ...],
+        settings: GenerationSettings,
+        *,
+        begun: bool = False,
     ) -> RenderedPrompt | None:
-        """The prompt, or None; the problem is then recorded."""
-        place = prompt_key(self.sides[side], messages, settings)
+        """The prompt, up to where an answer begins if it is begun; or None, and the problem is recorded."""
+        place = f"{prompt_key(self.sides[side], messages, settings)}{_BEGUN if begun else ''}"
         if place in self.refused:
             self._note(side, self.refused[place], key)
             return None
         prompt = self.fresh.get(place) or self.cache.get_prompt(place)
         if prompt is None:
             try:
-                prompt = render_prompt(self._tokenizer(side), messages, settings)
+                render = render_begun if begun else render_prompt
+                prompt = render(self._tokenizer(side), messages, settings)
             except PromptError as error:
                 self.refused[place] = str(error)
                 self._note(side, self.refused[place], key)

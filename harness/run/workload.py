@@ -373,7 +373,8 @@ def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[Tex
     losses: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in _scored(side, answers.workload.references, 0, answers):
         if request.key not in missing:
-            losses[request.key] = (*losses.get(request.key, ()), loss)
+            told = replace(loss, direct=loss.direct or request.direct)
+            losses[request.key] = (*losses.get(request.key, ()), told)
     return losses
 
 

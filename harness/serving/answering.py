@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.engines.base import GenerationRequest
 from harness.engines.micro_batch import Trace
 from harness.engines.traced import TracedAnswer
-from harness.prompts.rendering import RenderedPrompt, plain_prompt, prompt_ids, text_ids
+from harness.prompts.rendering import (
+    RenderedPrompt,
+    chat_turns,
+    plain_prompt,
+    prompt_ids,
+    render_prompt,
+    text_ids,
+    write_chat,
+)
 from harness.serving.models import ServedModels
-from harness.types import Completion
+from harness.types import Completion, GenerationSettings, Message
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -97,6 +105,27 @@ def tokens_of(served: ServedModels, model: str, prompt: RenderedPrompt | str, *,
     if isinstance(prompt, RenderedPrompt):
         return prompt_ids(tokenizer, prompt)
     return list(plain_prompt(tokenizer, prompt).ids) if begin and prompt else text_ids(tokenizer, prompt)
+
+
+def answered_text(
+    served: ServedModels, model: str, turns: Sequence[Message], settings: GenerationSettings
+) -> str:
+    """A conversation as the model's template writes it, without the beginning of a further answer.
+
+    Args:
+        served: The models.
+        model: The model's name.
+        turns: The conversation.
+        settings: The settings of rendering.
+
+    Raises:
+        PromptError: The template refuses it.
+    """
+    tokenizer = served.engine.tokenizer(model)
+    if tokenizer.chat_template is None:
+        return render_prompt(tokenizer, turns, settings).shown
+    kwargs, tools = settings.chat_template_kwargs, settings.tools
+    return write_chat(tokenizer, chat_turns(turns), kwargs, settings.date, for_answer=False, tools=tools)
 
 
 def text_of(served: ServedModels, model: str, tokens: Sequence[int]) -> str:

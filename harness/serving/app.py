@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import EngineError, InputError
-from harness.serving.answering import text_of, tokens_of
+from harness.serving.answering import answered_text, text_of, tokens_of
 from harness.serving.completions import add_completions
 from harness.serving.error_replies import bad_request, refusal, unknown_model
 from harness.serving.models import ServedModels
@@ -160,6 +160,10 @@ def _count_tokens(app: "FastAPI", served: ServedModels) -> None:
             if body.messages is None:
                 return tokens_of(served, model, body.prompt or "", begin=body.add_special_tokens)
             settings = GenerationSettings(chat_template_kwargs=body.template_values, tools=body.offered_tools)
+            if not body.add_generation_prompt:
+                return tokens_of(
+                    served, model, answered_text(served, model, body.turns, settings), begin=False
+                )
             prompt = served.engine.render(model, body.turns, settings)
             return tokens_of(served, model, prompt, begin=False)
 

@@ -185,14 +185,18 @@ class CompletionRequest(Sampling):
 
 
 class TokenizeRequest(Conversation):
-    """A request for the tokens of a text, or of a rendered conversation (as vLLM's ``/tokenize``)."""
+    """A request for the tokens of a text, or of a rendered conversation (as vLLM's ``/tokenize``).
+
+    Attributes:
+        add_generation_prompt: Whether an answer begins behind the conversation; false for one that has it.
+    """
 
     neutral: ClassVar = {"continue_final_message": (False,), "return_token_strs": (False,)}
 
     model: str | None = None
     prompt: str | None = None
     add_special_tokens: bool = True
-    add_generation_prompt: Literal[True] = True
+    add_generation_prompt: bool = True
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "TokenizeRequest":

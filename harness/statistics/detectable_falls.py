@@ -75,9 +75,9 @@ def detectable_fall(
         level: One-sided level at which "no drop" is rejected.
         margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
         confidence: Two-sided, of that interval.
-        rise: As for :func:`~harness.statistics.paired_graded.mean_drop`.
+        rise: As for :class:`Rule`, like light_tails.
         power: The share.
-        light_tails: As for the same function.
+        light_tails: See there.
         guess: Where the search begins.
 
     Returns:
@@ -113,7 +113,7 @@ class Rule:
         level: One-sided level at which "no drop" is rejected.
         margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
         confidence: Two-sided, of that interval.
-        rise: As for that function, like the following.
+        rise: As for that function, like the following; with light tails no more than what moves alone.
         light_tails: As for that function.
     """
 
@@ -166,7 +166,7 @@ class Rule:
         low, high = needed * spread, means - steep * spread
         if self.light_tails and len(set(sizes.tolist())) > 1:
             low, high = self._no_sharper_than_t(sums, sizes, low, high)
-        elif not self.light_tails and self.rise is not None:
+        if self.rise is not None:
             # Where gains that outweigh the drop may be unseen.
             effective = total * total / (sizes * sizes).sum()
             low = np.maximum(low, self.rise * (self.level ** (-1 / effective) - 1))
@@ -198,8 +198,8 @@ class Rule:
         return np.maximum(low, needed * errors), np.maximum(high, means + bound * errors)
 
     def _regresses(self, units: Units) -> bool:
-        level, tails = self.level, self.light_tails
-        found = mean_drop(units, self.confidence, rise=self.rise, light_tails=tails, finest=level)
+        rise, tails, level = self.rise, self.light_tails, self.level
+        found = mean_drop(units, self.confidence, rise=rise, light_tails=tails, lone=rise or 0, finest=level)
         return found.p_value <= level and (self.margin is None or found.high > self.margin)
 
 

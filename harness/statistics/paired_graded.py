@@ -10,13 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.statistics.clusters import (
-    MeanDrop,
-    Units,
-    degrees_of_freedom,
-    squared_error,
-    unseen_share,
-)
+from harness.statistics.clusters import MeanDrop, Units, unseen_share
+from harness.statistics.light_tails import of_light_tails
 from harness.statistics.paired_binary import drop_p, tango_interval
 from harness.types import Interval
 
@@ -32,8 +27,6 @@ BOOTSTRAP_FROM = 15
 # The same for units that differ, if most others moved by the same amount.
 ALIKE_BELOW = 8
 _ROUNDING = 1e-9
-# Of n normal moves the skewness varies by about 6/n.
-_SKEWNESS_VARIANCE = 6
 _CELLS = 65_536  # numbers drawn at a time: a processor's own memory holds them, and the result is the same
 
 
@@ -67,7 +60,7 @@ def _moves_from(units: Units, reference: float) -> list[float]:
     return [0.0 if abs(move) < _ROUNDING else move for move in moves]
 
 
-def mean_drop(
+def mean_drop(  # noqa: PLR0913 # all that is known of a score's moves
     units: Units,
     confidence: float,
     *,
@@ -77,6 +70,7 @@ def mean_drop(
     rise: float | None = None,
     resamples: int = RESAMPLES,
     finest: float = 1.0,
+    lone: float = 0.0,
 ) -> MeanDrop:
     """Interval and test of the mean drop.
 
@@ -90,33 +84,32 @@ def mean_drop(
         reach: Drop of a unit that is lost completely, on the score's scale.
         span: Length of the score's scale: no bound is beyond it.
         light_tails: The moves include no rare huge ones, as those of a log-probability: no allowance for
-            unseen units, unless they are too few to show anything; one more large move where skewed.
+            lost units, unless they are too few to show anything; one more large move where skewed.
         rise: How far the mean would rise if every unit gained what it can, which leaves open that further
             units gain where those that were seen fell a little; None for no such limit, as with light tails.
         resamples: Bootstrap resamples.
         finest: The level at which "no drop" is tested: p is taken from as many resamples as it needs.
+        lone: With light tails, how far a unit may yet fall or rise by one of its parts, unseen.
     """
     reference, mean, level, skewed = few_moved_from(units), units.mean, (1 - confidence) / 2, -math.inf
     # Units that gained can lose that much more than the baseline could.
     exposed = 0.0 if light_tails else reach - min(0.0, mean, reference or 0.0)
     if reference is None:
         low, high, p_value = _studentised(units, confidence, resamples, finest)
-        method = "studentised bootstrap"
     else:
         low, high, p_value = _counted_jumps(units, confidence, exposed, reference)
-        method = "score of counted jumps"
     if light_tails:
         found = low, high, p_value
-        low, high, p_value, skewed = _of_light_tails(units, confidence, found, counted=reference is not None)
-        exposed = reach if 0.5**units.count > level else 0.0
+        low, high, p_value, skewed = of_light_tails(units, confidence, found, counted=reference is not None)
+        exposed = max(reach if 0.5**units.count > level else 0.0, lone and lone - min(0.0, mean))
+        rise = min(rise, lone) if lone and rise is not None else None
     high_unseen = max(high, skewed, mean + unseen_share(units.effective, level) * exposed)
-    if not light_tails:
-        limits = [] if rise is None else [_unseen_gains(mean, rise, units.effective, level)]
-        if reference is not None:
-            limits += [] if rise is None else [_rare_moves(units.scaled, rise, level)]
-            high_unseen = max(high_unseen, -_rare_moves([-each for each in units.scaled], reach, level)[0])
-        low = min([low, *(least_low for least_low, _ in limits)])
-        p_value = max([p_value, *(least_p for _, least_p in limits)])
+    counted = reference is not None and not light_tails
+    limits = [] if rise is None else _gain_limits(units, rise, level, counted=counted)
+    if counted:
+        high_unseen = max(high_unseen, -_rare_moves([-each for each in units.scaled], reach, level)[0])
+    low = min([low, *(least_low for least_low, _ in limits)])
+    p_value = max([p_value, *(least_p for _, least_p in limits)])
     return MeanDrop(
         estimate=mean,
         # Units that all moved alike have no spread, and so few of them may still show no drop.
@@ -125,86 +118,14 @@ def mean_drop(
         high_unseen=min(high_unseen, span),
         p_value=p_value,
         confidence=confidence,
-        method=method,
+        method="studentised bootstrap" if reference is None else "score of counted jumps",
     )
 
 
-def _of_light_tails(
-    units: Units, confidence: float, found: tuple[float, float, float], *, counted: bool
-) -> tuple[float, float, float, float]:
-    """Both ends and p of moves with light tails, and a limit of the end that a pass needs.
-
-    Args:
-        units: The drops.
-        confidence: Two-sided.
-        found: Both ends and p, by the bootstrap or by counted jumps.
-        counted: Whether jumps were counted, which knows nothing of skewness.
-    """
-    low, high, p_value = found
-    # Resampled clusters of uneven sizes show their spread as badly.
-    if counted or len(set(units.sizes)) > 1:
-        low, high, p_value = _no_sharper_than_t(units, confidence, low, high, p_value)
-    least, most, chance = _with_one_more(units, confidence)
-    if counted:
-        low, p_value = min(low, least), max(p_value, chance)
-    return low, high, p_value, max(high, most)
-
-
-def _no_sharper_than_t(
-    units: Units, confidence: float, low: float, high: float, p_value: float
-) -> tuple[float, float, float]:
-    """Limits by Student's t: where all units move a little, few of them show their spread badly.
-
-    Counted jumps take the spread of a dozen such moves for known: alone, they let a drop as large as the
-    margin pass in 16 % of runs of 8 cases. The variance and its degrees of freedom are those of clusters of
-    uneven sizes; of one cluster of 30 cases beside 20 single ones, t over their number passes it in 11 %.
-
-    Args:
-        units: The drops.
-        confidence: Two-sided.
-        low: Lower end by counted jumps.
-        high: The upper end.
-        p_value: One-sided, of "no drop".
-    """
-    if units.count < 2 or squared_error(units) == 0:
-        return low, high, p_value
-    least, most, chance = _by_t(units, confidence)
-    return min(low, least), max(high, most), max(p_value, chance)
-
-
-def _by_t(units: Units, confidence: float) -> tuple[float, float, float]:
-    """Both ends and p by Student's t, of units that differ."""
-    from scipy.special import stdtr, stdtrit
-
-    error, freedom, mean = math.sqrt(squared_error(units)), degrees_of_freedom(units), units.mean
-    half = float(stdtrit(freedom, (1 + confidence) / 2)) * error
-    return mean - half, mean + half, float(stdtr(freedom, -mean / error))
-
-
-def _with_one_more(units: Units, confidence: float) -> tuple[float, float, float]:
-    """Limits of both ends and of p by Student's t with one more unit, that moved as far as the furthest one.
-
-    Few large moves beside many small ones are seen too seldom, and t is then too sure. So a skewness beyond
-    its standard error of normal moves adds a further fall, for the upper end, or a further gain, for lower
-    end and p. Sums of uneven clusters are skewed by their sizes, for which t has few degrees of freedom.
-
-    Args:
-        units: The drops.
-        confidence: Two-sided.
-    """
-    mean, size = units.mean, math.fsum(units.sizes) / units.count
-    moves = [total - mean * of for total, of in zip(units.sums, units.sizes, strict=True)]
-    spread = math.sqrt(math.fsum(move * move for move in moves) / units.count)
-    none = math.inf, -math.inf, 0.0
-    if spread < _ROUNDING or len(set(units.sizes)) > 1:
-        return none
-    skewness = math.fsum((move / spread) ** 3 for move in moves) / units.count
-    if abs(skewness) <= math.sqrt(_SKEWNESS_VARIANCE / units.count):
-        return none
-    furthest = max(moves) if skewness > 0 else min(moves)
-    more = Units(sums=(*units.sums, mean * size + furthest), sizes=(*units.sizes, size))
-    low, high, p_value = _by_t(more, confidence)
-    return (math.inf, high, 0.0) if skewness > 0 else (low, -math.inf, p_value)
+def _gain_limits(units: Units, rise: float, level: float, *, counted: bool) -> list[tuple[float, float]]:
+    """Limits of the interval's lower end and of p, by gains that were not seen or are rare."""
+    unseen = _unseen_gains(units.mean, rise, units.effective, level)
+    return [unseen, _rare_moves(units.scaled, rise, level)] if counted else [unseen]
 
 
 def _unseen_gains(mean: float, rise: float, count: float, level: float) -> tuple[float, float]:

@@ -242,7 +242,8 @@ def detectable_mean_drop(
         margin: A drop is called a regression only if its interval reaches beyond; None: always if rejected.
         confidence: Two-sided, of that interval.
         reach: Drop of a unit that is lost completely.
-        rise: What a unit can gain, as for :func:`~harness.statistics.paired_graded.mean_drop`.
+        rise: What a unit can gain, as for :func:`~harness.statistics.paired_graded.mean_drop`; with light
+            tails by one of its parts.
         light_tails: As for the same function.
         power: Probability of finding the drop.
 

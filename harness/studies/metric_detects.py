@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from harness.comparison.pairing import has_light_tails
 from harness.golden.gated_cases import is_graded, largest_drop
+from harness.golden.reference_tokens import has_light_tails, token_drop_of_cases
 from harness.golden.schema import answers_vary
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.clustered_drop import first_drop_beyond
@@ -25,6 +25,8 @@ _GRADED_UP_TO = MOST_UNITS
 _RUNS = 400
 _RESAMPLES = 999
 _PRECISION = 2e-3
+# What a reference's token costs, in nats, while nothing is known.
+_USUAL_COST = 1.0
 
 
 def detectable_of_metric(  # what a metric, its cases and the gate's settings say
@@ -67,7 +69,8 @@ def detectable_of_metric(  # what a metric, its cases and the gate's settings sa
     if metric == MACRO_F1:
         return macro_f1_detectable(cases, margin, churn, level), None
     if has_light_tails(metric):
-        return light_tailed_detectable([float(len(unit)) for unit in units], spread, level, margin), None
+        sizes, lone = [float(len(unit)) for unit in units], token_drop_of_cases(cases)
+        return light_tailed_detectable(sizes, spread, level, margin, lone), None
     alone, whole = detectable_of_verdicts(
         units, margin / scale, churn, level, singly=False, means=True, graded=graded
     )
@@ -139,7 +142,7 @@ def _graded(sizes: Sequence[float], flips: Flips, level: float, *, margin: float
 
 
 def light_tailed_detectable(
-    sizes: Sequence[float], spread: float, level: float, margin: float
+    sizes: Sequence[float], spread: float, level: float, margin: float, lone: float = 0.0
 ) -> float | None:
     """Of log-probabilities: by the gate's own function, of normal changes, in clusters alike.
 
@@ -148,6 +151,8 @@ def light_tailed_detectable(
         spread: Standard deviation of a case's change.
         level: One-sided level of a regression.
         margin: Largest tolerated drop.
+        lone: How far the mean would fall if in every case one token of its reference broke down. It may gain
+            as much, but no more than what it costs so far, which is about a nat.
     """
     import numpy as np
     from scipy.special import ndtri
@@ -159,4 +164,5 @@ def light_tailed_detectable(
     shown = spread * math.sqrt(shown_by_middle(units - 1))
     moves = shown / np.sqrt((scores * scores).sum() / (units - 1)) * scores * np.array(sizes)
     changes = Units(sums=tuple(moves.tolist()), sizes=tuple(sizes))
-    return detectable_mean_drop(changes, level, margin=margin, light_tails=True)
+    rise = min(lone, _USUAL_COST) or None
+    return detectable_mean_drop(changes, level, margin=margin, light_tails=True, rise=rise)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from harness.comparison.metric_verdicts import gated_margins
-from harness.comparison.pairing import PASS_RATE, has_light_tails
+from harness.comparison.pairing import PASS_RATE
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.gated_cases import cases_of_metric, is_graded, judged_cases, largest_drop
+from harness.golden.reference_tokens import has_light_tails, token_drop_of_cases
 from harness.golden.schema import answers_vary
 from harness.registry.content_metrics import MACRO_F1
-from harness.statistics.clusters import CONFIDENCE, Units
+from harness.statistics.clusters import CONFIDENCE, Units, unseen_share
 from harness.statistics.detectable_drops import USUAL_ALIKE, Flips, drawn_drops, verdict_chances
 from harness.statistics.paired_graded import mean_drop
 from harness.statistics.planning import pass_chance
@@ -126,8 +127,9 @@ def chance_to_pass(
 ) -> float | None:
     """Probability that an equal model passes a gated metric; None where nothing is known of its moves.
 
-    A log-probability moves by the spread in each case. Any other score is taken to move as a verdict does: by
-    the whole scale, in a few cases, which is the hardest kind of move to exclude.
+    A log-probability moves by the spread in each case, and one token of a short reference may break down
+    where nobody has seen it. Any other score is taken to move as a verdict does: by the whole scale, in a few
+    cases, which is the hardest kind of move to exclude.
 
     Args:
         metric: The metric; the pass rate is one.
@@ -149,7 +151,8 @@ def chance_to_pass(
     if metric == MACRO_F1:
         return macro_f1_pass(cases, margin, churn)
     if has_light_tails(metric):
-        return light_tailed_pass([float(len(unit)) for unit in units], margin, spread)
+        sizes, lone = [float(len(unit)) for unit in units], token_drop_of_cases(cases)
+        return light_tailed_pass(sizes, margin, spread, lone)
     graded = metric != PASS_RATE and is_graded(metric, cases)
     return pass_of_verdicts(units, margin / scale, churn, graded=graded)
 
@@ -187,7 +190,7 @@ def _graded_within(n: int, margin: float) -> Callable[[int, int], bool]:
     return within
 
 
-def light_tailed_pass(sizes: Sequence[float], margin: float, spread: float) -> float:
+def light_tailed_pass(sizes: Sequence[float], margin: float, spread: float, lone: float = 0.0) -> float:
     """The same of a log-probability whose changes are normal, in clusters alike.
 
     By simulation of few units, otherwise by the normal approximation of Student's t.
@@ -196,22 +199,25 @@ def light_tailed_pass(sizes: Sequence[float], margin: float, spread: float) -> f
         sizes: Number of cases of each cluster.
         margin: Largest tolerated drop.
         spread: Standard deviation of a case's change.
+        lone: How far the mean would fall if in every case one token of its reference broke down.
     """
     from scipy.special import ndtr, stdtrit
 
     if 0.5 ** len(sizes) > ALPHA:
         return 0.0
     if len(sizes) < _SIMULATED_BELOW:
-        return _simulated_pass(tuple(sizes), margin / spread)
+        return _simulated_pass(tuple(sizes), margin / spread, lone / spread)
     units = Units(sums=tuple(sizes), sizes=tuple(sizes))
-    needed = stdtrit(units.effective - 1, (1 + CONFIDENCE) / 2)
-    return float(ndtr(margin * math.sqrt(units.effective) / spread - needed))
+    error = spread / math.sqrt(units.effective)
+    needed = float(stdtrit(units.effective - 1, (1 + CONFIDENCE) / 2)) * error
+    unseen = unseen_share(units.effective, ALPHA) * lone
+    return float(ndtr((margin - max(needed, unseen)) / error))
 
 
 @lru_cache(maxsize=256)
-def _simulated_pass(sizes: tuple[float, ...], margin: float) -> float:
-    """The same for a margin in standard deviations of the changes."""
+def _simulated_pass(sizes: tuple[float, ...], margin: float, lone: float) -> float:
+    """The same for a margin, and what a token may lose, in standard deviations of the changes."""
     import numpy as np
 
     changes = np.random.default_rng(0).normal(0.0, 1.0, (_RUNS, len(sizes))) * np.array(sizes)
-    return means_within(changes, sizes, margin, light_tails=True)
+    return means_within(changes, sizes, margin, light_tails=True, lone=lone)

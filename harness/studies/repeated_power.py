@@ -191,6 +191,7 @@ def means_within(
     margin: float,
     *,
     light_tails: bool = False,
+    lone: float = 0.0,
     reaches: Iterable[float] | None = None,
 ) -> float:
     """The share of runs whose mean drop is within a margin.
@@ -200,6 +201,7 @@ def means_within(
         sizes: Number of cases of each cluster.
         margin: Largest tolerated drop.
         light_tails: The drops include no rare huge ones.
+        lone: As for :func:`~harness.statistics.paired_graded.mean_drop`.
         reaches: How far the mean of each run's baseline can fall; by default the whole scale.
     """
     of_units, span = tuple(map(float, sizes)), math.inf if light_tails else 1.0
@@ -210,6 +212,7 @@ def means_within(
             reach=reach,
             span=span,
             light_tails=light_tails,
+            lone=lone,
             resamples=_RESAMPLES,
         )
         for run, reach in zip(sums.tolist(), repeat(1.0) if reaches is None else reaches, strict=False)

@@ -9,13 +9,10 @@ from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.answering_order import answering_order
+from harness.golden.reference_tokens import token_drop_of_cases
 from harness.golden.schema import answers_vary
 from harness.statistics.clustered_drop import first_drop_beyond
-from harness.statistics.detectable_drops import (
-    USUAL_ALIKE,
-    Flips,
-    clusters_that_settle,
-)
+from harness.statistics.detectable_drops import USUAL_ALIKE, Flips, clusters_that_settle
 from harness.statistics.looks import LookChances, look_chances
 from harness.statistics.planning import cases_that_settle, least_of_cases, times_as_many
 from harness.statistics.power import POWER, USUAL_CHURN
@@ -33,11 +30,7 @@ from harness.studies.metric_power import (
     light_tailed_pass,
     pass_of_verdicts,
 )
-from harness.studies.repeated_power import (
-    detectable_own,
-    detectable_repeated,
-    shows_single_cases,
-)
+from harness.studies.repeated_power import detectable_own, detectable_repeated, shows_single_cases
 from harness.types import GoldenCase, GoldenSet
 from harness.types.golden import ALPHA, is_within
 
@@ -218,7 +211,8 @@ def power_of_set(
             found, looks=_of_looks(replace(golden_set, cases=tuple(judged)), margin, churn, level, looks)
         )
     if with_ways:
-        found = replace(found, ways=tuple(_ways(units, margin, churn, level, spread, singly=singly)))
+        log = (spread, token_drop_of_cases(judged))
+        found = replace(found, ways=tuple(_ways(units, margin, churn, level, log, singly=singly)))
     alone, whole = detectable_of_verdicts(units, margin, churn, level, singly=singly)
     return replace(
         found, detectable_drop=alone, detectable_cluster_drop=whole, **_needed(units, margin, churn, level)
@@ -362,9 +356,12 @@ def _of_looks(golden_set: GoldenSet, margin: float, churn: float, level: float, 
 
 
 def _ways(
-    units: Answers, margin: float, churn: float, level: float, spread: float, *, singly: bool
+    units: Answers, margin: float, churn: float, level: float, log: tuple[float, float], *, singly: bool
 ) -> list[Way]:
-    """The set as it is, with twice the cases, with several answers a case, and by log-probabilities."""
+    """The set as it is, with twice the cases, with several answers a case, and by log-probabilities.
+
+    Of those the spread is given, and what one token of a reference may lose.
+    """
     asked = [answers for unit in units for answers in unit]
     more = ANSWERS if max(asked) < ANSWERS else 2 * max(asked)
     by_name = {
@@ -393,8 +390,8 @@ def _ways(
         *ways,
         Way(
             name="log-probability of references",
-            detectable=light_tailed_detectable(sizes, spread, level, LOG_MARGIN),
-            pass_chance=light_tailed_pass(sizes, LOG_MARGIN, spread),
+            detectable=light_tailed_detectable(sizes, log[0], level, LOG_MARGIN, log[1]),
+            pass_chance=light_tailed_pass(sizes, LOG_MARGIN, *log),
             answers=0.0,
         ),
     ]

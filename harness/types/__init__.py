@@ -25,11 +25,18 @@ from harness.types.golden import (
     set_of,
 )
 from harness.types.interval import Interval
-from harness.types.metric import JUDGE, LARGEST_VALUE, MetricFacts, UnscoredMetric
+from harness.types.metric import (
+    JUDGE,
+    LARGEST_VALUE,
+    PROSE,
+    MetricFacts,
+    ScoredTexts,
+    TextLoss,
+    UnscoredMetric,
+)
 from harness.types.permissions import NOTHING_ALLOWED, Permissions
 from harness.types.run import (
     EXACT_DTYPES,
-    PROSE,
     UNKNOWN_WEIGHTS,
     CaseResult,
     Completion,
@@ -45,7 +52,6 @@ from harness.types.run import (
     Score,
     ServerUse,
     SetLooks,
-    TextLoss,
 )
 from harness.types.stability import Stability
 
@@ -155,6 +161,7 @@ __all__ = [
     "RetentionFinding",
     "Run",
     "Score",
+    "ScoredTexts",
     "ScorersFinding",
     "ServerUse",
     "SetCounts",

@@ -1,6 +1,6 @@
-"""Facts about each metric in a stored run, so that it can be compared later, and why one has no score."""
+"""Facts about metrics and scored texts in a stored run, so that they can be compared later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,7 @@ from typing import Literal
 LARGEST_VALUE = 1e100
 # The name of the judges, or of one, among what scored a metric.
 JUDGE = "judge"
+PROSE = "prose"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +42,43 @@ class UnscoredMetric:
 
     metric: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredTexts:
+    """The texts whose losses a score is made of.
+
+    Attributes:
+        tokens: Of each, the number of its tokens.
+        direct: Whether one was scored behind marks that the chat template writes before an answer, such as an
+            empty reasoning, and not directly behind the prompt.
+    """
+
+    tokens: tuple[int, ...]
+    direct: bool = False
+
+    @classmethod
+    def of(cls, losses: "Sequence[TextLoss]") -> "ScoredTexts":
+        """What a score says of the texts whose losses, in their order, it is made of."""
+        return cls(tokens=tuple(loss.tokens for loss in losses), direct=any(loss.direct for loss in losses))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLoss:
+    """Cross-entropy of a model on one text.
+
+    Attributes:
+        passage: The name of a bundled passage of general text, or of what has the text.
+        direct: Of an answer: whether it was scored behind marks that a template writes before one.
+    """
+
+    passage: str
+    nats_per_token: float
+    tokens: int
+    direct: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of text: code, dialogue, a language; prose in English has no kind in its name."""
+        kind, divided, _ = self.passage.partition("/")
+        return kind if divided else PROSE

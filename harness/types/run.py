@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator
 
 from harness.types.golden import GoldenCase, GoldenSet, JsonValue, Message
-from harness.types.metric import MetricFacts, UnscoredMetric
+from harness.types.metric import MetricFacts, ScoredTexts, TextLoss, UnscoredMetric
 from harness.types.training import TrainingManifest, stored_manifest
 from tunegate.printable import encodable
 
@@ -16,7 +16,6 @@ from tunegate.printable import encodable
 UNKNOWN_WEIGHTS = "unknown-weights-"
 # Precisions in which the other rows of a batch don't change greedy text.
 EXACT_DTYPES = frozenset({"float32", "float64"})
-PROSE = "prose"
 
 
 class GateVerdict(StrEnum):
@@ -79,6 +78,7 @@ class Score:
         explanation: The reason: what was missing, which part matched.
         labels: Of a classification, the expected label and the predicted one (empty: none can be read).
         unclear: Whether the answer can't be read as this check needs it: it then fails, negated or not.
+        texts: Of a score of losses, the scored texts; None for others, and in records of earlier versions.
     """
 
     metric: str
@@ -88,6 +88,7 @@ class Score:
     explanation: str = ""
     labels: tuple[str, str] | None = None
     unclear: bool = False
+    texts: ScoredTexts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,21 +144,6 @@ class CaseResult:
     def is_unknown(self) -> bool:
         """Whether nobody knows if it passes, since something broke or was not scored."""
         return self.outcome in {Outcome.ERRORED, Outcome.UNSCORED} and not self.has_failed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextLoss:
-    """Cross-entropy of a model on one bundled passage of general text."""
-
-    passage: str
-    nats_per_token: float
-    tokens: int
-
-    @property
-    def kind(self) -> str:
-        """The kind of text: code, dialogue, a language; prose in English has no kind in its name."""
-        kind, divided, _ = self.passage.partition("/")
-        return kind if divided else PROSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -286,6 +286,8 @@ def test_no_drop_is_beyond_a_margin_of_one(make_result, make_run):
 
 
 METRICS = {"rouge-l": 1.0, "perplexity": 4.0, "json-equals": 1.0}
+# Of 1, 8 and 40 tokens.
+REFERENCES = [("yes",), ("a b c d e f g h i j k l m n o p",), ("one " * 40,)]
 
 
 @pytest.mark.parametrize("population", ["sample", "cases"])
@@ -293,9 +295,12 @@ METRICS = {"rouge-l": 1.0, "perplexity": 4.0, "json-equals": 1.0}
 @pytest.mark.parametrize(
     ("n", "clusters"), [(3, None), (4, 2), (20, None), (54, 22), (54, None), (300, None), (300, 54)]
 )
-@pytest.mark.parametrize("metric", METRICS)
-def test_the_lint_says_of_metrics_what_the_gate_says_of_equal_answers(
-    make_result, make_run, metric, n, clusters, margin, population, monkeypatch
+@pytest.mark.parametrize(
+    ("metric", "references"),
+    [*((metric, ()) for metric in METRICS), *(("perplexity", each) for each in REFERENCES)],
+)
+def test_the_lint_says_of_metrics_what_the_gate_says_of_equal_answers(  # noqa: PLR0917 # each is a parameter
+    make_result, make_run, metric, references, n, clusters, margin, population, monkeypatch
 ):
     """Scores at the best end of their scale, of models that answer alike: never is said exactly where no pass is."""
     # What could be detected takes most of the time, and decides nothing.
@@ -308,6 +313,7 @@ def test_the_lint_says_of_metrics_what_the_gate_says_of_equal_answers(
         )
         for place in range(n)
     ]
+    cases = [replace(each, case=replace(each.case, references=references)) for each in cases]
     run = make_run(cases, gates=gates)
     comparison, judged = run_gate(run, run)
     (verdict,) = (row.verdict for row in comparison.metrics if row.metric == metric)

@@ -9,7 +9,7 @@ from harness.baselines.accept import accept_run
 from harness.baselines.file import load_baseline, read_baseline, run_of
 from harness.comparison.gate import run_gate
 from harness.registry import Registry, use_registry
-from harness.types import Check, GateSettings, GateVerdict, Outcome, Repeat, Score
+from harness.types import Check, GateSettings, GateVerdict, Outcome, Repeat, Score, ScoredTexts
 
 # Two checks of one type in a case, and their scores.
 TWICE = (Check(type="rouge-l"), Check(type="rouge-l"))
@@ -153,3 +153,12 @@ def test_a_file_with_too_few_labels_is_read(make_run, make_result, tmp_path):
     path.write_text(path.read_text().replace('[["red", "blue"], ["red", "red"]]', '[["red", "blue"]]'))
     (found,) = run_of(load_baseline(path), [run.results[0].case]).results
     assert [each.labels for each in found.scores] == [("red", "blue"), None]
+
+
+def test_the_tokens_of_scored_texts_are_kept(make_result, make_run, tmp_path):
+    """Without them, perplexities of two tokenizers would be compared."""
+    texts = [ScoredTexts(tokens=(5, 7), direct=True), None]
+    result = make_result("s/a")
+    scores = tuple(Score(metric="perplexity", value=2.0, texts=each) for each in texts)
+    (found,) = kept(make_run([replace(result, scores=scores)]), tmp_path).results
+    assert [score.texts for score in found.scores] == texts

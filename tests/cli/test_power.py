@@ -9,6 +9,8 @@ from harness.cli.main import app
 from harness.errors import GoldenError, SettingsError
 
 RUNNER = CliRunner()
+# A reference of so many tokens that none of them moves its mean much.
+LONG = "The order is for Bob from Paris who asks for four blue kettles and one red cup"
 
 
 def write_set(directory, name, cases, clusters=None, gate=""):
@@ -158,7 +160,7 @@ def test_figures_of_own_cases_are_those_of_the_projects_computation(
 def test_gated_metrics_of_a_set_pass_less_often_together(tmp_path):
     path = tmp_path / "mine.yaml"
     cases = "".join(
-        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{{type: contains, value: r}}, "
+        f"  - {{id: a{n}, prompt: Q{n}, references: [{LONG}], checks: [{{type: contains, value: r}}, "
         f"{{type: rouge-l}}, {{type: perplexity}}]}}\n"
         for n in range(90)
     )
@@ -224,7 +226,7 @@ def write_graded(path, number, *metrics, gate=""):
     """A set of so many cases with these checks, which only grade."""
     checks = ", ".join(f"{{type: {metric}}}" for metric in metrics)
     cases = "".join(
-        f"  - {{id: a{n}, prompt: Q{n}, references: [r{n}], checks: [{checks}]}}\n" for n in range(number)
+        f"  - {{id: a{n}, prompt: Q{n}, references: [{LONG}], checks: [{checks}]}}\n" for n in range(number)
     )
     path.write_text(f"name: mine\ncases:\n{cases}{gate}\n", encoding="utf-8")
 
@@ -377,3 +379,13 @@ def test_two_small_sets_can_never_regress_together(tmp_path):
     for name in ("s", "u"):
         assert f"{name}: its pass rate can never regress: 5 clusters" in told
     assert told.count("which counts 2 times for 2 tests: make it 6 clusters") == 2
+
+
+def test_references_of_a_word_need_more_cases_in_power_and_lint(tmp_path, monkeypatch):
+    path = tmp_path / "mine.yaml"
+    write_graded(path, 80, "perplexity", gate="gate: {metrics: {perplexity: {}}}")
+    assert json.loads(power("--golden", path, "--json"))[0]["metrics"]["perplexity"]["pass_chance"] > 0.99
+    path.write_text(path.read_text(encoding="utf-8").replace(LONG, "blue"), encoding="utf-8")
+    assert json.loads(power("--golden", path, "--json"))[0]["metrics"]["perplexity"]["pass_chance"] == 0
+    linted = " ".join(RUNNER.invoke(app, ["golden", "lint", str(path)]).output.split())
+    assert "perplexity can pass its gate only by gains: with 80 cases even equal answers leave" in linted

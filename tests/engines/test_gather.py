@@ -88,3 +88,17 @@ def test_closing_an_unused_gatherer_is_no_fault():
     run(main)
     with pytest.raises(TypeError):
         Gatherer(list)
+
+
+def test_a_function_that_finds_nothing_leaves_nobody_waiting():
+    """A StopIteration in a thread never reaches the future that waits for it."""
+
+    async def asked():
+        gatherer = Gatherer(lambda items: [next(iter(())) for _ in items], 4)
+        try:
+            await asyncio.wait_for(gatherer.ask("a"), 5)
+        finally:
+            await gatherer.close()
+
+    with pytest.raises(RuntimeError, match="nothing was found"):
+        asyncio.run(asked())

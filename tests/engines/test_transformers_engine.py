@@ -269,6 +269,29 @@ def test_logits_that_are_no_numbers_end_their_answer_and_no_other(sides, decoder
     )
 
 
+@pytest.mark.parametrize("decoder", ["own", "library"])
+def test_a_loss_that_is_no_number_fails_its_text_and_no_other(sides, decoder):
+    """In float16 a long prompt may leave the range: NaN would be neither a rise nor the least of several."""
+    import torch
+
+    engine = open_sides(sides, choose_plan("float32", "cpu", 4096, list(sides.values())))
+    side = engine.sides["candidate"]
+    if decoder == "library":
+        engine.sides = {**engine.sides, "candidate": replace(side, decoder="library")}
+    token = side.tokenizer.convert_tokens_to_ids("w9")
+    side.model.get_input_embeddings().register_forward_hook(
+        lambda _, given, found: torch.where((given[0] == token)[..., None], torch.nan, found)
+    )
+    asked = [
+        LossRequest(key=text, side="candidate", text=text, messages=(Message(role="user", content="w1"),))
+        for text in ("one two", "w9 two", "the cat")
+    ]
+    found = {}
+    with pytest.raises(CasesFailedError, match=r"^w9 two: the model failed on it: .*logits are NaN"):
+        engine.losses(asked, found.update)
+    assert sorted(found) == [0, 2]
+
+
 def test_the_time_of_an_answer_is_its_share_of_the_batch_until_it_ends():
     """With 4 rows and a token a second the limit of 2 s is beyond the 8th token; a longer row changes nothing."""
     now = iter(range(100))

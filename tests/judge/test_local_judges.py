@@ -333,3 +333,19 @@ def test_the_prompt_of_a_local_judge_suits_its_template(template, end, random_ju
     assert {text.endswith(end) for text in seen} == {True}
     assert request.messages[0].role == "system"
     assert all(request.messages[0].content.strip() in text for text in seen)
+
+
+def test_a_judge_whose_numbers_leave_the_range_has_no_verdict(tiny_model_dir, judge_of, monkeypatch):
+    """And the session goes on: the search for the likeliest of no numbers once waited for ever."""
+    from harness.engines.transformers_engine import TransformersEngine
+    from harness.types import TextLoss
+
+    def losses(self, requests, on_batch):
+        on_batch(
+            {n: TextLoss(passage="r", nats_per_token=float("nan"), tokens=3) for n, _ in enumerate(requests)}
+        )
+
+    monkeypatch.setattr(TransformersEngine, "losses", losses)
+    replies = judge_of(f"local:{tiny_model_dir}").ask_all(questions())
+    assert all(isinstance(reply, JudgeError) for reply in replies)
+    assert "no finite likelihood" in str(replies[0])

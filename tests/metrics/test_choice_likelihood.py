@@ -123,3 +123,13 @@ def test_the_models_are_asked_for_the_losses_of_all_options():
     (result,) = score_cases([case], given.completions, reference_losses=given.reference_losses)
     assert [score.value for score in result.scores][1:] == [1.0, 1.0]
     assert result.outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("wild", [float("nan"), float("inf")])
+@pytest.mark.parametrize("choice", sorted(LOSSES))
+def test_a_loss_that_is_no_number_is_no_choice(request_for, choice, wild):
+    """Whichever option has it, and wherever it is in the list."""
+    losses = {**LOSSES, choice: replace(LOSSES[choice], nats_per_token=wild)}
+    found = scored(request_for, losses, "Paris")
+    assert isinstance(found, MetricError)
+    assert "no finite number" in found.error

@@ -1,11 +1,12 @@
 """Perplexity of the reference."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from harness.metrics.definition import score_function
-from harness.types import MetricError, TextLoss
+from harness.types import MetricError, ScoredTexts, TextLoss
 
 
 def loss(nats: float, tokens: int = 5) -> TextLoss:
@@ -29,3 +30,9 @@ def test_without_a_measured_loss_it_is_an_error(request_for, losses: tuple[TextL
 
     assert isinstance(result, MetricError)
     assert "not measured" in result.error
+
+
+def test_it_tells_into_how_many_tokens_each_reference_is_split(score) -> None:
+    said = score("perplexity", "", "a", "b", losses=(loss(2.0), replace(loss(0.5, 7), direct=True)))
+
+    assert said.texts == ScoredTexts(tokens=(5, 7), direct=True)

@@ -8,6 +8,8 @@ from harness.errors import PromptError
 from harness.prompts.reasoning import split_reasoning
 from harness.prompts.rendering import prompt_ids, render_prompt, text_ids
 from harness.prompts.training import (
+    before_answer,
+    render_begun,
     render_direct,
     render_example,
     render_written,
@@ -117,3 +119,64 @@ def test_a_direct_prompt_without_a_template_is_the_plain_one(letters):
     assert render_direct(tokenizer, asked, GenerationSettings()) == render_prompt(
         tokenizer, asked, GenerationSettings()
     )
+
+
+QUESTION = (Message(role="user", content="What is 2 + 2?"),)
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "added"),
+    [
+        ("qwen3", {}, "<think>\n\n</think>\n\n"),
+        # The template has written the empty reasoning into the prompt already.
+        ("qwen3", {"enable_thinking": False}, ""),
+        ("qwen3_5_think", {}, "\n</think>\n\n"),
+        ("deepseek_r1_distill", {}, "</think>\n\n"),
+        ("gptoss", {}, "<|channel|>final<|message|>"),
+        ("gemma", {}, ""),
+    ],
+)
+def test_a_reference_is_scored_where_the_answer_begins(name, kwargs, added, letters, shipped):
+    tokenizer, settings = letters(shipped(name)), GenerationSettings(chat_template_kwargs=kwargs)
+    prompt = render_prompt(tokenizer, QUESTION, settings)
+    begun = render_begun(tokenizer, QUESTION, settings, ["4"])
+    assert begun.text == prompt.text + added
+    assert begun.tokens == len(text_ids(tokenizer, begun.text))
+    if not added:
+        # So what is stored of such a model stays valid.
+        assert begun == prompt
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_an_answer_begins_where_it_is_learnt(name, letters, shipped):
+    """With every template: what is between the prompt and the answer is white space, or in the prompt."""
+    tokenizer = letters(shipped(name))
+    begun = render_begun(tokenizer, QUESTION, GenerationSettings(), ["4"])
+    prompt, learnt = render_example(tokenizer, ASKED, "ANSWER", GenerationSettings())
+    left = (prompt + learnt.partition("ANSWER")[0]).removeprefix(begun.text)
+    assert not left.strip()
+    assert split_reasoning("ANSWER", begun.text[len(prompt) :]).answer == "ANSWER"
+
+
+@pytest.mark.parametrize(
+    "text", ["<think>\nhm\n</think>\n\n4", "hm\n</think>\n\n4", "<|channel|>final<|message|>4"]
+)
+def test_a_reference_with_marks_of_its_own_is_scored_behind_the_prompt(text, letters, shipped):
+    tokenizer = letters(shipped("qwen3"))
+    prompt = render_prompt(tokenizer, QUESTION, GenerationSettings())
+    assert render_begun(tokenizer, QUESTION, GenerationSettings(), ["4", text]) == prompt
+    whole = GenerationSettings(score_reasoning=True)
+    assert render_begun(tokenizer, QUESTION, whole, ["4"]) == prompt
+
+
+def test_a_template_that_refuses_an_answered_conversation_closes_what_it_opened():
+    assert before_answer("user: 2 + 2\n<think>\n", None) == "</think>\n\n"
+    assert before_answer("user: 2 + 2\nassistant:", None) == ""
+
+
+def test_what_a_template_leaves_out_is_no_mark():
+    """Nor is white space, or the beginning of a turn, which a bare script's prompt lacks as well."""
+    assert before_answer("a:", "a: told") == ""
+    assert before_answer("ASSISTANT:", "ASSISTANT: STANDS-IN-FOR-AN-ANSWER</s>") == ""
+    assert before_answer("<end>\n", "<end>\n<start>assistant\nSTANDS-IN-FOR-AN-ANSWER<end>") == ""
+    assert before_answer("x", "x<|START_RESPONSE|>STANDS-IN-FOR-AN-ANSWER") == "<|START_RESPONSE|>"

@@ -216,3 +216,63 @@ def test_virtual_tokens_take_room_too(tiny_adapter_dir, tmp_path, cache):
     changed = {"candidate": replace(sides_of(tiny_adapter_dir)["candidate"], adapter_dir=str(directory))}
     with pytest.raises(PromptError, match="more than its context of 492"):
         check_prompts(changed, plan_of(changed), [fits], cache)
+
+
+THINKING = (
+    "{% for m in messages %}<|{{ m.role }}|> "
+    "{% if m.role == 'assistant' %}<think> </think> {% endif %}{{ m.content }} {% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|> {% endif %}"
+)
+
+
+def with_reference(*references):
+    return replace(asked(), references=references or ("w2",), checks=(Check(type="perplexity"),))
+
+
+@pytest.fixture
+def thinking(tiny_adapter_dir, tmp_path):
+    """An adapter whose template writes an empty reasoning before an answer."""
+    directory = shutil.copytree(tiny_adapter_dir, tmp_path / "thinking")
+    (directory / "chat_template.jinja").write_text(THINKING)
+    return directory
+
+
+def rendered_references(directory, cases, cache):
+    sides = sides_of(directory)
+    workload = prompting.plan_workload(sides, cases)
+    return prompting.render_workload(workload, sides, plan_of(sides), cache).references
+
+
+def test_references_are_scored_where_an_answer_begins(thinking, cache):
+    """Of the side that reasons; the prompt of the other one, and so what is stored of it, is as it was."""
+    candidate, baseline = rendered_references(thinking, [with_reference()], cache)
+    assert candidate.prompt.text == "<|user|> w1 <|assistant|> <think> </think> "
+    assert candidate.direct
+    assert baseline.prompt.text == "<|user|> w1 <|end|> <|assistant|> "
+    assert not baseline.direct
+
+
+def test_prompts_of_references_are_stored_too(thinking, cache, monkeypatch):
+    first = rendered_references(thinking, [with_reference()], cache)
+    monkeypatch.setattr(prompting, "model_tokenizer", lambda *_: pytest.fail("loaded again"))
+    assert rendered_references(thinking, [with_reference()], cache) == first
+
+
+def test_a_reference_with_a_reasoning_of_its_own_begins_before_it(thinking, cache):
+    (request, _) = rendered_references(thinking, [with_reference("<think>w3</think>w2")], cache)
+    assert request.prompt.text == "<|user|> w1 <|assistant|> "
+    assert not request.direct
+
+
+def test_losses_say_where_they_were_scored(thinking, cache, engine_class):
+    """So that a run of an earlier version, which scored them elsewhere, is not compared."""
+    sides = sides_of(thinking)
+    given = answer_cases(
+        sides,
+        plan_of(sides),
+        [with_reference()],
+        cache,
+        lambda *_: None,
+        open_engine=lambda *_: engine_class(),
+    )
+    assert [given[side].reference_losses["s/a"][0].direct for side in sides] == [True, False]

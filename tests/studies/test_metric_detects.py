@@ -104,3 +104,13 @@ def test_a_check_of_several_answers_is_found_in_eighty_percent():
         return found.p_value <= 0.05 and found.drop.high > 0.05
 
     assert np.mean([regresses() for _ in range(250)]) == pytest.approx(0.8, abs=0.09)
+
+
+def test_a_drop_of_short_references_is_harder_to_find():
+    """A few cases that fell a little: gains that none has shown may outweigh it, where one token can make them."""
+    few, many = [1.0] * 8, [1.0] * 100
+    assert light_tailed_detectable(few, 0.05, 0.05, 0.05, 10.0) > 0.4
+    assert light_tailed_detectable(few, 0.05, 0.05, 0.05, 0.1) < 0.12
+    assert light_tailed_detectable(many, 0.2, 0.05, 0.1, 10.0) == pytest.approx(
+        light_tailed_detectable(many, 0.2, 0.05, 0.1), rel=0.02
+    )

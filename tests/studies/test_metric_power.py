@@ -142,3 +142,26 @@ def test_a_group_without_a_threshold_has_the_power_of_a_check():
         for each in ("equals", "all-of")
     )
     assert check == group
+
+
+def test_short_references_pass_as_the_gate_passes_them():
+    """80 labels of one token: what none has shown is up to (1 - 0.05^(1/80)) x 10 = 0.37 nats."""
+
+    def chance(count, reference, margin=0.1):
+        cases = [replace(case, references=(reference,)) for case in cases_of(count)]
+        return chance_to_pass("perplexity", cases, margin, 0.02, spread=0.05)
+
+    sentence = "The order is for Bob, who lives in Paris and asked for four kettles, all of them blue."
+    assert chance(80, "yes") == 0.0
+    assert chance(80, "yes", 0.4) > 0.99
+    assert chance(80, sentence) > 0.99
+    # So few are simulated by the gate's own function.
+    assert chance(20, sentence) > 0.99
+    assert chance(20, "It is blue.") == 0.0
+
+
+@pytest.mark.parametrize(("tokens", "enough"), [(1, 299), (2, 149), (4, 74), (8, 36), (15, 19), (20, 14)])
+def test_how_many_cases_equal_answers_need(tokens, enough):
+    """As docs/metrics.md has it, with the usual margin of 0.10."""
+    found = (light_tailed_pass([1.0] * n, 0.1, 1e-6, 10 / tokens) for n in range(5, 400))
+    assert next(n for n, chance in enumerate(found, start=5) if chance > 0.5) == enough

@@ -12,6 +12,7 @@ from harness.engines.served.pool import Job
 from harness.engines.served.replies import tokens_used
 from harness.engines.served.reports import Reports
 from harness.prompts.rendering import chat_turns
+from harness.prompts.training import STAND_IN
 from harness.types import TextLoss
 
 # JSON has no infinity: vLLM writes this number.
@@ -31,10 +32,12 @@ class ScoringText:
         prompt: What is sent: a text, or tokens.
         start: Number of the first tokens that are not scored; at least 1: before the first there is nothing.
             All after them are scored.
+        direct: Whether marks that a template writes before an answer are between a prompt and the text.
     """
 
     prompt: str | list[int]
     start: int
+    direct: bool = False
 
 
 def asking_text(model: str, text: str, *, begins: bool) -> dict[str, Any]:
@@ -71,6 +74,21 @@ def asking_conversation(model: str, request: LossRequest) -> dict[str, Any]:
     if request.settings.tools:
         body["tools"] = list(request.settings.tools)
     return body
+
+
+def asking_answered(model: str, request: LossRequest) -> dict[str, Any]:
+    """The same of the conversation with an answer that stands for any other one.
+
+    Args:
+        model: The server's name of the model.
+        request: Has the conversation.
+
+    Returns:
+        The body of a request.
+    """
+    body = asking_conversation(model, request)
+    answer = {"role": "assistant", "content": STAND_IN}
+    return {**body, "messages": [*body["messages"], answer], "add_generation_prompt": False}
 
 
 def tokenize_job(body: dict[str, Any]) -> Job:
@@ -141,7 +159,7 @@ def loss_job(model: str, key: str, scored: ScoringText, reports: Reports) -> Job
         if not wanted:
             raise NoLossError("the text has no token of its own", 200)
         nats = -math.fsum(wanted) / len(wanted)
-        return TextLoss(passage=key, nats_per_token=nats, tokens=len(wanted))
+        return TextLoss(passage=key, nats_per_token=nats, tokens=len(wanted), direct=scored.direct)
 
     return Job(body=body, send=send_text, read=read)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.engines.base import LossRequest
@@ -11,12 +12,14 @@ from harness.engines.served.client import RefusedError, ServerError
 from harness.engines.served.losses import (
     NoLossError,
     ScoringText,
+    asking_answered,
     asking_conversation,
     asking_text,
     detokenize_job,
     tokenize_job,
 )
 from harness.engines.served.pool import Job
+from harness.prompts.training import STAND_IN, before_answer, begins_later
 
 # Asks jobs, each of the side at its place, and hands over what came by place.
 Ask = Callable[[Sequence[str], Sequence[Job], Callable[[int, Any], None]], None]
@@ -25,6 +28,8 @@ _NO_OPTIONS = (
     "choice-likelihood splits each option into tokens together with the prompt, for which a server of chat "
     "needs /tokenize and /detokenize"
 )
+# Else an answer would be scored inside of a reasoning, or before it.
+_NO_MARKS = "where an answer begins, of a template that writes something before it, only /detokenize tells"
 # Where tokens lose a space, what is split together with an option is not what the server wrote.
 _PROBE = " a  b\n\n\tc é 😀 \n"
 
@@ -57,8 +62,10 @@ class ServedTokens:
         found = {place: ScoringText(prompt=requests[place].text, start=1) for place in places}
         behind = [place for place in places if requests[place].messages]
         before, problems = self._before(behind, requests)
+        marks, untold = self._marks([place for place in behind if place not in problems], requests)
+        problems |= untold
         bodies = {
-            place: self._bodies(requests[place], before.get(place))
+            place: self._bodies(requests[place], before.get(place), marks.get(place, ""))
             for place in behind
             if place not in problems
         }
@@ -70,12 +77,53 @@ class ServedTokens:
         for place, asked in bodies.items():
             given = [tokens[requests[place].side, json.dumps(body)] for body in asked]
             failed = next((each for each in given if isinstance(each, ServerError)), None)
-            if failed is None and place in before and given.pop(0) != given[0]:
+            if failed is None and place in before and given.pop(0) != given.pop(0):
                 failed = _about_options(NoLossError("they make other tokens of its text", 200))
             if failed is not None:
                 problems[place] = failed
-            else:
-                found[place] = _split(given)
+                continue
+            if place in marks and place not in before:
+                given = [given[0] + given[1], *given[2:]]
+            found[place] = replace(_split(given), direct=place in marks)
+        return found, problems
+
+    def _marks(
+        self, places: Sequence[int], requests: Sequence[LossRequest]
+    ) -> tuple[dict[int, str], dict[int, ServerError]]:
+        """What the server's template writes between a prompt and an answer, where it does, by index.
+
+        Most templates write nothing: the tokens of a conversation with an answer then go on with the answer's
+        behind those of the prompt. Else both texts tell.
+        """
+        asked = {
+            place: (
+                (side := requests[place].side, asking_conversation(self._models[side], requests[place])),
+                (side, asking_answered(self._models[side], requests[place])),
+                (side, asking_text(self._models[side], STAND_IN, begins=False)),
+            )
+            for place in places
+            if self._chat and begins_later(requests[place].settings, requests[place].texts)
+        }
+        tokens = self._answers([each for three in asked.values() for each in three], tokenize_job)
+        found: dict[int, str] = {}
+        problems: dict[int, ServerError] = {}
+        for place, three in asked.items():
+            prompt, answered, answer = (tokens[side, json.dumps(body)] for side, body in three)
+            if isinstance(prompt, ServerError) or isinstance(answer, ServerError):
+                continue  # as what is asked next says it, too
+            if isinstance(answered, ServerError) and not isinstance(answered, RefusedError):
+                problems[place] = answered
+                continue
+            goes_on = not isinstance(answered, ServerError) and answered[: len(prompt)] == prompt
+            if goes_on and answered[len(prompt) : len(prompt) + len(answer)] == answer:
+                continue
+            written, whole = self._read_back(three[:2])
+            if isinstance(written, ServerError):
+                problems[place] = _about_marks(written)
+                continue
+            marks = before_answer(written, None if isinstance(whole, ServerError) else whole)
+            if marks:
+                found[place] = marks if goes_on else marks.lstrip()
         return found, problems
 
     def _before(
@@ -126,21 +174,25 @@ class ServedTokens:
             for row in range(len(asked))
         ]
 
-    def _bodies(self, request: LossRequest, written: str | None) -> list[dict[str, Any]]:
+    def _bodies(self, request: LossRequest, written: str | None, marks: str) -> list[dict[str, Any]]:
         """What asks for the text before it, it alone, and with options each behind that, its own first.
 
         Args:
             request: The text.
             written: The conversation before options, where the server renders it; asked for in both forms.
+            marks: What comes between the conversation and the text; without options it is asked for alone.
         """
         model = self._models[request.side]
         alone = asking_text(model, request.text, begins=False)
         if self._chat and written is None:
-            return [asking_conversation(model, request), alone]
+            between = [asking_text(model, marks, begins=False)] if marks else []
+            return [asking_conversation(model, request), *between, alone]
         before = plain_text(request.messages) if written is None else written
         behind = dict.fromkeys([request.text, *request.options]) if request.options else {}
-        texts = [asking_text(model, before + each, begins=written is None) for each in ("", *behind)]
-        rendered = [] if written is None else [asking_conversation(model, request)]
+        texts = [asking_text(model, before + marks + each, begins=written is None) for each in ("", *behind)]
+        rendered = []
+        if written is not None:
+            rendered = [asking_conversation(model, request), asking_text(model, before, begins=False)]
         return [*rendered, texts[0], alone, *texts[1:]]
 
     def _answers(
@@ -156,6 +208,11 @@ class ServedTokens:
         if once:
             self._ask([side for side, _ in keys], [job(body) for body in once.values()], take)
         return found
+
+
+def _about_marks(error: ServerError) -> ServerError:
+    """What a server refuses, said of where answers begin; a failure stays one."""
+    return NoLossError(f"{_NO_MARKS}: {error}", error.status) if isinstance(error, RefusedError) else error
 
 
 def _about_options(error: ServerError) -> ServerError:

@@ -28,6 +28,7 @@ from harness.engines.weights import probe_rows
 from harness.errors import AdapterError, EngineError, FailedTogetherError, SettingsError
 from harness.models.resolve import resolve_model
 from harness.prompts.rendering import prompt_ids, render_prompt, text_ids
+from harness.prompts.training import render_begun
 from harness.types import Completion, ExecutionPlan, ModelRef, ServerUse, TextLoss
 
 _NOT_FOUND = 404
@@ -234,7 +235,9 @@ class VllmEngine:
         tokenizer = self._readers[request.side].tokenizer
         text = text_ids(tokenizer, request.text)
         if request.messages:
-            prompt = request.prompt or render_prompt(tokenizer, request.messages, request.settings)
+            prompt = request.prompt or render_begun(
+                tokenizer, request.messages, request.settings, request.texts
+            )
             before = prompt_ids(tokenizer, prompt)
             if request.options:
                 before, text = option_ids(tokenizer, prompt, before, request)

@@ -13,7 +13,7 @@ from harness.engines.served.client import RefusedError, ServerError
 from harness.engines.served.losses import NoLossError
 from harness.engines.served.splitting import ServedTokens
 from harness.errors import TextsUnmeasuredError
-from harness.types import Message, ServerUse, ToolCall
+from harness.types import GenerationSettings, Message, ServerUse, ToolCall
 
 
 @pytest.fixture
@@ -182,3 +182,55 @@ def test_each_text_s_tokens_are_asked_once():
     assert problems == {}
     assert [scored[place].prompt for place in range(4)] == [[120, 97 + place] for place in range(4)]
     assert {scored[place].start for place in range(4)} == {1}
+
+
+@pytest.mark.parametrize(
+    ("template", "kwargs"),
+    [
+        ("qwen3", {}),
+        ("qwen3", {"enable_thinking": False}),
+        ("qwen3_5_think", {}),
+        ("deepseek_r1_distill", {}),
+        ("gptoss", {}),
+    ],
+)
+def test_of_a_chat_texts_are_scored_where_an_answer_begins_as_here(
+    start_app, merging_base, shipped, template, kwargs
+):
+    (merging_base / "chat_template.jinja").write_text(shipped(template))
+    settings = GenerationSettings(chat_template_kwargs=kwargs)
+    messages = (Message(role="user", content="both"),)
+    plain = LossRequest(key="t", side=CANDIDATE, text="rain", messages=messages, settings=settings)
+    texts = [
+        plain,
+        replace(plain, text="<think>hm</think>rain"),
+        *(replace(plain, text=each, options=("rain", "sun")) for each in ("rain", "sun")),
+    ]
+    found, expected = losses_there_and_here(merging_base, start_app(merging_base), texts, "openai")
+    assert len(expected) == len(texts)
+    same_losses(found, expected)
+    adds = not kwargs
+    assert [found[place].direct for place in range(4)] == [adds, False, adds, adds]
+
+
+def test_where_answers_begin_is_asked_of_a_server_that_tells_it(
+    start_app, merging_base, shipped, monkeypatch
+):
+    """Without /detokenize a text is not scored in a place where no answer stands."""
+    from harness.engines.served import splitting
+
+    (merging_base / "chat_template.jinja").write_text(shipped("qwen3"))
+    text = LossRequest(key="t", side=CANDIDATE, text="rain", messages=(Message(role="user", content="both"),))
+    detokenize = splitting.detokenize_job
+
+    def nowhere(body):
+        job = detokenize(body)
+        return replace(job, read=lambda *_: (_ for _ in ()).throw(NoLossError("there is none", 404)))
+
+    monkeypatch.setattr(splitting, "detokenize_job", nowhere)
+    served = describe_model(f"openai:{merging_base.name}@{start_app(merging_base)}")
+    plan = replace(choose_plan("auto", "cpu", 4096, [served]), server=ServerUse())
+    with pytest.raises(TextsUnmeasuredError) as caught:
+        open_sides({CANDIDATE: served}, plan).losses([text], lambda batch: None)
+    (reason,) = caught.value.reasons.values()
+    assert reason.startswith("where an answer begins")

@@ -123,4 +123,5 @@ def test_so_few_clusters_are_told_with_what_shares_their_level(gated: Callable[.
     )
     (row,) = side_rows(record, NO_EARLIER_RUNS)
     assert row.detects == told
-    assert next_step(record).text.startswith(f"I{told[1:]}. ")
+    # All of it was lost, so a larger allowed drop is no way out.
+    assert next_step(record).text == f"I{told[1:]}."
