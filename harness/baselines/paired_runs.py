@@ -2,13 +2,15 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from harness.comparison.pairing import WORST_FIRST, answers_of
 from harness.errors import BaselineError
 from harness.history.logs.rows import UNNAMED_SET
-from harness.types import CaseResult, GoldenCase, Run
+from harness.types import CaseResult, GoldenCase, Outcome, Repeat, Run
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 PairBy = Literal["id+content", "id", "content"]
@@ -38,7 +40,9 @@ def answers_to(run: Run, cases: Sequence[GoldenCase]) -> Run:
             f"(found: {keys})"
         )
     asked_alike = hashlib.sha256("".join(result.case.content_sha256 for result in results).encode())
-    return replace(run, id=f"{run.id}-for-{asked_alike.hexdigest()[:8]}", results=tuple(results))
+    made = f"{run.id}-for-{asked_alike.hexdigest()[:8]}"
+    # Its rows of other cases are none that it lacks.
+    return replace(run, id=made, results=tuple(results), collected=len(results))
 
 
 # Rows without a set: their ids may be whole names, such as orders/bob.
@@ -84,6 +88,49 @@ def aligned(candidate: Run, baseline: Run, by: PairBy) -> Run:
     if results == baseline.results:
         return baseline
     return replace(baseline, id=f"{baseline.id}-by-{by}-{candidate.id[-8:]}", results=results)
+
+
+def with_what_it_lacks(run: Run, other: Run) -> Run:
+    """A log's run with the answers that it lacks, which have no verdict, and clusters that the other tells.
+
+    A log doesn't tell an answer that was lost from one that was never asked for. So a case lacks as many as
+    the other run has more of it, unless this one has no more of any case of the set.
+
+    Args:
+        run: The run, of another tool or of ours, which lacks none.
+        other: The run that it is compared with.
+
+    Returns:
+        The run; under another id if any case lacked something.
+    """
+    if not run.model.is_logged:
+        return run
+    most = Counter[str]()
+    for result in run.results:
+        name = result.case.set_name
+        most[name] = max(most[name], len(answers_of(result)))
+    theirs = {result.key: result for result in other.results}
+    results = tuple(
+        _filled(each, theirs.get(each.key, each), most[each.case.set_name]) for each in run.results
+    )
+    if results == run.results:
+        return run
+    return replace(run, id=f"{run.id}-beside-{other.id[-8:]}", results=results)
+
+
+def _filled(result: CaseResult, other: CaseResult, most: int) -> CaseResult:
+    """A case with as many answers as the other one, up to so many, and in its cluster."""
+    if result.case.cluster is None and other.case.cluster is not None:
+        result = replace(result, case=replace(result.case, cluster=other.case.cluster))
+    answers = [
+        Repeat(completion=each.completion, scores=each.scores, errors=each.errors, outcome=each.outcome)
+        for each in answers_of(result)
+    ]
+    if len(answers) >= (wanted := min(len(answers_of(other)), most)):
+        return result
+    lacking = [Repeat(completion=None, outcome=Outcome.UNSCORED)] * (wanted - len(answers))
+    outcome = min(result.outcome, Outcome.UNSCORED, key=WORST_FIRST.index)
+    return replace(result, outcome=outcome, repeats=(*answers, *lacking))
 
 
 def _by_content(run: Run) -> dict[str, CaseResult]:

@@ -50,7 +50,7 @@ def compare(
 ) -> None:
     """Compare any two runs, ours or other tools' logs, by the gate; exit status 1 on a regression."""
     from harness.baselines.metric_choice import choices_by_name
-    from harness.baselines.paired_runs import aligned, require_pairs
+    from harness.baselines.paired_runs import aligned, require_pairs, with_what_it_lacks
     from harness.baselines.run_file import open_pair
     from harness.comparison.gate import run_gate
     from harness.comparison.pairing import pair_runs
@@ -67,13 +67,13 @@ def compare(
             formats=(format_, format_),
         )
     before = aligned(pair.candidate, as_one_question(pair.candidate, pair.baseline, pair.opponents), pair_by)
-    pairing = pair_runs(pair.candidate, before)
+    now, before = with_what_it_lacks(pair.candidate, before), with_what_it_lacks(before, pair.candidate)
+    pairing = pair_runs(now, before)
     require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
     # Under another id or prompt a case is not the one that was rerun.
     noise = _noise_in(place) if pair_by == "id+content" and not before.model.is_logged else {}
-    stability = noise_between(noise, pair.candidate, before)
-    comparison, verdict = run_gate(pair.candidate, before, margin=margin, stability=stability)
-    record = GateRecord(run=pair.candidate, baseline=before, comparison=comparison, verdict=verdict)
+    comparison, verdict = run_gate(now, before, margin=margin, stability=noise_between(noise, now, before))
+    record = GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
     _show(record, pairing.unpaired, pair.notes, as_json=as_json)
     if save:
         _save(record, history, quiet=as_json)

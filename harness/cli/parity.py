@@ -39,12 +39,13 @@ _FORGOTTEN = "finished answers are kept, but for those of servers, which the sam
 def parity(
     model: Annotated[str, typer.Option(help="The adapter, or a whole model.")],
     plans: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Plans, the tested one first: peft, merged, nf4, bf16, fp16, merged-bf16, or who serves it: "
-            "openai:MODEL@URL, vllm, vllm:URL."
+            "openai:MODEL@URL, vllm, vllm:URL.",
+            show_default="peft,merged,nf4,bf16, without merged where nothing can be merged",
         ),
-    ] = "peft,merged,nf4,bf16",
+    ] = None,
     golden: GoldenOption = None,
     forgetting: ForgettingOption = True,
     base: BaseOption = None,
@@ -70,14 +71,13 @@ def parity(
     from harness.studies import parity as study
     from harness.studies import parity_plans as known
 
-    names = known.check_plans(known.split_plans(plans))
     given = (server_args, server_concurrency, server_timeout_s, model_id)
     serving = dict(zip(known.SERVER_SETTINGS, given, strict=True))
-    known.refuse_idle(serving, names)
     asking = asking_settings(chat_template_kwargs, base, **serving)
     found = describe_model(model, asking.base)
+    names = known.usual_plans(found) if plans is None else known.check_plans(known.split_plans(plans))
+    known.refuse_idle(serving, names)
     sets = load_gate_sets(golden or None, forgetting=forgetting)
-    allowed = check_permissions([case for each in sets for case in each.cases])
     study.refuse_unsendable_cases(names, found, sets, asking.chat_template_kwargs)
     with open_cache(kept_in(directory) / "cache.sqlite") as cache, current_stage_bar() as on_progress:
         cache.forgets = _FORGOTTEN if any(map(known.is_served, names)) else ""
@@ -87,7 +87,7 @@ def parity(
             sets,
             on_progress,
             cache=cache,
-            allowed=allowed,
+            allowed=check_permissions([case for each in sets for case in each.cases]),
             with_noise=noise,
             serving=asking,
         )

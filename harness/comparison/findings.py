@@ -7,7 +7,6 @@ from harness.comparison.decisions import is_untestable, most_to_lose, standing
 from harness.comparison.missing_cases import (
     asked_cases,
     changed_findings,
-    no_verdict_findings,
     why_refused,
 )
 from harness.comparison.missing_scores import unscored_findings
@@ -21,6 +20,7 @@ from harness.comparison.times import (
     times_findings,
     why_unsteady,
 )
+from harness.comparison.unanswered import no_verdict_findings
 from harness.comparison.whole_sets import LOSS_LIMIT
 from harness.golden.counted_outcomes import can_pass_or_fail
 from harness.golden.schema import decides

@@ -171,12 +171,14 @@ def smallest_detectable(
         return _detectable_of_clusters(paired, units, level, margin, confidence)
     if paired.kind == "graded":
         rise = None if paired.light_tails and not paired.lone else rise_of(paired)
+        # On a scale without an end a further case may lose what others did.
+        seen = 0.0 if math.isfinite(paired.most - paired.least) else max(paired.drops)
         return detectable_mean_drop(
             replace(units, inside=variance_inside(paired.drops, paired.clusters)),
             level,
             margin=margin,
             confidence=confidence,
-            reach=reach_of(paired),
+            reach=max(reach_of(paired), seen),
             rise=rise,
             light_tails=paired.light_tails,
         )
@@ -254,9 +256,8 @@ def _noise_of(paired: PairedMetric, churn: float) -> float:
     A single answer varies by the churn, and the mean of several of the baseline by its part of that.
     """
     answers = math.fsum(1 + each.answers for each in paired.reruns) / len(paired.reruns)
-    drops = paired.drops
-    mean = math.fsum(drops) / len(drops)
-    spread = math.fsum((drop - mean) ** 2 for drop in drops) / max(len(drops) - 1, 1)
+    mean = math.fsum(paired.drops) / len(paired.drops)
+    spread = math.fsum((drop - mean) ** 2 for drop in paired.drops) / max(len(paired.drops) - 1, 1)
     return (churn * (1 + 1 / answers) + spread) / 2
 
 
@@ -273,13 +274,13 @@ def cases_to_settle(paired: PairedMetric, level: float, margin: float, confidenc
         The number; None if it is unknown, as for graded scores and several answers to each case, and where
         the baseline is so near the worst value that no drop can be beyond the margin.
     """
-    mean = math.fsum(paired.baseline) / len(paired.baseline)
-    to_lose = mean - paired.least if paired.higher_is_better else paired.most - mean
+    worst = paired.least if paired.higher_is_better else paired.most
+    to_lose = abs(math.fsum(paired.baseline) / len(paired.baseline) - worst)
     if paired.repeated or is_within(to_lose, margin):
         return None
     if is_counted(paired):
-        n = len(paired.keys)
-        return cases_that_settle(*rates_seen(*flips(paired), n), margin, level, confidence, least=n)
+        rates, n = rates_seen(*flips(paired), len(paired.keys)), len(paired.keys)
+        return cases_that_settle(*rates, margin, level, confidence, least=n)
     if paired.kind == "graded" or not paired.clustered:
         return None
     units, seen = units_of(paired), flips_as_observed(units_of(paired))
@@ -295,8 +296,7 @@ def is_counted(paired: PairedMetric) -> bool:
 
 def flips(paired: PairedMetric) -> tuple[int, int]:
     """Number of lost and of gained cases."""
-    drops = paired.drops
-    return sum(drop > 0 for drop in drops), sum(drop < 0 for drop in drops)
+    return sum(drop > 0 for drop in paired.drops), sum(drop < 0 for drop in paired.drops)
 
 
 def flipped(paired: PairedMetric, direction: int) -> set[str]:
@@ -349,11 +349,9 @@ def rise_of(paired: PairedMetric) -> float:
     unit, scale = paired.lone or unit_of_scale(paired), paired.most - paired.least
     if not math.isfinite(best):
         return unit
-    return (
-        _mean_way_to(best, paired, scale)
-        if math.isfinite(scale)
-        else min(_mean_way_to(best, paired, unit), unit)
-    )
+    if math.isfinite(scale):
+        return _mean_way_to(best, paired, scale)
+    return min(_mean_way_to(best, paired, unit), unit)
 
 
 def unit_of_scale(paired: PairedMetric) -> float:

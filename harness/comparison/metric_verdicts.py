@@ -322,6 +322,8 @@ def _with_figures(
     more = None
     if row.verdict is GateVerdict.INCONCLUSIVE and row.population == "sample" and not row.missing:
         more = cases_to_settle(metric, level, margin, row.drop.confidence)
+        # So many didn't: the run was one of the others, which no number of further cases describes.
+        more = more if more is None or more > row.n else None
     able, of_clusters = None, None
     if row.too_few is None:
         able = _detectable(metric, row, level, churn)

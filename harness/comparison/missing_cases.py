@@ -9,7 +9,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from harness.comparison.metric_drop import end_of_pass, unit_of_scale
 from harness.comparison.pairing import (
@@ -36,7 +35,6 @@ from harness.types import (
     GoldenCase,
     GoldenSet,
     MetricComparison,
-    NoVerdictFinding,
     Outcome,
     Run,
     Score,
@@ -275,51 +273,6 @@ REPLACED = "replaced by another one"
 _SAME_CASE = {"errored", "unscored", "skipped", "answered before its turn"}
 
 
-def no_verdict_findings(
-    runs: Mapping[Literal["candidate", "baseline"], Run],
-    golden_sets: Sequence[GoldenSet],
-    undecided: Sequence[Pair] = (),
-) -> list[Finding]:
-    """Sets of which too many cases errored or were left unscored, on any side.
-
-    Args:
-        runs: By their sides, the candidate first.
-        golden_sets: The candidate's sets.
-        undecided: The pairs of which one side has no verdict; a case that a log lacks is unscored in it.
-    """
-    from harness.comparison.unanswered import unanswered_probes  # most runs lack no verdict
-
-    absent = {
-        side: _absent_in(run, [pair[place] for pair in undecided])
-        for place, (side, run) in enumerate(runs.items())
-    }
-    return [
-        Finding(
-            verdict=GateVerdict.INCONCLUSIVE,
-            set_name=golden_set.name,
-            data=NoVerdictFinding(
-                side=side,
-                outcome=lacking.outcome,
-                cases=lacking.cases,
-                n=lacking.n,
-                tolerated=lacking.tolerated,
-                unanswered=unanswered_probes(run, golden_set.name, lacking.outcome),
-            ),
-        )
-        for side, run in runs.items()
-        for golden_set in golden_sets
-        for lacking in beyond_limits(run, golden_set, absent[side])
-    ]
-
-
-def _absent_in(run: Run, results: Sequence[CaseResult]) -> list[CaseResult]:
-    """Those that a log lacks: of a run of ours it is known which were selected, and which are yet to come."""
-    if run.lacks_cases or not results:
-        return []
-    answered = {result.key for result in run.results}
-    return [result for result in results if result.key not in answered]
-
-
 def changed_findings(
     run: Run, baseline: Run, pairing: Pairing, further: Sequence[GoldenCase] = ()
 ) -> list[Finding]:
@@ -366,12 +319,21 @@ def _foreseen(cases: Sequence[GoldenCase], run: Run, baseline: Run) -> dict[str,
     """
     if not cases:
         return {}
+    # Of what texts they will be made is not known yet: of the same, as far as that is known.
+    texts = {
+        (result.key, score.metric): score.texts
+        for result in baseline.results
+        for answer in answers_of(result)
+        for score in answer.scores
+    }
     results = [
         CaseResult(
             case=case,
             completion=None,
             scores=tuple(
-                Score(metric=check.type, value=0.0, passed=False) for check in case.checks if decides(check)
+                Score(metric=check.type, value=0.0, passed=False, texts=texts.get((case.key, check.type)))
+                for check in case.checks
+                if decides(check)
             ),
             outcome=Outcome.FAILED,
         )

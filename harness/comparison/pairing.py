@@ -23,8 +23,7 @@ from harness.registry.metric import compared_scale, facts_of_both
 from harness.statistics.paired_binary import Trials
 from harness.types import CaseResult, MetricFacts, Outcome, Repeat, Run, Stability
 
-# The case's outcome is the first of these that occurs among its answers.
-# An answer without a verdict leaves the case without one: the others don't say what it would have been.
+# A case's outcome is the first of these among its answers: the others can't replace one without a verdict.
 WORST_FIRST = (Outcome.ERRORED, Outcome.UNSCORED, Outcome.FAILED, Outcome.PASSED, Outcome.SKIPPED)
 
 
@@ -219,17 +218,14 @@ def pair_runs(candidate: Run, baseline: Run, known: Collection[str] | None = Non
     of_baseline = {result.key: result for result in baseline.results}
     otherwise = {key: "answered before its turn" for each in candidate.looks for key in each.out_of_turn}
     otherwise |= asked_otherwise(candidate, baseline)
-    pairs: list[Pair] = []
-    undecided: list[Pair] = []
+    pairs, undecided, unpaired = list[Pair](), list[Pair](), dict[str, str]()
     batched, left_out = in_batches(candidate, baseline), set(baseline.left_out)
-    unpaired: dict[str, str] = {}
     for result in candidate.results:
         other = of_baseline.pop(result.key, None)
         # First what is not compared whatever it gave: that was not lost if it errored.
         reason = otherwise.get(result.key) or (ADDED if other is None else _obstacle(result, other, changed))
-        may_lack = not batched[1] or baseline.lacks_cases or result.key in left_out
-        lost_in_baseline = other is None and may_lack
-        if result.key not in otherwise and (lost_in_baseline or reason in {"errored", "unscored"}):
+        lost_there = other is None and (not batched[1] or baseline.lacks_cases or result.key in left_out)
+        if result.key not in otherwise and (lost_there or reason in {"errored", "unscored"}):
             undecided.append((result, other or _absent(result)))
         if other is None or reason:
             unpaired[result.key] = reason
@@ -357,7 +353,7 @@ def _scores(
     if not scored:
         return None
     (least, most), lone, kind = compared_scale(facts), 0.0, CHECK_TYPES.get(base_type(metric))
-    if light := kind is not None and kind.light_tails:
+    if light := kind is not None and kind.light_tails and kind.facts.logarithmic is facts.logarithmic:
         from harness.comparison.scored_texts import lone_drop
 
         lone = lone_drop([pair for pair, _, _ in scored], metric)

@@ -41,13 +41,17 @@ def moved_metrics(candidate: Run, baseline: Run, shared: Sequence[str]) -> dict[
     Returns:
         The reason, by metric.
     """
+    before = {result.key: result for result in baseline.results}
+    pairs = [(result, before[result.key]) for result in candidate.results if result.key in before]
     found = {}
     for metric in shared:
-        now, then = ([*_texts_of(run.results, metric)] for run in (candidate, baseline))
-        if _is_moved(now) and None in then:
-            found[metric] = _MOVED.format(old="baseline", new="candidate")
-        elif _is_moved(then) and None in now:
-            found[metric] = _MOVED.format(old="candidate", new="baseline")
+        for pair in pairs:
+            now, then = (_texts_of([side], metric) for side in pair)
+            # Of a group only what has such a member has texts, and both sides alike.
+            if _is_moved(now) and None in then and None not in now:
+                found[metric] = _MOVED.format(old="baseline", new="candidate")
+            elif _is_moved(then) and None in now and None not in then:
+                found[metric] = _MOVED.format(old="candidate", new="baseline")
     return found
 
 
@@ -77,7 +81,9 @@ def split_alike(candidate: Run, baseline: Run, pairs: Sequence[_Pair]) -> tuple[
         cases are than are left out, each with the reason.
     """
     found, refused = [*pairs], dict[str, str]()
-    for metric in filter(is_per_token, candidate.metrics):
+    facts = candidate.metrics
+    per_token = (name for name in facts if is_per_token(name) and facts[name].logarithmic)
+    for metric in per_token:
         scored = [pair for pair in found if all(_scores(each, metric) for each in pair)]
         other = {pair[0].key for pair in scored if not _is_alike(pair, metric)}
         untold = any(None in _texts_of(pair, metric) for pair in scored)

@@ -41,7 +41,8 @@ def traits_of(results: Sequence[CaseResult], *, refusals: bool = True) -> Iterat
         results: The cases.
         refusals: Look for refusals too, which takes longest.
     """
-    prompts = [result.case.messages[-1].content for result in results]
+    # A log may have none.
+    prompts = [messages[-1].content if (messages := each.case.messages) else "" for each in results]
     completions = [result.completion for result in results if result.completion is not None]
     long_prompt = median(len(prompt) for prompt in prompts)
     long_answer = median([len(completion.text.strip()) for completion in completions] or [0])

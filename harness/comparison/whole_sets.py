@@ -17,6 +17,7 @@ from harness.statistics.classification import (
     LabelledCase,
     Labels,
     SetDrop,
+    chance_of_swaps,
     counts_of_cases,
     drop_between,
     guessed,
@@ -28,7 +29,6 @@ from harness.statistics.clusters import CONFIDENCE, Units, group, rate_interval,
 from harness.statistics.jackknife import mean_of
 from harness.statistics.paired_binary import above_zero
 from harness.types import (
-    PROSE,
     CaseResult,
     Forgetting,
     GoldenCase,
@@ -46,7 +46,7 @@ from harness.types import (
 LOSS_LIMIT = 0.10
 # Of fewer the spread is that of no text: of one any rise would be above 0.
 _FEWEST_PASSAGES = 3
-ALL_SKILLS, _NO_SKILL = "all", "untagged"
+ALL_SKILLS, _NO_SKILL, _PROSE = "all", "untagged", "prose"
 ProbePair = tuple[CaseResult, CaseResult]
 
 
@@ -67,7 +67,7 @@ def measure_forgetting(
         divergences: KL(baseline ‖ candidate) on the passages.
     """
     by_kind = _changes_by_kind(candidate_losses, baseline_losses, confidence)
-    change = by_kind.pop(PROSE, None)
+    change = by_kind.pop(_PROSE, None)
     if not pairs and change is None and not by_kind:
         return None
     skills: dict[str, list[ProbePair]] = {}
@@ -96,14 +96,20 @@ def _changes_by_kind(
     """Each kind of text's change, as far as both sides have the same passages of it."""
     by_kind: dict[str, list[TextLoss]] = {}
     for loss in candidate:
-        by_kind.setdefault(loss.kind, []).append(loss)
+        by_kind.setdefault(_kind(loss), []).append(loss)
     changes = {kind: loss_change(losses, baseline, confidence) for kind, losses in by_kind.items()}
     return {kind: change for kind, change in changes.items() if change is not None}
 
 
+def _kind(loss: TextLoss) -> str:
+    """The kind of text: code, dialogue, a language; prose in English has no kind in its name."""
+    kind, divided, _ = loss.passage.partition("/")
+    return kind if divided else _PROSE
+
+
 def _prose_passages(candidate: Sequence[TextLoss], baseline: Sequence[TextLoss]) -> tuple[int, int] | None:
     """How many passages of prose are compared, of how many that both sides have; None without any."""
-    before = {loss.passage: loss for loss in baseline if loss.kind == PROSE}
+    before = {loss.passage: loss for loss in baseline if _kind(loss) == _PROSE}
     both = [loss for loss in candidate if loss.passage in before]
     return (len(_split_alike(both, baseline)), len(both)) if both else None
 
@@ -311,10 +317,12 @@ def _with_lacking(
 
 def _case(place: int, pair: Pair) -> LabelledCase:
     cluster, sides = pair[0].case.cluster, [_labels(result) for result in pair]
+    candidate, baseline = ([each for answer in side for each in answer] for side in sides)
     return LabelledCase(
         pair[0].key,
         place if cluster is None else cluster,
-        *([each for answer in side for each in answer] for side in sides),
+        candidate,
+        baseline,
         checks=max(len(answer) for side in sides for answer in side),
     )
 
@@ -345,7 +353,7 @@ def _row(
         known = counted_drop([before.whole - now.whole], confidence)
         found = SetDrop(known.interval, min(known.high_unseen + loss_without(candidate), 1.0), known.p_value)
     else:
-        found = drop_between(now, before, candidate, confidence)
+        found = drop_between(now, before, candidate, confidence, chance_of_swaps(candidate, baseline))
     means = [mean_of(side, confidence, least=0.0) for side in (now, before)]
     summaries = [MetricSummary(metric=MACRO_F1, n=len(cases), mean=mean) for mean in means]
     return MetricComparison(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.engines.decode import Ending, Row, behind_cached, choose_tokens
+from harness.engines.side import can_lose_rows
 
 if TYPE_CHECKING:
     import torch
@@ -74,27 +75,3 @@ def decode_batch(  # one call per batch; a type for its arguments would only be 
         attention_mask = torch.cat([attention_mask, attention_mask.new_ones(len(here), 1)], dim=-1)
         positions = positions[:, -1:] + 1
         step_ids = chosen[:, None]
-
-
-def can_lose_rows(cache: Any) -> bool:
-    """Whether every layer can remove rows from all that it holds.
-
-    Layers of linear attention have no function for it. Those that hold more than keys and values reorder
-    rows, as for beams, by a function of their own; where the one that removes rows is still that of keys and
-    values, it leaves the rest as it is.
-
-    Args:
-        cache: A key/value cache.
-    """
-    for layer in getattr(cache, "layers", [None]):
-        removes, reorders = (
-            _where_defined(layer, name) for name in ("batch_select_indices", "reorder_cache")
-        )
-        if removes is None or not issubclass(removes, reorders or object):
-            return False
-    return True
-
-
-def _where_defined(layer: Any, name: str) -> type | None:
-    """The class that a function of a layer comes from."""
-    return next((kind for kind in type(layer).__mro__ if name in vars(kind)), None)

@@ -79,9 +79,10 @@ def load_base(plan: ExecutionPlan, directory: Path) -> Any:
                 f"decoder continue no text; give a causal language model"
             )
         _refuse_unclear_cache(directory, model.generation_config.use_cache)
-        refuse_elsewhere(directory, model, plan.device)
         # A model in 4 bits stays on the device where it was loaded, and a split one on several.
         stays = getattr(model, "is_quantized", False) or SPLIT in plan.device
+        if stays:
+            refuse_elsewhere(directory, model, plan.device)
         return (model if stays else model.to(plan.device)).eval()
 
 
@@ -128,7 +129,7 @@ def _auto_class(directory: Path) -> Any:
 def _quantization(plan: ExecutionPlan, directory: Path) -> dict[str, Any]:
     """The base's quantisation: 4 bits as in the trainers, or that of its own config."""
     if plan.weights != "nf4":
-        return place_of_stored(directory, plan.device)
+        return {} if plan.device == "cpu" else place_of_stored(directory, plan.device)
     try:
         import bitsandbytes  # noqa: F401 # transformers would fail later and less clearly
     except ImportError as error:

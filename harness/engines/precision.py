@@ -162,21 +162,23 @@ def stored_quantisation(reference: str) -> str | None:
 
 
 def place_of_stored(directory: Path, device: str) -> dict[str, Any]:
-    """Where a base's weights are loaded to, as an argument of transformers; empty where they may be moved.
+    """Where transformers loads a base's quantised weights to, for it moves none.
 
-    It moves no quantised weights, and loads most kinds of them to the processor if it isn't told, and others
-    to the first GPU. For the processor it is not told: some kinds are refused if that is named.
+    If it isn't told, most kinds come to the processor, and others to the first GPU.
 
     Args:
         directory: The base's directory.
-        device: A plan's.
+        device: A plan's. The processor must not be named: it refuses some kinds then.
+
+    Returns:
+        A setting of ``from_pretrained``; empty for plain numbers.
     """
-    stored = device != "cpu" and stored_quantisation(str(directory)) is not None
+    stored = stored_quantisation(str(directory)) is not None
     return {"device_map": {"": device}} if stored else {}
 
 
 def refuse_elsewhere(directory: Path, model: Any, device: str) -> None:
-    """Refuse a model whose quantised weights are not on the plan's device, and can't be moved there.
+    """Refuse a quantised model whose weights are not on the plan's device, and can't be moved there.
 
     Args:
         directory: The model's directory.
@@ -186,8 +188,7 @@ def refuse_elsewhere(directory: Path, model: Any, device: str) -> None:
     Raises:
         ModelError: They are elsewhere, so that another device would compute than answers are stored under.
     """
-    quantised = getattr(model, "is_quantized", False) and SPLIT not in device
-    if quantised and model.device.type != device.partition(":")[0]:
+    if SPLIT not in device and model.device.type != device.partition(":")[0]:
         raise ModelError(
             f"{directory}: its weights are stored quantised, and transformers loads them to "
             f"{model.device.type} alone: use --gate-device {model.device.type}"

@@ -59,10 +59,7 @@ class Side:
 
     @property
     def pad_id(self) -> int:
-        """The padding id. It is masked, so any does that the model has an embedding for.
-
-        A tokenizer's own may have none: it was added to the tokenizer, and no training needed its row.
-        """
+        """The padding id. It is masked: any does that the model, not the tokenizer alone, has a row for."""
         named = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
         return next((int(token) for token in named if token is not None and token < vocabulary(self)), 0)
 
@@ -320,6 +317,23 @@ def empty_cache(side: Side, rows: int) -> tuple[Any, int]:
     if side.prompt is not None:
         return virtual_tokens(side.prompt, rows)
     return DynamicCache(config=side.model.config.get_text_config(decoder=True)), 0
+
+
+def can_lose_rows(cache: Any) -> bool:
+    """Whether every layer can remove rows, from all that its function to reorder them is about.
+
+    Args:
+        cache: A key/value cache. A layer that attends and remembers may remove rows of keys and values alone.
+    """
+
+    def owner(layer: Any, name: str) -> type:
+        return next((kind for kind in type(layer).__mro__ if name in vars(kind)), object)
+
+    return all(
+        hasattr(layer, "batch_select_indices")
+        and issubclass(owner(layer, "batch_select_indices"), owner(layer, "reorder_cache"))
+        for layer in getattr(cache, "layers", [None])
+    )
 
 
 @contextmanager

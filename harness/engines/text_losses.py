@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.engines.base import LossRequest
-from harness.engines.batch_decoder import can_lose_rows
 from harness.engines.decode import NOT_A_NUMBER, OUT_OF_RANGE, behind_cached, pad_rows
 from harness.engines.option_tokens import shared_tokens
-from harness.engines.side import Side, accepts, adapted, empty_cache, whole_model
+from harness.engines.side import Side, accepts, adapted, can_lose_rows, empty_cache, whole_model
 from harness.errors import EngineError
 from harness.prompts.rendering import RenderedPrompt, text_ids
 

@@ -15,6 +15,7 @@ TOKEN_NATS = 10.0
 # Words and marks, and each letter of a script without spaces; of most texts a token has four bytes.
 _PIECES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|\w+|[^\w\s]")
 _BYTES = 4
+_PER_TOKEN = "perplexity"
 
 
 def has_light_tails(metric: str) -> bool:
@@ -24,8 +25,11 @@ def has_light_tails(metric: str) -> bool:
 
 
 def is_per_token(metric: str) -> bool:
-    """Whether a metric is a mean loss per token of references: how light its tails are, their lengths say."""
-    return has_light_tails(metric) and CHECK_TYPES[base_type(metric)].needs_losses
+    """Whether a metric is a mean loss per token of references: how light its tails are, their lengths say.
+
+    What a plug-in makes of losses is of its own units.
+    """
+    return base_type(metric) == _PER_TOKEN
 
 
 def estimated_tokens(text: str) -> float:

@@ -10,7 +10,9 @@ from harness.types.storage import parse_json
 _LATEST = re.compile(r"latest(~[0-9]{1,9})?")
 _MOST_NAMED = 5
 # Of runs that were made of another one: a part of it, or its answers with other scores.
-_MADE_OF_ANOTHER = re.compile(r"-(?:(?:kept|for|rescored)-[0-9a-f]+|against-(?:itself|another))$")
+_MADE_OF_ANOTHER = re.compile(
+    r"-(?:(?:kept|for|rescored)-[0-9a-f]+|against-(?:itself|another)|(?:by-(?:id|content)|beside)-.{1,8})$"
+)
 
 
 def is_latest(reference: str) -> bool:

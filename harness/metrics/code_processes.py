@@ -76,8 +76,7 @@ def watch(directory: str) -> None:
 
     def inside(path: Any, descriptor: Any = None) -> bool:
         if isinstance(path, int):
-            # It was opened, which was watched.
-            return True
+            return True  # it was opened, which was watched
         start = directory
         if isinstance(descriptor, int) and descriptor >= 0:
             start = os.path.realpath(f"/proc/self/fd/{descriptor}")

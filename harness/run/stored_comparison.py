@@ -1,6 +1,6 @@
 """Two stored runs compared as a gate compares a new one: with the noise record of the baseline's model."""
 
-from harness.baselines.paired_runs import require_pairs
+from harness.baselines.paired_runs import require_pairs, with_what_it_lacks
 from harness.comparison.gate import run_gate
 from harness.comparison.pairing import pair_runs
 from harness.golden.schema import CHECK_TYPES, base_type
@@ -25,11 +25,11 @@ def compare_stored(
         BaselineError: No case can be compared.
     """
     before = as_one_question(candidate.run, baseline.run, (opponent_of(baseline), opponent_of(candidate)))
-    pairing = pair_runs(candidate.run, before)
+    now, before = with_what_it_lacks(candidate.run, before), with_what_it_lacks(before, candidate.run)
+    pairing = pair_runs(now, before)
     require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
-    stability = noise_between(noise, candidate.run, before)
-    comparison, verdict = run_gate(candidate.run, before, margin=margin, stability=stability)
-    return GateRecord(run=candidate.run, baseline=before, comparison=comparison, verdict=verdict)
+    comparison, verdict = run_gate(now, before, margin=margin, stability=noise_between(noise, now, before))
+    return GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
 
 
 def noise_between(noise: NoiseRecords, candidate: Run, baseline: Run) -> dict[str, Stability]:

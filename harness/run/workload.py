@@ -16,7 +16,6 @@ from harness.types import Completion, ExecutionPlan, GoldenCase, JsonValue, Mode
 from harness.types.golden import TIME_METRICS
 
 _TITLE = "# "
-
 _Request = TypeVar("_Request")
 _Value = TypeVar("_Value")
 
@@ -373,8 +372,8 @@ def _reference_losses(side: str, answers: PartialAnswers) -> dict[str, tuple[Tex
     losses: dict[str, tuple[TextLoss, ...]] = {}
     for request, loss in _scored(side, answers.workload.references, 0, answers):
         if request.key not in missing:
-            told = replace(loss, direct=loss.direct or request.direct)
-            losses[request.key] = (*losses.get(request.key, ()), told)
+            found = replace(loss, direct=loss.direct or request.direct)
+            losses[request.key] = (*losses.get(request.key, ()), found)
     return losses
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Side = Literal["candidate", "baseline"]
 SIDES: tuple[Side, Side] = ("candidate", "baseline")
+_ROUNDING = 1e-9
+# Of so many clusters that changed all exchanges are computed.
+_EXCHANGED = 10
 # Expected and predicted ones.
 Labels = list[tuple[str, str]]
 
@@ -132,9 +135,9 @@ def costliest_labels(
     Returns:
         A label for each, or an empty text where no other label is expected.
     """
-    expected: dict[str, float] = Counter(missing)
-    predicted: dict[str, float] = Counter()
-    right: dict[str, float] = Counter()
+    expected, predicted, right = (defaultdict[str, float](float) for _ in range(3))
+    for label in missing:
+        expected[label] += 1
     for (label, found), part in zip(known, parts or [1.0] * len(known), strict=True):
         expected[label] += part
         predicted[found] += part
@@ -228,20 +231,56 @@ def macro_f1_drop(candidate: numpy.ndarray, baseline: numpy.ndarray, confidence:
         baseline: The same of the other side.
         confidence: Two-sided.
     """
-    return drop_between(left_out_rate(candidate), left_out_rate(baseline), candidate, confidence)
+    chances = chance_of_swaps(candidate, baseline)
+    return drop_between(left_out_rate(candidate), left_out_rate(baseline), candidate, confidence, chances)
 
 
-def drop_between(now: LeftOutRate, before: LeftOutRate, counts: numpy.ndarray, confidence: float) -> SetDrop:
+def chance_of_swaps(candidate: numpy.ndarray, baseline: numpy.ndarray) -> tuple[float, float]:
+    """How often a drop is as large, or a gain, if the sides of clusters that changed are exchanged by lot.
+
+    Fisher, R. A. (1935). The Design of Experiments, section 21. Of many of them only what they can show at
+    most: that all changed one way.
+
+    Args:
+        candidate: Label counts of each cluster, (clusters, 3, labels).
+        baseline: The same of the other side.
+
+    Returns:
+        The one-sided mid-p of "no drop", and that of "no gain".
+    """
+    import numpy
+
+    changes = candidate - baseline
+    changes = changes[numpy.abs(changes).max(axis=(1, 2), initial=0.0) > _ROUNDING]
+    if (count := len(changes)) > _EXCHANGED:
+        return 0.5 ** (count + 1), 0.5 ** (count + 1)
+    exchanged = numpy.arange(2**count)[:, None] >> numpy.arange(count) & 1  # (exchanges, clusters)
+    moved = numpy.tensordot(exchanged.astype(float), changes, axes=1)  # (exchanges, 3, labels)
+    drops = macro_f1_of(baseline.sum(axis=0) + moved) - macro_f1_of(candidate.sum(axis=0) - moved)
+    larger, smaller = drops > drops[0] + _ROUNDING, drops < drops[0] - _ROUNDING
+    chance = float(1 + larger.mean() - smaller.mean()) / 2
+    return chance, 1 - chance
+
+
+def drop_between(
+    now: LeftOutRate,
+    before: LeftOutRate,
+    counts: numpy.ndarray,
+    confidence: float,
+    chances: tuple[float, float],
+) -> SetDrop:
     """As :func:`macro_f1_drop`, given both figures.
 
     What each cluster adds to the drop is compared as a pass rate's clusters are, by one rule for the interval
-    and p that takes their sizes into account.
+    and p that takes their sizes into account. A label of which all cases are lost can fall no further, so
+    that nothing varies without one of them: what so few can show by chance is a limit.
 
     Args:
         now: The candidate's figure.
         before: The baseline's.
         counts: The candidate's label counts.
         confidence: Two-sided.
+        chances: As :func:`chance_of_swaps` has them.
     """
     left = LeftOutRate(
         before.whole - now.whole, [b - n for b, n in zip(before.without, now.without, strict=True)]
@@ -252,10 +291,15 @@ def drop_between(now: LeftOutRate, before: LeftOutRate, counts: numpy.ndarray, c
     unseen = _unseen_loss(counts, (1 - confidence) / 2)
     added = added_by_cluster(left.whole, left.without, sizes)
     found, others = drop_beyond_majority(added, confidence)
+    interval, level = replace(found.interval, method="jackknife"), (1 - confidence) / 2
+    if chances[0] > level:
+        interval = replace(interval, low=min(interval.low, 0.0))
+    if chances[1] > level:
+        interval = replace(interval, high=max(interval.high, 0.0))
     return SetDrop(
-        replace(found.interval, method="jackknife"),
-        min(max(found.high_unseen, left.whole + unseen), 1.0),
-        found.p_value,
+        interval,
+        min(max(found.high_unseen, interval.high, left.whole + unseen), 1.0),
+        max(found.p_value, chances[0]),
         None if others is None else others.interval,
     )
 

@@ -10,6 +10,7 @@ known without error.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 from harness.statistics.clusters import (
     MeanDrop,
@@ -67,8 +68,6 @@ def noisy_drop(trials: Sequence[Trials], confidence: float, reruns: Sequence[Sta
         confidence: Two-sided, of the interval.
         reruns: The baseline's noise record of each case; empty if there is none.
     """
-    from scipy.special import ndtr, ndtri
-
     n, total, steps = len(trials), 0.0, 0.0
     of_baseline: list[tuple[float, float]] = []
     of_candidate: list[tuple[float, float]] = []
@@ -83,13 +82,13 @@ def noisy_drop(trials: Sequence[Trials], confidence: float, reruns: Sequence[Sta
     mean, error = total / n, math.sqrt(variance) / n
     # Answers are whole: a handful of them has few different means.
     correction = CONTINUITY * steps / (n * n)
-    half = float(ndtri((1 + confidence) / 2)) * error + correction
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * error + correction
     return MeanDrop(
         estimate=mean,
         low=max(mean - half, -1.0),
         high=min(mean + half, 1.0),
         high_unseen=min(mean + half, 1.0),
-        p_value=float(ndtr((correction - mean) / error)),
+        p_value=math.erfc((mean - correction) / error / math.sqrt(2)) / 2,
         confidence=confidence,
         method=NOISY,
     )

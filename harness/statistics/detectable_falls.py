@@ -47,9 +47,8 @@ def resamples_at(level: float, usual: int) -> int:
 
 def by_rule(units: Units) -> bool:
     """Whether no approximation holds for so few units, or for sizes so uneven."""
-    if not 1 < units.count <= MOST_UNITS:
-        return False
-    return units.count <= _BY_RULE_UP_TO or degrees_of_freedom(units) <= _BY_RULE_UP_TO
+    few = units.count <= _BY_RULE_UP_TO
+    return 1 < units.count <= MOST_UNITS and (few or degrees_of_freedom(units) <= _BY_RULE_UP_TO)
 
 
 def _samples(units: int) -> int:
@@ -96,11 +95,9 @@ def detectable_fall(
     moved, allowed = float(np.abs(moves / sizes).max()), margin or 0.0
     # A fall of 1 would leave no digit of a cost of millionths.
     scale = moved + allowed + (rise or 0.0)
-    most = 1.0 if scale >= _USUAL or not scale else _ROOM * scale
-    if rise is not None and not light_tails:
-        # More than 1 where that is half of what the values are: so few units may not show gains as large.
-        most = max(most, rise * (level ** (-1 / units.effective) - 1))
-    most += 2 * moved + allowed
+    # So few units may not show as large gains, of more than 1 where that is half of what values are.
+    unseen = 0.0 if rise is None else rise * (level ** (-1 / units.effective) - 1)
+    most = max(1.0 if scale >= _USUAL or not scale else _ROOM * scale, unseen) + 2 * moved + allowed
     # Units that all moved alike have no error, and without a margin nothing to begin the search with.
     return least_of_runs(regresses, len(moves), power, min(max(guess, _LEAST * most), most), most)
 
@@ -160,8 +157,8 @@ class Rule:
         """
         import numpy as np
 
-        needed, steep = extremes
-        means, total = sums.sum(axis=1) / sizes.sum(), sizes.sum()
+        (needed, steep), total = extremes, sizes.sum()
+        means = sums.sum(axis=1) / total
         spread = np.sqrt(((sums - means[:, None] * sizes) ** 2).sum(axis=1)) / total
         low, high = needed * spread, means - steep * spread
         if self.light_tails and len(set(sizes.tolist())) > 1:
@@ -273,8 +270,7 @@ def _drawn_moves(units: Units) -> "NDArray[np.float64]":
     moves -= moves.mean()
     moves /= math.sqrt(float((moves * moves).mean()))
     places = np.random.default_rng(0).integers(0, moves.size, (_samples(units.count), units.count))
-    drawn: NDArray[np.float64] = moves[places] * np.sqrt(variances)
-    return drawn
+    return np.asarray(moves[places] * np.sqrt(variances))
 
 
 def least_of_runs(

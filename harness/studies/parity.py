@@ -66,7 +66,7 @@ class Parity:
         verdict: At its share of the level, as several plans are compared with the first.
         is_noise: The same plan in other batches: what differs is no effect of a plan.
         nothing_to_forget: Sets of forgetting probes of which the earlier plan passes none. The other one can
-            lose nothing of them, so the verdict is about the other sets; their cases flip all the same.
+            lose nothing of them, so the verdict is about the other sets; their cases may flip.
     """
 
     plan: str
@@ -122,9 +122,7 @@ def measure_parity(
         EngineError: A model failed, or a library is missing.
     """
     refuse_other_engines(model)
-    keys = _asked_keys(golden_sets)
-    if any(map(is_served, names)):
-        golden_sets = [_answered_in_full(each) for each in golden_sets]
+    keys, golden_sets = _asked(golden_sets, names)
     # What is wrong with one of them is told before any answers.
     settings = serving or Settings.model_construct()
     plans = {name: planned(name, model, settings) for name in names}
@@ -158,8 +156,8 @@ def _answered_in_full(golden_set: GoldenSet) -> GoldenSet:
     return replace(golden_set, cases=tuple(cases))
 
 
-def _asked_keys(golden_sets: Sequence[GoldenSet]) -> list[str]:
-    """Keys of the cases that are not skipped.
+def _asked(golden_sets: Sequence[GoldenSet], names: Sequence[str]) -> tuple[list[str], Sequence[GoldenSet]]:
+    """Keys of the cases that are not skipped, and the sets as all plans can answer them.
 
     Raises:
         SettingsError: There is none, or a judge decides one.
@@ -173,7 +171,9 @@ def _asked_keys(golden_sets: Sequence[GoldenSet]) -> list[str]:
                 f"{case.key}: {judged[0].type}: a judge decides it, and none is asked here: "
                 "give --golden sets without such checks"
             )
-    return [case.key for case in cases]
+    if any(map(is_served, names)):
+        golden_sets = [_answered_in_full(each) for each in golden_sets]
+    return [case.key for case in cases], golden_sets
 
 
 def _compared(

@@ -26,6 +26,7 @@ PLANS: Mapping[str, tuple[Weights, str | None]] = {
     "fp16": ("peft", "float16"),
     "merged-bf16": ("merged", "bfloat16"),
 }
+_USUAL = ("peft", "merged", "nf4", "bf16")
 # A server with vLLM's API, ``vllm`` alone or with the address of one that runs.
 VLLM = "vllm"
 # They act on what a model reads or on its way, and PEFT has no weights of theirs to add.
@@ -37,6 +38,22 @@ _CLOSED_BASES = {"aqlm", "awq", "eetq", "gptq"}
 def split_plans(text: str) -> list[str]:
     """The plans in a list with commas; the addresses of a pool have some too."""
     return [name.strip() for name in re.split(r",(?!https?://)", text) if name.strip()]
+
+
+def usual_plans(model: ModelRef) -> list[str]:
+    """The plans of a study that names none: those that the model can follow.
+
+    Args:
+        model: The adapter, or a whole model.
+    """
+    unable = set[Weights]()
+    try:
+        _refuse_unmerged(model, "")
+    except SettingsError:
+        unable.add("merged")
+    if stored_quantisation(model.base_model) is not None:
+        unable.add("nf4")
+    return [name for name in _USUAL if PLANS[name][0] not in unable]
 
 
 def check_plans(names: Sequence[str]) -> list[str]:
@@ -104,6 +121,9 @@ def planned(name: str, model: ModelRef, serving: Settings) -> tuple[ModelRef, Ex
         name: The plan's.
         model: The adapter, or a whole model.
         serving: How servers are asked.
+
+    Returns:
+        Both, the model as whoever answers knows it.
 
     Raises:
         InputError: The model can't be run so.

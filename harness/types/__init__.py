@@ -28,7 +28,6 @@ from harness.types.interval import Interval
 from harness.types.metric import (
     JUDGE,
     LARGEST_VALUE,
-    PROSE,
     MetricFacts,
     ScoredTexts,
     TextLoss,
@@ -104,7 +103,6 @@ __all__ = [
     "LARGEST_VALUE",
     "NOTHING_ALLOWED",
     "PINNED_DATE",
-    "PROSE",
     "RESERVED_KWARGS",
     "UNKNOWN_WEIGHTS",
     "CaseResult",

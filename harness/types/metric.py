@@ -9,7 +9,6 @@ from typing import Literal
 LARGEST_VALUE = 1e100
 # The name of the judges, or of one, among what scored a metric.
 JUDGE = "judge"
-PROSE = "prose"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +75,3 @@ class TextLoss:
     nats_per_token: float
     tokens: int
     direct: bool = False
-
-    @property
-    def kind(self) -> str:
-        """The kind of text: code, dialogue, a language; prose in English has no kind in its name."""
-        kind, divided, _ = self.passage.partition("/")
-        return kind if divided else PROSE

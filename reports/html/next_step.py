@@ -7,8 +7,8 @@ from pathlib import Path
 from harness.authoring.remedies import are_usual
 from harness.comparison.decisions import most_to_lose
 from harness.comparison.findings import must_pass_findings
-from harness.comparison.missing_cases import no_verdict_findings
 from harness.comparison.times import ASKED_OTHERWISE
+from harness.comparison.unanswered import no_verdict_findings
 from harness.golden.schema import CHECK_TYPES, base_type
 from harness.presentation.gap_sentences import (
     ROOM_FOR_REASONING,

@@ -153,7 +153,8 @@ def _example(record: GateRecord, lost: Sequence[CaseResult]) -> ExampleView | No
             continue
         if then.outcome is not Outcome.PASSED:
             continue
-        texts = (_last_part(result.case.messages[-1].shown), then.completion.text, result.completion.text)
+        asked = result.case.messages[-1].shown if result.case.messages else ""  # of a log without prompts
+        texts = (_last_part(asked), then.completion.text, result.completion.text)
         view = ExampleView(
             key=one_line(result.key),
             failed=_failed_check(record, result, then),

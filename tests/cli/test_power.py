@@ -386,6 +386,6 @@ def test_references_of_a_word_need_more_cases_in_power_and_lint(tmp_path, monkey
     write_graded(path, 80, "perplexity", gate="gate: {metrics: {perplexity: {}}}")
     assert json.loads(power("--golden", path, "--json"))[0]["metrics"]["perplexity"]["pass_chance"] > 0.99
     path.write_text(path.read_text(encoding="utf-8").replace(LONG, "blue"), encoding="utf-8")
-    assert json.loads(power("--golden", path, "--json"))[0]["metrics"]["perplexity"]["pass_chance"] == 0
+    assert json.loads(power("--golden", path, "--json"))[0]["metrics"]["perplexity"]["pass_chance"] < 1e-6
     linted = " ".join(RUNNER.invoke(app, ["golden", "lint", str(path)]).output.split())
     assert "perplexity can pass its gate only by gains: with 80 cases even equal answers leave" in linted

@@ -9,13 +9,13 @@ from harness.comparison.findings import (
     failed_tests_findings,
     findings_of,
     metric_findings,
-    no_verdict_findings,
     not_compared_findings,
     outcome_of,
     regressed_case_findings,
     retention_findings,
 )
 from harness.comparison.pairing import pair_runs
+from harness.comparison.unanswered import no_verdict_findings
 from harness.presentation.sentences import sentence_of
 from harness.types import (
     Comparison,

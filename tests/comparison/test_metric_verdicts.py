@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from harness.comparison.gate import run_gate
+from harness.comparison.metric_drop import cases_to_settle
 from harness.comparison.metric_verdicts import judge
 from harness.comparison.pairing import PairedMetric
+from harness.statistics.paired_binary import Trials
 from harness.types import GateSettings, GateVerdict, MetricFacts, Outcome
 from tests.comparison.conftest import OPEN, REGRESS, row_of, scored
 
@@ -195,3 +197,30 @@ def test_no_more_is_detected_than_there_is(make_result, make_run):
     run = make_run(scored(make_result, [0.19, 0.2, 0.21] * 2))
     moved = make_run(scored(make_result, [0.2, 0.19, 0.2, 0.21, 0.21, 0.2]))
     assert row_of(run_gate(moved, run)[0], "rouge-l", "s").minimum_detectable_drop is None
+
+
+def test_so_many_cases_as_have_not_settled_it_are_not_said_to_settle_it():
+    """209 cases in 166 clusters settle a fall of 14 cases in most runs; this is one of the others."""
+    clusters = (*(place // 2 for place in range(86)), *range(43, 166))
+    passed = tuple(float(place < 209 - 14) for place in range(209))
+    metric = PairedMetric(
+        set_name="s",
+        metric="pass-rate",
+        kind="binary",
+        keys=tuple(f"s/{place}" for place in range(209)),
+        baseline=(1.0,) * 209,
+        candidate=passed,
+        clusters=clusters,
+        trials=tuple(Trials(1, 1, int(now), 1) for now in passed),
+    )
+    ((row,), _) = judge([metric], {("s", "pass-rate"): 0.1})
+    assert cases_to_settle(metric, 0.05, 0.1, 0.9) == 209
+    assert (row.verdict, row.cases_to_settle) == (OPEN, None)
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(1, OPEN), (3, OPEN), (5, REGRESS)])
+def test_what_is_detected_of_losses_without_an_end_is_as_large_as_those_seen(lost, verdict):
+    """Single references of 30 lose 5 nats a token: from 4 on they regress, and 0.17 was told as detected."""
+    row = judged([2.0] * 30, [7.0] * lost + [2.0] * (30 - lost), 1.0, margin=0.1, higher_is_better=False)
+    assert row.verdict is verdict
+    assert row.minimum_detectable_drop > 0.6

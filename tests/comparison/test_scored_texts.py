@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from harness.comparison.gate import run_gate
+from harness.comparison.missing_cases import changed_findings
 from harness.comparison.pairing import pair_runs, paired_metrics
+from harness.comparison.scored_texts import moved_metrics
 from harness.presentation.sentences import sentences_of
 from harness.types import (
     Check,
@@ -16,6 +18,7 @@ from harness.types import (
     Outcome,
     Score,
     ScoredTexts,
+    SetLooks,
 )
 
 GATED = {"s": GateSettings(metric_margins={"perplexity": 0.1})}
@@ -122,3 +125,24 @@ def test_cases_that_such_a_check_decides_are_not_compared(run_of_texts):
     assert len(pair_runs(same, before).pairs) == 40
     other = run_of_texts([FIFTY] * 40, 0.0, "choice-likelihood", passed=False)
     assert len(pair_runs(now, other).pairs) == 40
+
+
+def test_a_group_without_such_a_member_is_no_earlier_record_of_one_that_has_one(run_of_texts):
+    """One name stands for the groups of all cases: half of them have no text that is scored."""
+    now = run_of_texts([DIRECT, None] * 20, metric="all-of", passed=True)
+    assert moved_metrics(now, now, ["all-of"]) == {}
+    assert [*moved_metrics(now, run_of_texts([None] * 40, metric="all-of", passed=True), ["all-of"])] == [
+        "all-of"
+    ]
+    assert [*moved_metrics(run_of_texts([None] * 40, metric="all-of", passed=True), now, ["all-of"])] == [
+        "all-of"
+    ]
+
+
+def test_cases_that_are_yet_to_come_are_no_earlier_record(run_of_texts):
+    """At the first of four looks 30 of 40 cases have no score: they were foreseen as scored otherwise."""
+    whole = run_of_texts([DIRECT] * 40, metric="choice-likelihood", passed=True)
+    looked = SetLooks(set_name="s", look=1, planned=4, cases=40, answered=10, fractions=(0.25,))
+    now = replace(whole, results=whole.results[:10], looks=(looked,))
+    pairing = pair_runs(now, whole, known=[each.key for each in whole.results])
+    assert changed_findings(now, whole, pairing, [each.case for each in whole.results[10:]]) == []

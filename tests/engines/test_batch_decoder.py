@@ -5,8 +5,9 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache, FalconH1Config, FalconH1ForCausalLM
 from transformers.cache_utils import DYNAMIC_LAYER_TYPE_MAPPING, DynamicLayer, DynamicSlidingWindowLayer
 
-from harness.engines.batch_decoder import can_lose_rows, decode_batch
+from harness.engines.batch_decoder import decode_batch
 from harness.engines.decode import Row, StreamRow, pad_rows
+from harness.engines.side import can_lose_rows
 from harness.engines.stream import Stream
 
 

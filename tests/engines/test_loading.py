@@ -82,7 +82,7 @@ def test_an_adapter_that_each_device_computes_anew_stays_on_the_cpu(kind, tiny_m
         attach(elsewhere, "candidate", str(adapter))
 
 
-class _Loaded:
+class _LoadedModel:
     """A model as transformers hands it over, on a device that this machine may lack."""
 
     def __init__(self, device, *, quantised):
@@ -116,7 +116,7 @@ def load_stored(monkeypatch, tiny_model_dir, tmp_path):
         def from_pretrained(_directory, **settings):
             told.update(settings)
             found = placed or settings.get("device_map", {"": "cpu"})[""]
-            return _Loaded(found, quantised=quantised), {}
+            return _LoadedModel(found, quantised=quantised), {}
 
         kind = SimpleNamespace(from_pretrained=from_pretrained)
         monkeypatch.setattr(loading, "_auto_class", lambda _: kind)

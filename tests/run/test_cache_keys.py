@@ -176,7 +176,7 @@ def test_keys_are_the_hashes_that_stored_caches_hold(found, text):
 def test_what_reads_a_server_s_replies_is_part_of_their_keys_alone():
     """Answers of this machine's engines outlast a change to the reading of others'."""
     served = replace(SERVED_PLAN, dtype="float32")
-    computed = '[12, "base", "adapter", "openai", "float32", "server", null, [], "replies 3"]'
+    computed = '[13, "base", "adapter", "openai", "float32", "server", null, [], "replies 3"]'
     rendering = '{"rendering": [{}, "2024-07-26"], "task": null}'
     text = f'["completion", {computed}, [{HELLO}], {{{GIVEN}}}, "", {rendering}]'
     assert key(plan=served) == hashlib.sha256(text.encode()).hexdigest()

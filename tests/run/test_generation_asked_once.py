@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.errors import CasesFailedError
+from harness.errors import CasesFailedError, SettingsError
 from harness.types import Check, ServerUse
 
 
@@ -58,6 +58,10 @@ def test_cases_that_differ_in_what_the_engine_renders_are_asked_each(
     other = replace(one, id="again", generation=replace(one.generation, **differing))
     chosen = replace(plan, engine=engine, server=ServerUse() if engine == "openai" else None)
     asking = engine_class()
+    if engine == "openai" and "date" in differing:
+        with pytest.raises(SettingsError, match="a date for the template can't be sent to a server"):
+            answered([one, other], asking, ("candidate",), chosen=chosen)
+        return
     answers, _ = answered([one, other], asking, ("candidate",), chosen=chosen)
     assert [key for _, key in asking.asked] == ["s/a", "s/again"]
     assert answers["candidate"].completions["s/again"].text == "candidate s/again 0"

@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.engines.open import describe_model
 from harness.errors import InputError, SettingsError
-from harness.studies.parity_plans import check_plans, split_plans
+from harness.studies.parity_plans import check_plans, split_plans, usual_plans
 
 CASES = "cases: [{id: a, prompt: what is w1, checks: [{type: regex, value: w}]}]"
 
@@ -51,6 +52,14 @@ def test_the_addresses_of_a_pool_are_no_plans():
         "openai:m@http://a/v1,http://b/v1",
         "nf4",
     ]
+
+
+def test_the_usual_plans_are_those_that_a_model_can_follow(tiny_adapter_dir, tiny_model_dir, monkeypatch):
+    assert usual_plans(describe_model(str(tiny_adapter_dir))) == ["peft", "merged", "nf4", "bf16"]
+    whole = describe_model(str(tiny_model_dir))
+    assert usual_plans(whole) == ["peft", "nf4", "bf16"]
+    monkeypatch.setattr("harness.studies.parity_plans.stored_quantisation", lambda base: "gptq")
+    assert usual_plans(whole) == ["peft", "bf16"]
 
 
 def test_unknown_plans_and_single_ones_are_refused():

@@ -72,7 +72,6 @@ def _are_several() -> bool:
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
-_LONGEST_WAIT = timedelta(hours=2)
 # What ``accelerate launch`` sets for each way of dividing a model among devices.
 _SHARDING = {
     "ACCELERATE_USE_FSDP": "FSDP",
@@ -115,6 +114,6 @@ def main_process_first() -> Iterator[None]:
     from accelerate import PartialState
 
     # The others also wait while the main process measures held-out answers: ten minutes may be too few.
-    state = PartialState(cpu=not torch.cuda.is_available(), timeout=_LONGEST_WAIT)
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(hours=2))
     with state.main_process_first():
         yield

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.engines.adapter import changes_nothing, read_json
-from harness.engines.weights import read_header
+from harness.engines.adapter import read_json
 from harness.errors import ModelError, SettingsError, TunegateError
 from trainers.config import TrainingConfig
 from trainers.run.arguments import require_trackers, with_rate_of_adapter
@@ -114,7 +113,3 @@ def fit(run: TrainingRun[TrainingConfig], trainer: Any) -> bool:
             f"no adapter was written; lower the rate"
         )
     return True
-
-
-def _learnt_nothing(weights: Path) -> bool:
-    return changes_nothing(weights, read_header(weights))

@@ -4,6 +4,8 @@ import shutil
 import sys
 from typing import Any
 
+from harness.engines.adapter import changes_nothing
+from harness.engines.weights import read_header
 from harness.models.resolve import adapter_sha256, model_sha256
 from harness.prompts.tokenizers import has_own_template
 from harness.types.training import LOG_FILE, TrainingManifest
@@ -12,7 +14,6 @@ from trainers.run.manifest import merged, write_manifest
 from trainers.run.processes import is_main_process
 from trainers.run.training_run import TrainingRun
 from trainers.run.work_directory import disk_errors, put_in_place
-from trainers.shared.lifecycle import _learnt_nothing
 
 
 def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManifest) -> int:
@@ -49,7 +50,8 @@ def finish(run: TrainingRun[TrainingConfig], trainer: Any, noted: TrainingManife
             # Not the samples: an adapter is passed on, and they are of the data.
             shutil.copy2(run.work / LOG_FILE, made / LOG_FILE)
         put_in_place(config.output, made)
-    if config.peft.method != "full" and _learnt_nothing(config.output / "adapter_model.safetensors"):
+    weights = config.output / "adapter_model.safetensors"
+    if config.peft.method != "full" and changes_nothing(weights, read_header(weights)):
         run.console.print(
             "learnt    nothing: every lora_B is still zero, and the gate refuses such an adapter; "
             "were all rewards of each prompt equal, or is learning_rate too small?"

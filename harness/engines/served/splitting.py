@@ -107,6 +107,7 @@ class ServedTokens:
         tokens = self._answers([each for three in asked.values() for each in three], tokenize_job)
         found: dict[int, str] = {}
         problems: dict[int, ServerError] = {}
+        goes_on: dict[int, bool] = {}
         for place, three in asked.items():
             prompt, answered, answer = (tokens[side, json.dumps(body)] for side, body in three)
             if isinstance(prompt, ServerError) or isinstance(answer, ServerError):
@@ -114,16 +115,18 @@ class ServedTokens:
             if isinstance(answered, ServerError) and not isinstance(answered, RefusedError):
                 problems[place] = answered
                 continue
-            goes_on = not isinstance(answered, ServerError) and answered[: len(prompt)] == prompt
-            if goes_on and answered[len(prompt) : len(prompt) + len(answer)] == answer:
-                continue
-            written, whole = self._read_back(three[:2])
+            goes_on[place] = not isinstance(answered, ServerError) and answered[: len(prompt)] == prompt
+            if goes_on[place] and answered[len(prompt) : len(prompt) + len(answer)] == answer:
+                del goes_on[place]
+        # All together: a server is asked many at a time.
+        texts = iter(self._read_back([each for place in goes_on for each in asked[place][:2]]))
+        for place, written, whole in zip(goes_on, texts, texts, strict=False):
             if isinstance(written, ServerError):
                 problems[place] = _about_marks(written)
                 continue
             marks = before_answer(written, None if isinstance(whole, ServerError) else whole)
             if marks:
-                found[place] = marks if goes_on else marks.lstrip()
+                found[place] = marks if goes_on[place] else marks.lstrip()
         return found, problems
 
     def _before(

@@ -28,14 +28,14 @@ BOUND = "Invalid parameter: max_tokens ≤ 256"
 SMALLER = "max_tokens is not allowed to be larger than 256: give a smaller value instead."
 
 
-def refuse(server, said, is_refused):
-    """The server refuses requests, by their bodies, with status 400."""
+def refuse(server, said, is_refused, param="max_tokens"):
+    """The server refuses requests, by their bodies, with status 400, and names a parameter."""
     reply = server.reply
 
     def checked(handler, body):
         if is_refused(body):
             server.bodies.append(body)
-            server._send(handler, 400, json.dumps({"error": {"message": said, "param": "max_tokens"}}), {})
+            server._send(handler, 400, json.dumps({"error": {"message": said, "param": param}}), {})
         else:
             reply(handler, body)
 
@@ -123,7 +123,7 @@ ONLY_ONE = "Unsupported value: 'temperature' does not support 0 with this model.
 def test_a_model_that_takes_no_temperature_of_0_answers_without_it_and_that_is_told(judge_server, said):
     """As hosted models that reason refuse it; other values are still sent."""
     model = scripted_model(judge_server)
-    refuse(judge_server, said, lambda body: body.get("temperature") == 0)
+    refuse(judge_server, said, lambda body: body.get("temperature") == 0, "temperature")
     engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1))
     assert answers(engine, asked("one", "two")) == ["good"] * 2
     assert answers(engine, asked("three", temperature=1.0)) == ["good"]
@@ -136,7 +136,7 @@ def test_what_a_model_draws_with_is_left_out_where_it_takes_none(judge_server):
     model = scripted_model(judge_server)
     for name in ("temperature", "top_p"):
         said = f"Unsupported parameter: '{name}' is not supported with this model."
-        refuse(judge_server, said, lambda body, name=name: name in body)
+        refuse(judge_server, said, lambda body, name=name: name in body, name)
     engine = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1))
     assert answers(engine, asked("one", "two", temperature=0.7, top_p=0.9)) == ["good"] * 2
     assert not {"temperature", "top_p"} & judge_server.bodies[-1].keys()
@@ -154,7 +154,7 @@ def test_what_a_model_draws_with_is_left_out_where_it_takes_none(judge_server):
 )
 def test_a_temperature_that_is_out_of_range_is_refused(judge_server, said):
     model = scripted_model(judge_server)
-    refuse(judge_server, said, lambda body: body.get("temperature") == 3)
+    refuse(judge_server, said, lambda body: body.get("temperature") == 3, "temperature")
     engine, found = open_sides({CANDIDATE: model}, plan_for(model, concurrency=1)), {}
     with pytest.raises(CasesFailedError, match=f"s/0: status 400: {said}"):
         engine.generate([*asked("one", temperature=3), *asked("two", temperature=2)], found.update)
@@ -165,7 +165,8 @@ def test_a_temperature_that_is_out_of_range_is_refused(judge_server, said):
 @pytest.mark.parametrize("kind", ["openai", "openai-completions"])
 def test_an_answer_is_cut_here_where_a_server_takes_no_stop_texts(judge_server, kind):
     model = scripted_model(judge_server, engine=kind)
-    refuse(judge_server, "Unsupported parameter: 'stop' is not supported", lambda body: "stop" in body)
+    said = "Unsupported parameter: 'stop' is not supported with this model."
+    refuse(judge_server, said, lambda body: "stop" in body, "stop")
     judge_server.answer, judge_server.finish_reason = (lambda body: "good END more"), "length"
     if kind == "openai-completions":
         choice = {"index": 0, "finish_reason": "length", "text": "good END more", "logprobs": None}

@@ -232,7 +232,7 @@ def test_forgetting_is_a_part_of_a_look_by_default(place, make_trainer):
     [
         ({"baseline": "start", "where": "subprocess"}, {}, {}, "baseline='start' is in this process only"),
         ({"baseline": "none", "where": "subprocess"}, {}, {}, "baseline='none': a look has nothing to"),
-        ({"baseline": "shiped", "where": "subprocess"}, {}, {}, "shiped: no"),
+        ({"baseline": "shiped", "where": "subprocess"}, {}, {}, "no run 'shiped'"),
         ({"engine": "vllm"}, {}, {}, "engine: the weights in training answer .* give where='subprocess'"),
         ({}, {"save_strategy": "no"}, {}, "give the trainer a save_strategy"),
         ({}, {}, {"init_lora_weights": "pissa"}, "give baseline='start'"),
