@@ -93,11 +93,14 @@ def extremes_of(
         ends = [found for pair in others if (found := _scores(pair, metric, pairing)) is not None]
     if not ends:
         return None
+    # Of a case on which another metric broke both values are known.
+    missing = sum(each.worst != each.best for each in ends)
     return Extremes(
-        missing=len(ends),
+        missing=missing,
         worst=_added(metric, ends, stability or {}, worst=True),
         best=_added(metric, ends, stability or {}, worst=False),
         bounded=metric.metric == PASS_RATE
+        or not missing
         or math.isfinite(metric.least if metric.higher_is_better else metric.most),
     )
 

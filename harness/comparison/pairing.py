@@ -240,8 +240,8 @@ def pair_runs(candidate: Run, baseline: Run, known: Collection[str] | None = Non
     if any(facts.logarithmic for facts in candidate.metrics.values()):
         from harness.comparison.scored_texts import split_alike
 
-        pairs, split = split_alike(candidate, baseline, pairs)
-        refused = split | refused
+        pairs, split, apart = split_alike(candidate, baseline, pairs)
+        refused, unpaired = split | refused, unpaired | apart
     return Pairing(
         pairs=tuple(pairs),
         unpaired=unpaired,

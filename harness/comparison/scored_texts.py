@@ -68,7 +68,9 @@ def _scores(result: CaseResult, metric: str) -> list[Score]:
     return [score for answer in answers for score in answer.scores if score.metric == metric]
 
 
-def split_alike(candidate: Run, baseline: Run, pairs: Sequence[_Pair]) -> tuple[list[_Pair], dict[str, str]]:
+def split_alike(
+    candidate: Run, baseline: Run, pairs: Sequence[_Pair]
+) -> tuple[list[_Pair], dict[str, str], dict[str, str]]:
     """The pairs without scores per token of texts that both sides split otherwise.
 
     Args:
@@ -77,10 +79,11 @@ def split_alike(candidate: Run, baseline: Run, pairs: Sequence[_Pair]) -> tuple[
         pairs: The cases of both.
 
     Returns:
-        The pairs; a case that is split otherwise is unscored on both sides. And the metrics of which more
-        cases are than are left out, each with the reason.
+        The pairs; a case that is split otherwise is unscored on both sides. The metrics of which more cases
+        are than are left out, each with the reason. And the cases that such a score decides, which are no
+        pairs, with the reason.
     """
-    found, refused = [*pairs], dict[str, str]()
+    found, refused, apart = [*pairs], dict[str, str](), dict[str, str]()
     facts = candidate.metrics
     per_token = (name for name in facts if is_per_token(name) and facts[name].logarithmic)
     for metric in per_token:
@@ -91,12 +94,20 @@ def split_alike(candidate: Run, baseline: Run, pairs: Sequence[_Pair]) -> tuple[
             refused[metric] = _UNTOLD
         elif not is_within(len(other), _FEW * len(scored)):
             refused[metric] = _SPLIT.format(other=len(other), n=len(scored))
-        else:
+        keys = {pair[0].key for pair in scored} if metric in refused else other
+        decided = {pair[0].key for pair in scored if pair[0].key in keys and _decides(pair, metric)}
+        apart |= dict.fromkeys(decided, f"decided by {metric}, whose losses per token are of other units")
+        found = [pair for pair in found if pair[0].key not in decided]
+        if metric not in refused:
             found = [
                 (_without(pair[0], metric), _without(pair[1], metric)) if pair[0].key in other else pair
                 for pair in found
             ]
-    return found, refused
+    return found, refused, apart
+
+
+def _decides(pair: _Pair, metric: str) -> bool:
+    return any(score.passed is not None for side in pair for score in _scores(side, metric))
 
 
 def lone_drop(pairs: Sequence[_Pair], metric: str) -> float:

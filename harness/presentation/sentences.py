@@ -133,7 +133,7 @@ def _not_excluded(data: MetricFinding) -> str:
     """Which of the two upper ends is beyond the margin."""
     if data.drop.high > data.margin or (data.high_unseen is None and not data.missing):
         kept = ""
-        if data.high_at_best is not None and data.high_at_best <= data.margin:
+        if data.missing and data.high_at_best is not None and data.high_at_best <= data.margin:
             kept = f", but none is to be seen if {_one_sided(data)} kept"
         return f"a drop of more than {data.margin:g} is not excluded{kept}"
     ways = [_missing(data)] if data.missing else []

@@ -69,7 +69,7 @@ def test_a_score_of_a_case_that_another_metric_broke_on_counts_as_it_is(make_res
     seen = make_result("s/00", scores=[("f1", 0.3), ("rouge-l", 0.9)])
     whole, _ = run_gate(make_run([seen, *then[1:]], gates=gates), make_run(then, gates=gates))
     row, known = (row_of(each, "f1", "s") for each in (comparison, whole))
-    assert (row.n, row.missing, row.drop.estimate) == (59, 1, 0)
+    assert (row.n, row.missing, row.drop.estimate) == (59, 0, 0)
     assert row.high_unseen == pytest.approx(known.high_unseen)
 
 
@@ -226,6 +226,22 @@ def test_what_is_missing_on_a_scale_without_an_end_has_no_unit(make_result, make
     assert row.drop.low / unit == pytest.approx(-0.2498, abs=0.0001)
     assert 0 < row.high_at_best / unit < 0.2
     assert row.verdict is OPEN
+
+
+@pytest.mark.parametrize("most", [None, 10.0])
+def test_a_score_that_both_sides_have_is_not_missing(make_result, make_run, most):
+    """The judge left one case unscored on one side; its graded value is known on both, and the same."""
+    facts = {"rouge-l": MetricFacts(kind="graded", least=0.0, most=most, higher_is_better=False)}
+    gates = {"s": GateSettings(metric_margins={"rouge-l": 2.0}, max_unscored=0.05)}
+    values = [5 + (place % 5) / 50 for place in range(100)]
+    then = replace(make_run(scored(make_result, values), gates=gates), metrics=facts)
+    left = [
+        replace(each, outcome=Outcome.UNSCORED) if place == 7 else each
+        for place, each in enumerate(then.results)
+    ]
+    row = row_of(run_gate(replace(then, results=tuple(left)), then)[0], "rouge-l", "s")
+    assert (row.missing, row.missing_unlimited) == (0, False)
+    assert row.verdict is PASS
 
 
 def test_a_case_that_a_log_lacks_is_unscored_there(make_result, make_run):

@@ -146,3 +146,15 @@ def test_cases_that_are_yet_to_come_are_no_earlier_record(run_of_texts):
     now = replace(whole, results=whole.results[:10], looks=(looked,))
     pairing = pair_runs(now, whole, known=[each.key for each in whole.results])
     assert changed_findings(now, whole, pairing, [each.case for each in whole.results[10:]]) == []
+
+
+def test_cases_that_such_losses_decide_are_no_regression(run_of_texts):
+    """Of equal likelihood, in half as many tokens: beyond its threshold by the units alone."""
+    before = run_of_texts([FIFTY] * 40, 2.0, passed=True)
+    now = run_of_texts([TEN] * 40, 10.0, passed=False, base="1" * 64)
+    comparison, verdict = run_gate(now, before)
+    assert verdict.outcome is GateVerdict.INCONCLUSIVE
+    assert comparison.metrics == ()
+    assert pair_runs(now, before).unpaired["s/000"] == (
+        "decided by perplexity, whose losses per token are of other units"
+    )

@@ -207,7 +207,10 @@ def test_a_reference_that_names_no_run(tmp_path, reference, message, make_record
             history.resolve(reference)
 
 
-@pytest.mark.parametrize("ending", ["kept-0a1b2c3d", "rescored-0a1b2c3d", "against-itself", "by-content-0a1b2c3d", "beside-a-1b2c3d"])
+@pytest.mark.parametrize(
+    "ending",
+    ["kept-0a1b2c3d", "rescored-0a1b2c3d", "against-itself", "by-content-0a1b2c3d", "beside-a-1b2c3d"],
+)
 def test_a_runs_id_never_means_what_was_made_of_it(tmp_path, ending, make_run):
     """Of a run that is not here a part was: named by the run's id it was taken for all of it."""
     made = f"20260101-000000-aaaa-{ending}"
