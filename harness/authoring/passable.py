@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 from harness.authoring.remedies import more_cases, noise_command, one_of
 from harness.golden.gated_cases import cases_of_metric, is_graded, judged_cases, largest_drop
-from harness.golden.reference_tokens import token_drop_of_cases
+from harness.golden.reference_tokens import lone_drop_of_cases
 from harness.golden.schema import CHECK_TYPES, answers_vary, base_type, checks_of, may_vary
 from harness.metrics.labelled_answer import expected_label
 from harness.registry.content_metrics import MACRO_F1
@@ -339,7 +339,7 @@ def _bound_of_scores(
         return _bound_of_passes(cases, level), 0.0
     share = unseen_share(units.effective, level)
     if kind.light_tails:
-        return share * max(token_drop_of_cases(cases), float(0.5**units.count > level)), 0.0
+        return share * max(lone_drop_of_cases(metric, cases), float(0.5**units.count > level)), 0.0
     share = max(share, bound_without_flips(units.count, _quantile(level)))
     if not math.isfinite(scale):
         return share, 0.0

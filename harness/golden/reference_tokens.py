@@ -58,6 +58,16 @@ def token_drop(tokens: Iterable[float]) -> float:
     return (math.fsum(drops) + max(drops)) / (len(drops) + 1) if drops else 0.0
 
 
+def lone_drop_of_cases(metric: str, cases: Iterable[GoldenCase]) -> float:
+    """What the gate allows for in a metric with light tails, of cases that no model has answered; 0 for none.
+
+    Args:
+        metric: The metric.
+        cases: Its cases.
+    """
+    return token_drop_of_cases(cases) if is_per_token(metric) else 0.0
+
+
 def token_drop_of_cases(cases: Iterable[GoldenCase]) -> float:
     """The same of cases that no model has answered, as far as they have references."""
     known = map(shortest_reference, cases)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from harness.golden.gated_cases import is_graded, largest_drop
-from harness.golden.reference_tokens import has_light_tails, token_drop_of_cases
+from harness.golden.reference_tokens import has_light_tails, lone_drop_of_cases
 from harness.golden.schema import answers_vary
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.clustered_drop import first_drop_beyond
@@ -69,7 +69,7 @@ def detectable_of_metric(  # what a metric, its cases and the gate's settings sa
     if metric == MACRO_F1:
         return macro_f1_detectable(cases, margin, churn, level), None
     if has_light_tails(metric):
-        sizes, lone = [float(len(unit)) for unit in units], token_drop_of_cases(cases)
+        sizes, lone = [float(len(unit)) for unit in units], lone_drop_of_cases(metric, cases)
         return light_tailed_detectable(sizes, spread, level, margin, lone), None
     alone, whole = detectable_of_verdicts(
         units, margin / scale, churn, level, singly=False, means=True, graded=graded

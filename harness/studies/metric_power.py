@@ -8,7 +8,7 @@ from harness.comparison.metric_verdicts import gated_margins
 from harness.comparison.pairing import PASS_RATE
 from harness.comparison.regressed_cases import regressed_limits
 from harness.golden.gated_cases import cases_of_metric, is_graded, judged_cases, largest_drop
-from harness.golden.reference_tokens import has_light_tails, token_drop_of_cases
+from harness.golden.reference_tokens import has_light_tails, lone_drop_of_cases
 from harness.golden.schema import answers_vary
 from harness.registry.content_metrics import MACRO_F1
 from harness.statistics.clusters import CONFIDENCE, Units, unseen_share
@@ -151,7 +151,7 @@ def chance_to_pass(
     if metric == MACRO_F1:
         return macro_f1_pass(cases, margin, churn)
     if has_light_tails(metric):
-        sizes, lone = [float(len(unit)) for unit in units], token_drop_of_cases(cases)
+        sizes, lone = [float(len(unit)) for unit in units], lone_drop_of_cases(metric, cases)
         return light_tailed_pass(sizes, margin, spread, lone)
     graded = metric != PASS_RATE and is_graded(metric, cases)
     return pass_of_verdicts(units, margin / scale, churn, graded=graded)

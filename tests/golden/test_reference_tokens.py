@@ -6,6 +6,7 @@ from harness.golden.reference_tokens import (
     estimated_tokens,
     has_light_tails,
     is_per_token,
+    lone_drop_of_cases,
     shortest_reference,
     token_drop,
     token_drop_of_cases,
@@ -53,6 +54,8 @@ def test_the_shortest_reference_counts_and_a_case_without_any_does_not():
     assert [shortest_reference(case) for case in cases] == [1, None]
     assert token_drop_of_cases(cases) == 10.0
     assert token_drop_of_cases(cases[1:]) == 0.0
+    # Of what a plug-in makes of losses the gate allows for no token either.
+    assert [lone_drop_of_cases(metric, cases) for metric in ("perplexity", "bits-per-byte")] == [10.0, 0.0]
 
 
 def test_a_metric_of_losses_per_token():
