@@ -7,9 +7,11 @@ only in the history; without it, as in a fresh clone on CI, cases are still comp
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -171,8 +173,8 @@ def keep_results(results: Sequence[CaseResult]) -> dict[str, KeptCase]:
                 )
                 for answer in answers_of(result)
             ),
-            labels=_labels(result),
-            texts=_texts(result),
+            labels=_noted(result, attrgetter("labels")),
+            texts=_noted(result, attrgetter("texts")),
         )
         for result in results
     }
@@ -186,25 +188,10 @@ def _by_metric(answer: CaseResult | Repeat) -> dict[str, list[Score]]:
     return found
 
 
-def _labels(result: CaseResult) -> tuple[KeptLabels, ...]:
-    found: list[KeptLabels] = [
-        {
-            name: tuple(score.labels for score in some)
-            for name, some in _by_metric(answer).items()
-            if any(score.labels is not None for score in some)
-        }
-        for answer in answers_of(result)
-    ]
-    return tuple(found) if any(found) else ()
-
-
-def _texts(result: CaseResult) -> tuple[KeptTexts, ...]:
-    found: list[KeptTexts] = [
-        {
-            name: tuple(score.texts for score in some)
-            for name, some in _by_metric(answer).items()
-            if any(score.texts is not None for score in some)
-        }
+def _noted(result: CaseResult, note: Callable[[Score], Any]) -> tuple[dict[str, Any], ...]:
+    """What the scores of each answer have beside their values, by metric; nothing if none has any."""
+    found = [
+        {name: notes for name, some in _by_metric(answer).items() if any(notes := tuple(map(note, some)))}
         for answer in answers_of(result)
     ]
     return tuple(found) if any(found) else ()

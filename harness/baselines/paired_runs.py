@@ -122,15 +122,12 @@ def _filled(result: CaseResult, other: CaseResult, most: int) -> CaseResult:
     """A case with as many answers as the other one, up to so many, and in its cluster."""
     if result.case.cluster is None and other.case.cluster is not None:
         result = replace(result, case=replace(result.case, cluster=other.case.cluster))
-    answers = [
-        Repeat(completion=each.completion, scores=each.scores, errors=each.errors, outcome=each.outcome)
-        for each in answers_of(result)
-    ]
+    answers = answers_of(result)
     if len(answers) >= (wanted := min(len(answers_of(other)), most)):
         return result
     lacking = [Repeat(completion=None, outcome=Outcome.UNSCORED)] * (wanted - len(answers))
     outcome = min(result.outcome, Outcome.UNSCORED, key=WORST_FIRST.index)
-    return replace(result, outcome=outcome, repeats=(*answers, *lacking))
+    return replace(result, outcome=outcome, repeats=(*map(Repeat.of, answers), *lacking))
 
 
 def _by_content(run: Run) -> dict[str, CaseResult]:

@@ -50,13 +50,11 @@ def compare(
 ) -> None:
     """Compare any two runs, ours or other tools' logs, by the gate; exit status 1 on a regression."""
     from harness.baselines.metric_choice import choices_by_name
-    from harness.baselines.paired_runs import aligned, require_pairs, with_what_it_lacks
+    from harness.baselines.paired_runs import aligned
     from harness.baselines.run_file import open_pair
-    from harness.comparison.gate import run_gate
-    from harness.comparison.pairing import pair_runs
     from harness.run.opponents import as_one_question
-    from harness.run.stored_comparison import noise_between
-    from harness.types import GateRecord, GateVerdict
+    from harness.run.stored_comparison import compare_runs
+    from harness.types import GateVerdict
 
     choices, place = choices_by_name(metric or ()), _history_or_none(history)
     with prints_aside(as_json):  # a plug-in may read the logs
@@ -67,18 +65,14 @@ def compare(
             formats=(format_, format_),
         )
     before = aligned(pair.candidate, as_one_question(pair.candidate, pair.baseline, pair.opponents), pair_by)
-    now, before = with_what_it_lacks(pair.candidate, before), with_what_it_lacks(before, pair.candidate)
-    pairing = pair_runs(now, before)
-    require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
     # Under another id or prompt a case is not the one that was rerun.
     noise = _noise_in(place) if pair_by == "id+content" and not before.model.is_logged else {}
-    comparison, verdict = run_gate(now, before, margin=margin, stability=noise_between(noise, now, before))
-    record = GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
-    _show(record, pairing.unpaired, pair.notes, as_json=as_json)
+    record, unpaired = compare_runs(pair.candidate, before, noise, margin)
+    _show(record, unpaired, pair.notes, as_json=as_json)
     if save:
         _save(record, history, quiet=as_json)
     failing = {GateVerdict.REGRESS, *([GateVerdict.INCONCLUSIVE] if fail_on == "inconclusive" else [])}
-    if verdict.outcome in failing:
+    if record.verdict is not None and record.verdict.outcome in failing:
         raise typer.Exit(ExitStatus.FAILED)
 
 

@@ -56,15 +56,7 @@ def _folded(answers: Sequence[CaseResult]) -> CaseResult:
         errors=shown.errors,
         outcome=shown.outcome,
         unscored=shown.unscored,
-        repeats=tuple(
-            Repeat(
-                completion=answer.completion,
-                scores=answer.scores,
-                errors=answer.errors,
-                outcome=answer.outcome,
-            )
-            for answer in answers
-        ),
+        repeats=tuple(map(Repeat.of, answers)),
     )
 
 

@@ -1,4 +1,6 @@
-"""Two stored runs compared as a gate compares a new one: with the noise record of the baseline's model."""
+"""Two runs compared as a gate compares a new one: with the noise record of the baseline's model."""
+
+from collections.abc import Mapping
 
 from harness.baselines.paired_runs import require_pairs, with_what_it_lacks
 from harness.comparison.gate import run_gate
@@ -25,11 +27,32 @@ def compare_stored(
         BaselineError: No case can be compared.
     """
     before = as_one_question(candidate.run, baseline.run, (opponent_of(baseline), opponent_of(candidate)))
-    now, before = with_what_it_lacks(candidate.run, before), with_what_it_lacks(before, candidate.run)
+    return compare_runs(candidate.run, before, noise, margin)[0]
+
+
+def compare_runs(
+    candidate: Run, baseline: Run, noise: NoiseRecords, margin: float | None = None
+) -> tuple[GateRecord, Mapping[str, str]]:
+    """Compare two runs whose cases are named alike.
+
+    Args:
+        candidate: The run to judge.
+        baseline: The run to compare with.
+        noise: The history's noise records.
+        margin: As for :func:`compare_stored`.
+
+    Returns:
+        The record, and why each case that is not compared isn't.
+
+    Raises:
+        BaselineError: No case can be compared.
+    """
+    now, before = with_what_it_lacks(candidate, baseline), with_what_it_lacks(baseline, candidate)
     pairing = pair_runs(now, before)
     require_pairs(pairing.unpaired, pairing.pairs, pairing.refused)
     comparison, verdict = run_gate(now, before, margin=margin, stability=noise_between(noise, now, before))
-    return GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
+    record = GateRecord(run=now, baseline=before, comparison=comparison, verdict=verdict)
+    return record, pairing.unpaired
 
 
 def noise_between(noise: NoiseRecords, candidate: Run, baseline: Run) -> dict[str, Stability]:

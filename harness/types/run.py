@@ -109,6 +109,13 @@ class Repeat:
     errors: tuple[MetricError, ...] = ()
     outcome: Outcome
 
+    @classmethod
+    def of(cls, answer: "CaseResult | Repeat") -> "Repeat":
+        """An answer as one of several."""
+        return cls(
+            completion=answer.completion, scores=answer.scores, errors=answer.errors, outcome=answer.outcome
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
